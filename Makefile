@@ -1,0 +1,97 @@
+# Ascent. `make run` and `make test` do everything on a fresh machine; `make help` lists the rest.
+
+CC      ?= cc
+MARCH   ?= native
+BUILD   ?= build
+WARN     = -Wall -Wextra -Wshadow -Wpedantic
+OPT     ?= -O3 -march=$(MARCH) -fno-math-errno -fopenmp-simd
+CFLAGS   = -std=c11 -D_POSIX_C_SOURCE=200809L -I. $(WARN) $(OPT) $(EXTRA)
+LDLIBS   = -lgsl -llapacke -lopenblas -ljansson -lm
+
+SOURCES  = $(wildcard autodiff/*.c envs/*.c algorithms/*.c derivations/*.c)
+CHAPTERS = $(wildcard chapters/*/*.md)
+OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/derivations/registry.o
+LIB      = $(BUILD)/libascent.a
+UNIT     = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
+REFERENCE ?= tests/reference
+
+all: $(BUILD)/ascent
+
+$(BUILD)/ascent: $(BUILD)/ascent.o $(LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(LIB): $(OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The table of ids, with the places where each stands in the sources.
+$(BUILD)/derivations/registry.c: derivations/registry.awk derivations/registry.tsv $(SOURCES) $(CHAPTERS)
+	@mkdir -p $(@D)
+	awk -f derivations/registry.awk derivations/registry.tsv $(SOURCES) $(CHAPTERS) > $@.tmp
+	@mv $@.tmp $@
+
+$(BUILD)/derivations/registry.o: $(BUILD)/derivations/registry.c
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+$(BUILD)/tests/reference: $(BUILD)/tests/reference.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- what people call ----
+
+deps:
+	@CC="$(CC)" .ci/deps
+
+# Installs what is missing, builds, and shows the theorems holding on FrozenLake, read from a file.
+run: deps
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/ascent verify tests/reference/mdp/fl4_slip.mdp
+
+# Unit tests: operators, exact quantities, parsers, the registry. At most 60 s.
+test-fast: $(BUILD)/ascent $(UNIT)
+	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh
+
+# What a change must pass. At most 8 minutes.
+test:
+	@CC="$(CC)" .ci/deps tests
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference
+	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/reference.sh
+
+# Mutants, both compilers without a warning, sanitizers. At most 60 minutes.
+test-full:
+	@CC="$(CC)" .ci/deps tests
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT)
+	@tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh
+	@$(MAKE) --no-print-directory asan
+
+# Every test that reads reference data, on any folder of the same formats.
+test-reference: $(BUILD)/ascent $(BUILD)/tests/reference $(BUILD)/tests/test_mdp $(BUILD)/tests/test_ad
+	$(BUILD)/tests/reference $(BUILD)/ascent $(REFERENCE)
+
+asan:
+	@CC="$(CC)" .ci/deps tests
+	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= \
+	    OPT="-O1 -g -march=$(MARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DASCENT_CHECKED"
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make                the program, build/ascent (CC=clang, MARCH=x86-64-v3 for another machine)'
+	@echo 'make run            install what is missing, build, show the first table'
+	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
+	@echo 'make test-reference REFERENCE=DIR    the exact layer against reference data of the same formats'
+	@echo 'make asan           the unit tests under the address and undefined-behaviour sanitizers'
+	@echo 'make deps, make clean'
+
+.PHONY: all deps run test test-fast test-full test-reference asan clean help
+.SECONDARY:
+.DELETE_ON_ERROR:

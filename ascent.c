@@ -1,0 +1,34 @@
+/* The program: dispatches to the rooms' commands, nothing else. */
+#include <stdio.h>
+#include <string.h>
+
+#include "autodiff/linalg.h"
+#include "autodiff/require.h"
+#include "derivations/commands.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *about;
+} command[] = {
+    { "solve",  solve_command,  "everything exact about a policy on a finite MDP" },
+    { "verify", verify_command, "every equation evaluated on both sides, as a table" },
+    { "derive", derive_command, "a proof, each line with its number" },
+    { "list",   list_command,   "the equations, and where each stands in the code" },
+};
+enum { COMMANDS = sizeof command / sizeof *command };
+
+int main(int argc, char **argv)
+{
+    require_install_gsl_handler();
+    linalg_one_thread();
+    if (argc < 2) bad_input("expected a command; `ascent --help` lists them");
+    for (int i = 0; i < COMMANDS; i++)
+        if (strcmp(argv[1], command[i].name) == 0) finish(command[i].run(argc - 1, argv + 1));
+    if (strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0 && strcmp(argv[1], "help") != 0)
+        bad_input("no command %s; `ascent --help` lists them", argv[1]);
+    printf("usage: ascent COMMAND ...\n\n");
+    for (int i = 0; i < COMMANDS; i++) printf("  %-8s %s\n", command[i].name, command[i].about);
+    printf("\n`ascent COMMAND --help` explains a command.\n");
+    finish(EXIT_HELD);
+}

@@ -1,0 +1,150 @@
+/* CBLAS and LAPACKE behind row-major names: see linalg.h. LAPACKE is called column-major throughout,
+ * because its row-major mode copies every matrix: a row-major A is a column-major A^T. */
+#include "autodiff/linalg.h"
+
+#include <cblas.h>
+#include <float.h>
+#include <lapacke.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autodiff/require.h"
+
+void linalg_one_thread(void)
+{
+#ifdef OPENBLAS_CONFIG_H
+    openblas_set_num_threads(1);
+#endif
+}
+
+void linalg_matmul(bool At, bool Bt, int m, int n, int k, const double *A, const double *B, double *C)
+{
+    if (m == 0 || n == 0) return;
+    cblas_dgemm(CblasRowMajor, At ? CblasTrans : CblasNoTrans, Bt ? CblasTrans : CblasNoTrans, m, n, k, 1.0,
+                A, At ? (m ? m : 1) : (k ? k : 1), B, Bt ? (k ? k : 1) : n, 0.0, C, n);
+}
+
+void linalg_matvec(int m, int n, const double *A, const double *x, double *y)
+{
+    if (m == 0) return;
+    if (n == 0) memset(y, 0, (size_t)m * sizeof *y);        /* BLAS would leave y as it is */
+    else        cblas_dgemv(CblasRowMajor, CblasNoTrans, m, n, 1.0, A, n, x, 1, 0.0, y, 1);
+}
+
+double linalg_dot(int n, const double *x, const double *y) { return cblas_ddot(n, x, 1, y, 1); }
+double linalg_norm2(int n, const double *x)                { return cblas_dnrm2(n, x, 1); }
+
+double linalg_max_abs(int n, const double *x)
+{
+    double max = 0;
+    for (int i = 0; i < n; i++)
+        if (!(fabs(x[i]) <= max)) max = fabs(x[i]);     /* a NaN gets in ... */
+    for (int i = 0; i < n; i++)
+        if (isnan(x[i])) return x[i];                   /* ... and is not lost again */
+    return max;
+}
+
+/* info < 0: LAPACKE's own memory ran out, or an argument that is wrong, which is a bug */
+static void check_info(const char *routine, lapack_int info, int n)
+{
+    if (info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR)
+        out_of_memory((size_t)n * (size_t)n * sizeof(double), routine);
+    require(info >= 0, "%s: argument %d is not valid (n = %d; a NaN in the matrix?)", routine, (int)-info, n);
+}
+
+static void require_finite(const char *routine, int n, double norm)     /* LAPACKE's norm of a NaN is negative */
+{
+    require(norm >= 0 && isfinite(norm), "%s: the matrix has an entry that is not finite (n = %d)", routine, n);
+}
+
+linalg_lu *linalg_lu_new(int n)
+{
+    require(n >= 1, "linalg_lu_new: n = %d", n);
+    linalg_lu *f = allocate(1, sizeof *f, "an LU factorisation");
+    f->n = n;
+    f->LU = allocate((size_t)n * (size_t)n, sizeof *f->LU, "an LU factorisation");
+    f->pivot = allocate((size_t)n, sizeof *f->pivot, "an LU factorisation");
+    return f;
+}
+
+void linalg_lu_free(linalg_lu *f)
+{
+    if (!f) return;
+    free(f->LU);
+    free(f->pivot);
+    free(f);
+}
+
+enum linalg_outcome linalg_lu_factor(linalg_lu *f, const double *A)
+{
+    int n = f->n;
+    memcpy(f->LU, A, (size_t)n * (size_t)n * sizeof *A);
+    double norm_1 = LAPACKE_dlange(LAPACK_COL_MAJOR, 'I', n, n, A, n);      /* ||A||_1 = ||A^T||_inf */
+    require_finite("linalg_lu_factor", n, norm_1);
+    lapack_int info = LAPACKE_dgetrf(LAPACK_COL_MAJOR, n, n, f->LU, n, f->pivot);
+    check_info("dgetrf", info, n);
+    f->rcond = 0;
+    if (info > 0) return LINALG_SINGULAR;
+    check_info("dgecon", LAPACKE_dgecon(LAPACK_COL_MAJOR, 'I', n, f->LU, n, norm_1, &f->rcond), n);
+    return f->rcond >= DBL_EPSILON ? LINALG_OK : LINALG_SINGULAR;
+}
+
+void linalg_lu_solve(const linalg_lu *f, bool transposed, int m, const double *B, double *X)
+{
+    int n = f->n;
+    double *column = m == 1 ? X : allocate((size_t)n * (size_t)m, sizeof *column, "a linear solve");
+    for (int j = 0; j < m; j++)                         /* row-major B [n x m] to column-major */
+        for (int i = 0; i < n; i++) column[(size_t)j * (size_t)n + i] = B[(size_t)i * (size_t)m + j];
+    char op = transposed ? 'N' : 'T';                   /* the factors are those of A^T */
+    check_info("dgetrs", LAPACKE_dgetrs(LAPACK_COL_MAJOR, op, n, m, f->LU, n, f->pivot, column, n), n);
+    if (m == 1) return;
+    for (int j = 0; j < m; j++)
+        for (int i = 0; i < n; i++) X[(size_t)i * (size_t)m + j] = column[(size_t)j * (size_t)n + i];
+    free(column);
+}
+
+linalg_cholesky *linalg_cholesky_new(int n)
+{
+    require(n >= 1, "linalg_cholesky_new: n = %d", n);
+    linalg_cholesky *f = allocate(1, sizeof *f, "a Cholesky factorisation");
+    f->n = n;
+    f->L = allocate((size_t)n * (size_t)n, sizeof *f->L, "a Cholesky factorisation");
+    return f;
+}
+
+void linalg_cholesky_free(linalg_cholesky *f)
+{
+    if (!f) return;
+    free(f->L);
+    free(f);
+}
+
+enum linalg_outcome linalg_cholesky_factor(linalg_cholesky *f, const double *A)
+{
+    int n = f->n;
+    memcpy(f->L, A, (size_t)n * (size_t)n * sizeof *A);
+    double norm_1 = LAPACKE_dlansy(LAPACK_COL_MAJOR, '1', 'L', n, A, n);
+    require_finite("linalg_cholesky_factor", n, norm_1);
+    lapack_int info = LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'L', n, f->L, n);
+    check_info("dpotrf", info, n);
+    f->rcond = 0;
+    if (info > 0) return LINALG_SINGULAR;
+    check_info("dpocon", LAPACKE_dpocon(LAPACK_COL_MAJOR, 'L', n, f->L, n, norm_1, &f->rcond), n);
+    return f->rcond >= DBL_EPSILON ? LINALG_OK : LINALG_SINGULAR;
+}
+
+void linalg_cholesky_solve(const linalg_cholesky *f, const double *b, double *x)
+{
+    memcpy(x, b, (size_t)f->n * sizeof *b);
+    check_info("dpotrs", LAPACKE_dpotrs(LAPACK_COL_MAJOR, 'L', f->n, 1, f->L, f->n, x, f->n), f->n);
+}
+
+void linalg_eigen_symmetric(int n, const double *A, double *w, double *Ut)
+{
+    require(n >= 1, "linalg_eigen_symmetric: n = %d", n);
+    memcpy(Ut, A, (size_t)n * (size_t)n * sizeof *A);
+    lapack_int info = LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'L', n, Ut, n, w);
+    check_info("dsyevd", info, n);
+    if (info > 0) numerical_failure("dsyevd: %d off-diagonal elements did not converge (n = %d)", (int)info, n);
+}

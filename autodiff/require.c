@@ -1,0 +1,81 @@
+/* The ends of a program that cannot go on: see require.h. */
+#include "autodiff/require.h"
+
+#include <errno.h>
+#include <gsl/gsl_errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void say(const char *prefix, const char *fmt, va_list args)
+{
+    fprintf(stderr, "ascent: %s", prefix);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+}
+
+#define SAY_AND_EXIT(prefix, status)  \
+    do {                              \
+        va_list args;                 \
+        va_start(args, fmt);          \
+        say(prefix, fmt, args);       \
+        va_end(args);                 \
+        exit(status);                 \
+    } while (0)
+
+void bad_input(const char *fmt, ...)         { SAY_AND_EXIT("", EXIT_BAD_INPUT); }
+void io_failure(const char *fmt, ...)        { SAY_AND_EXIT("", EXIT_IO); }
+void numerical_failure(const char *fmt, ...) { SAY_AND_EXIT("numerical failure: ", EXIT_NUMERICAL); }
+
+void require_failed(const char *file, int line, const char *cond, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fprintf(stderr, "%s:%d: ", file, line);
+    vfprintf(stderr, fmt, args);
+    fprintf(stderr, " (required: %s)\n", cond);
+    va_end(args);
+    abort();
+}
+
+void out_of_memory(size_t bytes, const char *what)
+{
+    fprintf(stderr, "ascent: out of memory: %zu bytes for %s\n", bytes, what);
+    exit(EXIT_MEMORY);
+}
+
+void *allocate(size_t n, size_t size, const char *what)
+{
+    void *p = calloc(n ? n : 1, size);      /* calloc refuses a product that overflows */
+    if (!p) out_of_memory(size && n > SIZE_MAX / size ? SIZE_MAX : n * size, what);
+    return p;
+}
+
+void *reallocate(void *p, size_t n, size_t size, const char *what)
+{
+    void *moved = size && n > SIZE_MAX / size ? NULL : realloc(p, n && size ? n * size : 1);
+    if (!moved) out_of_memory(size && n > SIZE_MAX / size ? SIZE_MAX : n * size, what);
+    return moved;
+}
+
+static void on_gsl_error(const char *reason, const char *file, int line, int code)
+{
+    if (code == GSL_ENOMEM) {
+        fprintf(stderr, "ascent: out of memory: GSL (%s:%d: %s)\n", file, line, reason);
+        exit(EXIT_MEMORY);
+    }
+    numerical_failure("GSL: %s (%s:%d: %s)", reason, file, line, gsl_strerror(code));
+}
+
+void require_install_gsl_handler(void)
+{
+    gsl_set_error_handler(on_gsl_error);
+}
+
+void finish(int status)
+{
+    int lost = ferror(stdout);
+    if (fflush(stdout) != 0 || lost) io_failure("stdout: %s", errno ? strerror(errno) : "write failed");
+    exit(status);
+}

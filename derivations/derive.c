@@ -1,0 +1,56 @@
+/* `ascent derive ID [MDP]`: a proof, line by line, each line with its number. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "autodiff/options.h"
+#include "autodiff/require.h"
+#include "derivations/commands.h"
+#include "derivations/problem.h"
+#include "derivations/registry.h"
+
+static void print_derivation(const derivation *d, const problem *p, const derivation_result *r)
+{
+    const registry_row *row = registry_find(d->id);
+    printf("%s   %s\n    %s\n    source: %s\n\n", d->id, d->says, row->statement, row->documents);
+    printf("on %s: %d states, %d actions, gamma %.15g; pi: %s; pi': %s\n", p->M->name, p->M->nS, p->M->nA, p->gamma,
+           p->policy_name[0], p->pi1_name);
+    if (r->verdict == NOT_APPLICABLE) {
+        printf("not applicable here: %s\n", r->reason);
+        return;
+    }
+    int i = derivation_largest(r);
+    printf("each line's number: %s", d->of);
+    if (r->n > 1) printf(", the largest of %d (number %d)", r->n, i);
+    printf("\n\n");
+    for (int l = 0; l < r->lines; l++) {
+        printf("%2d  %s\n      %s\n", l + 1, d->line[l].latex, d->line[l].why);
+        if (!r->computed[l]) printf("      left out: too large here\n\n");
+        else if (l == 0) printf("      %24.17g\n\n", r->value[i]);
+        else printf("      %24.17g     %.2g units from line 1\n\n", r->value[(size_t)l * (size_t)r->n + (size_t)i], r->units[l]);
+    }
+    printf("%s: worst line %.2g units, 10 allowed (%.1e)%s%s\n", verdict_name(r->verdict), r->worst, r->bound,
+           r->reason ? ": " : "", r->reason ? r->reason : "");
+}
+
+int derive_command(int argc, char **argv)
+{
+    const char *gamma = NULL, *seed_text = "1";
+    const option table[] = { { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
+                             { "--seed", "K", "of pi' and of sampled trajectories (1)", &seed_text, NULL },
+                             { NULL, NULL, NULL, NULL, NULL } };
+    int left = options_parse(argc, argv, "derive ID [MDP] [--gamma G] [--seed K]",
+        "Prints a derivation: each line, the reason for the step, and its value computed by its own means.\n"
+        "MDP: a .mdp file or a built-in name (E5).", table);
+    if (left < 1 || left > 2) bad_input("derive: expected an id and perhaps an MDP, found %d arguments", left);
+    if (!registry_find(argv[1])) bad_input("derive: no id %s; `ascent list` prints them all", argv[1]);
+    const derivation *d = derivation_find(argv[1]);
+    if (!d) bad_input("derive: %s has no derivation yet", argv[1]);
+    problem p = problem_open(left == 2 ? argv[2] : "E5", gamma, options_seed("--seed", seed_text));
+    derivation_result r = derivation_run(d, p.setting[0]);
+    print_derivation(d, &p, &r);
+    int status = r.verdict == FAIL ? EXIT_CHECK_FAILED : EXIT_HELD;
+    derivation_result_free(&r);
+    problem_close(&p);
+    return status;
+}

@@ -1,0 +1,410 @@
+/* The exact layer by dense linear algebra: see exact.h. One function per equation, in the order in which
+ * they depend on one another. */
+#include "derivations/exact.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autodiff/linalg.h"
+#include "autodiff/require.h"
+
+/* pi(a|s) = exp(theta[s,a]) / sum_b exp(theta[s,b]) and its logarithm, the row's maximum taken out first */
+static void softmax(int nS, int nA, const double *theta, double *logpi, double *pi)
+{
+    for (int s = 0; s < nS; s++) {
+        const double *z = theta + s * nA;
+        double max = z[0], sum = 0;
+        for (int a = 1; a < nA; a++) max = fmax(max, z[a]);
+        for (int a = 0; a < nA; a++) sum += exp(z[a] - max);
+        for (int a = 0; a < nA; a++) {
+            logpi[s * nA + a] = (z[a] - max) - log(sum);
+            pi[s * nA + a] = exp(z[a] - max) / sum;
+        }
+    }
+}
+
+/* P_pi(s,s') = sum_a pi(a|s) P(s'|s,a) between decision states; rows and columns of absorbing ones are 0 */
+static void transition_matrix(const mdp *M, const bool *absorbing, const double *pi, double *P_pi)
+{
+    memset(P_pi, 0, (size_t)M->nS * (size_t)M->nS * sizeof *P_pi);
+    for (int s = 0; s < M->nS; s++)
+        for (int a = 0; a < M->nA && !absorbing[s]; a++)
+            for (int k = M->row[s * M->nA + a]; k < M->row[s * M->nA + a + 1]; k++)
+                if (!absorbing[M->next[k]])
+                    P_pi[(size_t)s * (size_t)M->nS + M->next[k]] += pi[s * M->nA + a] * M->P[k];
+}
+
+/* r(s,a) = sum_s' P(s'|s,a) r(s,a,s'), and r_pi(s) = sum_a pi(a|s) r(s,a) */
+static void rewards(const mdp *M, const double *pi, double *r, double *r_pi)
+{
+    for (int s = 0; s < M->nS; s++) {
+        r_pi[s] = 0;
+        for (int a = 0; a < M->nA; a++) {
+            r[s * M->nA + a] = mdp_reward(M, s, a);
+            r_pi[s] += pi[s * M->nA + a] * r[s * M->nA + a];
+        }
+    }
+}
+
+/* LU factors of I - gamma P_pi */
+static linalg_lu *bellman_matrix(int nS, double gamma, const double *P_pi)
+{
+    double *B = allocate((size_t)nS * (size_t)nS, sizeof *B, "the matrix of Bellman's equation");
+    for (int s = 0; s < nS; s++)
+        for (int s1 = 0; s1 < nS; s1++)
+            B[(size_t)s * (size_t)nS + s1] = (s == s1) - gamma * P_pi[(size_t)s * (size_t)nS + s1];
+    linalg_lu *lu = linalg_lu_new(nS);
+    if (linalg_lu_factor(lu, B) == LINALG_SINGULAR)
+        numerical_failure("I - gamma P_pi is singular to working precision (%d states, gamma %.17g, "
+                          "reciprocal condition %.1e): the policy almost never ends", nS, gamma, lu->rcond);
+    free(B);
+    return lu;
+}
+
+/* MDP-7   Q(s,a) = r(s,a) + gamma sum_s' P(s'|s,a) V(s') */
+static double action_value(const mdp *M, double gamma, const double *V, int s, int a)
+{
+    double r = 0, next = 0;
+    for (int k = M->row[s * M->nA + a]; k < M->row[s * M->nA + a + 1]; k++) {
+        r += M->P[k] * M->R[k];
+        next += M->P[k] * V[M->next[k]];
+    }
+    return r + gamma * next;
+}
+
+/* A state, never absorbing, from which no absorbing state is reached under pi; -1 when there is none.
+ * can[s] is set where one is reached. Backward search by repeated sweeps. */
+static int never_ends(const mdp *M, const bool *absorbing, const double *pi, bool *can)
+{
+    memcpy(can, absorbing, (size_t)M->nS * sizeof *can);
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (int s = M->nS - 1; s >= 0; s--)
+            for (int i = s * M->nA; i < (s + 1) * M->nA && !can[s]; i++)
+                for (int k = M->row[i]; k < M->row[i + 1] && !can[s]; k++)
+                    if (pi[i] > 0 && can[M->next[k]]) can[s] = changed = true;
+    }
+    for (int s = 0; s < M->nS; s++)
+        if (!can[s]) return s;
+    return -1;
+}
+
+static bool solvable(const mdp *M, double gamma, const bool *absorbing, const double *pi, char *error, size_t size)
+{
+    if (M->nS > EXACT_MAX_STATES) {
+        snprintf(error, size, "%s: expected at most %d states for a dense solve, found %d", M->name,
+                 EXACT_MAX_STATES, M->nS);
+        return false;
+    }
+    if (gamma < 1) return true;
+    bool *can = allocate((size_t)M->nS, sizeof *can, "a search");
+    int s = never_ends(M, absorbing, pi, can);
+    free(can);
+    if (s < 0) return true;
+    snprintf(error, size, "%s: at gamma = 1 expected every state to reach an absorbing zero-reward state under "
+             "the policy, found state %d%s%s%s that does not", M->name, s, M->state_name ? " (" : "",
+             M->state_name ? M->state_name[s] : "", M->state_name ? ")" : "");
+    return false;
+}
+
+/* MDP-12  rho = (I - gamma P_pi^T)^{-1} mu0; an absorbing state collects what flows in, again and again
+ * with a factor gamma. */
+static void visitation(exact *x, const linalg_lu *lu)
+{
+    const mdp *M = x->M;
+    double *mu0 = allocate((size_t)x->nS, sizeof *mu0, "a start distribution"), total = 0;
+    for (int s = 0; s < x->nS; s++) mu0[s] = x->absorbing[s] ? 0 : M->mu0[s];
+    linalg_lu_solve(lu, true, 1, mu0, x->rho);
+    for (int s = 0; s < x->nS; s++) total += x->rho[s];
+    x->fisher_scale = x->gamma < 1 ? 1 - x->gamma : total > 0 ? 1 / total : 0;
+    for (int s = 0; s < x->nS; s++) x->d[s] = x->absorbing[s] ? 0 : x->fisher_scale * x->rho[s];
+
+    for (int s = 0; s < x->nS; s++)
+        if (x->absorbing[s]) x->rho[s] = x->gamma < 1 ? M->mu0[s] / (1 - x->gamma) : NAN;
+    for (int s = 0; s < x->nS && x->gamma < 1; s++)
+        for (int i = s * x->nA; i < (s + 1) * x->nA && !x->absorbing[s]; i++)
+            for (int k = M->row[i]; k < M->row[i + 1]; k++)
+                if (x->absorbing[M->next[k]])
+                    x->rho[M->next[k]] += x->rho[s] * x->pi[i] * M->P[k] * x->gamma / (1 - x->gamma);
+    free(mu0);
+}
+
+/* k = ||(I - gamma P_pi)^{-1}||_inf: the inverse has no negative entry, so its row sums are its image of 1 */
+static double inverse_norm(int nS, const linalg_lu *lu)
+{
+    double *one = allocate(2 * (size_t)nS, sizeof *one, "a norm");
+    for (int s = 0; s < nS; s++) one[s] = 1;
+    linalg_lu_solve(lu, false, 1, one, one + nS);
+    double k = fmax(1, linalg_max_abs(nS, one + nS));
+    free(one);
+    return k;
+}
+
+static void set_units(exact *x)
+{
+    double u = DBL_EPSILON, N = fmax(x->nS, 4);
+    double M = fmax(1, fmax(linalg_max_abs(x->nS, x->V), linalg_max_abs(x->n, x->A)));
+    x->unit_V = u * N * x->k * M;
+    x->unit_rho = u * N * x->k * x->k;
+    x->unit_gradient = u * N * x->k * x->k * M;
+    x->unit_fisher = fmax(u, x->unit_rho * x->fisher_scale);
+}
+
+static void values(exact *x)
+{
+    linalg_lu *lu = bellman_matrix(x->nS, x->gamma, x->P_pi);
+    linalg_lu_solve(lu, false, 1, x->r_pi, x->V);               /* MDP-8   V = (I - gamma P_pi)^{-1} r_pi */
+    for (int s = 0; s < x->nS; s++)
+        if (x->absorbing[s]) x->V[s] = 0;
+    for (int s = 0; s < x->nS; s++)
+        for (int a = 0; a < x->nA; a++) {
+            x->Q[s * x->nA + a] = x->absorbing[s] ? 0 : action_value(x->M, x->gamma, x->V, s, a);
+            x->A[s * x->nA + a] = x->Q[s * x->nA + a] - x->V[s];            /* MDP-9   A = Q - V */
+        }
+    visitation(x, lu);
+    x->J = linalg_dot(x->nS, x->M->mu0, x->V);                  /* MDP-6   J = mu0^T V */
+    x->k = inverse_norm(x->nS, lu);
+    linalg_lu_free(lu);
+    set_units(x);
+}
+
+exact *exact_new(const mdp *M, double gamma, const double *logits, char *error, size_t size)
+{
+    exact *x = allocate(1, sizeof *x, "an exact solution");
+    size_t nS = (size_t)M->nS, n = nS * (size_t)M->nA;
+    *x = (exact){ .M = M, .gamma = gamma, .nS = M->nS, .nA = M->nA, .n = M->nS * M->nA };
+    double *p = allocate(4 * nS + 6 * n, sizeof *p, "an exact solution");
+    x->theta = p;           x->logpi = p + n;       x->pi = p + 2 * n;
+    x->r = p + 3 * n;       x->Q = p + 4 * n;       x->A = p + 5 * n;
+    x->V = p + 6 * n;       x->r_pi = x->V + nS;    x->rho = x->V + 2 * nS;     x->d = x->V + 3 * nS;
+    x->absorbing = allocate(nS, sizeof *x->absorbing, "an exact solution");
+
+    memcpy(x->theta, logits, n * sizeof *logits);
+    softmax(x->nS, x->nA, x->theta, x->logpi, x->pi);
+    for (int s = 0; s < x->nS; s++) x->absorbing[s] = mdp_absorbing(M, s);
+    if (!solvable(M, gamma, x->absorbing, x->pi, error, size)) {
+        exact_free(x);
+        return NULL;
+    }
+    x->P_pi = allocate(nS * nS, sizeof *x->P_pi, "the transition matrix of a policy");
+    transition_matrix(M, x->absorbing, x->pi, x->P_pi);
+    rewards(M, x->pi, x->r, x->r_pi);
+    values(x);
+    return x;
+}
+
+void exact_free(exact *x)
+{
+    if (!x) return;
+    free(x->theta);         /* and all that was cut from the same block */
+    free(x->absorbing);
+    free(x->P_pi);
+    free(x);
+}
+
+double exact_J(const mdp *M, double gamma, const double *logits)
+{
+    char error[256];
+    exact *x = exact_new(M, gamma, logits, error, sizeof error);
+    if (!x) return NAN;
+    double J = x->J;
+    exact_free(x);
+    return J;
+}
+
+/* P(.|., a) between decision states, [nS x nS] */
+static ad transition_node(ad_tape *t, const exact *x, int a)
+{
+    const mdp *M = x->M;
+    double *P = allocate((size_t)x->nS * (size_t)x->nS, sizeof *P, "a transition matrix");
+    for (int s = 0; s < x->nS; s++)
+        for (int k = M->row[s * x->nA + a]; k < M->row[s * x->nA + a + 1]; k++)
+            if (!x->absorbing[s] && !x->absorbing[M->next[k]]) P[(size_t)s * (size_t)x->nS + M->next[k]] = M->P[k];
+    ad node = ad_input(t, P, x->nS, x->nS);
+    free(P);
+    return node;
+}
+
+/* MDP-6   J(theta) = mu0^T (I - gamma P_pi)^{-1} r_pi */
+ad exact_J_node(ad_tape *t, const exact *x, ad theta)
+{
+    int nS = x->nS, nA = x->nA, *index = allocate((size_t)nS, sizeof *index, "an index");
+    ad pi   = ad_exp(ad_log_softmax(ad_view(theta, 0, nS, nA)));            /* [nS x nA] */
+    ad r_pi = ad_row_sum(ad_mul(pi, ad_input(t, x->r, nS, nA)));            /* [nS x 1]  */
+    ad P_pi = NULL;                                                         /* [nS x nS] sum_a pi(a|.) P(.|.,a) */
+    for (int a = 0; a < nA; a++) {
+        for (int s = 0; s < nS; s++) index[s] = a;
+        ad pi_a = ad_gather(pi, index);                                     /* [nS x 1]  */
+        ad term = ad_mul(ad_cols(pi_a, nS), transition_node(t, x, a));
+        P_pi = P_pi ? ad_add(P_pi, term) : term;
+    }
+    free(index);
+    ad V = ad_solve(ad_sub(ad_eye(t, nS), ad_scale(x->gamma, P_pi)), r_pi); /* [nS x 1]  */
+    return ad_dot(ad_input(t, x->M->mu0, nS, 1), V);
+}
+
+void exact_sum_over_time(const exact *x, bool transposed, const double *f, double *sum)
+{
+    int nS = x->nS;
+    size_t bytes = (size_t)nS * (size_t)nS * sizeof(double);
+    double *power = allocate(2 * (size_t)nS * (size_t)nS, sizeof *power, "powers of P_pi");    /* (gamma P_pi)^T */
+    double *square = power + (size_t)nS * (size_t)nS, *tail = allocate((size_t)nS, sizeof *tail, "a sum over time");
+    for (int i = 0; i < nS; i++)
+        for (int j = 0; j < nS; j++) power[i * nS + j] = x->gamma * x->P_pi[transposed ? j * nS + i : i * nS + j];
+    memcpy(sum, f, (size_t)nS * sizeof *sum);
+    for (int doublings = 0; doublings < 64; doublings++) {
+        linalg_matvec(nS, nS, power, sum, tail);
+        for (int s = 0; s < nS; s++) sum[s] += tail[s];
+        if (linalg_max_abs(nS * nS, power) < DBL_MIN) break;
+        linalg_matmul(false, false, nS, nS, nS, power, power, square);
+        memcpy(power, square, bytes);
+    }
+    free(power);
+    free(tail);
+}
+
+/* ---- optimal values by policy iteration ---- */
+
+/* V of a deterministic policy, and its sum. Closed states, absorbing or unbounded, are worth 0 and never left. */
+static double evaluate(const mdp *M, double gamma, const bool *closed, const int *policy, double *V)
+{
+    size_t nS = (size_t)M->nS;
+    double *pi = allocate(nS * (size_t)M->nA, sizeof *pi, "a policy");
+    double *P_pi = allocate(nS * nS, sizeof *P_pi, "a transition matrix");
+    double *r_pi = allocate(nS, sizeof *r_pi, "rewards");
+    for (int s = 0; s < M->nS; s++) {
+        pi[s * M->nA + policy[s]] = 1;
+        r_pi[s] = closed[s] ? 0 : mdp_reward(M, s, policy[s]);
+    }
+    transition_matrix(M, closed, pi, P_pi);
+    linalg_lu *lu = bellman_matrix(M->nS, gamma, P_pi);
+    linalg_lu_solve(lu, false, 1, r_pi, V);
+    linalg_lu_free(lu);
+    free(pi);
+    free(P_pi);
+    free(r_pi);
+    double total = 0;
+    for (int s = 0; s < M->nS; s++) total += V[s];
+    return total;
+}
+
+/* Rewards can be collected without end: the states that never reach a closed one under this policy, and all
+ * that can reach those under any, are closed as unbounded. Policy iteration makes such a policy only from a
+ * loop of positive reward, and only at gamma = 1. */
+static bool close_unbounded(const mdp *M, const int *policy, bool *closed, bool *unbounded)
+{
+    size_t nS = (size_t)M->nS;
+    double *pi = allocate(nS * (size_t)M->nA, sizeof *pi, "a policy");
+    bool *can = allocate(nS, sizeof *can, "a search");
+    for (int s = 0; s < M->nS; s++) pi[s * M->nA + policy[s]] = 1;
+    bool found = never_ends(M, closed, pi, can) >= 0;
+    if (found) {
+        bool *loop = allocate(nS, sizeof *loop, "a search");
+        for (int s = 0; s < M->nS; s++) loop[s] = !can[s];
+        for (size_t i = 0; i < nS * (size_t)M->nA; i++) pi[i] = 1;
+        never_ends(M, loop, pi, can);                           /* can: reaches the loop by some actions */
+        for (int s = 0; s < M->nS; s++)
+            if (can[s]) closed[s] = unbounded[s] = true;
+        free(loop);
+    }
+    free(pi);
+    free(can);
+    return found;
+}
+
+/* A policy from which every state reaches an absorbing one: nearest first, each state takes an action that
+ * may lead to a state done before. The states where none exists keep action 0. */
+static void proper_policy(const mdp *M, const bool *absorbing, int *policy)
+{
+    bool *done = allocate((size_t)M->nS, sizeof *done, "a search"), changed = true;
+    memcpy(done, absorbing, (size_t)M->nS * sizeof *done);
+    memset(policy, 0, (size_t)M->nS * sizeof *policy);
+    while (changed) {
+        changed = false;
+        for (int s = M->nS - 1; s >= 0; s--)
+            for (int a = 0; a < M->nA && !done[s]; a++)
+                for (int k = M->row[s * M->nA + a]; k < M->row[s * M->nA + a + 1] && !done[s]; k++)
+                    if (done[M->next[k]]) {
+                        policy[s] = a;
+                        done[s] = changed = true;
+                    }
+    }
+    free(done);
+}
+
+/* policy(s) <- argmax_a Q(s,a), kept where nothing is better by more than rounding. */
+static bool improve(const mdp *M, double gamma, const bool *closed, const double *V, int *policy)
+{
+    bool changed = false;
+    for (int s = 0; s < M->nS; s++) {
+        if (closed[s]) continue;
+        double best = action_value(M, gamma, V, s, policy[s]);
+        double rounding = 16 * DBL_EPSILON * (1 + fabs(best));
+        for (int a = 0; a < M->nA; a++) {
+            double Q = action_value(M, gamma, V, s, a);
+            if (Q <= best + rounding) continue;
+            best = Q;
+            policy[s] = a;
+            changed = true;
+        }
+    }
+    return changed;
+}
+
+/* For gamma < 1: the lowest-numbered action that is optimal up to 1e-12 (1 + |V|). */
+static void lowest_optimal(const mdp *M, double gamma, const double *V, int *policy)
+{
+    for (int s = 0; s < M->nS; s++) {
+        double best = -INFINITY;
+        for (int a = 0; a < M->nA; a++) best = fmax(best, action_value(M, gamma, V, s, a));
+        policy[s] = 0;
+        while (action_value(M, gamma, V, s, policy[s]) < best - 1e-12 * (1 + fabs(best))) policy[s]++;
+    }
+}
+
+bool exact_optimal(const mdp *M, double gamma, double *V, int *policy, char *error, size_t size)
+{
+    size_t nS = (size_t)M->nS, n = nS * (size_t)M->nA;
+    bool *absorbing = allocate(3 * nS, sizeof *absorbing, "optimal values");
+    bool *closed = absorbing + nS, *unbounded = absorbing + 2 * nS;
+    double *any = allocate(n, sizeof *any, "optimal values");
+    for (size_t i = 0; i < n; i++) any[i] = 1;                  /* every action possible */
+    for (int s = 0; s < M->nS; s++) closed[s] = absorbing[s] = mdp_absorbing(M, s);
+    bool solved = solvable(M, gamma, absorbing, any, error, size);
+    if (solved) {
+        double total = -INFINITY, before;
+        proper_policy(M, absorbing, policy);
+        do {                                        /* each round raises sum_s V(s), down to rounding */
+            before = total;
+            while (gamma == 1 && close_unbounded(M, policy, closed, unbounded)) {
+                proper_policy(M, closed, policy);
+                before = -INFINITY;
+            }
+            total = evaluate(M, gamma, closed, policy, V);
+        } while (total > before && improve(M, gamma, closed, V, policy));
+        if (gamma < 1) lowest_optimal(M, gamma, V, policy);
+        for (int s = 0; s < M->nS; s++)
+            if (unbounded[s]) {
+                V[s] = NAN;
+                policy[s] = -1;
+            }
+    }
+    free(absorbing);
+    free(any);
+    return solved;
+}
+
+double exact_optimal_residual(const mdp *M, double gamma, const double *V)
+{
+    double residual = 0;
+    for (int s = 0; s < M->nS; s++) {
+        if (isnan(V[s])) continue;
+        double best = -INFINITY;
+        for (int a = 0; a < M->nA; a++) best = fmax(best, action_value(M, gamma, V, s, a));
+        if (!mdp_absorbing(M, s) && !(fabs(best - V[s]) <= residual)) residual = fabs(best - V[s]);
+    }
+    return residual;
+}

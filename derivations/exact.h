@@ -1,0 +1,66 @@
+/* The exact layer: everything about a policy on a finite MDP that a linear solve can say.
+ *
+ * Policy: pi(a|s) = softmax of one row of logits per state. Conventions: the visitation is unnormalised,
+ * rho = mu0 + gamma P_pi^T rho. An absorbing zero-reward state is no decision state: V, Q, A and its
+ * share of every gradient are 0, and it is left out of P_pi; rho there is reported for gamma < 1 and NaN
+ * (printed as null) at gamma = 1. At gamma = 1 every decision state must reach an absorbing one. */
+#ifndef ASCENT_EXACT_H
+#define ASCENT_EXACT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "autodiff/ad.h"
+#include "envs/mdp.h"
+
+enum { EXACT_MAX_STATES = 4096 };       /* dense direct solves */
+
+typedef struct {
+    const mdp *M;
+    double gamma;
+    int nS, nA, n;          /* n = nS nA, the length of theta; index s*nA + a */
+    bool *absorbing;        /* [nS] */
+    double *theta;          /* [nS x nA] logits */
+    double *logpi, *pi;     /* [nS x nA] log pi(a|s), pi(a|s) */
+    double *r, *r_pi;       /* [nS x nA], [nS] expected reward */
+    double *P_pi;           /* [nS x nS] from decision state to decision state */
+    double *V, *Q, *A;      /* [nS], [nS x nA], [nS x nA] */
+    double *rho;            /* [nS] discounted visitation */
+    double *d;              /* [nS] weights of the Fisher matrix: fisher_scale rho; absorbing 0 */
+    double fisher_scale;    /* 1 - gamma, or 1 / sum of rho over decision states at gamma = 1 */
+    double J;               /* mu0^T V */
+    double k;               /* max(1, ||(I - gamma P_pi)^{-1}||_inf) */
+    /* One unit of rounding error, u = 2^-52, N = max(nS, 4), M = max(1, max|V|, max|A|): */
+    double unit_V;          /* u N k M      V, Q, J; twice that for A */
+    double unit_rho;        /* u N k^2 */
+    double unit_gradient;   /* u N k^2 M */
+    double unit_fisher;     /* u N k^2 fisher_scale, at least u: rho's unit times the weight's scale */
+} exact;
+
+/* logits [nS x nA]. NULL and one line in error[size] when gamma = 1 and a decision state, named, cannot
+ * reach an absorbing one under pi, or when the MDP is too large for a dense solve. A system that is
+ * singular to working precision ends the program (exit 4). */
+exact *exact_new(const mdp *M, double gamma, const double *logits, char *error, size_t size);
+void   exact_free(exact *x);                                        /* NULL is fine */
+
+/* J of the tabular softmax policy with these logits, by one solve; the same conventions. */
+double exact_J(const mdp *M, double gamma, const double *logits);
+
+/* The same J as a node: mu0^T (I - gamma P_pi)^{-1} r_pi, theta [n x 1]. It can be differentiated, and
+ * owes nothing to the policy gradient theorem. Memory: some nA nS^2 doubles. */
+ad exact_J_node(ad_tape *t, const exact *x, ad theta);
+
+/* sum_{t >= 0} (gamma P)^t f with P = P_pi, or P_pi^T where transposed; f, sum [nS]. By doubling,
+ * sum_{t < 2T} = (1 + (gamma P)^T) sum_{t < T}, until the power vanishes: an account of time that uses no
+ * linear solve. f = r_pi gives V; transposed, f = mu0 gives rho. */
+void exact_sum_over_time(const exact *x, bool transposed, const double *f, double *sum);
+
+/* Optimal values V* [nS] and a deterministic policy [nS] that attains them, by policy iteration. At
+ * gamma = 1 over the policies that reach an absorbing state from everywhere; V* is NaN and the action -1
+ * where rewards can be collected without end. For gamma < 1 the lowest-numbered optimal action. false and
+ * one line in error[size] as exact_new. */
+bool exact_optimal(const mdp *M, double gamma, double *V, int *policy, char *error, size_t size);
+/* max_s |max_a Q(s,a) - V(s)| over the states where V is finite: Bellman's optimality residual. */
+double exact_optimal_residual(const mdp *M, double gamma, const double *V);
+
+#endif

@@ -1,0 +1,192 @@
+/* The Fisher matrix of the tabular softmax policy: covariance of the score, Hessian of the mean KL, and a
+ * block for each state. 001 (l.516), 000 eq (17), 004 (l.443-459). */
+#include "derivations/fisher.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autodiff/linalg.h"
+#include "autodiff/require.h"
+#include "derivations/derivation.h"
+#include "derivations/natural_gradient.h"
+
+/* NPG-2   F = E_{s~d, a~pi}[ grad log pi(a|s) grad log pi(a|s)^T ] */
+void fisher_scores(const exact *x, double *F)
+{
+    size_t n = (size_t)x->n;
+    double *score = allocate(2 * n * n, sizeof *score, "scores"), *weighted = score + n * n;  /* [n x n] each */
+    ad_tape *t = ad_tape_new();
+    ad theta = ad_input(t, x->theta, x->n, 1);
+    ad logpi = ad_log_softmax(ad_view(theta, 0, x->nS, x->nA));                 /* [nS x nA] */
+    for (int i = 0; i < x->n; i++) {                                            /* i = (s, a) */
+        ad_mark mark = ad_here(t);
+        ad grad_log_pi = ad_grad(ad_view(logpi, i, 1, 1), theta);               /* [n x 1] */
+        memcpy(score + (size_t)i * n, ad_value(grad_log_pi), n * sizeof *score);
+        ad_reset(t, mark);
+        double p = x->d[i / x->nA] * x->pi[i];
+        for (size_t j = 0; j < n; j++) weighted[(size_t)i * n + j] = p * score[(size_t)i * n + j];
+    }
+    linalg_matmul(true, false, x->n, x->n, x->n, score, weighted, F);           /* sum_i p_i score_i score_i^T */
+    ad_tape_free(t);
+    free(score);
+}
+
+/* KL(theta_old || theta) = sum_s d(s) sum_a pi_old(a|s) (log pi_old(a|s) - log pi(a|s)) */
+static ad mean_kl(ad_tape *t, const exact *x, ad theta)
+{
+    ad logpi = ad_log_softmax(ad_view(theta, 0, x->nS, x->nA));                 /* [nS x nA] */
+    ad old   = ad_detach(logpi);
+    ad kl    = ad_row_sum(ad_mul(ad_exp(old), ad_sub(old, logpi)));             /* [nS x 1]  */
+    return ad_dot(ad_input(t, x->d, x->nS, 1), kl);
+}
+
+struct fisher_product { ad_tape *t; ad theta, grad_kl; };
+
+fisher_product *fisher_product_new(const exact *x)
+{
+    fisher_product *F = allocate(1, sizeof *F, "a Fisher-vector product");
+    F->t = ad_tape_new();
+    F->theta = ad_input(F->t, x->theta, x->n, 1);
+    F->grad_kl = ad_grad(mean_kl(F->t, x, F->theta), F->theta);
+    return F;
+}
+
+void fisher_product_free(fisher_product *F)
+{
+    if (!F) return;
+    ad_tape_free(F->t);
+    free(F);
+}
+
+/* NPG-3   F v = grad ( grad KL(theta_old || theta) . v )  at theta = theta_old */
+void fisher_times(void *F_, int n, const double *v, double *Fv)
+{
+    fisher_product *F = F_;
+    ad_mark mark = ad_here(F->t);
+    ad product = ad_grad(ad_dot(F->grad_kl, ad_input(F->t, v, n, 1)), F->theta);
+    memcpy(Fv, ad_value(product), (size_t)n * sizeof *Fv);
+    ad_reset(F->t, mark);
+}
+
+void fisher_kl(const exact *x, double *F)
+{
+    fisher_product *product = fisher_product_new(x);
+    double *e = allocate((size_t)x->n, sizeof *e, "a basis vector");
+    for (int i = 0; i < x->n; i++) {
+        e[i] = 1;
+        fisher_times(product, x->n, e, F + (size_t)i * (size_t)x->n);
+        e[i] = 0;
+    }
+    free(e);
+    fisher_product_free(product);
+}
+
+/* NPG-8   F = (+)_s d(s) (diag pi_s - pi_s pi_s^T): the block of state s, zero between states */
+static double fisher_block(const exact *x, int s, int a, int b)
+{
+    const double *pi = x->pi + s * x->nA;
+    return x->d[s] * ((a == b) * pi[a] - pi[a] * pi[b]);
+}
+
+void fisher_jacobian(const exact *x, double *F)
+{
+    size_t n = (size_t)x->n;
+    double *J = allocate(2 * n * n, sizeof *J, "a Jacobian"), *MJ = J + n * n;  /* J [n x n]: dz_i / dtheta_j */
+    ad_tape *t = ad_tape_new();
+    ad theta = ad_input(t, x->theta, x->n, 1);
+    ad z = ad_view(theta, 0, x->nS, x->nA);                                     /* [nS x nA] the logits */
+    for (int i = 0; i < x->n; i++) {
+        ad_mark mark = ad_here(t);
+        memcpy(J + (size_t)i * n, ad_value(ad_grad(ad_view(z, i, 1, 1), theta)), n * sizeof *J);
+        ad_reset(t, mark);
+    }
+    ad_tape_free(t);
+    for (int s = 0; s < x->nS; s++)
+        for (int a = 0; a < x->nA; a++)
+            for (int b = 0; b < x->nA; b++) {
+                double m = fisher_block(x, s, a, b);
+                const double *from = J + (size_t)(s * x->nA + b) * n;
+                double *to = MJ + (size_t)(s * x->nA + a) * n;
+                for (size_t j = 0; j < n; j++) to[j] += m * from[j];
+            }
+    linalg_matmul(true, false, x->n, x->n, x->n, J, MJ, F);
+    free(J);
+}
+
+/* ---- the derivations ---- */
+static int    n_F(const setting *x)        { return x->pi->n * x->pi->n; }
+static int    n_F_rank(const setting *x)   { return n_F(x) + 1; }
+static double unit_F(const setting *x)     { return x->pi->unit_fisher; }
+
+static const char *too_large(const setting *x)
+{
+    return x->pi->n > FISHER_MAX_N ? "more than 1500 parameters: no dense F" : NULL;
+}
+
+static double by_scores(const setting *x, double *F)
+{
+    memcpy(F, x->F, (size_t)n_F(x) * sizeof *F);                    /* fisher_scores(x->pi, .) */
+    return 0;
+}
+
+static double by_kl(const setting *x, double *F)       { fisher_kl(x->pi, F); return 0; }
+static double by_jacobian(const setting *x, double *F) { fisher_jacobian(x->pi, F); return 0; }
+
+static double scores_and_rank(const setting *x, double *F)
+{
+    F[n_F(x)] = (double)x->spectrum->rank / x->pi->n;
+    return by_scores(x, F);
+}
+
+static double blocks_and_rank(const setting *x, double *F)
+{
+    const exact *pi = x->pi;
+    int rank = 0;
+    memset(F, 0, (size_t)n_F(x) * sizeof *F);
+    for (int s = 0; s < pi->nS; s++) {
+        for (int a = 0; a < pi->nA; a++)
+            for (int b = 0; b < pi->nA; b++)
+                F[(size_t)(s * pi->nA + a) * (size_t)pi->n + s * pi->nA + b] = fisher_block(pi, s, a, b);
+        if (pi->d[s] > 0) rank += pi->nA - 1;
+    }
+    F[n_F(x)] = (double)rank / pi->n;
+    return 0;
+}
+
+/* The least nonzero eigenvalue of a block is at least d(s) min_a pi(a|s), by interlacing; where that drowns
+ * in the rounding of the largest, no rule that looks at F alone can find the rank. */
+const char *fisher_rank_undecided(const setting *x)
+{
+    if (too_large(x)) return too_large(x);
+    const exact *pi = x->pi;
+    double least = INFINITY, greatest = 0;
+    for (int i = 0; i < pi->n; i++) {
+        double p = pi->d[i / pi->nA] * pi->pi[i];
+        if (pi->d[i / pi->nA] <= 0) continue;
+        least = fmin(least, p);
+        greatest = fmax(greatest, p);
+    }
+    return least < 1e2 * pi->n * DBL_EPSILON * greatest ? "the least d(s) pi(a|s) drowns in rounding" : NULL;
+}
+
+const derivation fisher[] = {
+    { "NPG-2", "F = E[grad log pi grad log pi^T]", "F[i][j]", n_F, unit_F, too_large, NULL, {
+        { "F=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T]",
+          "the definition: each score by one reverse sweep", by_scores },
+        { "=J_z^T\\,\\mathrm{blockdiag}_s\\,d(s)(\\mathrm{diag}\\,\\pi_s-\\pi_s\\pi_s^T)\\,J_z",
+          "the score in the logits z is e_a - pi, and its covariance diag pi - pi pi^T", by_jacobian } } },
+    { "NPG-3", "F = Hessian of the mean KL(old||new) at new = old", "F[i][j]", n_F, unit_F, too_large, NULL, {
+        { "F=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T]", "NPG-2", by_scores },
+        { "=\\nabla^2_{\\tilde\\theta}\\bar D_{KL}(\\theta,\\tilde\\theta)|_{\\tilde\\theta=\\theta}",
+          "-E[Hessian of log pi] = E[score score^T]; KL differentiated twice, one product for each column", by_kl } } },
+    { "NPG-8", "tabular softmax: F = (+)_s d(s)(diag pi - pi pi^T), rank = |S|(|A|-1)", "F[i][j], and rank F / n",
+      n_F_rank, unit_F, fisher_rank_undecided, NULL, {
+        { "F=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T],\\ \\mathrm{rank}\\,F",
+          "NPG-2, and the number of eigenvalues above 10 n u max|lambda| by LAPACK", scores_and_rank },
+        { "=\\oplus_sd(s)(\\mathrm{diag}\\,\\pi_s-\\pi_s\\pi_s^T),\\ |S|(|A|-1)",
+          "a state's score has no part in another's theta; 1 is a null vector of each block (S: visited)",
+          blocks_and_rank } } },
+    { .id = NULL }
+};

@@ -1,0 +1,20 @@
+/* Three independent accounts of the Fisher matrix F [n x n] of the tabular softmax, n = nS nA, index
+ * s*nA + a: F = sum_s d(s) sum_a pi(a|s) grad log pi(a|s) grad log pi(a|s)^T with x->d as weights. */
+#ifndef ASCENT_FISHER_H
+#define ASCENT_FISHER_H
+
+#include "derivations/exact.h"
+
+enum { FISHER_MAX_N = 1500 };               /* rows of a dense F */
+
+void fisher_scores(const exact *x, double *F);      /* NPG-2: scores by one reverse sweep each */
+void fisher_kl(const exact *x, double *F);          /* NPG-3: the mean KL differentiated twice */
+void fisher_jacobian(const exact *x, double *F);    /* J_z^T blockdiag(d(s) (diag pi - pi pi^T)) J_z */
+
+/* F v without F: grad (grad KL . v) on a tape that is kept. fisher_times fits cg_product. */
+typedef struct fisher_product fisher_product;
+fisher_product *fisher_product_new(const exact *x);
+void            fisher_product_free(fisher_product *F);
+void            fisher_times(void *F, int n, const double *v, double *Fv);
+
+#endif

@@ -1,0 +1,319 @@
+/* The performance difference: how much better pi' is than pi, from pi's advantages and pi's visits only.
+ * 001 (l.141, l.160-165), 002 (image TRPO2, TRPO5-6), 004 (l.320-346); Kakade and Langford 2002. */
+#include "derivations/performance_difference.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autodiff/linalg.h"
+#include "autodiff/random.h"
+#include "autodiff/require.h"
+#include "derivations/derivation.h"
+
+static double rho(const exact *x, int s) { return x->absorbing[s] ? 0 : x->rho[s]; }
+
+/* sum_a pi'(a|s) A_pi(s,a): how much one step of pi' gains over pi in s */
+static double expected_advantage(const exact *pi, const exact *pi1, int s)
+{
+    double sum = 0;
+    for (int a = 0; a < pi->nA; a++) sum += pi1->pi[s * pi->nA + a] * pi->A[s * pi->nA + a];
+    return sum;
+}
+
+/* PDI-6   J(pi') - J(pi) = sum_s rho_pi'(s) sum_a pi'(a|s) A_pi(s,a) */
+double performance_difference_sum(const exact *pi, const exact *pi1)
+{
+    double sum = 0;
+    for (int s = 0; s < pi->nS; s++) sum += rho(pi1, s) * expected_advantage(pi, pi1, s);
+    return sum;
+}
+
+double pair_unit(const exact *pi, const exact *pi1)
+{
+    return fmax(pi->unit_V / pi->k, pi1->unit_V / pi1->k) * fmax(pi->k, pi1->k);
+}
+
+policy_comparison compare_policies(const exact *pi, const exact *pi1)
+{
+    policy_comparison c = { .J = pi1->J, .lhs = pi1->J - pi->J, .rhs = performance_difference_sum(pi, pi1),
+                            .surrogate = pi->J };
+    double visits = 0, eps = linalg_max_abs(pi->n, pi->A);
+    for (int s = 0; s < pi->nS; s++) {
+        if (pi->absorbing[s]) continue;
+        double tv = 0, kl = 0;
+        for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) {
+            tv += fabs(pi->pi[i] - pi1->pi[i]) / 2;
+            kl += pi->pi[i] * (pi->logpi[i] - pi1->logpi[i]);
+        }
+        c.tv_max = fmax(c.tv_max, tv);
+        c.kl_max = fmax(c.kl_max, kl);
+        c.kl_mean += rho(pi, s) * kl;
+        visits += rho(pi, s);
+        c.surrogate += rho(pi, s) * expected_advantage(pi, pi1, s);
+    }
+    c.kl_mean = visits > 0 ? c.kl_mean / visits : NAN;
+    double C = 4 * eps * pi->gamma / ((1 - pi->gamma) * (1 - pi->gamma));
+    c.lower_bound = pi->gamma < 1 ? c.surrogate - C * c.kl_max : NAN;
+    return c;
+}
+
+/* ---- the lines ---- */
+
+enum { HORIZON = 12, TRAJECTORIES = 64, TRAJECTORY_STEPS = 40 };
+
+/* E_{tau ~ pi'}[ sum_t gamma^t f(s_t) ] = mu0^T sum_t (gamma P_pi')^t f; f is 0 in absorbing states */
+static double over_time(const setting *x, const double *f)
+{
+    double *sum = allocate((size_t)x->pi->nS, sizeof *sum, "a sum over time");
+    exact_sum_over_time(x->pi1, false, f, sum);
+    double E = linalg_dot(x->pi->nS, x->pi->M->mu0, sum);
+    free(sum);
+    return E;
+}
+
+/* f(s) = sum_a pi'(a|s) g(s,a) for g(s,a) = c_r r(s,a) + c_next gamma sum_s' P(s'|s,a) V(s') - c_V V(s) */
+static double time_sum(const setting *x, double c_r, double c_next, double c_V)
+{
+    const exact *pi = x->pi;
+    const mdp *M = pi->M;
+    double *f = allocate((size_t)pi->nS, sizeof *f, "a function of the state");
+    for (int s = 0; s < pi->nS; s++)
+        for (int i = s * pi->nA; i < (s + 1) * pi->nA && !pi->absorbing[s]; i++) {
+            double EV = 0;
+            for (int k = M->row[i]; k < M->row[i + 1]; k++) EV += M->P[k] * pi->V[M->next[k]];
+            f[s] += x->pi1->pi[i] * (c_r * pi->r[i] + c_next * pi->gamma * EV - c_V * pi->V[s]);
+        }
+    double E = over_time(x, f);
+    free(f);
+    return E;
+}
+
+/* PDI-2   E_{tau ~ pi'}[V(s_0)] over all trajectories of a few steps: their probability from s_0, summed
+ * by recursion over the last step, times V(s_0). s_0 does not depend on the policy. */
+static double start_value_over_trajectories(const setting *x)
+{
+    const mdp *M = x->pi->M;
+    double *mass = allocate(2 * (size_t)M->nS, sizeof *mass, "trajectory probabilities"), *longer = mass + M->nS;
+    for (int s = 0; s < M->nS; s++) mass[s] = 1;
+    for (int t = 0; t < HORIZON; t++) {
+        memset(longer, 0, (size_t)M->nS * sizeof *longer);
+        for (int s = 0; s < M->nS; s++)
+            for (int i = s * M->nA; i < (s + 1) * M->nA; i++)
+                for (int k = M->row[i]; k < M->row[i + 1]; k++)
+                    longer[s] += x->pi1->pi[i] * M->P[k] * mass[M->next[k]];
+        memcpy(mass, longer, (size_t)M->nS * sizeof *mass);
+    }
+    double E = 0;
+    for (int s = 0; s < M->nS; s++) E += M->mu0[s] * mass[s] * x->pi->V[s];
+    free(mass);
+    return E;
+}
+
+static double J1_by_visits(const setting *x)                    /* J(pi') = rho_pi'^T r_pi' */
+{
+    double J = 0;
+    for (int s = 0; s < x->pi->nS; s++) J += rho(x->pi1, s) * x->pi1->r_pi[s];
+    return J;
+}
+
+static double J_start(const setting *x) { return linalg_dot(x->pi->nS, x->pi->M->mu0, x->pi->V); }
+
+static double J_by_visits(const setting *x)
+{
+    double J = 0;
+    for (int s = 0; s < x->pi->nS; s++) J += rho(x->pi, s) * x->pi->r_pi[s];
+    return J;
+}
+
+static double difference(const setting *x, double *out)         { *out = x->pi1->J - x->pi->J; return 0; }
+static double minus_start(const setting *x, double *out)        { *out = J1_by_visits(x) - J_start(x); return 0; }
+static double minus_trajectories(const setting *x, double *out)
+{
+    *out = J1_by_visits(x) - start_value_over_trajectories(x);
+    return 0;
+}
+static double telescope_apart(const setting *x, double *out)
+{
+    *out = J1_by_visits(x) - (time_sum(x, 0, 0, -1) - time_sum(x, 0, 1, 0));
+    return 0;
+}
+static double telescope(const setting *x, double *out)  { *out = J1_by_visits(x) + time_sum(x, 0, 1, 1); return 0; }
+static double two_sums(const setting *x, double *out)   { *out = time_sum(x, 1, 0, 0) + time_sum(x, 0, 1, 1); return 0; }
+static double one_sum(const setting *x, double *out)    { *out = time_sum(x, 1, 1, 1); return 0; }
+
+/* PDI-1   J(pi') = J(pi) + E_{tau ~ pi'}[ sum_t gamma^t A_pi(s_t,a_t) ] */
+static double advantage_sum(const setting *x, double *out)
+{
+    double *f = allocate((size_t)x->pi->nS, sizeof *f, "a function of the state");
+    for (int s = 0; s < x->pi->nS; s++) f[s] = expected_advantage(x->pi, x->pi1, s);
+    *out = over_time(x, f);
+    free(f);
+    return 0;
+}
+
+static double visits_of_new(const setting *x, double *out)
+{
+    *out = performance_difference_sum(x->pi, x->pi1);
+    return 0;
+}
+
+static double J_from_visits(const setting *x, double *out)      { *out = J_by_visits(x); return 0; }
+static double J_from_start(const setting *x, double *out)       { *out = J_start(x); return 0; }
+static double J_from_trajectories(const setting *x, double *out) { *out = start_value_over_trajectories(x); return 0; }
+
+/* The states of TRAJECTORIES trajectories of pi', [TRAJECTORIES][TRAJECTORY_STEPS + 1], always the same */
+static int *sample_trajectories(const setting *x)
+{
+    const mdp *M = x->pi->M;
+    int *states = allocate((size_t)TRAJECTORIES * (TRAJECTORY_STEPS + 1), sizeof *states, "trajectories");
+    for (int i = 0; i < TRAJECTORIES; i++) {
+        gsl_rng *rng = random_stream(x->seed, (uint32_t)i, RANDOM_TRAJECTORY);
+        int *s = states + i * (TRAJECTORY_STEPS + 1), a, k;
+        double p = gsl_rng_uniform(rng);
+        for (s[0] = 0; s[0] < M->nS - 1 && (p -= M->mu0[s[0]]) >= 0;) s[0]++;
+        for (int t = 0; t < TRAJECTORY_STEPS; t++) {
+            p = gsl_rng_uniform(rng);
+            for (a = 0; a < M->nA - 1 && (p -= x->pi1->pi[s[t] * M->nA + a]) >= 0;) a++;
+            p = gsl_rng_uniform(rng);
+            for (k = M->row[s[t] * M->nA + a]; k < M->row[s[t] * M->nA + a + 1] - 1 && (p -= M->P[k]) >= 0;) k++;
+            s[t + 1] = M->next[k];
+        }
+        gsl_rng_free(rng);
+    }
+    return states;
+}
+
+/* PDI-3   V(s_0) = sum_{t=0}^T gamma^t V(s_t) - sum_{t=1}^T gamma^t V(s_t)
+ *                = -sum_{t=0}^{T-1} gamma^t (gamma V(s_{t+1}) - V(s_t)) + gamma^T V(s_T), on each trajectory */
+static double start_value(const setting *x, double *out)
+{
+    int *states = sample_trajectories(x);
+    for (int i = 0; i < TRAJECTORIES; i++) out[i] = x->pi->V[states[i * (TRAJECTORY_STEPS + 1)]];
+    free(states);
+    return 0;
+}
+
+static double sums_apart(const setting *x, double *out)
+{
+    int *states = sample_trajectories(x);
+    for (int i = 0; i < TRAJECTORIES; i++) {
+        const int *s = states + i * (TRAJECTORY_STEPS + 1);
+        double from_0 = 0, from_1 = 0, gamma_t = 1;
+        for (int t = 0; t <= TRAJECTORY_STEPS; t++, gamma_t *= x->pi->gamma) {
+            from_0 += gamma_t * x->pi->V[s[t]];
+            if (t >= 1) from_1 += gamma_t * x->pi->V[s[t]];
+        }
+        out[i] = from_0 - from_1;
+    }
+    free(states);
+    return 0;
+}
+
+static double telescoped(const setting *x, double *out)
+{
+    int *states = sample_trajectories(x);
+    for (int i = 0; i < TRAJECTORIES; i++) {
+        const int *s = states + i * (TRAJECTORY_STEPS + 1);
+        double sum = 0, gamma_t = 1;
+        for (int t = 0; t < TRAJECTORY_STEPS; t++, gamma_t *= x->pi->gamma)
+            sum += gamma_t * (x->pi->gamma * x->pi->V[s[t + 1]] - x->pi->V[s[t]]);
+        out[i] = -sum + gamma_t * x->pi->V[s[TRAJECTORY_STEPS]];
+    }
+    free(states);
+    return 0;
+}
+
+/* PDI-4   sum_s' P(s'|s,a) [r(s,a,s') + gamma V(s')] - V(s) */
+static double expected_td_error(const setting *x, double *out)
+{
+    const exact *pi = x->pi;
+    const mdp *M = pi->M;
+    for (int i = 0; i < pi->n; i++) {
+        double E = 0;
+        for (int k = M->row[i]; k < M->row[i + 1]; k++) E += M->P[k] * (M->R[k] + pi->gamma * pi->V[M->next[k]]);
+        out[i] = pi->absorbing[i / pi->nA] ? 0 : E - pi->V[i / pi->nA];
+    }
+    return 0;
+}
+
+static double advantages(const setting *x, double *out)
+{
+    memcpy(out, x->pi->A, (size_t)x->pi->n * sizeof *out);
+    return 0;
+}
+
+/* ---- units and the table ---- */
+static int one(const setting *x)            { (void)x; return 1; }
+static int n_trajectories(const setting *x) { (void)x; return TRAJECTORIES; }
+static int n_theta(const setting *x)        { return x->pi->n; }
+
+static double unit_J(const setting *x) { return pair_unit(x->pi, x->pi1); }
+static double unit_A(const setting *x) { return 2 * x->pi->unit_V; }
+
+/* A sum of V over time is k times as large as V. */
+static double unit_sum(const setting *x) { return pair_unit(x->pi, x->pi1) * fmax(x->pi->k, x->pi1->k); }
+
+/* Rows of P that sum to 1 only within 1e-9 lose that much probability a step. */
+static double unit_start(const setting *x)
+{
+    const mdp *M = x->pi->M;
+    double defect = 0;
+    for (int i = 0; i < x->pi->n; i++) {
+        double sum = 0;
+        for (int k = M->row[i]; k < M->row[i + 1]; k++) sum += M->P[k];
+        defect = fmax(defect, fabs(sum - 1));
+    }
+    return unit_J(x) + HORIZON * defect * linalg_max_abs(M->nS, x->pi->V);
+}
+
+static double unit_proof(const setting *x) { return fmax(unit_sum(x), unit_start(x)); }
+
+/* 2T sums of terms no larger than max|V| */
+static double unit_telescope(const setting *x)
+{
+    return 2 * (TRAJECTORY_STEPS + 1) * DBL_EPSILON * fmax(1, linalg_max_abs(x->pi->nS, x->pi->V));
+}
+
+const derivation performance_difference[] = {
+    { "PDI-1", "J(pi') = J(pi) + E_pi'[sum_t gamma^t A_pi(s_t,a_t)]", "J(pi') - J(pi)",
+      one, unit_proof, NULL, NULL, {
+        { "J(\\theta')-J(\\theta)", "what is wanted: two policies, two linear solves", difference },
+        { "=J(\\theta')-E_{s_0\\sim p(s_0)}[V^{\\pi_\\theta}(s_0)]", "the definition of J(theta)", minus_start },
+        { "=J(\\theta')-E_{\\tau\\sim p_{\\theta'}}[V^{\\pi_\\theta}(s_0)]",
+          "PDI-2: s_0 does not depend on the policy, so any policy may make the trajectory", minus_trajectories },
+        { "=J(\\theta')-E_{\\tau\\sim p_{\\theta'}}[\\sum_{t=0}^\\infty\\gamma^tV^{\\pi_\\theta}(s_t)"
+          "-\\sum_{t=1}^\\infty\\gamma^tV^{\\pi_\\theta}(s_t)]",
+          "PDI-3: the two sums differ by their first term", telescope_apart },
+        { "=J(\\theta')+E_{\\tau\\sim p_{\\theta'}}[\\sum_{t=0}^\\infty\\gamma^t(\\gamma V^{\\pi_\\theta}(s_{t+1})"
+          "-V^{\\pi_\\theta}(s_t))]", "PDI-3: shift t in the second sum and join them", telescope },
+        { "=E_{\\tau\\sim p_{\\theta'}}[\\sum_{t=0}^\\infty\\gamma^tr(s_t,a_t)]+E_{\\tau\\sim p_{\\theta'}}"
+          "[\\sum_{t=0}^\\infty\\gamma^t(\\gamma V^{\\pi_\\theta}(s_{t+1})-V^{\\pi_\\theta}(s_t))]",
+          "the definition of J(theta')", two_sums },
+        { "=E_{\\tau\\sim p_{\\theta'}}[\\sum_{t=0}^\\infty\\gamma^t(r(s_t,a_t)+\\gamma V^{\\pi_\\theta}(s_{t+1})"
+          "-V^{\\pi_\\theta}(s_t))]", "expectation and sum are linear", one_sum },
+        { "=E_{\\tau\\sim p_{\\theta'}}[\\sum_{t=0}^\\infty\\gamma^tA^{\\pi_\\theta}(s_t,a_t)]",
+          "PDI-4: the conditional mean of the bracket is the advantage", advantage_sum } } },
+    { "PDI-2", "J(pi) = E_{s_0}[V(s_0)] = E_{tau ~ pi'}[V(s_0)]", "J(pi)", one, unit_start, NULL, NULL, {
+        { "J(\\theta)=\\sum_s\\rho_\\pi(s)\\,r_\\pi(s)", "the rewards, where pi goes", J_from_visits },
+        { "=E_{s_0\\sim p(s_0)}[V^{\\pi_\\theta}(s_0)]", "the same, by the values of the start states", J_from_start },
+        { "=E_{\\tau\\sim p_{\\theta'}}[V^{\\pi_\\theta}(s_0)]",
+          "all trajectories of 12 steps of pi': their probabilities from s_0 sum to 1", J_from_trajectories } } },
+    { "PDI-3", "V(s_0) = -sum_t gamma^t (gamma V(s_t+1) - V(s_t)) + gamma^T V(s_T)",
+      "V(s_0) on 64 trajectories of 40 steps", n_trajectories, unit_telescope, NULL, NULL, {
+        { "V(s_0)", "on each trajectory, not in the mean", start_value },
+        { "=\\sum_{t=0}^{T}\\gamma^tV(s_t)-\\sum_{t=1}^{T}\\gamma^tV(s_t)", "the two sums differ by their first term", sums_apart },
+        { "=-\\sum_{t=0}^{T-1}\\gamma^t(\\gamma V(s_{t+1})-V(s_t))+\\gamma^TV(s_T)",
+          "shift t and join; what is left at the end goes to 0 with T", telescoped } } },
+    { "PDI-4", "E_{s'}[r + gamma V(s') - V(s) | s,a] = A(s,a)", "A(s,a)", n_theta, unit_A, NULL, NULL, {
+        { "E_{s_{t+1}}[r(s_t,a_t)+\\gamma V_\\pi(s_{t+1})-V_\\pi(s_t)\\,|\\,s_t,a_t]",
+          "the TD error, in the mean over the next state only (004 writes it pointwise: ERR-29)", expected_td_error },
+        { "=A_\\pi(s_t,a_t)", "Q(s,a) = E[r + gamma V(s')], A = Q - V", advantages } } },
+    { "PDI-6", "J(pi') - J(pi) = sum_s rho_pi'(s) sum_a pi'(a|s) A_pi(s,a)", "J(pi') - J(pi)",
+      one, unit_J, NULL, NULL, {
+        { "\\eta(\\tilde\\pi)-\\eta(\\pi)", "two policies, two linear solves", difference },
+        { "=\\sum_s\\rho_{\\tilde\\pi}(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
+          "PDI-1 with sum_t gamma^t Pr(s_t = s | pi') = rho_pi'(s)", visits_of_new } } },
+    { .id = NULL }
+};

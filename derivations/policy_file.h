@@ -1,0 +1,19 @@
+/* Policies of a finite MDP as tables of logits. */
+#ifndef ASCENT_POLICY_FILE_H
+#define ASCENT_POLICY_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "envs/mdp.h"
+
+/* CSV: one row of nA finite logits per state, `#` starts a comment, empty lines are skipped. The rows of
+ * absorbing zero-reward states may be left out when these are the last states: nothing depends on them.
+ * logits [nS x nA]. false and one line `path:line:column: expected ..., found ...` in error[size]. */
+bool policy_read(const char *path, const mdp *M, double *logits, char *error, size_t size);
+
+/* Logits ~ N(0, 1) from the stream (seed, worker). */
+void policy_random(const mdp *M, uint64_t seed, uint32_t worker, double *logits);
+
+#endif

@@ -1,0 +1,15 @@
+/* Three independent accounts of grad J for the tabular softmax policy, g [nS x nA], index s*nA + a. */
+#ifndef ASCENT_POLICY_GRADIENT_THEOREM_H
+#define ASCENT_POLICY_GRADIENT_THEOREM_H
+
+#include "derivations/exact.h"
+
+/* PGT-3: sum_s rho(s) sum_a Q(s,a) grad pi(a|s). Error: some units of rounding of the gradient. */
+void gradient_theorem(const exact *x, double *g);
+/* Reverse mode through mu0^T (I - gamma P_pi)^{-1} r_pi; false when nA nS^2 is too large for a tape. */
+bool gradient_autodiff(const exact *x, double *g);
+/* Central differences of J, extrapolated; returns a bound on their error, or -1 when the many solves would
+ * take too long. */
+double gradient_differences(const exact *x, double *g);
+
+#endif

@@ -1,0 +1,46 @@
+# Writes the C table of registry.h. usage: awk -f registry.awk derivations/registry.tsv SOURCES CHAPTERS
+#   code     a comment in a .c file that opens with the id and two spaces:   /* PDI-6   J(pi') - ...
+#   check    the line where a derivation registers it:                       { "PDI-6", "...
+#   chapter  the first mention in a Markdown file
+function c_string(s,   out, i, c) {
+    for (i = 1; i <= length(s); i++) {
+        c = substr(s, i, 1)
+        out = out (c == "\\" || c == "\"" ? "\\" : "") c
+    }
+    return "\"" out "\""
+}
+
+FILENAME ~ /\.tsv$/ {
+    if (FNR > 1) { n = split($0, field, "\t"); row[++rows] = $0; known[field[1]] = 1 }
+    next
+}
+FILENAME ~ /\.md$/ {
+    line = $0
+    while (match(line, /[A-Z][A-Z0-9]*-[0-9]+/)) {
+        id = substr(line, RSTART, RLENGTH); line = substr(line, RSTART + RLENGTH)
+        if (!(id in chapter)) chapter[id] = FILENAME ":" FNR
+    }
+    next
+}
+match($0, /\/\* [A-Z][A-Z0-9]*-[0-9]+  /) {
+    id = substr($0, RSTART + 3, RLENGTH - 5)
+    if (!(id in known)) { print FILENAME ":" FNR ": the registry has no " id > "/dev/stderr"; failed = 1 }
+    if (!(id in code)) code[id] = FILENAME ":" FNR
+}
+match($0, /\{ "[A-Z][A-Z0-9]*-[0-9]+", "/) {
+    id = substr($0, RSTART + 3, RLENGTH - 7)
+    if (!(id in known)) { print FILENAME ":" FNR ": the registry has no " id > "/dev/stderr"; failed = 1 }
+    check[id] = FILENAME ":" FNR
+}
+END {
+    if (failed) exit 1
+    print "#include \"derivations/registry.h\"\n#include <stddef.h>\nconst registry_row registry[] = {"
+    for (i = 1; i <= rows; i++) {
+        split(row[i], f, "\t")
+        printf "    { %s", c_string(f[1])
+        for (j = 2; j <= 7; j++) printf ", %s", c_string(f[j])
+        printf ", %s", c_string(f[10])
+        printf ", %s, %s, %s },\n", c_string(code[f[1]]), c_string(check[f[1]]), c_string(chapter[f[1]])
+    }
+    print "    { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }\n};"
+}

@@ -1,0 +1,17 @@
+/* The 322 equations, claims and algorithms of the five documents. Statements are derivations/registry.tsv;
+ * where one stands in the code, in a check or in a chapter is found at build time by registry.awk, so
+ * nothing is written twice. */
+#ifndef ASCENT_REGISTRY_H
+#define ASCENT_REGISTRY_H
+
+typedef struct {
+    const char *id, *topic, *part, *class_, *documents, *statement, *kind, *note;
+    const char *code;           /* file:line of the comment that opens with the id; "" when none */
+    const char *check;          /* file:line of the derivation that registers it */
+    const char *chapter;        /* file:line of its first mention in the book */
+} registry_row;
+
+extern const registry_row registry[];       /* the last has id NULL */
+const registry_row *registry_find(const char *id);
+
+#endif

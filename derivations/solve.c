@@ -1,0 +1,314 @@
+/* `ascent solve MDP`: values, visitation, gradient, and on request Fisher matrix and natural gradient, a
+ * comparison with another policy, and optimal values; as text or as the JSON object of the contract. */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autodiff/linalg.h"
+#include "autodiff/options.h"
+#include "autodiff/require.h"
+#include "derivations/commands.h"
+#include "derivations/fisher.h"
+#include "derivations/json.h"
+#include "derivations/performance_difference.h"
+#include "derivations/natural_gradient.h"
+#include "derivations/policy_file.h"
+#include "derivations/policy_gradient_theorem.h"
+
+struct solution {
+    mdp *M;
+    exact *pi, *pi1;                /* pi1: NULL without --against */
+    double *gradient;               /* [nS x nA] */
+    double *F;                      /* [n x n], and what follows, NULL without --fisher */
+    fisher_spectrum *spectrum;
+    double *lapack, *cg;            /* [nS x nA] */
+    cg_result cg_result;
+    double *V_star;                 /* [nS], and policy [nS], NULL without --optimal */
+    int *policy;
+};
+
+static exact *solve_policy(const mdp *M, double gamma, const char *policy)
+{
+    char error[512];
+    double *logits = allocate((size_t)M->nS * (size_t)M->nA, sizeof *logits, "logits");     /* 0: uniform */
+    if (strcmp(policy, "uniform") != 0 && !policy_read(policy, M, logits, error, sizeof error))
+        bad_input("%s", error);
+    exact *x = exact_new(M, gamma, logits, error, sizeof error);
+    if (!x) bad_input("%s", error);
+    free(logits);
+    return x;
+}
+
+static void solve_fisher(struct solution *s)
+{
+    size_t n = (size_t)s->pi->n;
+    if (s->pi->n > FISHER_MAX_N)
+        bad_input("%s: --fisher: expected at most %d parameters (states times actions), found %d", s->M->name,
+                  FISHER_MAX_N, s->pi->n);
+    s->F = allocate(n * n, sizeof *s->F, "a Fisher matrix");
+    s->lapack = allocate(n, sizeof *s->lapack, "a natural gradient");
+    s->cg = allocate(n, sizeof *s->cg, "a natural gradient");
+    fisher_scores(s->pi, s->F);
+    s->spectrum = fisher_spectrum_new(s->pi->n, s->F);
+    natural_gradient_lapack(s->spectrum, s->F, s->gradient, s->lapack);
+    s->cg_result = natural_gradient_cg(s->pi, s->spectrum, s->gradient, s->cg);
+}
+
+static void solve_optimal(struct solution *s)
+{
+    char error[512];
+    s->V_star = allocate((size_t)s->M->nS, sizeof *s->V_star, "optimal values");
+    s->policy = allocate((size_t)s->M->nS, sizeof *s->policy, "an optimal policy");
+    if (!exact_optimal(s->M, s->pi->gamma, s->V_star, s->policy, error, sizeof error)) bad_input("%s", error);
+}
+
+/* ---- residuals, in units ---- */
+
+static double bellman_residual(const exact *x)              /* V = r_pi + gamma P_pi V */
+{
+    double *next = allocate((size_t)x->nS, sizeof *next, "a residual"), worst = 0;
+    linalg_matvec(x->nS, x->nS, x->P_pi, x->V, next);
+    for (int s = 0; s < x->nS; s++)
+        if (!x->absorbing[s]) worst = fmax(worst, fabs(x->r_pi[s] + x->gamma * next[s] - x->V[s]));
+    free(next);
+    return worst / x->unit_V;
+}
+
+static double flow_residual(const exact *x)                 /* rho = mu0 + gamma P_pi^T rho */
+{
+    double worst = 0;
+    for (int s1 = 0; s1 < x->nS; s1++) {
+        double in = x->M->mu0[s1];
+        if (x->absorbing[s1]) continue;
+        for (int s = 0; s < x->nS; s++)
+            if (!x->absorbing[s]) in += x->gamma * x->P_pi[(size_t)s * (size_t)x->nS + (size_t)s1] * x->rho[s];
+        worst = fmax(worst, fabs(in - x->rho[s1]));
+    }
+    return worst / x->unit_rho;
+}
+
+static double advantage_residual(const exact *x)            /* sum_a pi(a|s) A(s,a) = 0 */
+{
+    double worst = 0;
+    for (int s = 0; s < x->nS; s++)
+        worst = fmax(worst, fabs(linalg_dot(x->nA, x->pi + s * x->nA, x->A + s * x->nA)));
+    return worst / (2 * x->unit_V);
+}
+
+static double objective_residual(const exact *x)            /* mu0^T V = rho^T r_pi */
+{
+    double J = 0;
+    for (int s = 0; s < x->nS; s++) J += x->absorbing[s] ? 0 : x->rho[s] * x->r_pi[s];
+    return fabs(J - x->J) / x->unit_V;
+}
+
+static double difference(int n, const double *a, const double *b)
+{
+    double worst = 0;
+    for (int i = 0; i < n; i++) worst = fmax(worst, fabs(a[i] - b[i]));
+    return worst;
+}
+
+static double gradient_residual(const struct solution *s)   /* theorem = reverse mode through the solve */
+{
+    double *g = allocate((size_t)s->pi->n, sizeof *g, "a gradient"), units = NAN;
+    if (gradient_autodiff(s->pi, g)) units = difference(s->pi->n, g, s->gradient) / s->pi->unit_gradient;
+    free(g);
+    return units;
+}
+
+static double fisher_residual(const struct solution *s)     /* scores = Hessian of the mean KL */
+{
+    size_t n = (size_t)s->pi->n;
+    double *F = allocate(n * n, sizeof *F, "a Fisher matrix");
+    fisher_kl(s->pi, F);
+    double units = difference((int)(n * n), F, s->F) / s->pi->unit_fisher;
+    free(F);
+    return units;
+}
+
+/* ---- the JSON object ---- */
+
+static json_t *residuals_json(const struct solution *s)
+{
+    json_t *r = json_pack("{s:o, s:o, s:o, s:o, s:o}", "bellman", json_number(bellman_residual(s->pi)), "flow",
+                          json_number(flow_residual(s->pi)), "advantage", json_number(advantage_residual(s->pi)),
+                          "objective", json_number(objective_residual(s->pi)), "gradient",
+                          json_number(gradient_residual(s)));
+    if (!r) out_of_memory(0, "JSON");
+    if (s->F) json_object_set_new(r, "fisher", json_number(fisher_residual(s)));
+    if (s->pi1) {
+        policy_comparison c = compare_policies(s->pi, s->pi1);
+        json_object_set_new(r, "performance_difference",
+                            json_number(fabs(c.lhs - c.rhs) / pair_unit(s->pi, s->pi1)));
+    }
+    if (s->V_star)
+        json_object_set_new(r, "optimal", json_number(exact_optimal_residual(s->M, s->pi->gamma, s->V_star) /
+                                                      s->pi->unit_V));
+    return r;
+}
+
+static json_t *natural_gradient_json(const struct solution *s)
+{
+    const exact *x = s->pi;
+    return json_pack("{s:o, s:o, s:i, s:s, s:i, s:o}", "lapack", json_matrix(x->nS, x->nA, s->lapack), "cg",
+                     json_matrix(x->nS, x->nA, s->cg), "cg_iterations", s->cg_result.iterations, "cg_outcome",
+                     cg_outcome_name(s->cg_result.outcome), "rank", s->spectrum->rank, "agreement",
+                     json_number(fisher_distance(x->n, s->F, s->lapack, s->cg)));
+}
+
+static json_t *against_json(const struct solution *s)
+{
+    policy_comparison c = compare_policies(s->pi, s->pi1);
+    return json_pack("{s:o, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o}", "J", json_number(c.J),
+                     "performance_difference", "lhs", json_number(c.lhs), "rhs", json_number(c.rhs), "tv_max",
+                     json_number(c.tv_max), "kl_max", json_number(c.kl_max), "kl_mean", json_number(c.kl_mean),
+                     "surrogate", json_number(c.surrogate), "lower_bound", json_number(c.lower_bound));
+}
+
+static double optimal_J(const struct solution *s)           /* NaN where a start state's value is unbounded */
+{
+    double J = 0;
+    for (int i = 0; i < s->M->nS; i++)
+        if (s->M->mu0[i] > 0) J += s->M->mu0[i] * s->V_star[i];
+    return J;
+}
+
+static json_t *optimal_json(const struct solution *s)
+{
+    json_t *policy = json_array();
+    for (int i = 0; i < s->M->nS; i++)
+        json_array_append_new(policy, s->policy[i] < 0 ? json_null() : json_integer(s->policy[i]));
+    return json_pack("{s:o, s:o, s:o}", "V", json_vector(s->M->nS, s->V_star), "policy", policy, "J",
+                     json_number(optimal_J(s)));
+}
+
+static void print_json(const struct solution *s)
+{
+    const exact *x = s->pi;
+    json_t *o = json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "states", x->nS, "actions", x->nA,
+                          "discount", json_number(x->gamma), "J", json_number(x->J), "V", json_vector(x->nS, x->V),
+                          "rho", json_vector(x->nS, x->rho), "Q", json_matrix(x->nS, x->nA, x->Q), "A",
+                          json_matrix(x->nS, x->nA, x->A), "gradient", json_matrix(x->nS, x->nA, s->gradient),
+                          "residuals", residuals_json(s));
+    if (!o) out_of_memory(0, "JSON");
+    if (s->F) json_object_set_new(o, "fisher", json_matrix(x->n, x->n, s->F));
+    if (s->F) json_object_set_new(o, "natural_gradient", natural_gradient_json(s));
+    if (s->pi1) json_object_set_new(o, "against", against_json(s));
+    if (s->V_star) json_object_set_new(o, "optimal", optimal_json(s));
+    json_print(o);
+}
+
+/* ---- text ---- */
+
+struct text { char at[32]; };
+
+/* x in the given format, or a dash for what is infinite or undefined */
+static struct text number(const char *format, double x)
+{
+    struct text t = { "-" };
+    if (isfinite(x)) snprintf(t.at, sizeof t.at, format, x);
+    return t;
+}
+
+static void print_states(const struct solution *s)
+{
+    const exact *x = s->pi;
+    printf("%-14s %12s %12s   Q(s,a), then gradient dJ/dtheta[s,a]\n", "state", "V", "rho");
+    for (int i = 0; i < x->nS; i++) {
+        const char *name = s->M->state_name ? s->M->state_name[i] : NULL;
+        printf("%-14s %12.6g %12s  ", name ? name : number("%.0f", i).at, x->V[i], number("%.6g", x->rho[i]).at);
+        for (int a = 0; a < x->nA; a++) printf(" %11.5g", x->Q[i * x->nA + a]);
+        printf("  |");
+        for (int a = 0; a < x->nA; a++) printf(" %11.4g", s->gradient[i * x->nA + a]);
+        putchar('\n');
+    }
+}
+
+static void print_fisher(const struct solution *s)
+{
+    int n = s->pi->n;
+    printf("\nFisher matrix: %d x %d, rank %d, condition on its range %.3g\n", n, n, s->spectrum->rank,
+           s->spectrum->cond);
+    printf("natural gradient: conjugate gradients %s after %d steps; distance to LAPACK's %s in the F-norm\n",
+           cg_outcome_name(s->cg_result.outcome), s->cg_result.iterations,
+           number("%.2g", fisher_distance(n, s->F, s->lapack, s->cg)).at);
+}
+
+static void print_against(const struct solution *s)
+{
+    policy_comparison c = compare_policies(s->pi, s->pi1);
+    printf("\nJ(pi')                                  = %.17g\n", c.J);
+    printf("J(pi') - J(pi)                          = %.17g\n", c.lhs);
+    printf("sum_s rho_pi'(s) sum_a pi'(a|s) A(s,a)  = %.17g\n", c.rhs);
+    printf("surrogate L_pi(pi')                     = %.17g\n", c.surrogate);
+    printf("L - 4 eps gamma/(1-gamma)^2 max KL      = %s\n", number("%.17g", c.lower_bound).at);
+    printf("KL(pi||pi'): max %.6g, mean %s; TV: max %.6g\n", c.kl_max, number("%.6g", c.kl_mean).at, c.tv_max);
+}
+
+static void print_optimal(const struct solution *s)
+{
+    printf("\noptimal J = %s\n%-14s %12s   action\n", number("%.17g", optimal_J(s)).at, "state", "V*");
+    for (int i = 0; i < s->M->nS; i++) {
+        const char *name = s->M->state_name ? s->M->state_name[i] : NULL;
+        const char *action = s->policy[i] >= 0 && s->M->action_name ? s->M->action_name[s->policy[i]] : NULL;
+        printf("%-14s %12s   %s\n", name ? name : number("%.0f", i).at, number("%.6g", s->V_star[i]).at,
+               action ? action : number("%.0f", s->policy[i] < 0 ? NAN : s->policy[i]).at);
+    }
+}
+
+static void print_text(const struct solution *s)
+{
+    printf("%s: %d states, %d actions, gamma %.15g\n", s->M->name, s->pi->nS, s->pi->nA, s->pi->gamma);
+    printf("J = %.17g\n\n", s->pi->J);
+    print_states(s);
+    if (s->F) print_fisher(s);
+    if (s->pi1) print_against(s);
+    if (s->V_star) print_optimal(s);
+}
+
+int solve_command(int argc, char **argv)
+{
+    const char *gamma = NULL, *policy = "uniform", *against = NULL;
+    bool fisher = false, optimal = false, json = false;
+    const option table[] = {
+        { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
+        { "--policy", "FILE", "logits, CSV, one row a state; or uniform (the default)", &policy, NULL },
+        { "--against", "FILE", "compare with another policy pi'", &against, NULL },
+        { "--fisher", NULL, "the Fisher matrix and the natural gradient", NULL, &fisher },
+        { "--optimal", NULL, "optimal values and a policy that attains them", NULL, &optimal },
+        { "--json", NULL, "one JSON object with everything", NULL, &json },
+        { NULL, NULL, NULL, NULL, NULL } };
+    int left = options_parse(argc, argv, "solve MDP [--gamma G] [--policy uniform|FILE] [--against FILE] [--fisher]"
+        " [--optimal] [--json]",
+        "Solves a finite MDP under a softmax policy: J, V, Q, A, rho, the policy gradient.\n"
+        "MDP: a .mdp file or a built-in name. Residuals in the JSON are in units of rounding error.", table);
+    if (left != 1) bad_input("solve: expected one MDP, found %d", left);
+
+    char error[512];
+    struct solution s = { .M = mdp_open(argv[1], error, sizeof error) };
+    if (!s.M) bad_input("%s", error);
+    double G = gamma ? options_number("--gamma", gamma, 0, 1) : s.M->gamma;
+    s.pi = solve_policy(s.M, G, policy);
+    if (against) s.pi1 = solve_policy(s.M, G, against);
+    s.gradient = allocate((size_t)s.pi->n, sizeof *s.gradient, "a gradient");
+    gradient_theorem(s.pi, s.gradient);
+    if (fisher) solve_fisher(&s);
+    if (optimal) solve_optimal(&s);
+    if (json) print_json(&s);
+    else      print_text(&s);
+
+    exact_free(s.pi);
+    exact_free(s.pi1);
+    fisher_spectrum_free(s.spectrum);
+    free(s.gradient);
+    free(s.F);
+    free(s.lapack);
+    free(s.cg);
+    free(s.V_star);
+    free(s.policy);
+    mdp_free(s.M);
+    return EXIT_HELD;
+}

@@ -1,0 +1,501 @@
+#!/bin/sh
+# The command line from end to end: what a person or a script sees of the program.
+#
+#   tests/cli.sh ASCENT       ASCENT: the program, or the folder it was built in
+#
+# Prints `ok name` or `FAIL name: why` for each check and `N passed, N failed` at the end; exit 1 if one
+# failed. Numbers are compared in awk. What they should be, beyond a chain computed by hand and a few known
+# ones, is the business of tests/reference.c.
+set -u
+[ $# -eq 1 ] && [ -d "$1" ] && set -- "$1/ascent"
+[ $# -eq 1 ] && [ -x "$1" ] || { echo "usage: tests/cli.sh ASCENT" >&2; exit 2; }
+ascent=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d) || exit 3
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+cd "$work" || exit 3
+passed=0
+failed=0
+
+# ---- verdicts ----
+
+pass() { passed=$((passed + 1)); echo "ok $1"; }
+fail() { failed=$((failed + 1)); echo "FAIL $1: $2"; }
+
+# check NAME WHY COMMAND...: passes if the command succeeds
+check() {
+    name=$1 why=$2
+    shift 2
+    if "$@" >check.log 2>&1; then pass "$name"; else fail "$name" "$why"; fi
+}
+
+# run ARGUMENT...: the program; stdout in out, stderr in err, exit status in $status
+run() {
+    "$ascent" "$@" >out 2>err
+    status=$?
+}
+
+one_line() { [ "$(wc -l <"$1")" -eq 1 ]; }
+first_line() { head -n 1 "$1"; }
+
+# works NAME ARGUMENT...: exit 0, something on stdout, nothing on stderr
+works() {
+    name=$1
+    shift
+    run "$@"
+    if [ "$status" -ne 0 ]; then fail "$name" "exit status $status: $(first_line err)"
+    elif [ ! -s out ]; then fail "$name" "nothing on stdout"
+    elif [ -s err ]; then fail "$name" "on stderr: $(first_line err)"
+    else pass "$name"; fi
+}
+
+# refuses NAME STATUS PATTERN ARGUMENT...: that exit status, nothing on stdout, and on stderr one line in
+# which grep -E finds the pattern
+refuses() {
+    name=$1 expected=$2 pattern=$3
+    shift 3
+    run "$@"
+    if [ "$status" -ne "$expected" ]; then
+        fail "$name" "exit status $status, not $expected: $(first_line err)"
+    elif [ -s out ]; then fail "$name" "on stdout: $(first_line out)"
+    elif ! one_line err; then fail "$name" "$(wc -l <err) lines on stderr, not one"
+    elif ! grep -Eq -e "$pattern" err; then fail "$name" "no '$pattern' in: $(first_line err)"
+    else pass "$name"; fi
+}
+
+# ---- JSON ----
+
+# Checks the syntax of JSON and prints one line `path value` for each scalar: V[0] 1.5
+cat >json.awk <<'AWK'
+function bad(why) { print "not JSON at character " pos ": " why; failed = 1; exit 1 }
+function peek() {
+    while (pos <= n && index(" \t\r\n", substr(text, pos, 1))) pos++
+    return substr(text, pos, 1)
+}
+function take(pattern,    window) {
+    peek()
+    window = substr(text, pos, 400)
+    if (!match(window, pattern) || RSTART != 1) bad("found " substr(window, 1, 20))
+    pos += RLENGTH
+    return substr(window, 1, RLENGTH)
+}
+function members(path, close_,    i, key, c) {
+    pos++
+    if (peek() == close_) { pos++; return }
+    for (i = 0; ; i++) {
+        if (close_ == "}") {
+            key = take("\"[^\"\\\\]*\"")
+            take(":")
+            value(path (path == "" ? "" : ".") substr(key, 2, length(key) - 2))
+        } else value(path "[" i "]")
+        c = take("[]},]")
+        if (c == close_) return
+        if (c != ",") bad("expected a comma or " close_)
+    }
+}
+function value(path,    c) {
+    c = peek()
+    if (c == "{") members(path, "}")
+    else if (c == "[") members(path, "]")
+    else if (c == "\"") print path, take("\"([^\"\\\\]|\\\\.)*\"")
+    else if (c ~ /[-0-9]/) print path, take("-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]+)?")
+    else print path, take("null|true|false")
+}
+{ text = text $0 "\n" }
+END {
+    if (failed) exit 1
+    n = length(text)
+    pos = 1
+    value("")
+    if (peek() != "") bad("found something after the end")
+}
+AWK
+
+# json NAME ARGUMENT...: runs with --json; the object is in `flat`, one line a scalar
+json() {
+    name=$1
+    shift
+    run "$@" --json
+    if [ "$status" -ne 0 ]; then fail "$name" "exit status $status: $(first_line err)"; : >flat
+    elif ! awk -f json.awk out >flat; then fail "$name" "$(tail -n 1 flat)"
+    elif [ -s err ]; then fail "$name" "on stderr: $(first_line err)"
+    else pass "$name"; fi
+}
+
+member() { awk -v path="$1" '$1 == path { print $2 }' flat; }
+
+# keys NAME PREFIX WORD...: the object at PREFIX (a grep pattern, '' is the whole) has exactly these keys
+keys() {
+    name=$1 prefix=$2
+    shift 2
+    printf '%s\n' "$@" | sort >keys.expected
+    sed -n "s/^$prefix\\([A-Za-z_]*\\).*/\\1/p" flat | sort -u >keys.found
+    if cmp -s keys.expected keys.found; then pass "$name"
+    else fail "$name" "expected $(paste -sd' ' keys.expected); found $(paste -sd' ' keys.found)"; fi
+}
+
+# near NAME PATH NUMBER [TOLERANCE]: relative to max(1, |NUMBER|); 1e-13 unless given
+near() {
+    found=$(member "$2")
+    check "$1" "$2 is '$found', not $3" awk -v x="$found" -v y="$3" -v tol="${4:-1e-13}" 'BEGIN {
+        if (x !~ /^-?[0-9]/) exit 1
+        size = y < 0 ? -y : y
+        off = x - y
+        if (off < 0) off = -off
+        exit !(off <= tol * (size > 1 ? size : 1)) }'
+}
+
+# is NAME PATH TEXT: the value at PATH reads exactly so
+is() { check "$1" "$2 is '$(member "$2")', not $3" [ "$(member "$2")" = "$3" ]; }
+
+# ---- files ----
+
+# 0 -a0-> 1 (reward 0), 0 -a1-> end (reward 1), 1 -> end (reward 2). Under the uniform policy at gamma 0.9:
+# V = 1.4, 2; Q(0,.) = 1.8, 1; rho = 1, 0.45; dJ/dtheta(0,.) = 0.2, -0.2; J = 1.4; optimal V = 1.8, 2.
+cat >chain.mdp <<'MDP'
+discount: 0.9
+values: reward
+states: 3
+actions: 2
+start: 0
+T: 0 : 0 : 1 1.0
+T: 1 : 0 : 2 1.0
+T: * : 1 : 2 1.0
+T: * : 2 : 2 1.0
+R: 1 : 0 : 2 : * 1.0
+R: * : 1 : 2 : * 2.0
+MDP
+# Goes round for ever
+cat >ring.mdp <<'MDP'
+discount: 0.9
+values: reward
+states: here there
+actions: go
+start: here
+T: go : here : there 1.0
+T: go : there : here 1.0
+R: go : here : there : * 1.0
+MDP
+grep -v '^R:' chain.mdp >zero.mdp
+# logits 0.1 s - 0.2 a for E5's 5 states and 3 actions
+policy() { awk 'BEGIN { for (s = 0; s < 5; s++) printf "%g,%g,%g\n", s / 10, s / 10 - 0.2, s / 10 - 0.4 }'; }
+policy >policy.csv
+awk 'BEGIN { for (s = 0; s < 17; s++) print "0,0.5,-1," s / 4 }' >lake.csv
+
+# ---- help, commands, options ----
+
+works "--help" --help
+for command in solve verify derive list; do
+    works "$command --help" "$command" --help
+    check "$command --help names the command" "no 'ascent $command'" grep -q "ascent $command" out
+done
+run solve --help
+for option in --gamma --policy --against --fisher --optimal --json; do
+    check "solve --help explains $option" "it is not there" grep -q -e "$option" out
+done
+run verify --help
+for option in --id --gamma --unbound --json; do
+    check "verify --help explains $option" "it is not there" grep -q -e "$option" out
+done
+refuses "no command" 2 .
+refuses "unknown command" 2 nosuch nosuch
+refuses "unknown option" 2 -- --nosuch solve E5 --nosuch
+refuses "option without its value" 2 -- --gamma solve E5 --gamma
+refuses "solve without an MDP" 2 . solve
+refuses "solve with two MDPs" 2 . solve E5 E5
+refuses "unknown built-in name" 2 NoSuch-v1 solve NoSuch-v1
+for gamma in -0.1 1.5 nan inf abc 0.5x 1e999 ''; do
+    refuses "--gamma '$gamma'" 2 -- --gamma solve E5 --gamma "$gamma"
+done
+for gamma in 0 0.5 0.999; do works "--gamma $gamma" solve E5 --gamma "$gamma"; done
+
+# ---- solve ----
+
+json "solve chain.mdp" solve chain.mdp
+keys "solve: keys" '' states actions discount J V rho Q A gradient residuals
+is "solve: states" states 3
+is "solve: actions" actions 2
+near "solve: the file's discount" discount 0.9 0
+near "solve: J" J 1.4
+near "solve: V(0)" 'V[0]' 1.4
+near "solve: V(1)" 'V[1]' 2
+near "solve: V(absorbing)" 'V[2]' 0 0
+near "solve: rho(1)" 'rho[1]' 0.45
+near "solve: rho(absorbing)" 'rho[2]' 8.55
+near "solve: Q(0,0)" 'Q[0][0]' 1.8
+near "solve: A(0,1)" 'A[0][1]' -0.4
+near "solve: gradient(0,0)" 'gradient[0][0]' 0.2
+near "solve: gradient(0,1)" 'gradient[0][1]' -0.2
+near "solve: gradient(1,0)" 'gradient[1][0]' 0
+check "solve: array lengths" "V, Q, gradient are not 3, 3x2, 3x2" awk '
+    /^V\[/ { v++ } /^Q\[/ { q++ } /^gradient\[/ { g++ } END { exit !(v == 3 && q == 6 && g == 6) }' flat
+check "solve: residuals are at most 10 units" "they are not" awk '
+    /^residuals\./ { n++; if (!($2 ~ /^[0-9]/ && $2 <= 10)) bad = 1 } END { exit bad || !n }' flat
+
+json "solve --gamma 1" solve chain.mdp --gamma 1
+near "solve --gamma 1: V(0)" 'V[0]' 1.5
+is "solve --gamma 1: rho(absorbing) is null" 'rho[2]' null
+
+json "solve --fisher" solve chain.mdp --fisher
+keys "solve --fisher: keys" '' \
+    states actions discount J V rho Q A gradient residuals fisher natural_gradient
+keys "solve --fisher: keys of natural_gradient" 'natural_gradient\.' \
+    lapack cg cg_iterations cg_outcome rank agreement
+near "solve --fisher: F[0][0]" 'fisher[0][0]' 0.025
+near "solve --fisher: F[0][1]" 'fisher[0][1]' -0.025
+near "solve --fisher: F[2][3]" 'fisher[2][3]' -0.01125
+near "solve --fisher: F[0][2]" 'fisher[0][2]' 0 0
+near "solve --fisher: F of the absorbing state" 'fisher[5][5]' 0 0
+is "solve --fisher: rank" natural_gradient.rank 2
+near "solve --fisher: natural gradient by LAPACK" 'natural_gradient.lapack[0][0]' 4
+near "solve --fisher: natural gradient by CG" 'natural_gradient.cg[0][1]' -4
+
+json "solve --optimal" solve chain.mdp --optimal
+keys "solve --optimal: keys of optimal" 'optimal\.' V policy J
+near "solve --optimal: V(0)" 'optimal.V[0]' 1.8
+near "solve --optimal: V(1)" 'optimal.V[1]' 2
+is "solve --optimal: policy(0)" 'optimal.policy[0]' 0
+near "solve --optimal: J" optimal.J 1.8
+
+# pi' takes action 0 in state 0 with probability 1/4: J = 1.8/4 + 3/4; only state 0 has KL
+printf '%s\n' 0,1.0986122886681098 0,0 0,0 >quarter.csv
+json "solve --against" solve chain.mdp --against quarter.csv
+keys "solve --against: keys" '' states actions discount J V rho Q A gradient residuals against
+keys "solve --against: keys of against" 'against\.' \
+    J performance_difference tv_max kl_max kl_mean surrogate lower_bound
+keys "solve --against: keys of performance_difference" 'against\.performance_difference\.' lhs rhs
+near "solve --against: J" against.J 1.2
+near "solve --against: performance difference, lhs" against.performance_difference.lhs -0.2
+near "solve --against: performance difference, rhs" against.performance_difference.rhs -0.2
+near "solve --against: TV" against.tv_max 0.25
+near "solve --against: KL(pi||pi')" against.kl_max 0.14384103622589045
+near "solve --against: mean KL" against.kl_mean 0.09920071463854514
+near "solve --against: surrogate" against.surrogate 1.2
+near "solve --against: lower bound" against.lower_bound -19.513109216528231
+json "solve --against, gamma 1" solve chain.mdp --against quarter.csv --gamma 1
+is "solve --against, gamma 1: lower bound is null" against.lower_bound null
+
+awk 'BEGIN { for (s = 0; s < 5; s++) printf "%.17g,%.17g,%.17g\n", cos(s), cos(s + 2), cos(s + 4) }' >cos.csv
+json "solve E5" solve E5 --policy cos.csv --fisher --optimal
+near "solve E5: states" states 5 0
+near "solve E5: actions" actions 3 0
+near "solve E5: discount" discount 0.9 0
+near "solve E5: rank of F" natural_gradient.rank 10 0
+check "solve E5: rho sums to 10, entries 1.73 to 2.18" "it does not" awk '
+    /^rho\[/ { sum += $2; if (!($2 > 1.725 && $2 < 2.185)) bad = 1 }
+    END { exit bad || !(sum > 10 - 1e-12 && sum < 10 + 1e-12) }' flat
+json "solve FrozenLake-v1" solve FrozenLake-v1 --optimal --fisher
+near "solve FrozenLake-v1: states" states 17 0
+near "solve FrozenLake-v1: J" J 0.004477260687877848
+near "solve FrozenLake-v1: optimal J" optimal.J 0.06889090488900348
+json "solve FrozenLake-v1 --gamma 1" solve FrozenLake-v1 --optimal --gamma 1
+near "solve FrozenLake-v1 --gamma 1: optimal J = 14/17" optimal.J 0.8235294117647058
+
+refuses "gamma 1 on a continuing MDP names a state" 2 'here|there' solve ring.mdp --gamma 1
+refuses "gamma 1 on E5" 2 'state' solve E5 --gamma 1
+printf "discount: 0.9\nvalues: reward\nstates: 501\nactions: 3\nstart: 0\nT: * identity\n" >large.mdp
+refuses "--fisher on 1503 parameters" 2 1500 solve large.mdp --fisher
+
+for options in "" --fisher --optimal "--against lake.csv"; do
+    run solve FrozenLake-v1 --gamma 1 $options
+    check "solve --gamma 1 $options prints no inf or nan" "status $status; $(grep -Eiw 'nan|inf' out)" \
+        awk -v status=$status 'tolower($0) ~ /(^|[^a-z])(nan|inf)([^a-z]|$)/ { bad = 1 }
+            END { exit bad || status || !NR }' out
+done
+
+# ---- numbers read back ----
+
+json "a discount of 17 digits" solve E5 --gamma 0.30000000000000004
+near "a discount of 17 digits reads back" discount 0.30000000000000004 0
+run solve E5 --gamma 0.30000000000000004 --json
+cp out once
+run solve E5 --gamma "$(member discount)" --json
+check "the printed discount gives the same bytes" "they differ" cmp once out
+sed 's/2\.0$/0.30000000000000004/' chain.mdp >digits.mdp
+json "a reward of 17 digits" solve digits.mdp --gamma 0
+near "a reward of 17 digits reads back" 'Q[1][0]' 0.30000000000000004 0
+
+# ---- files that are fine ----
+
+json "policy file" solve E5 --policy policy.csv
+cp out plain
+policy | awk '{ printf "%s%s", (NR > 1 ? "\n" : ""), $0 }' >p1.csv
+policy | awk 'BEGIN { print "# logits" } { print } NR == 2 { print "# half"; print "" }' >p2.csv
+policy | awk '{ printf "%s\r\n", $0 }' >p3.csv
+policy | sed 's/,/ , /g' >p4.csv
+n=0
+for what in "without a final newline" "with comments and blank lines" "with CRLF" "with spaces"; do
+    n=$((n + 1))
+    run solve E5 --policy "p$n.csv" --json
+    check "policy file $what" "$(cat err) (or other numbers)" cmp plain out
+done
+json "mdp file" solve chain.mdp
+cp out plain
+awk '{ printf "%s%s", (NR > 1 ? "\n" : ""), $0 }' chain.mdp >"m 1.mdp"
+awk 'BEGIN { print "# a chain" } { print $0 " # so" } NR == 5 { print "" }' chain.mdp >"m 2.mdp"
+awk '{ printf "%s\r\n", $0 }' chain.mdp >"m 3.mdp"
+cp chain.mdp "m 4.mdp"
+n=0
+for what in "no final newline" "comments and blank lines" "CRLF" "a space in its name"; do
+    n=$((n + 1))
+    run solve "m $n.mdp" --json
+    check "mdp file: $what" "$(cat err) (or other numbers)" cmp plain out
+done
+
+# ---- files that are not ----
+
+refuses "missing mdp file" 2 'nosuch\.mdp: ' solve nosuch.mdp
+refuses "missing policy file" 2 'nosuch\.csv: ' solve E5 --policy nosuch.csv
+refuses "missing policy to compare with" 2 'nosuch\.csv: ' solve E5 --against nosuch.csv
+
+# bad_policy NAME LINE COLUMN SED: a policy file broken by a sed script
+bad_policy() {
+    policy | sed "$4" >bad.csv
+    refuses "policy: $1" 2 "(^|ascent: )bad\\.csv:$2:$3: expected .*, found ." solve E5 --policy bad.csv
+}
+bad_policy "text instead of a number" 2 5 '2s/.*/0.1,abc,0/'
+bad_policy "text at the start of a row" 4 1 '4s/.*/abc,0,0/'
+bad_policy "nan" 3 3 '3s/.*/0,nan,0/'
+bad_policy "inf" 1 5 '1s/.*/0,0,inf/'
+bad_policy "-inf" 1 5 '1s/.*/0,0,-inf/'
+bad_policy "a number too large for a double" 1 3 '1s/.*/0,1e999,0/'
+bad_policy "an empty field" 5 3 '5s/.*/0,,0/'
+bad_policy "a number cut short" 2 '[34]' '2s/.*/0,1e,0/'
+bad_policy "too few numbers in a row" 3 4 '3s/.*/0,0/'
+bad_policy "a comma at the end instead of a number" 3 5 '3s/.*/0,0,/'
+bad_policy "too many numbers in a row" 2 '[67]' '2s/.*/0,0,0,0/'
+bad_policy "something after the last number" 2 7 '2s/.*/0,0,0 x/'
+bad_policy "lines count comments" 4 3 '2s/.*/# a\n# b\n0,x,0/'
+bad_policy "too few rows" 5 1 5d
+bad_policy "too many rows" 6 1 '5s/.*/0,0,0\n0,0,0/'
+bad_policy "an empty file" 1 1 d
+bad_policy "comments only" 6 1 's/^/# /'
+policy | sed '2s/.*/0,0,x/' >bad.csv
+refuses "policy: the same in --against" 2 'bad\.csv:2:5: expected' solve E5 --against bad.csv
+
+# bad_mdp NAME LINE COLUMN SED: chain.mdp broken by a sed script
+bad_mdp() {
+    sed "$4" chain.mdp >bad.mdp
+    refuses "mdp: $1" 2 "(^|ascent: )bad\\.mdp:$2:$3: expected .*, found ." solve bad.mdp
+}
+bad_mdp "text instead of a probability" 6 14 '6s/1\.0$/abc/'
+bad_mdp "nan as a probability" 6 14 '6s/1\.0$/nan/'
+bad_mdp "a negative probability" 6 14 '6s/1\.0$/-1.0/'
+bad_mdp "a probability above 1" 6 14 '6s/1\.0$/1.5/'
+bad_mdp "inf as a reward" 10 18 '10s/1\.0$/inf/'
+bad_mdp "text instead of a reward" 11 18 '11s/2\.0$/two/'
+bad_mdp "no number at the end of T" '[67]' '[0-9]+' '6s/ 1\.0$//'
+bad_mdp "a state that is not there" 7 8 '7s/: 0 :/: 9 :/'
+bad_mdp "an action that is not there" 7 4 '7s/1 :/5 :/'
+bad_mdp "a name nobody declared" 7 8 '7s/: 0 :/: home :/'
+bad_mdp "a row that sums to 1/2" 6 '[0-9]+' '6s/1\.0$/0.5/'
+bad_mdp "a row that sums to 1 + 1e-8" '[67]' '[0-9]+' '6s/: 1 1\.0$/: 1 0.50000001/;6s/$/\nT: 0 : 0 : 2 0.5/'
+bad_mdp "a discount of 1.5" 1 11 '1s/0\.9/1.5/'
+bad_mdp "text as a discount" 1 11 '1s/0\.9/high/'
+bad_mdp "a word that is no keyword" 2 1 '2s/values/value/'
+bad_mdp "values that are neither" 2 9 '2s/reward/money/'
+bad_mdp "no states" 3 9 '3s/3/0/'
+bad_mdp "a start state that is not there" 5 8 '5s/0/7/'
+bad_mdp "a start that sums to 1/2" 5 '[0-9]+' '5s/0/0.25 0.25 0.0/'
+bad_mdp "an empty file" 1 1 d
+sed 7d chain.mdp >bad.mdp
+refuses "mdp: a row that is left out" 2 'bad\.mdp:[0-9]+:[0-9]+: ' solve bad.mdp
+for command in verify "derive PDI-1"; do
+    sed '6s/1\.0$/abc/' chain.mdp >bad.mdp
+    refuses "mdp: the same in $command" 2 'bad\.mdp:6:14: expected' $command bad.mdp
+done
+refuses "a folder as an mdp file" '2' . solve .
+refuses "a folder as a policy file" '2' . solve E5 --policy .
+
+# ---- a full disk ----
+
+if [ -c /dev/full ]; then
+    for arguments in --help "solve --help" "solve E5" "solve E5 --json" "verify --id PDI-6 E5" \
+                     "verify --id PDI-6 E5 --json" "derive PDI-1" list "list PDI-6"; do
+        "$ascent" $arguments >/dev/full 2>err
+        status=$?
+        check "$arguments on a full disk" "exit status $status, not 3; $(wc -l <err) lines on stderr" \
+            eval '[ $status -eq 3 ] && one_line err'
+    done
+else
+    fail "a full disk" "this system has no /dev/full"
+fi
+
+# ---- the same command, the same bytes ----
+
+mkdir -p elsewhere
+for arguments in "solve FrozenLake-v1 --fisher --optimal --json" "verify --id PDI-6 E5" "derive PDI-1" \
+                 list; do
+    run $arguments
+    cp out once
+    run $arguments
+    check "$arguments: twice the same" "the outputs differ" cmp once out
+    (cd elsewhere && LC_ALL=de_DE.UTF-8 "$ascent" $arguments) >out 2>err
+    check "$arguments: the same elsewhere" "the outputs differ" cmp once out
+done
+(cd elsewhere && "$ascent" solve ../chain.mdp --policy ../quarter.csv --json) >out 2>err
+cp out once
+run solve chain.mdp --policy quarter.csv --json
+check "files from another directory: the same" "the outputs differ" cmp once out
+
+# ---- verify ----
+
+# Rows start with an id; a verdict is a word of capitals.
+rows() { awk '$1 ~ /^[A-Z][A-Z0-9]*-[0-9]+$/' out; }
+verdicts() { rows | grep -Ecw "$1"; }
+
+for mdp in E5 FrozenLake-v1; do
+    works "verify $mdp" verify "$mdp"
+    check "verify $mdp: a PASS" "there is none" [ "$(verdicts PASS)" -gt 0 ]
+    check "verify $mdp: no FAIL" "$(rows | grep -w FAIL)" [ "$(verdicts FAIL)" -eq 0 ]
+    check "verify $mdp: every row has a verdict" "$(rows | grep -Evw 'PASS|WEAK|n/a')" \
+        [ "$(rows | wc -l)" -eq "$(verdicts 'PASS|WEAK|n/a')" ]
+done
+works "verify --id PDI-6 E5" verify --id PDI-6 E5
+check "verify --id PDI-6 E5 is one row" "$(rows)" [ "$(rows | wc -l)" -eq 1 ]
+check "verify --id PDI-6 E5 is a PASS" "$(rows)" [ "$(verdicts PASS)" -eq 1 ]
+works "verify a file" verify --id PDI-6 chain.mdp
+refuses "verify --id NOPE" 2 NOPE verify --id NOPE
+refuses "verify of a missing file" 2 nosuch verify nosuch.mdp
+refuses "verify --gamma 2" 2 -- --gamma verify E5 --gamma 2
+refuses "verify --gamma 1 on a continuing MDP" 2 'here|there' verify ring.mdp --gamma 1
+run verify --id PGT-3 zero.mdp
+check "verify without rewards: the gradient is WEAK" "$(rows; first_line err)" [ "$(verdicts WEAK)" -eq 1 ]
+check "verify without rewards: no PASS" "$(rows)" [ "$(verdicts PASS)" -eq 0 ]
+check "verify without a PASS fails" "exit status $status, not 1" [ "$status" -eq 1 ]
+works "verify --unbound" verify --unbound
+json "verify --json" verify --id PDI-6 E5
+check "verify --json says PASS" "it does not" grep -q '"PASS"' flat
+
+# ---- derive, list ----
+
+# The numbers of a derivation stand in front of their lines, alone or with their error in units.
+equal_numbers() {
+    awk '$1 ~ /^-?[0-9]+([.][0-9]+)?(e[-+]?[0-9]+)?$/ && (NF == 1 || $3 == "units") {
+             if (n++ == 0) first = $1
+             off = $1 - first; size = first < 0 ? -first : first
+             if (!((off < 0 ? -off : off) <= 1e-12 * size)) bad = 1
+         }
+         END { exit bad || n < 2 || first == 0 }' out
+}
+for arguments in "PDI-1" "PDI-1 FrozenLake-v1" "PDI-1 chain.mdp"; do
+    works "derive $arguments" derive $arguments
+    check "derive $arguments: lines with equal numbers" "not equal, or fewer than two" equal_numbers
+done
+refuses "derive without an id" 2 . derive
+refuses "derive NOPE" 2 NOPE derive NOPE
+
+works "list" list
+check "list has 322 rows" "$(rows | wc -l) rows" [ "$(rows | wc -l)" -eq 322 ]
+check "list has every id once" "some twice" [ -z "$(rows | awk '{ print $1 }' | sort | uniq -d)" ]
+works "list PDI-6" list PDI-6
+place=$(grep -Eo 'derivations/[a-z_0-9]+\.c:[0-9]+' out | head -n 1)
+check "list PDI-6 names a line of code" "no derivations/*.c:line" [ -n "$place" ]
+check "that line has the id" "$place does not" \
+    eval 'sed -n "${place#*:}p" "$root/${place%%:*}" | grep -qw PDI-6'
+refuses "list NOPE" 2 NOPE list NOPE
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

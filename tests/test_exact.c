@@ -1,0 +1,700 @@
+/* The exact layer against an oracle of its own: small random MDPs kept as dense long double tables, values by
+ * backward iteration, visits by forward iteration, derivatives by differences of those, the Fisher matrix and
+ * every comparison of policies by their definitions. It shares no code with what it checks. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <gsl/gsl_randist.h>
+
+#include "algorithms/cg.h"
+#include "autodiff/linalg.h"
+#include "autodiff/random.h"
+#include "derivations/derivation.h"
+#include "derivations/fisher.h"
+#include "derivations/natural_gradient.h"
+#include "derivations/performance_difference.h"
+#include "derivations/policy_gradient_theorem.h"
+
+typedef long double real;
+enum { S_MAX = 9, A_MAX = 4, N_MAX = S_MAX * A_MAX, CASES = 40 };
+
+struct oracle {
+    int nS, nA;
+    real gamma, mu0[S_MAX], P[S_MAX][A_MAX][S_MAX], R[S_MAX][A_MAX][S_MAX];
+    bool absorbing[S_MAX];
+};
+
+/* ---- cases: a random MDP, twice ---- */
+
+static mdp *random_mdp(gsl_rng *rng, struct oracle *o, bool episodic, double gamma)
+{
+    memset(o, 0, sizeof *o);
+    o->nS = 2 + (int)gsl_rng_uniform_int(rng, S_MAX - 2);
+    o->nA = 2 + (int)gsl_rng_uniform_int(rng, A_MAX - 1);
+    o->gamma = gamma;
+    mdp_builder *b = mdp_begin("random", o->nS, o->nA, gamma);
+    double left = 1;
+    for (int s = 0; s < o->nS; s++) {
+        double p = s == o->nS - 1 ? left : left * gsl_rng_uniform(rng);
+        o->mu0[s] = p;
+        left -= p;
+        mdp_start(b, s, p);
+    }
+    for (int s = 0; s < o->nS; s++) {
+        o->absorbing[s] = episodic && s == o->nS - 1;
+        for (int a = 0; a < o->nA; a++) {
+            double weight[S_MAX], total = 0;
+            for (int j = 0; j < o->nS; j++) {
+                weight[j] = gsl_rng_uniform(rng) < 0.6 || j == o->nS - 1 ? gsl_rng_uniform(rng) + 0.01 : 0;
+                if (o->absorbing[s]) weight[j] = j == s;
+                total += weight[j];
+            }
+            for (int j = 0; j < o->nS; j++) {
+                double p = weight[j] / total, r = o->absorbing[s] ? 0 : gsl_ran_gaussian(rng, 1);
+                o->P[s][a][j] = p;
+                o->R[s][a][j] = r;
+                if (p > 0) mdp_transition(b, s, a, j, p, r);
+            }
+        }
+    }
+    return mdp_finish(b);
+}
+
+struct example { mdp *M; struct oracle o; double theta[N_MAX], theta1[N_MAX]; exact *x, *x1; };
+
+static struct example example(int number)
+{
+    static const double gammas[] = { 0.9, 0, 0.5, 0.99, 1 };
+    struct example e;
+    char error[256];
+    gsl_rng *rng = random_stream(7, (uint32_t)number, RANDOM_TEST);
+    double gamma = gammas[number % 5];
+    e.M = random_mdp(rng, &e.o, number % 2 || gamma == 1, gamma);
+    for (int i = 0; i < N_MAX; i++) {
+        e.theta[i] = gsl_ran_gaussian(rng, 1);
+        e.theta1[i] = gsl_ran_gaussian(rng, 1);
+    }
+    gsl_rng_free(rng);
+    e.x = exact_new(e.M, gamma, e.theta, error, sizeof error);
+    e.x1 = exact_new(e.M, gamma, e.theta1, error, sizeof error);
+    assert_non_null(e.x);
+    assert_non_null(e.x1);
+    return e;
+}
+
+static void example_free(struct example *e)
+{
+    exact_free(e->x);
+    exact_free(e->x1);
+    mdp_free(e->M);
+}
+
+/* ---- the oracle ---- */
+
+static real o_pi(const struct oracle *o, const real *theta, int s, int a)
+{
+    real sum = 0;
+    for (int b = 0; b < o->nA; b++) sum += expl(theta[s * o->nA + b]);
+    return expl(theta[s * o->nA + a]) / sum;
+}
+
+static real o_Q(const struct oracle *o, const real *V, int s, int a)
+{
+    real Q = 0;
+    for (int j = 0; j < o->nS; j++) Q += o->P[s][a][j] * (o->R[s][a][j] + o->gamma * V[j]);
+    return Q;
+}
+
+/* V by backward iteration until nothing moves; absorbing states stay 0 by themselves */
+static void o_V(const struct oracle *o, const real *theta, real *V)
+{
+    real pi[S_MAX][A_MAX], next[S_MAX];
+    for (int s = 0; s < o->nS; s++)
+        for (int a = 0; a < o->nA; a++) pi[s][a] = o_pi(o, theta, s, a);
+    memset(V, 0, S_MAX * sizeof *V);
+    for (int sweep = 0; sweep < 20000; sweep++) {
+        real moved = 0;
+        for (int s = 0; s < o->nS; s++) {
+            next[s] = 0;
+            for (int a = 0; a < o->nA; a++) next[s] += pi[s][a] * o_Q(o, V, s, a);
+            moved = fmaxl(moved, fabsl(next[s] - V[s]));
+        }
+        memcpy(V, next, sizeof next);
+        if (moved < 1e-20L) return;
+    }
+}
+
+static real o_J(const struct oracle *o, const real *theta)
+{
+    real V[S_MAX], J = 0;
+    o_V(o, theta, V);
+    for (int s = 0; s < o->nS; s++) J += o->mu0[s] * V[s];
+    return J;
+}
+
+/* rho over decision states by forward iteration, step by step in time */
+static void o_rho(const struct oracle *o, const real *theta, real *rho)
+{
+    real p[S_MAX], next[S_MAX], mass = 1;
+    memcpy(p, o->mu0, sizeof p);
+    memset(rho, 0, S_MAX * sizeof *rho);
+    for (int t = 0; t < 20000 && mass > 1e-21L; t++) {
+        memset(next, 0, sizeof next);
+        mass = 0;
+        for (int s = 0; s < o->nS; s++) {
+            if (o->absorbing[s]) continue;
+            rho[s] += p[s];
+            for (int a = 0; a < o->nA; a++)
+                for (int j = 0; j < o->nS; j++) next[j] += o->gamma * p[s] * o_pi(o, theta, s, a) * o->P[s][a][j];
+        }
+        memcpy(p, next, sizeof p);
+        for (int s = 0; s < o->nS; s++) mass += o->absorbing[s] ? 0 : p[s];
+    }
+}
+
+/* dJ/dtheta_i: three levels of Richardson extrapolation, error some 1e-16 */
+static real o_dJ(const struct oracle *o, const real *theta, int i)
+{
+    real at[N_MAX], D[3], h = 0x1p-6L;
+    memcpy(at, theta, sizeof at);
+    for (int level = 0; level < 3; level++, h /= 2) {
+        at[i] = theta[i] + h;
+        D[level] = o_J(o, at);
+        at[i] = theta[i] - h;
+        D[level] = (D[level] - o_J(o, at)) / (2 * h);
+    }
+    real once = (4 * D[1] - D[0]) / 3, again = (4 * D[2] - D[1]) / 3;
+    return (16 * again - once) / 15;
+}
+
+static void widen(const double *x, real *y) { for (int i = 0; i < N_MAX; i++) y[i] = x[i]; }
+
+/* |got - want| <= 10 units, and the message says where */
+static void within(const char *what, int number, int i, double got, real want, double unit)
+{
+    double units = (double)fabsl(got - want) / unit;
+    if (!(units <= 10)) fail_msg("%s, case %d, entry %d: got %.17g, expected %.17Lg: %.3g units", what, number, i, got, want, units);
+}
+
+/* ---- values ---- */
+
+static void values(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++) {
+        struct example e = example(c);
+        real theta[N_MAX], V[S_MAX];
+        widen(e.theta, theta);
+        o_V(&e.o, theta, V);
+        for (int s = 0; s < e.o.nS; s++) {
+            within("V", c, s, e.x->V[s], V[s], e.x->unit_V);
+            for (int a = 0; a < e.o.nA; a++) {
+                int i = s * e.o.nA + a;
+                within("Q", c, i, e.x->Q[i], o_Q(&e.o, V, s, a), e.x->unit_V);
+                within("A", c, i, e.x->A[i], o_Q(&e.o, V, s, a) - V[s], 2 * e.x->unit_V);
+            }
+        }
+        within("J", c, 0, e.x->J, o_J(&e.o, theta), e.x->unit_V);
+        example_free(&e);
+    }
+}
+
+static void visitation(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++) {
+        struct example e = example(c);
+        real theta[N_MAX], rho[S_MAX], total = 0;
+        widen(e.theta, theta);
+        o_rho(&e.o, theta, rho);
+        for (int s = 0; s < e.o.nS; s++) total += rho[s];
+        for (int s = 0; s < e.o.nS; s++) {
+            if (e.o.absorbing[s] && e.o.gamma == 1) assert_true(isnan(e.x->rho[s]));
+            else if (e.o.absorbing[s]) within("rho, absorbing", c, s, e.x->rho[s], 1 / (1 - e.o.gamma) - total, e.x->unit_rho);
+            else within("rho", c, s, e.x->rho[s], rho[s], e.x->unit_rho);
+            real scale = e.o.gamma < 1 ? 1 - e.o.gamma : 1 / total;
+            within("d", c, s, e.x->d[s], e.o.absorbing[s] ? 0 : scale * rho[s], e.x->unit_fisher);
+        }
+        example_free(&e);
+    }
+}
+
+/* k = ||(I - gamma P_pi)^{-1}||_inf is the value of a reward of 1 in every decision state */
+static void condition(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++) {
+        struct example e = example(c);
+        real theta[N_MAX], V[S_MAX], k = 1;
+        widen(e.theta, theta);
+        for (int s = 0; s < e.o.nS; s++)
+            for (int a = 0; a < e.o.nA; a++)
+                for (int j = 0; j < e.o.nS; j++) e.o.R[s][a][j] = !e.o.absorbing[s];
+        o_V(&e.o, theta, V);
+        for (int s = 0; s < e.o.nS; s++) k = fmaxl(k, V[s]);
+        within("k", c, 0, e.x->k, k, 2.3e-16 * 10 * e.x->k * e.x->k);
+        example_free(&e);
+    }
+}
+
+static void time_sums(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++) {
+        struct example e = example(c);
+        double start[S_MAX] = { 0 }, V[S_MAX], rho[S_MAX];
+        for (int s = 0; s < e.o.nS; s++) start[s] = e.o.absorbing[s] ? 0 : e.M->mu0[s];
+        exact_sum_over_time(e.x, false, e.x->r_pi, V);
+        exact_sum_over_time(e.x, true, start, rho);
+        real theta[N_MAX], want_V[S_MAX], want_rho[S_MAX];
+        widen(e.theta, theta);
+        o_V(&e.o, theta, want_V);
+        o_rho(&e.o, theta, want_rho);
+        for (int s = 0; s < e.o.nS; s++) {
+            within("sum over time: V", c, s, V[s], want_V[s], e.x->unit_V);
+            within("sum over time: rho", c, s, rho[s], want_rho[s], e.x->unit_rho);
+        }
+        example_free(&e);
+    }
+}
+
+/* ---- gradients and the Fisher matrix ---- */
+
+static void gradients(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++) {
+        struct example e = example(c);
+        double theorem[N_MAX], autodiff[N_MAX], differences[N_MAX];
+        real theta[N_MAX];
+        widen(e.theta, theta);
+        gradient_theorem(e.x, theorem);
+        assert_true(gradient_autodiff(e.x, autodiff));
+        double error = gradient_differences(e.x, differences);
+        assert_true(error >= 0 && error < 1e-6);
+        for (int i = 0; i < e.x->n; i++) {
+            real want = o_dJ(&e.o, theta, i);
+            within("gradient by the theorem", c, i, theorem[i], want, e.x->unit_gradient);
+            within("gradient by autodiff", c, i, autodiff[i], want, e.x->unit_gradient);
+            within("gradient by differences", c, i, differences[i], want, error / 10);
+        }
+        example_free(&e);
+    }
+}
+
+static real o_score(const struct oracle *o, const real *theta, int i, int j)    /* d log pi_i / d theta_j */
+{
+    if (i / o->nA != j / o->nA) return 0;
+    return (i == j) - o_pi(o, theta, j / o->nA, j % o->nA);
+}
+
+static void fisher_matrices(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++) {
+        struct example e = example(c);
+        int n = e.x->n;
+        double F[3][N_MAX * N_MAX];
+        real theta[N_MAX], rho[S_MAX], total = 0;
+        widen(e.theta, theta);
+        o_rho(&e.o, theta, rho);
+        for (int s = 0; s < e.o.nS; s++) total += rho[s];
+        real scale = e.o.gamma < 1 ? 1 - e.o.gamma : 1 / total;
+        fisher_scores(e.x, F[0]);
+        fisher_kl(e.x, F[1]);
+        fisher_jacobian(e.x, F[2]);
+        for (int j = 0; j < n; j++)
+            for (int k = 0; k < n; k++) {
+                real want = 0;
+                for (int i = 0; i < n; i++)
+                    want += scale * rho[i / e.o.nA] * o_pi(&e.o, theta, i / e.o.nA, i % e.o.nA) *
+                            o_score(&e.o, theta, i, j) * o_score(&e.o, theta, i, k);
+                within("F by scores", c, j * n + k, F[0][j * n + k], want, e.x->unit_fisher);
+                within("F by the KL", c, j * n + k, F[1][j * n + k], want, e.x->unit_fisher);
+                within("F by the Jacobian", c, j * n + k, F[2][j * n + k], want, e.x->unit_fisher);
+            }
+        example_free(&e);
+    }
+}
+
+/* F^+ g by both ways: F x = g, nothing in the null space (each state's mean is 0), F-norm agreement, rank */
+static void natural_gradients(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++) {
+        struct example e = example(c);
+        int n = e.x->n, decisions = 0;
+        double F[N_MAX * N_MAX], g[N_MAX], x[2][N_MAX], Fx[N_MAX];
+        fisher_scores(e.x, F);
+        gradient_theorem(e.x, g);
+        fisher_spectrum *f = fisher_spectrum_new(n, F);
+        natural_gradient_lapack(f, F, g, x[0]);
+        cg_result cg = natural_gradient_cg(e.x, f, g, x[1]);
+        assert_int_equal(cg.outcome, CG_CONVERGED);
+        assert_true(cg.residual <= 1e-12);
+        for (int s = 0; s < e.o.nS; s++) decisions += e.x->d[s] > 0;
+        assert_int_equal(f->rank, decisions * (e.o.nA - 1));
+        for (int way = 0; way < 2; way++) {
+            linalg_matvec(n, n, F, x[way], Fx);
+            for (int i = 0; i < n; i++)
+                within("F x = g", c, i, Fx[i], g[i], 1e-13 * linalg_norm2(n, g) + 1e-300);     /* cg's tol */
+            for (int s = 0; s < e.o.nS; s++) {
+                double mean = 0, largest = linalg_max_abs(n, x[way]);
+                for (int a = 0; a < e.o.nA; a++) mean += x[way][s * e.o.nA + a] / e.o.nA;
+                within("null space", c, s, mean, 0, 1e-12 * largest + 1e-300);
+            }
+        }
+        if (linalg_max_abs(n, g) > 0)
+            assert_true(fisher_distance(n, F, x[0], x[1]) <= fisher_distance_bound(f->cond));
+        fisher_spectrum_free(f);
+        example_free(&e);
+    }
+}
+
+/* NPG-9's closed form is the shortest solution: F x = g, and no part in the null space */
+static void natural_gradient_closed_form(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++) {
+        struct example e = example(c);
+        int n = e.x->n;
+        double x[N_MAX], Fx[N_MAX];
+        setting *at = setting_new(e.x, e.x1, 1);
+        derivation_find("NPG-9")->line[1].value(at, x);
+        linalg_matvec(n, n, at->F, x, Fx);
+        for (int i = 0; i < n; i++) within("F x = g", c, i, Fx[i], at->g[i], e.x->unit_gradient);
+        for (int s = 0; s < e.o.nS; s++) {
+            double mean = 0;
+            for (int a = 0; a < e.o.nA; a++) mean += x[s * e.o.nA + a] / e.o.nA;
+            within("null space", c, s, mean, 0, 1e-15 * (1 + linalg_max_abs(n, x)));
+        }
+        setting_free(at);
+        example_free(&e);
+    }
+}
+
+/* Random Fisher matrices sum_s d(s) sum_a pi(a|s) score score^T with min d(s) pi(a|s) >= 1e-6: the rank rule
+ * is right on all 2000. */
+static void rank_rule(void **state)
+{
+    (void)state;
+    gsl_rng *rng = random_stream(11, 0, RANDOM_TEST);
+    for (int c = 0; c < 2000;) {
+        int nS = 1 + (int)gsl_rng_uniform_int(rng, 6), nA = 2 + (int)gsl_rng_uniform_int(rng, 4), n = nS * nA;
+        double F[36 * 36] = { 0 }, least = 1, d[6], p[6][5], total = 0;
+        for (int s = 0; s < nS; s++) total += d[s] = exp(6 * gsl_rng_uniform(rng));
+        for (int s = 0; s < nS; s++) {
+            double sum = 0;
+            for (int a = 0; a < nA; a++) sum += p[s][a] = exp(8 * gsl_rng_uniform(rng));
+            for (int a = 0; a < nA; a++) least = fmin(least, d[s] / total * (p[s][a] /= sum));
+        }
+        if (least < 1e-6) continue;
+        c++;
+        for (int s = 0; s < nS; s++)
+            for (int i = 0; i < nA * nA * nA; i++) {
+                int a = i / nA / nA, b = i / nA % nA, k = i % nA;
+                F[(s * nA + b) * n + s * nA + k] += d[s] / total * p[s][a] * ((a == b) - p[s][b]) * ((a == k) - p[s][k]);
+            }
+        fisher_spectrum *f = fisher_spectrum_new(n, F);
+        if (f->rank != nS * (nA - 1)) fail_msg("matrix %d: rank %d, expected %d", c, f->rank, nS * (nA - 1));
+        fisher_spectrum_free(f);
+    }
+    gsl_rng_free(rng);
+}
+
+/* A regular F takes the Cholesky path and must give the inverse: F = B^T B + I */
+static void regular_fisher(void **state)
+{
+    (void)state;
+    gsl_rng *rng = random_stream(12, 0, RANDOM_TEST);
+    double B[36], F[36], x[6], g[6], got[6];
+    for (int i = 0; i < 36; i++) B[i] = gsl_ran_gaussian(rng, 1);
+    for (int i = 0; i < 6; i++) x[i] = gsl_ran_gaussian(rng, 1);
+    gsl_rng_free(rng);
+    linalg_matmul(true, false, 6, 6, 6, B, B, F);
+    for (int i = 0; i < 6; i++) F[i * 7] += 1;
+    linalg_matvec(6, 6, F, x, g);
+    fisher_spectrum *f = fisher_spectrum_new(6, F);
+    assert_int_equal(f->rank, 6);
+    natural_gradient_lapack(f, F, g, got);
+    for (int i = 0; i < 6; i++) within("Cholesky", 0, i, got[i], x[i], 2.3e-16 * f->cond * 6);
+    fisher_spectrum_free(f);
+}
+
+/* ---- conjugate gradients ---- */
+
+struct dense { const double *A; int products; };
+
+static void dense_product(void *F, int n, const double *v, double *Fv)
+{
+    struct dense *d = F;
+    d->products++;
+    for (int i = 0; i < n; i++) {
+        Fv[i] = 0;
+        for (int j = 0; j < n; j++) Fv[i] += d->A[i * n + j] * v[j];
+    }
+}
+
+/* As many steps as different nonzero eigenvalues: diag(1, 1, 4, 4, 9, 0) with g in its range takes three. */
+static void cg_steps(void **state)
+{
+    (void)state;
+    double A[36] = { 0 }, g[6] = { 1, 2, 3, 4, 5, 0 }, x[6];
+    const double lambda[6] = { 1, 1, 4, 4, 9, 0 };
+    for (int i = 0; i < 6; i++) A[i * 7] = lambda[i];
+    struct dense F = { A, 0 };
+    cg_result r = cg(dense_product, &F, 6, g, 1e-12, 120, x);
+    assert_int_equal(r.outcome, CG_CONVERGED);
+    assert_int_equal(r.iterations, 3);
+    for (int i = 0; i < 5; i++) within("cg", 0, i, x[i], g[i] / lambda[i], 1e-14);
+    assert_true(x[5] == 0);
+}
+
+static void cg_outcomes(void **state)
+{
+    (void)state;
+    double zero[2] = { 0, 0 }, g[2] = { 1, 2 }, x[2];
+    double indefinite[4] = { 1, 0, 0, -1 };
+    struct dense F = { indefinite, 0 };
+    cg_result r = cg(dense_product, &F, 2, zero, 1e-12, 40, x);
+    assert_int_equal(r.outcome, CG_CONVERGED);
+    assert_int_equal(r.iterations, 0);
+    assert_true(x[0] == 0 && x[1] == 0);
+    r = cg(dense_product, &F, 2, g, 1e-12, 40, x);
+    assert_int_equal(r.outcome, CG_NO_CURVATURE);
+
+    /* Hilbert's matrix, singular to working precision, g = H 1: no residual is ever 0, so with tol = 0 it
+     * must stagnate, and return the best x, not the last: its residual is at the level of rounding. */
+    enum { n = 30 };
+    double H[n * n], b[n], y[n];
+    for (int i = 0; i < n; i++) {
+        b[i] = 0;
+        for (int j = 0; j < n; j++) b[i] += H[i * n + j] = 1.0 / (i + j + 1);
+    }
+    F = (struct dense){ H, 0 };
+    r = cg(dense_product, &F, n, b, 0, 100000, y);
+    assert_int_equal(r.outcome, CG_STAGNATED);
+    assert_true(r.iterations < 2000);
+    if (!(r.residual < 1e-12)) fail_msg("stagnated at %.3g after %d steps", r.residual, r.iterations);
+    double Hy[n], true_residual = 0;
+    dense_product(&F, n, y, Hy);
+    for (int i = 0; i < n; i++) true_residual += (b[i] - Hy[i]) * (b[i] - Hy[i]);
+    within("reported residual", 0, 0, r.residual, sqrt(true_residual) / linalg_norm2(n, b), 1e-12);
+    r = cg(dense_product, &F, n, b, 0, 7, y);
+    assert_int_equal(r.outcome, CG_STEPS_EXHAUSTED);
+    assert_int_equal(r.iterations, 7);
+}
+
+/* ---- two policies ---- */
+
+static void comparisons(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++) {
+        struct example e = example(c);
+        real th[N_MAX], th1[N_MAX], V[S_MAX], rho[S_MAX], tv_max = 0, kl_max = 0, kl_mean = 0, visits = 0, eps = 0;
+        widen(e.theta, th);
+        widen(e.theta1, th1);
+        o_V(&e.o, th, V);
+        o_rho(&e.o, th, rho);
+        real L = o_J(&e.o, th);
+        for (int s = 0; s < e.o.nS; s++) {
+            real tv = 0, kl = 0;
+            for (int a = 0; a < e.o.nA; a++) {
+                real p = o_pi(&e.o, th, s, a), p1 = o_pi(&e.o, th1, s, a), A = o_Q(&e.o, V, s, a) - V[s];
+                tv += fabsl(p - p1) / 2;
+                kl += p * logl(p / p1);
+                L += rho[s] * p1 * A;
+                eps = fmaxl(eps, fabsl(A));
+            }
+            if (e.o.absorbing[s]) continue;
+            tv_max = fmaxl(tv_max, tv);
+            kl_max = fmaxl(kl_max, kl);
+            kl_mean += rho[s] * kl;
+            visits += rho[s];
+        }
+        policy_comparison p = compare_policies(e.x, e.x1);
+        double unit = pair_unit(e.x, e.x1);
+        real difference = o_J(&e.o, th1) - o_J(&e.o, th);
+        within("J(pi')", c, 0, p.J, o_J(&e.o, th1), unit);
+        within("lhs", c, 0, p.lhs, difference, unit);
+        within("rhs", c, 0, p.rhs, difference, unit);
+        within("surrogate", c, 0, p.surrogate, L, unit);
+        within("TV max", c, 0, p.tv_max, tv_max, 1e-15);
+        within("KL max", c, 0, p.kl_max, kl_max, 1e-15 * 10);
+        if (visits > 0) within("KL mean", c, 0, p.kl_mean, kl_mean / visits, 1e-15 * 10);
+        real C = 4 * eps * e.o.gamma / ((1 - e.o.gamma) * (1 - e.o.gamma));
+        if (e.o.gamma == 1) assert_true(isnan(p.lower_bound));
+        else within("lower bound", c, 0, p.lower_bound, L - C * kl_max, unit + 1e-14 * (double)(C * kl_max));
+        example_free(&e);
+    }
+}
+
+/* ---- optimal values: the best of all deterministic policies, tried one by one ---- */
+
+static void optimal(void **state)
+{
+    (void)state;
+    char error[256];
+    for (int c = 0, tried = 0; tried < 12; c++) {
+        struct example e = example(c);
+        int policies = 1, policy[S_MAX];
+        double V[S_MAX];
+        for (int s = 0; s < e.o.nS; s++) policies *= e.o.nA;
+        if (policies > 300) { example_free(&e); continue; }
+        tried++;
+        real best[S_MAX];
+        for (int s = 0; s < e.o.nS; s++) best[s] = -HUGE_VALL;
+        for (int k = 0; k < policies; k++) {
+            real theta[N_MAX], Vk[S_MAX];
+            for (int s = 0, rest = k; s < e.o.nS; s++, rest /= e.o.nA)
+                for (int a = 0; a < e.o.nA; a++) theta[s * e.o.nA + a] = a == rest % e.o.nA ? 0 : -20000;
+            o_V(&e.o, theta, Vk);
+            for (int s = 0; s < e.o.nS; s++) best[s] = fmaxl(best[s], Vk[s]);
+        }
+        assert_true(exact_optimal(e.M, e.M->gamma, V, policy, error, sizeof error));
+        for (int s = 0; s < e.o.nS; s++) {
+            within("V*", c, s, V[s], best[s], e.x->unit_V * 10);
+            if (!e.o.absorbing[s]) within("greedy", c, s, (double)o_Q(&e.o, best, s, policy[s]), best[s], 1e-11);
+        }
+        assert_true(exact_optimal_residual(e.M, e.M->gamma, V) <= 10 * e.x->unit_V);
+        example_free(&e);
+    }
+}
+
+/* gamma = 1. State 0: action 0 stays and pays r, action 1 ends and pays 1. State 1: ends, or goes to 0 in
+ * front of it. State 2 is absorbing. State 3: only ends, pays 5. */
+static mdp *loop_mdp(double r)
+{
+    mdp_builder *b = mdp_begin("loop", 4, 2, 1);
+    mdp_start(b, 1, 1);
+    mdp_transition(b, 0, 0, 0, 1, r);
+    mdp_transition(b, 0, 1, 2, 1, 1);
+    mdp_transition(b, 1, 0, 2, 1, 0);
+    mdp_transition(b, 1, 1, 0, 1, 0);
+    for (int a = 0; a < 2; a++) {
+        mdp_transition(b, 2, a, 2, 1, 0);
+        mdp_transition(b, 3, a, 2, 1, 5);
+    }
+    return mdp_finish(b);
+}
+
+static void optimal_at_gamma_one(void **state)
+{
+    (void)state;
+    char error[256];
+    double V[4];
+    int policy[4];
+    mdp *M = loop_mdp(0.25);                        /* staying in 0 pays for ever */
+    assert_true(exact_optimal(M, 1, V, policy, error, sizeof error));
+    assert_true(isnan(V[0]) && isnan(V[1]) && policy[0] == -1 && policy[1] == -1);
+    assert_true(V[2] == 0 && V[3] == 5);
+    mdp_free(M);
+    M = loop_mdp(0);                                /* staying pays nothing: ending at once is as good */
+    assert_true(exact_optimal(M, 1, V, policy, error, sizeof error));
+    assert_true(V[0] == 1 && V[1] == 1 && policy[0] == 1 && policy[1] == 1);
+    assert_true(exact_optimal(M, 0.5, V, policy, error, sizeof error));
+    assert_true(V[0] == 1 && V[1] == 0.5);
+    mdp_free(M);
+}
+
+/* ---- conventions ---- */
+
+static void gamma_one_needs_an_end(void **state)
+{
+    (void)state;
+    char error[256] = "";
+    double theta[6] = { 0 };
+    mdp_builder *b = mdp_begin("ring", 3, 2, 0.9);
+    mdp_start(b, 0, 1);
+    for (int a = 0; a < 2; a++) {
+        mdp_transition(b, 0, a, a ? 2 : 1, 1, 1);
+        mdp_transition(b, 1, a, 1, 1, a);           /* stays for ever but is paid: not absorbing */
+        mdp_transition(b, 2, a, 2, 1, 0);           /* absorbing */
+    }
+    mdp *M = mdp_finish(b);
+    assert_false(mdp_absorbing(M, 1));
+    assert_true(mdp_absorbing(M, 2));
+    assert_null(exact_new(M, 1, theta, error, sizeof error));
+    assert_non_null(strstr(error, "state 1"));
+    exact *x = exact_new(M, 0.5, theta, error, sizeof error);
+    assert_non_null(x);
+    assert_true(x->V[2] == 0 && x->Q[4] == 0 && x->Q[5] == 0 && x->A[4] == 0 && x->d[2] == 0);
+    within("rho of the absorbing state", 0, 2, x->rho[2], 0.5L, x->unit_rho);   /* gamma/2 / (1 - gamma) */
+    exact_free(x);
+    mdp_free(M);
+}
+
+/* ---- the derivations themselves ---- */
+
+static void all_derivations_hold(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++) {
+        struct example e = example(c);
+        setting *x = setting_new(e.x, e.x1, 3);
+        const derivation *d;
+        int passed = 0;
+        for (int i = 0; (d = derivation_at(i)); i++) {
+            derivation_result r = derivation_run(d, x);
+            if (r.verdict == FAIL) fail_msg("%s, case %d: worst line %.3g units", d->id, c, r.worst);
+            passed += r.verdict == PASS;
+            derivation_result_free(&r);
+        }
+        assert_true(passed >= (e.o.gamma == 0 ? 8 : 10));
+        setting_free(x);
+        example_free(&e);
+    }
+}
+
+/* One line off by 1e-6 of the value is a FAIL; a NaN is a FAIL; a value of zero is WEAK. */
+static double line_one(const setting *x, double *out)   { (void)x; out[0] = 1; out[1] = 2; return 0; }
+static double line_off(const setting *x, double *out)   { (void)x; out[0] = 1; out[1] = 2 + 2e-6; return 0; }
+static double line_nan(const setting *x, double *out)   { (void)x; out[0] = NAN; out[1] = 2; return 0; }
+static double line_zero(const setting *x, double *out)  { (void)x; out[0] = out[1] = 0; return 0; }
+static double line_rough(const setting *x, double *out) { line_off(x, out); return 1e-5; }
+static double line_left_out(const setting *x, double *out) { line_off(x, out); return -1; }
+static int    two(const setting *x)     { (void)x; return 2; }
+static double small(const setting *x)   { (void)x; return 1e-15; }
+
+static enum verdict verdict_of(line_value first, line_value second)
+{
+    derivation d = { "X-1", "", "", two, small, NULL, NULL, { { "", "", first }, { "", "", second } } };
+    setting x = { 0 };
+    derivation_result r = derivation_run(&d, &x);
+    derivation_result_free(&r);
+    return r.verdict;
+}
+
+static void verdicts(void **state)
+{
+    (void)state;
+    assert_int_equal(verdict_of(line_one, line_one), PASS);
+    assert_int_equal(verdict_of(line_one, line_off), FAIL);
+    assert_int_equal(verdict_of(line_one, line_nan), FAIL);
+    assert_int_equal(verdict_of(line_nan, line_one), FAIL);
+    assert_int_equal(verdict_of(line_zero, line_zero), WEAK);
+    assert_int_equal(verdict_of(line_one, line_rough), WEAK);
+    assert_int_equal(verdict_of(line_one, line_left_out), NOT_APPLICABLE);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values), cmocka_unit_test(visitation), cmocka_unit_test(condition),
+        cmocka_unit_test(time_sums), cmocka_unit_test(gradients), cmocka_unit_test(fisher_matrices),
+        cmocka_unit_test(natural_gradients), cmocka_unit_test(natural_gradient_closed_form),
+        cmocka_unit_test(rank_rule), cmocka_unit_test(regular_fisher),
+        cmocka_unit_test(cg_steps), cmocka_unit_test(cg_outcomes), cmocka_unit_test(comparisons),
+        cmocka_unit_test(optimal), cmocka_unit_test(optimal_at_gamma_one), cmocka_unit_test(gamma_one_needs_an_end),
+        cmocka_unit_test(all_derivations_hold), cmocka_unit_test(verdicts) };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    linalg_one_thread();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,64 @@
+/* The registry: complete, and every derivation belongs to a row of it and has a line of code. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "derivations/derivation.h"
+#include "derivations/registry.h"
+
+static void rows(void **state)
+{
+    (void)state;
+    int count = 0, stated = 0;
+    for (const registry_row *r = registry; r->id; r++, count++) {
+        assert_ptr_equal(registry_find(r->id), r);                  /* no id twice */
+        assert_true(*r->statement && *r->topic && *r->part);
+        stated += strcmp(r->class_, "stated") == 0;
+        assert_true(!strcmp(r->class_, "proved") || !strcmp(r->class_, "measured") || !strcmp(r->class_, "stated"));
+    }
+    assert_int_equal(count, 322);
+    assert_int_equal(stated, 12);
+    assert_null(registry_find("PDI-0"));
+}
+
+/* Text with backslashes, quotes and primes comes through the generated table unharmed. */
+static void text(void **state)
+{
+    (void)state;
+    assert_string_equal(registry_find("MDP-9")->statement, "A^\\pi(s,a)=Q^\\pi(s,a)-V^\\pi(s)");
+    assert_non_null(strstr(registry_find("MDP-8")->note, "\"discounted\""));
+}
+
+static void derivations_are_bound(void **state)
+{
+    (void)state;
+    const derivation *d;
+    for (int i = 0; (d = derivation_at(i)); i++) {
+        const registry_row *r = registry_find(d->id);
+        if (!r) fail_msg("%s is not in the registry", d->id);
+        if (!*r->code) fail_msg("%s: no comment in a .c file opens with it", d->id);
+        if (!*r->check) fail_msg("%s: the place of its check was not found", d->id);
+        assert_ptr_equal(derivation_find(d->id), d);
+        assert_true(d->line[0].value && d->line[1].value);
+    }
+}
+
+static void first_table(void **state)
+{
+    (void)state;
+    static const char *const id[] = { "PGT-3", "PGT-15", "PDI-1", "PDI-2", "PDI-3", "PDI-4", "PDI-6", "NPG-2", "NPG-3",
+                                      "NPG-7", "NPG-8", "NPG-9" };
+    for (size_t i = 0; i < sizeof id / sizeof *id; i++) assert_non_null(derivation_find(id[i]));
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(rows), cmocka_unit_test(text),
+                                        cmocka_unit_test(derivations_are_bound), cmocka_unit_test(first_table) };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
