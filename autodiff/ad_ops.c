@@ -211,11 +211,13 @@ ad ad_matmul_(bool ta, bool tb, ad a, ad b, const char *at)
 static void solve_forward(ad y)
 {
     linalg_lu *f = linalg_lu_new(y->r);
-    if (linalg_lu_factor(f, y->in[0]->value) == LINALG_SINGULAR)
-        numerical_failure("%s: ad_solve: the [%d x %d] matrix is singular to working precision (rcond %.1e)",
-                          y->at, y->r, y->r, f->rcond);
-    linalg_lu_solve(f, y->ta, y->c, y->in[1]->value, y->value);
+    enum linalg_outcome outcome = linalg_lu_factor(f, y->in[0]->value);
+    double rcond = f->rcond;
+    if (outcome == LINALG_OK) linalg_lu_solve(f, y->ta, y->c, y->in[1]->value, y->value);
     linalg_lu_free(f);
+    if (outcome == LINALG_SINGULAR)
+        numerical_failure("%s: ad_solve: the [%d x %d] matrix is singular to working precision (rcond %.1e)",
+                          y->at, y->r, y->r, rcond);
 }
 
 static ad solve_vjp(ad y, ad g, int i)      /* b' = op(a)^{-T} g;  op(a)' = -b' y^T, transposed back */

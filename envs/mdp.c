@@ -90,16 +90,17 @@ mdp *mdp_finish(mdp_builder *b)
     M->P = allocate(b->n, sizeof *M->P, "transition probabilities");
     M->R = allocate(b->n, sizeof *M->R, "rewards");
 
-    /* equal (s,a,s'): P is the sum, R the running mean, which leaves equal rewards as they are */
+    /* equal (s,a,s'): P is the sum, R the mean so far; equal rewards stay as they are */
     int k = -1;
     for (size_t i = 0; i < b->n; i++) {
         const struct transition *t = &b->t[i];
         if (i == 0 || t[-1].row != t->row || t[-1].next != t->next) {
             M->next[++k] = t->next;
+            M->R[k] = t->R;
             M->row[t->row + 1]++;
         }
+        if (t->R != M->R[k]) M->R[k] = (M->P[k] * M->R[k] + t->P * t->R) / (M->P[k] + t->P);
         M->P[k] += t->P;
-        M->R[k] += (t->R - M->R[k]) * (t->P / M->P[k]);
     }
     for (int i = 0; i < M->nS * M->nA; i++) M->row[i + 1] += M->row[i];
     require_distributions(M);
