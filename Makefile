@@ -66,11 +66,13 @@ test:
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference
 	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/reference.sh
 
-# Mutants, both compilers without a warning, sanitizers. At most 60 minutes.
+# Mutants, no warning from gcc or clang, the unit tests built by clang, sanitizers. At most 60 minutes.
 test-full:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT)
 	@tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh
+	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
+	    else echo "clang is not installed: nothing tested with it"; fi
 	@$(MAKE) --no-print-directory asan
 
 # Every test that reads reference data, on any folder of the same formats.

@@ -205,6 +205,8 @@ void exact_free(exact *x)
     free(x);
 }
 
+double exact_rho(const exact *x, int s) { return x->absorbing[s] ? 0 : x->rho[s]; }
+
 double exact_J(const mdp *M, double gamma, const double *logits)
 {
     char error[256];
@@ -258,7 +260,7 @@ void exact_sum_over_time(const exact *x, bool transposed, const double *f, doubl
     for (int doublings = 0; doublings < 64; doublings++) {
         linalg_matvec(nS, nS, power, sum, tail);
         for (int s = 0; s < nS; s++) sum[s] += tail[s];
-        if (linalg_max_abs(nS * nS, power) < DBL_MIN) break;
+        if (linalg_max_abs(nS * nS, power) * nS < 0x1p-60) break;       /* a bound on its row sums */
         linalg_matmul(false, false, nS, nS, nS, power, power, square);
         memcpy(power, square, bytes);
     }

@@ -43,6 +43,9 @@ typedef struct {
 exact *exact_new(const mdp *M, double gamma, const double *logits, char *error, size_t size);
 void   exact_free(exact *x);                                        /* NULL is fine */
 
+/* rho(s) where it counts: 0 in absorbing states */
+double exact_rho(const exact *x, int s);
+
 /* J of the tabular softmax policy with these logits, by one solve; the same conventions. */
 double exact_J(const mdp *M, double gamma, const double *logits);
 
@@ -51,7 +54,7 @@ double exact_J(const mdp *M, double gamma, const double *logits);
 ad exact_J_node(ad_tape *t, const exact *x, ad theta);
 
 /* sum_{t >= 0} (gamma P)^t f with P = P_pi, or P_pi^T where transposed; f, sum [nS]. By doubling,
- * sum_{t < 2T} = (1 + (gamma P)^T) sum_{t < T}, until the power vanishes: an account of time that uses no
+ * sum_{t < 2T} = (1 + (gamma P)^T) sum_{t < T}, until the power is below 2^-60: an account of time that uses no
  * linear solve. f = r_pi gives V; transposed, f = mu0 gives rho. */
 void exact_sum_over_time(const exact *x, bool transposed, const double *f, double *sum);
 

@@ -12,8 +12,6 @@
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
 
-static double rho(const exact *x, int s) { return x->absorbing[s] ? 0 : x->rho[s]; }
-
 /* sum_a pi'(a|s) A_pi(s,a): how much one step of pi' gains over pi in s */
 static double expected_advantage(const exact *pi, const exact *pi1, int s)
 {
@@ -26,7 +24,7 @@ static double expected_advantage(const exact *pi, const exact *pi1, int s)
 double performance_difference_sum(const exact *pi, const exact *pi1)
 {
     double sum = 0;
-    for (int s = 0; s < pi->nS; s++) sum += rho(pi1, s) * expected_advantage(pi, pi1, s);
+    for (int s = 0; s < pi->nS; s++) sum += exact_rho(pi1, s) * expected_advantage(pi, pi1, s);
     return sum;
 }
 
@@ -49,9 +47,9 @@ policy_comparison compare_policies(const exact *pi, const exact *pi1)
         }
         c.tv_max = fmax(c.tv_max, tv);
         c.kl_max = fmax(c.kl_max, kl);
-        c.kl_mean += rho(pi, s) * kl;
-        visits += rho(pi, s);
-        c.surrogate += rho(pi, s) * expected_advantage(pi, pi1, s);
+        c.kl_mean += exact_rho(pi, s) * kl;
+        visits += exact_rho(pi, s);
+        c.surrogate += exact_rho(pi, s) * expected_advantage(pi, pi1, s);
     }
     c.kl_mean = visits > 0 ? c.kl_mean / visits : NAN;
     double C = 4 * eps * pi->gamma / ((1 - pi->gamma) * (1 - pi->gamma));
@@ -114,7 +112,7 @@ static double start_value_over_trajectories(const setting *x)
 static double J1_by_visits(const setting *x)                    /* J(pi') = rho_pi'^T r_pi' */
 {
     double J = 0;
-    for (int s = 0; s < x->pi->nS; s++) J += rho(x->pi1, s) * x->pi1->r_pi[s];
+    for (int s = 0; s < x->pi->nS; s++) J += exact_rho(x->pi1, s) * x->pi1->r_pi[s];
     return J;
 }
 
@@ -123,7 +121,7 @@ static double J_start(const setting *x) { return linalg_dot(x->pi->nS, x->pi->M-
 static double J_by_visits(const setting *x)
 {
     double J = 0;
-    for (int s = 0; s < x->pi->nS; s++) J += rho(x->pi, s) * x->pi->r_pi[s];
+    for (int s = 0; s < x->pi->nS; s++) J += exact_rho(x->pi, s) * x->pi->r_pi[s];
     return J;
 }
 
@@ -238,9 +236,23 @@ static double expected_td_error(const setting *x, double *out)
     return 0;
 }
 
-static double advantages(const setting *x, double *out)
+/* A = Q - V by their definitions as returns: a, then pi, summed over time; no linear solve */
+static double advantages_over_time(const setting *x, double *out)
 {
-    memcpy(out, x->pi->A, (size_t)x->pi->n * sizeof *out);
+    const exact *pi = x->pi;
+    const mdp *M = pi->M;
+    double *V = allocate((size_t)pi->nS, sizeof *V, "a sum over time");
+    exact_sum_over_time(pi, false, pi->r_pi, V);
+    for (int s = 0; s < pi->nS; s++) {
+        double mean = 0;                                        /* V(s) = sum_a pi(a|s) Q(s,a) */
+        for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) {
+            out[i] = pi->r[i];
+            for (int k = M->row[i]; k < M->row[i + 1]; k++) out[i] += pi->gamma * M->P[k] * V[M->next[k]];
+            mean += pi->pi[i] * out[i];
+        }
+        for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) out[i] -= mean;
+    }
+    free(V);
     return 0;
 }
 
@@ -309,7 +321,7 @@ const derivation performance_difference[] = {
     { "PDI-4", "E_{s'}[r + gamma V(s') - V(s) | s,a] = A(s,a)", "A(s,a)", n_theta, unit_A, NULL, NULL, {
         { "E_{s_{t+1}}[r(s_t,a_t)+\\gamma V_\\pi(s_{t+1})-V_\\pi(s_t)\\,|\\,s_t,a_t]",
           "the TD error, in the mean over the next state only (004 writes it pointwise: ERR-29)", expected_td_error },
-        { "=A_\\pi(s_t,a_t)", "Q(s,a) = E[r + gamma V(s')], A = Q - V", advantages } } },
+        { "=A_\\pi(s_t,a_t)", "Q is the return of a, then pi, and V its mean over a; A = Q - V", advantages_over_time } } },
     { "PDI-6", "J(pi') - J(pi) = sum_s rho_pi'(s) sum_a pi'(a|s) A_pi(s,a)", "J(pi') - J(pi)",
       one, unit_J, NULL, NULL, {
         { "\\eta(\\tilde\\pi)-\\eta(\\pi)", "two policies, two linear solves", difference },

@@ -23,8 +23,6 @@ static double grad_log_pi(const exact *x, int s, int a, int b)
     return (a == b) - x->pi[s * x->nA + b];
 }
 
-static double rho(const exact *x, int s) { return x->absorbing[s] ? 0 : x->rho[s]; }
-
 /* PGT-3   grad J = sum_s rho(s) sum_a Q(s,a) grad pi(a|s) */
 void gradient_theorem(const exact *x, double *g)
 {
@@ -32,7 +30,7 @@ void gradient_theorem(const exact *x, double *g)
         for (int b = 0; b < x->nA; b++) {
             double sum_a = 0;
             for (int a = 0; a < x->nA; a++) sum_a += x->Q[s * x->nA + a] * grad_pi(x, s, a, b);
-            g[s * x->nA + b] = rho(x, s) * sum_a;
+            g[s * x->nA + b] = exact_rho(x, s) * sum_a;
         }
 }
 
@@ -44,7 +42,7 @@ static void gradient_likelihood_ratio(const exact *x, double *g)
             double E_a = 0;
             for (int a = 0; a < x->nA; a++)
                 E_a += x->pi[s * x->nA + a] * grad_log_pi(x, s, a, b) * x->Q[s * x->nA + a];
-            g[s * x->nA + b] = rho(x, s) * E_a;
+            g[s * x->nA + b] = exact_rho(x, s) * E_a;
         }
 }
 
@@ -119,7 +117,7 @@ static double by_time(const setting *x, double *g)        { gradient_over_time(x
 /* For the softmax sum_a pi(a|s) (1{a = b} - pi(b|s)) A(s,a) = pi(b|s) A(s,b), as E_pi[A] = 0. */
 static double by_advantage(const setting *x, double *g)
 {
-    for (int i = 0; i < x->pi->n; i++) g[i] = rho(x->pi, i / x->pi->nA) * x->pi->pi[i] * x->pi->A[i];
+    for (int i = 0; i < x->pi->n; i++) g[i] = exact_rho(x->pi, i / x->pi->nA) * x->pi->pi[i] * x->pi->A[i];
     return 0;
 }
 

@@ -100,7 +100,7 @@ static double advantage_residual(const exact *x)            /* sum_a pi(a|s) A(s
 static double objective_residual(const exact *x)            /* mu0^T V = rho^T r_pi */
 {
     double J = 0;
-    for (int s = 0; s < x->nS; s++) J += x->absorbing[s] ? 0 : x->rho[s] * x->r_pi[s];
+    for (int s = 0; s < x->nS; s++) J += exact_rho(x, s) * x->r_pi[s];
     return fabs(J - x->J) / x->unit_V;
 }
 

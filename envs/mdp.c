@@ -90,17 +90,21 @@ mdp *mdp_finish(mdp_builder *b)
     M->P = allocate(b->n, sizeof *M->P, "transition probabilities");
     M->R = allocate(b->n, sizeof *M->R, "rewards");
 
-    /* equal (s,a,s'): P is the sum, R the mean so far; equal rewards stay as they are */
-    int k = -1;
-    for (size_t i = 0; i < b->n; i++) {
+    /* equal (s,a,s'): the sum of P and the P-weighted mean of R, which leaves equal rewards as they are */
+    int n = 0;
+    for (size_t i = 0, j; i < b->n; i = j, n++) {
         const struct transition *t = &b->t[i];
-        if (i == 0 || t[-1].row != t->row || t[-1].next != t->next) {
-            M->next[++k] = t->next;
-            M->R[k] = t->R;
-            M->row[t->row + 1]++;
+        double P = 0, PR = 0;
+        bool equal = true;
+        for (j = i; j < b->n && b->t[j].row == t->row && b->t[j].next == t->next; j++) {
+            P += b->t[j].P;
+            PR += b->t[j].P * b->t[j].R;
+            equal = equal && b->t[j].R == t->R;
         }
-        if (t->R != M->R[k]) M->R[k] = (M->P[k] * M->R[k] + t->P * t->R) / (M->P[k] + t->P);
-        M->P[k] += t->P;
+        M->next[n] = t->next;
+        M->P[n] = P;
+        M->R[n] = equal ? t->R : PR / P;
+        M->row[t->row + 1]++;
     }
     for (int i = 0; i < M->nS * M->nA; i++) M->row[i + 1] += M->row[i];
     require_distributions(M);

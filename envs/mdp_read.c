@@ -16,7 +16,7 @@
  *             | "R" ":" a ":" s |S| numbers
  *             | "R" ":" a |S| x |S| numbers
  *   state     = name | its number from 0;      a = the same of an action | "*";      s, s1 = state | "*"
- *   number    = [ "+" | "-" ] digits [ "." digits ] [ "e" exponent ], finite
+ *   number    = a finite decimal: [sign] digits, a point before, among or after them, [ "e" [sign] digits ]
  *   name      = UTF-8 text without blanks, ':', '*', '#', that begins with no digit, sign or point and is
  *               no reserved word (the quoted words above, "observations", "O")
  *
@@ -84,7 +84,7 @@ typedef struct {
     struct place *wrote;    /* [nS*nA] where the row was last written; line 0: nowhere */
     struct place row;       /* the row being read: its first number, or its statement, */
     double *p;              /* [nS] its values ... */
-    int *cell, n_cells;     /* ... and its entries that are not 0 */
+    int *cell, n_cells;     /* ... and the cells of it to store */
 } reader;
 
 /* ----------------------------------------------------------------------------------------- errors */

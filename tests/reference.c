@@ -17,8 +17,11 @@
  * 5 out of memory. Left out: speed, and every check that has no number in the reference data. */
 #include <errno.h>
 #include <fcntl.h>
+#include <gsl/gsl_eigen.h>
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_linalg.h>
+#include <gsl/gsl_sort_vector.h>
 #include <jansson.h>
-#include <lapacke.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -618,16 +621,21 @@ static double fisher_condition(const problem *p, const answer *a)
 {
     int nA = p->nA;
     double *block = vector(nA * nA), *w = vector(nA), most = 0, least = INFINITY;
+    gsl_matrix_view F = gsl_matrix_view_array(block, (size_t)nA, (size_t)nA);
+    gsl_vector_view lambda = gsl_vector_view_array(w, (size_t)nA);
+    gsl_eigen_symm_workspace *work = gsl_eigen_symm_alloc((size_t)nA);
     for (int s = 0; s < p->nS && nA > 1; s++) {
         const double *pi = a->pi + s * nA;
         if (!(a->d[s] > 0)) continue;
         for (int i = 0; i < nA; i++)
             for (int j = 0; j < nA; j++) block[i * nA + j] = (i == j) * pi[i] - pi[i] * pi[j];
-        if (LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'N', 'U', nA, block, nA, w) != 0)
-            stop(CHECK_FAILED, "%s: dsyev failed in state %d", p->name, s);
+        if (gsl_eigen_symm(&F.matrix, &lambda.vector, work) != GSL_SUCCESS)
+            stop(CHECK_FAILED, "%s: no eigenvalues in state %d", p->name, s);
+        gsl_sort_vector(&lambda.vector);                    /* ascending */
         most = fmax(most, a->d[s] * w[nA - 1]);
         least = fmin(least, a->d[s] * fmax(w[1], 0));
     }
+    gsl_eigen_symm_free(work);
     free(block);
     free(w);
     return most > 0 ? most / least : 1;
@@ -739,7 +747,10 @@ static double steps_to_end(const problem *p, const double *policy)
     const csv *t = &p->transitions;
     int n = p->nS;
     double *I_P = allocate((size_t)n * (size_t)n, sizeof *I_P), *steps = vector(n), most = 1;
-    lapack_int *pivot = allocate((size_t)n, sizeof *pivot);
+    gsl_matrix_view A = gsl_matrix_view_array(I_P, (size_t)n, (size_t)n);
+    gsl_vector_view x = gsl_vector_view_array(steps, (size_t)n);
+    gsl_permutation *pivot = gsl_permutation_alloc((size_t)n);
+    int sign;
     for (int s = 0; s < n; s++) {
         I_P[(size_t)s * (size_t)n + (size_t)s] = 1;
         steps[s] = !p->absorbing[s];
@@ -747,9 +758,10 @@ static double steps_to_end(const problem *p, const double *policy)
     for (int row = 0; row < t->rows; row++) {
         int s = csv_index(t, row, "s", n), s1 = csv_index(t, row, "s_next", n);
         if (csv_index(t, row, "a", p->nA) != (int)policy[s] || csv_index(t, row, "terminated", 2)) continue;
-        if (!p->absorbing[s]) I_P[(size_t)s1 * (size_t)n + (size_t)s] -= csv_number(t, row, "prob");
+        if (!p->absorbing[s]) I_P[(size_t)s * (size_t)n + (size_t)s1] -= csv_number(t, row, "prob");
     }
-    bool singular = LAPACKE_dgesv(LAPACK_COL_MAJOR, n, 1, I_P, n, pivot, steps, n) != 0;
+    bool singular = gsl_linalg_LU_decomp(&A.matrix, pivot, &sign) != GSL_SUCCESS ||
+                    gsl_linalg_LU_svx(&A.matrix, pivot, &x.vector) != GSL_SUCCESS;
     for (int s = 0; s < n; s++) {
         /* a class that never ends makes I - P_pi singular; rounding turns that into 1/u of either sign */
         if (singular || !(p->absorbing[s] || (steps[s] >= 0.5 && steps[s] < 1e12))) most = INFINITY;
@@ -757,7 +769,7 @@ static double steps_to_end(const problem *p, const double *policy)
     }
     free(I_P);
     free(steps);
-    free(pivot);
+    gsl_permutation_free(pivot);
     return most;
 }
 
@@ -1031,6 +1043,7 @@ int main(int argc, char **argv)
     const char *given[2] = { NULL, NULL };
     int n = 0;
     long max_states = 70;
+    gsl_set_error_handler_off();            /* its calls are checked where they stand */
     for (int i = 1; i < argc; i++) {
         char *end;
         if (strcmp(argv[i], "--max-states") == 0 && i + 1 < argc) {
