@@ -16,33 +16,36 @@ LIB      = $(BUILD)/libascent.a
 UNIT     = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 REFERENCE ?= tests/reference
 
+SAY      = @$(if $(V),set -x,echo '  ')        # `make V=1` shows the whole commands
+LINK     = $(SAY) link $@; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
 all: $(BUILD)/ascent
 
 $(BUILD)/ascent: $(BUILD)/ascent.o $(LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(LINK) $(LDLIBS)
 
 $(LIB): $(OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(SAY) ar $@; ar rcs $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(SAY) cc $<; $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The table of ids, with the places where each stands in the sources.
 $(BUILD)/derivations/registry.c: derivations/registry.awk derivations/registry.tsv $(SOURCES) $(CHAPTERS)
 	@mkdir -p $(@D)
-	awk -f derivations/registry.awk derivations/registry.tsv $(SOURCES) $(CHAPTERS) > $@.tmp
+	$(SAY) awk $@; awk -f derivations/registry.awk derivations/registry.tsv $(SOURCES) $(CHAPTERS) > $@.tmp
 	@mv $@.tmp $@
 
 $(BUILD)/derivations/registry.o: $(BUILD)/derivations/registry.c
-	$(CC) $(CFLAGS) -c -o $@ $<
+	$(SAY) cc $<; $(CC) $(CFLAGS) -c -o $@ $<
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(LINK) -lcmocka $(LDLIBS)
 
 $(BUILD)/tests/reference: $(BUILD)/tests/reference.o
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(LINK) $(LDLIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

@@ -81,7 +81,7 @@ ad ad_grad_(ad y, ad x, const char *at)
     mark_reach(y, x);
     y->adjoint = ad_constant_(y->tape, 1, 1, 1, at);
     for (ad n = y; n != x; n = n->older) {
-        if (!n->adjoint || !n->reaches) continue;
+        if (!n->adjoint) continue;
         for (int i = 0; i < 2 && n->in[i]; i++) {
             ad u = n->in[i];
             if (u->number < x->number || !u->reaches) continue;

@@ -118,10 +118,17 @@ static ad unview_vjp(ad y, ad g, int i) { return ad_view(g, y->offset, y->in[i]-
 static const ad_op op_view   = { "view",   view_forward,   view_vjp };
 static const ad_op op_unview = { "unview", unview_forward, unview_vjp };
 
+/* A part of n entries from the offset on must lie inside a whole of that many. */
+static void check_part(const char *at, const char *op, ad a, int offset, long n, long whole)
+{
+    char expected[96];
+    snprintf(expected, sizeof expected, "a part inside, found %ld entries from %d on of %ld", n, offset, whole);
+    if (offset < 0 || n < 1 || offset + n > whole) shape_error(at, op, a, NULL, expected);
+}
+
 ad ad_view_(ad a, int offset, int r, int c, const char *at)
 {
-    if (offset < 0 || r < 1 || c < 1 || (long)offset + (long)r * c > (long)a->r * a->c)
-        shape_error(at, "view", a, NULL, "offset, rows and columns that lie inside");
+    check_part(at, "view", a, offset, r < 1 || c < 1 ? 0 : (long)r * c, (long)a->r * a->c);
     ad y = record(&op_view, r, c, a, NULL, at);
     y->offset = offset;
     return computed(y);
@@ -129,8 +136,7 @@ ad ad_view_(ad a, int offset, int r, int c, const char *at)
 
 ad ad_unview_(ad a, int offset, int r, int c, const char *at)
 {
-    if (offset < 0 || r < 1 || c < 1 || (long)offset + (long)a->r * a->c > (long)r * c)
-        shape_error(at, "unview", a, NULL, "a place inside the result");
+    check_part(at, "unview", a, offset, (long)a->r * a->c, r < 1 || c < 1 ? 0 : (long)r * c);
     ad y = record(&op_unview, r, c, a, NULL, at);
     y->offset = offset;
     return computed(y);

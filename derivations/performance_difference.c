@@ -71,17 +71,24 @@ static double over_time(const setting *x, const double *f)
     return E;
 }
 
-/* f(s) = sum_a pi'(a|s) g(s,a) for g(s,a) = c_r r(s,a) + c_next gamma sum_s' P(s'|s,a) V(s') - c_V V(s) */
-static double time_sum(const setting *x, double c_r, double c_next, double c_V)
+/* What is summed over time below, any of these added: r(s_t,a_t), V(s_t), -V(s_t), gamma V(s_{t+1}) */
+enum { R = 1, V = 2, MINUS_V = 4, GAMMA_V1 = 8 };
+
+/* E_{tau ~ pi'}[ sum_t gamma^t (the terms) ], s_{t+1} and a_t by their conditional means */
+static double E_sum(const setting *x, int terms)
 {
     const exact *pi = x->pi;
     const mdp *M = pi->M;
     double *f = allocate((size_t)pi->nS, sizeof *f, "a function of the state");
     for (int s = 0; s < pi->nS; s++)
         for (int i = s * pi->nA; i < (s + 1) * pi->nA && !pi->absorbing[s]; i++) {
-            double EV = 0;
-            for (int k = M->row[i]; k < M->row[i + 1]; k++) EV += M->P[k] * pi->V[M->next[k]];
-            f[s] += x->pi1->pi[i] * (c_r * pi->r[i] + c_next * pi->gamma * EV - c_V * pi->V[s]);
+            double sum_a = 0, EV1 = 0;
+            for (int k = M->row[i]; k < M->row[i + 1]; k++) EV1 += M->P[k] * pi->V[M->next[k]];
+            if (terms & R)        sum_a += pi->r[i];
+            if (terms & V)        sum_a += pi->V[s];
+            if (terms & MINUS_V)  sum_a -= pi->V[s];
+            if (terms & GAMMA_V1) sum_a += pi->gamma * EV1;
+            f[s] += x->pi1->pi[i] * sum_a;
         }
     double E = over_time(x, f);
     free(f);
@@ -109,37 +116,59 @@ static double start_value_over_trajectories(const setting *x)
     return E;
 }
 
-static double J1_by_visits(const setting *x)                    /* J(pi') = rho_pi'^T r_pi' */
+static double J_by_visits(const exact *pi)                  /* sum_s rho_pi(s) r_pi(s) */
 {
     double J = 0;
-    for (int s = 0; s < x->pi->nS; s++) J += exact_rho(x->pi1, s) * x->pi1->r_pi[s];
+    for (int s = 0; s < pi->nS; s++) J += exact_rho(pi, s) * pi->r_pi[s];
     return J;
 }
 
-static double J_start(const setting *x) { return linalg_dot(x->pi->nS, x->pi->M->mu0, x->pi->V); }
-
-static double J_by_visits(const setting *x)
+static double J_by_start(const exact *pi)                   /* sum_s mu0(s) V_pi(s) */
 {
-    double J = 0;
-    for (int s = 0; s < x->pi->nS; s++) J += exact_rho(x->pi, s) * x->pi->r_pi[s];
-    return J;
+    return linalg_dot(pi->nS, pi->M->mu0, pi->V);
 }
 
-static double difference(const setting *x, double *out)         { *out = x->pi1->J - x->pi->J; return 0; }
-static double minus_start(const setting *x, double *out)        { *out = J1_by_visits(x) - J_start(x); return 0; }
+static double difference(const setting *x, double *out)
+{
+    *out = x->pi1->J - x->pi->J;
+    return 0;
+}
+
+static double minus_start(const setting *x, double *out)
+{
+    *out = J_by_visits(x->pi1) - J_by_start(x->pi);
+    return 0;
+}
+
 static double minus_trajectories(const setting *x, double *out)
 {
-    *out = J1_by_visits(x) - start_value_over_trajectories(x);
+    *out = J_by_visits(x->pi1) - start_value_over_trajectories(x);
     return 0;
 }
+
 static double telescope_apart(const setting *x, double *out)
 {
-    *out = J1_by_visits(x) - (time_sum(x, 0, 0, -1) - time_sum(x, 0, 1, 0));
+    *out = J_by_visits(x->pi1) - (E_sum(x, V) - E_sum(x, GAMMA_V1));
     return 0;
 }
-static double telescope(const setting *x, double *out)  { *out = J1_by_visits(x) + time_sum(x, 0, 1, 1); return 0; }
-static double two_sums(const setting *x, double *out)   { *out = time_sum(x, 1, 0, 0) + time_sum(x, 0, 1, 1); return 0; }
-static double one_sum(const setting *x, double *out)    { *out = time_sum(x, 1, 1, 1); return 0; }
+
+static double telescope(const setting *x, double *out)
+{
+    *out = J_by_visits(x->pi1) + E_sum(x, GAMMA_V1 + MINUS_V);
+    return 0;
+}
+
+static double two_sums(const setting *x, double *out)
+{
+    *out = E_sum(x, R) + E_sum(x, GAMMA_V1 + MINUS_V);
+    return 0;
+}
+
+static double one_sum(const setting *x, double *out)
+{
+    *out = E_sum(x, R + GAMMA_V1 + MINUS_V);
+    return 0;
+}
 
 /* PDI-1   J(pi') = J(pi) + E_{tau ~ pi'}[ sum_t gamma^t A_pi(s_t,a_t) ] */
 static double advantage_sum(const setting *x, double *out)
@@ -157,9 +186,23 @@ static double visits_of_new(const setting *x, double *out)
     return 0;
 }
 
-static double J_from_visits(const setting *x, double *out)      { *out = J_by_visits(x); return 0; }
-static double J_from_start(const setting *x, double *out)       { *out = J_start(x); return 0; }
-static double J_from_trajectories(const setting *x, double *out) { *out = start_value_over_trajectories(x); return 0; }
+static double J_from_visits(const setting *x, double *out)
+{
+    *out = J_by_visits(x->pi);
+    return 0;
+}
+
+static double J_from_start(const setting *x, double *out)
+{
+    *out = J_by_start(x->pi);
+    return 0;
+}
+
+static double J_from_trajectories(const setting *x, double *out)
+{
+    *out = start_value_over_trajectories(x);
+    return 0;
+}
 
 /* The states of TRAJECTORIES trajectories of pi', [TRAJECTORIES][TRAJECTORY_STEPS + 1], always the same */
 static int *sample_trajectories(const setting *x)
@@ -241,18 +284,18 @@ static double advantages_over_time(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     const mdp *M = pi->M;
-    double *V = allocate((size_t)pi->nS, sizeof *V, "a sum over time");
-    exact_sum_over_time(pi, false, pi->r_pi, V);
+    double *V_pi = allocate((size_t)pi->nS, sizeof *V_pi, "a sum over time");
+    exact_sum_over_time(pi, false, pi->r_pi, V_pi);
     for (int s = 0; s < pi->nS; s++) {
         double mean = 0;                                        /* V(s) = sum_a pi(a|s) Q(s,a) */
         for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) {
             out[i] = pi->r[i];
-            for (int k = M->row[i]; k < M->row[i + 1]; k++) out[i] += pi->gamma * M->P[k] * V[M->next[k]];
+            for (int k = M->row[i]; k < M->row[i + 1]; k++) out[i] += pi->gamma * M->P[k] * V_pi[M->next[k]];
             mean += pi->pi[i] * out[i];
         }
         for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) out[i] -= mean;
     }
-    free(V);
+    free(V_pi);
     return 0;
 }
 

@@ -66,7 +66,7 @@ static void gradient_over_time(const exact *x, double *g)
 
 bool gradient_autodiff(const exact *x, double *g)
 {
-    if ((double)x->nA * x->nS * x->nS > 1 << 24) return false;
+    if ((double)x->nA * x->nS * x->nS > 1 << 22) return false;      /* some 500 MB */
     ad_tape *t = ad_tape_new();
     ad theta = ad_input(t, x->theta, x->n, 1);
     ad grad_J = ad_grad(exact_J_node(t, x, theta), theta);
