@@ -164,6 +164,8 @@ static void values(exact *x)
             x->Q[s * x->nA + a] = x->absorbing[s] ? 0 : action_value(x->M, x->gamma, x->V, s, a);
             x->A[s * x->nA + a] = x->Q[s * x->nA + a] - x->V[s];            /* MDP-9   A = Q - V */
         }
+    if (!isfinite(linalg_max_abs(x->nS, x->V)) || !isfinite(linalg_max_abs(x->n, x->Q)))
+        numerical_failure("%s: the values are too large for double precision", x->M->name);
     visitation(x, lu);
     x->J = linalg_dot(x->nS, x->M->mu0, x->V);                  /* MDP-6   J = mu0^T V */
     x->k = inverse_norm(x->nS, lu);
@@ -337,14 +339,22 @@ static void proper_policy(const mdp *M, const bool *absorbing, int *policy)
     free(done);
 }
 
-/* policy(s) <- argmax_a Q(s,a), kept where nothing is better by more than rounding. */
-static bool improve(const mdp *M, double gamma, const bool *closed, const double *V, int *policy)
+static double scale_of_Q(const mdp *M, double gamma, const double *V)       /* max |Q(s,a)| */
+{
+    double scale = 0;
+    for (int s = 0; s < M->nS; s++)
+        for (int a = 0; a < M->nA; a++) scale = fmax(scale, fabs(action_value(M, gamma, V, s, a)));
+    return scale;
+}
+
+/* policy(s) <- argmax_a Q(s,a), kept where nothing is better by more than rounding max|Q|. */
+static bool improve(const mdp *M, double gamma, const bool *closed, const double *V, double rounding, int *policy)
 {
     bool changed = false;
+    rounding *= scale_of_Q(M, gamma, V);
     for (int s = 0; s < M->nS; s++) {
         if (closed[s]) continue;
         double best = action_value(M, gamma, V, s, policy[s]);
-        double rounding = 16 * DBL_EPSILON * (1 + fabs(best));
         for (int a = 0; a < M->nA; a++) {
             double Q = action_value(M, gamma, V, s, a);
             if (Q <= best + rounding) continue;
@@ -356,14 +366,15 @@ static bool improve(const mdp *M, double gamma, const bool *closed, const double
     return changed;
 }
 
-/* For gamma < 1: the lowest-numbered action that is optimal up to 1e-12 (1 + |V|). */
+/* For gamma < 1: the lowest-numbered action that is optimal up to 1e-12 max |Q|. */
 static void lowest_optimal(const mdp *M, double gamma, const double *V, int *policy)
 {
+    double tie = 1e-12 * scale_of_Q(M, gamma, V);
     for (int s = 0; s < M->nS; s++) {
         double best = -INFINITY;
         for (int a = 0; a < M->nA; a++) best = fmax(best, action_value(M, gamma, V, s, a));
         policy[s] = 0;
-        while (action_value(M, gamma, V, s, policy[s]) < best - 1e-12 * (1 + fabs(best))) policy[s]++;
+        while (action_value(M, gamma, V, s, policy[s]) < best - tie) policy[s]++;
     }
 }
 
@@ -377,16 +388,17 @@ bool exact_optimal(const mdp *M, double gamma, double *V, int *policy, char *err
     for (int s = 0; s < M->nS; s++) closed[s] = absorbing[s] = mdp_absorbing(M, s);
     bool solved = solvable(M, gamma, absorbing, any, error, size);
     if (solved) {
-        double total = -INFINITY, before;
+        double total = -INFINITY, before, rounding = 16 * DBL_EPSILON;
         proper_policy(M, absorbing, policy);
-        do {                                        /* each round raises sum_s V(s), down to rounding */
+        do {
             before = total;
             while (gamma == 1 && close_unbounded(M, policy, closed, unbounded)) {
                 proper_policy(M, closed, policy);
                 before = -INFINITY;
             }
             total = evaluate(M, gamma, closed, policy, V);
-        } while (total > before && improve(M, gamma, closed, V, policy));
+            if (!(total > before)) rounding *= 2;       /* no progress: what looked better was rounding */
+        } while (improve(M, gamma, closed, V, rounding, policy));
         if (gamma < 1) lowest_optimal(M, gamma, V, policy);
         for (int s = 0; s < M->nS; s++)
             if (unbounded[s]) {

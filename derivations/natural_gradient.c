@@ -60,23 +60,31 @@ void natural_gradient_lapack(const fisher_spectrum *f, const double *F, const do
 
 cg_result natural_gradient_cg(const exact *policy, const fisher_spectrum *f, const double *g, double *x)
 {
+    int n = policy->n;
+    double *direction = allocate((size_t)n, sizeof *direction, "a gradient");
+    double scale = fmax(linalg_max_abs(n, g), DBL_MIN);         /* the squares of g must not overflow */
+    for (int i = 0; i < n; i++) direction[i] = g[i] / scale;
     fisher_product *F = fisher_product_new(policy);
-    cg_result result = cg(fisher_times, F, policy->n, g, 1e-12, 20 * policy->n, x);
+    cg_result result = cg(fisher_times, F, n, direction, 1e-12, 20 * n, x);
     fisher_product_free(F);
+    free(direction);
     fisher_project(f, x);
+    for (int i = 0; i < n; i++) x[i] *= scale;
     return result;
 }
 
 double fisher_distance(int n, const double *F, const double *x, const double *y)
 {
     double *e = allocate(2 * (size_t)n, sizeof *e, "a distance"), *Fe = e + n;
-    linalg_matvec(n, n, F, x, Fe);
-    double xFx = linalg_dot(n, x, Fe);
-    for (int i = 0; i < n; i++) e[i] = x[i] - y[i];
+    double scale = fmax(linalg_max_abs(n, x), DBL_MIN);         /* the squares of x must not overflow */
+    for (int i = 0; i < n; i++) e[i] = x[i] / scale;
+    linalg_matvec(n, n, F, e, Fe);
+    double xFx = linalg_dot(n, e, Fe);
+    for (int i = 0; i < n; i++) e[i] = x[i] / scale - y[i] / scale;
     linalg_matvec(n, n, F, e, Fe);
     double eFe = linalg_dot(n, e, Fe);
     free(e);
-    return xFx > 0 ? sqrt(fmax(0, eFe) / xFx) : NAN;
+    return xFx > 0 ? sqrt(eFe > 0 ? eFe / xFx : 0 * eFe) : NAN;        /* a NaN stays one */
 }
 
 double fisher_distance_bound(double cond)
