@@ -39,7 +39,7 @@ $(BUILD)/derivations/registry.c: derivations/registry.awk derivations/registry.t
 	@mv $@.tmp $@
 
 $(BUILD)/derivations/registry.o: $(BUILD)/derivations/registry.c
-	$(SAY) cc $<; $(CC) $(CFLAGS) -c -o $@ $<
+	$(SAY) cc $<; $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 	$(LINK) -lcmocka $(LDLIBS)
@@ -67,7 +67,7 @@ test-fast: $(BUILD)/ascent $(UNIT)
 test:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference
-	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/reference.sh
+	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/reference.sh
 
 # Mutants, no warning from gcc or clang, the unit tests built by clang, sanitizers. At most 60 minutes.
 test-full:

@@ -21,7 +21,7 @@ enum { COMMANDS = sizeof command / sizeof *command };
 int main(int argc, char **argv)
 {
     require_install_gsl_handler();
-    linalg_one_thread();
+    linalg_start();
     if (argc < 2) bad_input("expected a command; `ascent --help` lists them");
     for (int i = 0; i < COMMANDS; i++)
         if (strcmp(argv[1], command[i].name) == 0) finish(command[i].run(argc - 1, argv + 1));

@@ -11,10 +11,16 @@
 
 #include "autodiff/require.h"
 
-void linalg_one_thread(void)
+void linalg_start(void)
 {
 #ifdef OPENBLAS_CONFIG_H
+    const size_t buffer = 136u << 20;           /* a little more than OpenBLAS asks for */
+    void *probe = malloc(buffer);
+    if (!probe) out_of_memory(buffer, "the buffer of OpenBLAS");
+    free(probe);
     openblas_set_num_threads(1);
+    double one = 1, product;
+    linalg_matmul(false, false, 1, 1, 1, &one, &one, &product);
 #endif
 }
 
@@ -35,13 +41,15 @@ void linalg_matvec(int m, int n, const double *A, const double *x, double *y)
 double linalg_dot(int n, const double *x, const double *y) { return cblas_ddot(n, x, 1, y, 1); }
 double linalg_norm2(int n, const double *x)                { return cblas_dnrm2(n, x, 1); }
 
+double linalg_greater(double a, double b)
+{
+    return isnan(a) || b <= a ? a : b;
+}
+
 double linalg_max_abs(int n, const double *x)
 {
     double max = 0;
-    for (int i = 0; i < n; i++)
-        if (!(fabs(x[i]) <= max)) max = fabs(x[i]);     /* a NaN gets in ... */
-    for (int i = 0; i < n; i++)
-        if (isnan(x[i])) return x[i];                   /* ... and is not lost again */
+    for (int i = 0; i < n; i++) max = linalg_greater(max, fabs(x[i]));
     return max;
 }
 
@@ -53,9 +61,10 @@ static void check_info(const char *routine, lapack_int info, int n)
     require(info >= 0, "%s: argument %d is not valid (n = %d; a NaN in the matrix?)", routine, (int)-info, n);
 }
 
-static void require_finite(const char *routine, int n, double norm)     /* LAPACKE's norm of a NaN is negative */
+/* LAPACKE gives a negative number for the norm of a matrix with a NaN. */
+static void require_finite(const char *routine, int n, double norm)
 {
-    require(norm >= 0 && isfinite(norm), "%s: the matrix has an entry that is not finite (n = %d)", routine, n);
+    require(norm >= 0 && isfinite(norm), "%s: an entry is not finite (n = %d)", routine, n);
 }
 
 linalg_lu *linalg_lu_new(int n)
@@ -146,5 +155,5 @@ void linalg_eigen_symmetric(int n, const double *A, double *w, double *Ut)
     memcpy(Ut, A, (size_t)n * (size_t)n * sizeof *A);
     lapack_int info = LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'L', n, Ut, n, w);
     check_info("dsyevd", info, n);
-    if (info > 0) numerical_failure("dsyevd: %d off-diagonal elements did not converge (n = %d)", (int)info, n);
+    if (info > 0) numerical_failure("dsyevd: %d elements did not converge (n = %d)", (int)info, n);
 }

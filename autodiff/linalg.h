@@ -6,8 +6,9 @@
 
 #include <stdbool.h>
 
-/* One thread inside BLAS: results do not depend on the number of cores. Called once at the start. */
-void linalg_one_thread(void);
+/* Called once at the start. One thread inside BLAS, so that results do not depend on the number of cores; and
+ * OpenBLAS takes its buffer now, because it tries for ever where there is no memory for it: exit 5. */
+void linalg_start(void);
 
 /* C [m x n] = op(A) [m x k] op(B) [k x n], op(X) = X^T where the flag is set */
 void linalg_matmul(bool At, bool Bt, int m, int n, int k, const double *A, const double *B, double *C);
@@ -15,6 +16,7 @@ void linalg_matvec(int m, int n, const double *A, const double *x, double *y);  
 double linalg_dot(int n, const double *x, const double *y);
 double linalg_norm2(int n, const double *x);            /* ||x||_2, without overflow */
 double linalg_max_abs(int n, const double *x);          /* max_i |x_i|; NaN if any x_i is NaN */
+double linalg_greater(double a, double b);              /* max(a, b); NaN if either is NaN, unlike fmax */
 
 enum linalg_outcome {
     LINALG_OK,

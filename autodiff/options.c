@@ -43,7 +43,8 @@ int options_parse(int argc, char **argv, const char *synopsis, const char *about
         if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) print_help(synopsis, about, table);
         const option *o = find(arg, table);
         if (!o) bad_input("unknown option %s; usage: ascent %s", arg, synopsis);
-        if (o->argument && !equals && i + 1 == argc) bad_input("%s: expected %s after it", o->name, o->argument);
+        if (o->argument && !equals && i + 1 == argc)
+            bad_input("%s: expected %s after it", o->name, o->argument);
         if (!o->argument && equals) bad_input("%s: expected no value, found %s", o->name, equals);
         if (o->argument) *o->value = equals ? equals + 1 : argv[++i];
         else             *o->flag = true;
@@ -55,7 +56,8 @@ double options_number(const char *name, const char *text, double low, double hig
 {
     char *end;
     double x = strtod(text, &end);
-    if (end == text || *end || isspace((unsigned char)*text) || !(x >= low && x <= high))
+    bool decimal = *text && strspn(text, "+-0123456789.eE") == strlen(text);
+    if (!decimal || *end || !(x >= low && x <= high))
         bad_input("%s: expected a number in [%g, %g], found \"%s\"", name, low, high, text);
     return x;
 }

@@ -8,11 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One line on stderr, whatever bytes a file name in it has. */
 static void say(const char *prefix, const char *fmt, va_list args)
 {
-    fprintf(stderr, "ascent: %s", prefix);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
+    char line[4096];
+    vsnprintf(line, sizeof line, fmt, args);
+    for (char *c = line; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?';
+    fprintf(stderr, "%s%s\n", prefix, line);
 }
 
 #define SAY_AND_EXIT(prefix, status)  \
@@ -25,8 +28,8 @@ static void say(const char *prefix, const char *fmt, va_list args)
     } while (0)
 
 void bad_input(const char *fmt, ...)         { SAY_AND_EXIT("", EXIT_BAD_INPUT); }
-void io_failure(const char *fmt, ...)        { SAY_AND_EXIT("", EXIT_IO); }
-void numerical_failure(const char *fmt, ...) { SAY_AND_EXIT("numerical failure: ", EXIT_NUMERICAL); }
+void io_failure(const char *fmt, ...)        { SAY_AND_EXIT("ascent: ", EXIT_IO); }
+void numerical_failure(const char *fmt, ...) { SAY_AND_EXIT("ascent: numerical failure: ", EXIT_NUMERICAL); }
 
 void require_failed(const char *file, int line, const char *cond, const char *fmt, ...)
 {

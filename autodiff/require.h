@@ -2,7 +2,8 @@
  *
  *   bug            require(cond, "what was expected", values)   file:line on stderr, abort()
  *   bad input      bad_input("file:line:column: expected ..., found ...")            exit 2
- *   I/O            io_failure("...")                                                 exit 3
+ *                  (a file that cannot be opened or read among it)
+ *   I/O            io_failure("..."): what was written got lost                      exit 3
  *   numbers        numerical_failure("...")                                          exit 4
  *   memory         out_of_memory(bytes, "what for")                                  exit 5
  *

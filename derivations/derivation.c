@@ -18,9 +18,12 @@ setting *setting_new(const exact *pi, const exact *pi1, uint64_t seed)
     if (pi->n > FISHER_MAX_N) return x;
     x->F = allocate(n * n, sizeof *x->F, "a Fisher matrix");
     x->g = allocate(n, sizeof *x->g, "a gradient");
+    x->x = allocate(n, sizeof *x->x, "a natural gradient");
     fisher_scores(pi, x->F);
     gradient_theorem(pi, x->g);
     x->spectrum = fisher_spectrum_new(pi->n, x->F);
+    natural_gradient_lapack(x->spectrum, x->F, x->g, x->x);
+    x->x_F = fisher_norm(pi->n, x->F, x->x);
     return x;
 }
 
@@ -30,6 +33,7 @@ void setting_free(setting *x)
     fisher_spectrum_free(x->spectrum);
     free(x->F);
     free(x->g);
+    free(x->x);
     free(x);
 }
 
@@ -61,38 +65,37 @@ static double distance_max(const setting *x, int n, const double *a, const doubl
 {
     (void)x;
     double worst = 0;
-    for (int i = 0; i < n && !isnan(worst); i++)
-        if (!(fabs(a[i] - b[i]) <= worst)) worst = fabs(a[i] - b[i]);       /* a NaN gets in and stays */
+    for (int i = 0; i < n; i++) worst = linalg_greater(worst, fabs(a[i] - b[i]));
     return worst;
 }
 
-/* Each computed line against the first. A line with an error of its own (differences) gets that much more
- * room; its units are what it used of the room, in tenths. */
+/* Each computed line against the first computed one. */
 static void compare(const derivation *d, const setting *x, const double *own, derivation_result *r)
 {
-    double unit = d->unit(x), least_room = INFINITY;
-    int compared = 0;
-    for (int l = 1; l < r->lines; l++) {
-        if (!r->computed[0] || !r->computed[l]) continue;
-        const double *line = r->value + (size_t)l * (size_t)r->n;
-        double error = (d->distance ? d->distance : distance_max)(x, r->n, r->value, line);
-        double room = 10 * unit + own[0] + own[l];
-        r->units[l] = 10 * error / room;
-        if (!isnan(r->worst) && !(r->units[l] <= r->worst)) r->worst = r->units[l];
-        least_room = fmin(least_room, room);
-        compared++;
+    double unit = d->unit(x), least_allowed = INFINITY, most_used = -1;
+    while (r->first < r->lines && !r->computed[r->first]) r->first++;
+    const double *first = r->value + (size_t)r->first * (size_t)r->n;
+    for (int l = r->first + 1; l < r->lines; l++) {
+        if (!r->computed[l]) continue;
+        double error = (d->distance ? d->distance : distance_max)(x, r->n, first, r->value + (size_t)l * (size_t)r->n);
+        r->units[l] = error / unit;
+        r->allowed[l] = 10 * unit + own[r->first] + own[l];
+        least_allowed = fmin(least_allowed, r->allowed[l]);
+        if (!(error <= r->allowed[l])) r->verdict = FAIL;
+        if (!isnan(most_used) && !(error / r->allowed[l] <= most_used)) {
+            most_used = error / r->allowed[l];
+            r->worst = l;
+        }
     }
-    r->bound = 10 * unit;
-    r->size = linalg_max_abs(r->n, r->value);
-    double scale = d->distance ? 1 : r->size;               /* a distance is relative already */
-    if (compared == 0) {
+    if (least_allowed == INFINITY) {
         r->verdict = NOT_APPLICABLE;
-        r->reason = "too large for a second account";
-    } else if (!(r->worst <= 10)) {
-        r->verdict = FAIL;
-    } else if (!(least_room <= 1e-6 * scale)) {
+        r->reason = "too large for two accounts";
+        return;
+    }
+    double size = d->distance ? 1 : linalg_max_abs(r->n, first);        /* a distance is relative already */
+    if (r->verdict != FAIL && !(least_allowed <= 1e-6 * size)) {
         r->verdict = WEAK;
-        r->reason = r->size == 0 ? "the quantity is zero" : "the bound exceeds 1e-6 of the quantity";
+        r->reason = size == 0 ? "the quantity is zero" : "more than 1e-6 of it would be allowed";
     }
 }
 
@@ -122,10 +125,22 @@ void derivation_result_free(derivation_result *r)
     r->value = NULL;
 }
 
-int derivation_largest(const derivation_result *r)
+double derivation_number(const derivation_result *r, int line, int i)
 {
-    int i = 0;
-    for (int j = 1; j < r->n; j++)
-        if (fabs(r->value[j]) > fabs(r->value[i])) i = j;
-    return i;
+    return r->value[(size_t)line * (size_t)r->n + (size_t)i];
+}
+
+int derivation_shown(const derivation_result *r)
+{
+    int shown = 0;
+    double greatest = -1;
+    for (int i = 0; i < r->n; i++) {
+        double first = derivation_number(r, r->first, i);
+        double x = fabs(r->verdict == FAIL ? first - derivation_number(r, r->worst, i) : first);
+        if (!(x <= greatest)) {
+            greatest = x;
+            shown = i;
+        }
+    }
+    return shown;
 }

@@ -17,13 +17,15 @@ typedef struct {
     double *F;                  /* [n x n] by fisher_scores */
     fisher_spectrum *spectrum;
     double *g;                  /* [n] by gradient_theorem */
+    double *x;                  /* [n] F^+ g by natural_gradient_lapack */
+    double x_F;                 /* its F-norm, sqrt(x^T F x) */
 } setting;
 
 setting *setting_new(const exact *pi, const exact *pi1, uint64_t seed);     /* pi, pi1 stay the caller's */
 void     setting_free(setting *x);                                         /* NULL is fine */
 
-/* Writes the line's n numbers. Returns its own error beyond rounding, 0 for exact lines; negative when the
- * line was left out because it would take too long here. */
+/* Writes the line's n numbers. Returns what it knows of its own error beyond the derivation's 10 units: 0 for
+ * exact lines, a bound for differences and iterations; negative when it was left out as too large here. */
 typedef double (*line_value)(const setting *x, double *out);
 
 typedef struct { const char *latex, *why; line_value value; } derivation_line;
@@ -43,32 +45,31 @@ typedef struct {
     derivation_line line[DERIVATION_MAX_LINES];     /* ends at the first without a value */
 } derivation;
 
-/* NULL, or why the rank of F cannot be told from F here; also when F is too large to be formed */
-const char *fisher_rank_undecided(const setting *x);
-
 /* All derivations, one file after the other; NULL ends the list. By id: NULL when there is none. */
 const derivation *derivation_at(int i);
 const derivation *derivation_find(const char *id);
 extern const derivation policy_gradient_theorem[], performance_difference[], fisher[], natural_gradient[];
 
-/* PASS: all lines agree within 10 units. WEAK: they do, but 10 units exceed 1e-6 of the quantity, so that
- * says nothing. */
+/* PASS: every line agrees with the first computed one within 10 units and their own errors. WEAK: they do, but so much
+ * error is allowed, more than 1e-6 of the quantity, that this says nothing. */
 enum verdict { PASS, FAIL, WEAK, NOT_APPLICABLE };
 const char *verdict_name(enum verdict v);
 
 typedef struct {
     int lines, n;
-    double *value;              /* [lines x n], owned */
-    bool computed[DERIVATION_MAX_LINES];    /* false: left out, too slow here */
-    double units[DERIVATION_MAX_LINES];     /* error of each line against the first computed one */
-    double worst;               /* the greatest of them, in units of the bound's tenth: <= 10 passes */
-    double bound;               /* the greatest error allowed, absolute or in the derivation's own distance */
-    double size;                /* max |value| of the first line */
+    double *value;                          /* [lines x n], owned */
+    bool computed[DERIVATION_MAX_LINES];    /* false: left out */
+    int first;                              /* the first computed line: the one the others must equal */
+    double units[DERIVATION_MAX_LINES];     /* error of each line against it */
+    double allowed[DERIVATION_MAX_LINES];   /* the error allowed, absolute or in the derivation's own distance */
+    int worst;                              /* the line that uses most of what is allowed */
     enum verdict verdict;
-    const char *reason;         /* of WEAK and NOT_APPLICABLE */
+    const char *reason;                     /* of WEAK and NOT_APPLICABLE */
 } derivation_result;
 derivation_result derivation_run(const derivation *d, const setting *x);
 void              derivation_result_free(derivation_result *r);
-int               derivation_largest(const derivation_result *r);   /* the index of its largest number in line 0 */
+/* Which of a line's n numbers to show: the largest of the first line, on FAIL the one furthest from it. */
+int               derivation_shown(const derivation_result *r);
+double            derivation_number(const derivation_result *r, int line, int i);
 
 #endif

@@ -9,47 +9,50 @@
 #include "derivations/problem.h"
 #include "derivations/registry.h"
 
-static void print_derivation(const derivation *d, const problem *p, const derivation_result *r)
+static void print_derivation(const derivation *d, const problem *p, const setting *x, const derivation_result *r)
 {
     const registry_row *row = registry_find(d->id);
     printf("%s   %s\n    %s\n    source: %s\n\n", d->id, d->says, row->statement, row->documents);
-    printf("on %s: %d states, %d actions, gamma %.15g; pi: %s; pi': %s\n", p->M->name, p->M->nS, p->M->nA, p->gamma,
-           p->policy_name[0], p->pi1_name);
+    printf("on %s: %d states, %d actions, gamma %.15g; pi: %s; pi': %s\n", p->M->name, p->M->nS, p->M->nA,
+           p->gamma, p->policy_name[0], p->pi1_name);
     if (r->verdict == NOT_APPLICABLE) {
         printf("not applicable here: %s\n", r->reason);
         return;
     }
-    int i = derivation_largest(r);
+    int i = derivation_shown(r);
     printf("each line's number: %s", d->of);
-    if (r->n > 1) printf(", the largest of %d (number %d)", r->n, i);
+    if (r->n > 1) printf(", number %d of %d", i + 1, r->n);
     printf("\n\n");
     for (int l = 0; l < r->lines; l++) {
         printf("%2d  %s\n      %s\n", l + 1, d->line[l].latex, d->line[l].why);
-        if (!r->computed[l]) printf("      left out: too large here\n\n");
-        else if (l == 0) printf("      %24.17g\n\n", r->value[i]);
-        else printf("      %24.17g     %.2g units from line 1\n\n", r->value[(size_t)l * (size_t)r->n + (size_t)i], r->units[l]);
+        if (!r->computed[l])    printf("      left out: too large here\n\n");
+        else if (l == r->first) printf("      %24.17g\n\n", derivation_number(r, l, i));
+        else printf("      %24.17g     %.2g units from line %d, %.2g allowed\n\n", derivation_number(r, l, i),
+                    r->units[l], r->first + 1, r->allowed[l] / d->unit(x));
     }
-    printf("%s: worst line %.2g units, 10 allowed (%.1e)%s%s\n", verdict_name(r->verdict), r->worst, r->bound,
-           r->reason ? ": " : "", r->reason ? r->reason : "");
+    printf("%s (one unit is %.1e)%s%s\n", verdict_name(r->verdict), d->unit(x), r->reason ? ": " : "",
+           r->reason ? r->reason : "");
 }
 
 int derive_command(int argc, char **argv)
 {
-    const char *gamma = NULL, *seed_text = "1";
+    const char *gamma = NULL, *policy = NULL, *seed_text = "1";
     const option table[] = { { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
+                             { "--policy", "FILE", "pi: logits, CSV, one row a state", &policy, NULL },
                              { "--seed", "K", "of pi' and of sampled trajectories (1)", &seed_text, NULL },
                              { NULL, NULL, NULL, NULL, NULL } };
-    int left = options_parse(argc, argv, "derive ID [MDP] [--gamma G] [--seed K]",
+    int left = options_parse(argc, argv, "derive ID [MDP] [--gamma G] [--policy FILE] [--seed K]",
         "Prints a derivation: each line, the reason for the step, and its value computed by its own means.\n"
-        "MDP: a .mdp file or a built-in name (E5).", table);
-    if (left < 1 || left > 2) bad_input("derive: expected an id and perhaps an MDP, found %d arguments", left);
+        "MDP: a .mdp file or a built-in name (E5). Exit 1 unless the verdict is PASS.", table);
+    if (left < 1 || left > 2)
+        bad_input("derive: expected an id and perhaps an MDP, found %d arguments", left);
     if (!registry_find(argv[1])) bad_input("derive: no id %s; `ascent list` prints them all", argv[1]);
     const derivation *d = derivation_find(argv[1]);
     if (!d) bad_input("derive: %s has no derivation yet", argv[1]);
-    problem p = problem_open(left == 2 ? argv[2] : "E5", gamma, options_seed("--seed", seed_text));
+    problem p = problem_open(left == 2 ? argv[2] : "E5", gamma, policy, options_seed("--seed", seed_text));
     derivation_result r = derivation_run(d, p.setting[0]);
-    print_derivation(d, &p, &r);
-    int status = r.verdict == FAIL ? EXIT_CHECK_FAILED : EXIT_HELD;
+    print_derivation(d, &p, p.setting[0], &r);
+    int status = r.verdict == PASS ? EXIT_HELD : EXIT_CHECK_FAILED;
     derivation_result_free(&r);
     problem_close(&p);
     return status;

@@ -59,7 +59,7 @@ static linalg_lu *bellman_matrix(int nS, double gamma, const double *P_pi)
     linalg_lu *lu = linalg_lu_new(nS);
     if (linalg_lu_factor(lu, B) == LINALG_SINGULAR)
         numerical_failure("I - gamma P_pi is singular to working precision (%d states, gamma %.17g, "
-                          "reciprocal condition %.1e): the policy almost never ends", nS, gamma, lu->rcond);
+                          "reciprocal condition %.1e): almost no discount and almost no end", nS, gamma, lu->rcond);
     free(B);
     return lu;
 }
@@ -132,14 +132,19 @@ static void visitation(exact *x, const linalg_lu *lu)
     free(mu0);
 }
 
-/* k = ||(I - gamma P_pi)^{-1}||_inf: the inverse has no negative entry, so its row sums are its image of 1 */
+/* k = ||(I - gamma P_pi)^{-1}||_inf: the inverse is sum_t (gamma P_pi)^t and has no negative entry, so its row
+ * sums are its image of 1, each at least 1. If one is not, the sum diverges: rows of P that exceed 1 by what
+ * is tolerated in a file outweigh the discount. */
 static double inverse_norm(int nS, const linalg_lu *lu)
 {
-    double *one = allocate(2 * (size_t)nS, sizeof *one, "a norm");
+    double *one = allocate(2 * (size_t)nS, sizeof *one, "a norm"), *sum = one + nS, least = 1;
     for (int s = 0; s < nS; s++) one[s] = 1;
-    linalg_lu_solve(lu, false, 1, one, one + nS);
-    double k = fmax(1, linalg_max_abs(nS, one + nS));
+    linalg_lu_solve(lu, false, 1, one, sum);
+    for (int s = 0; s < nS; s++) least = fmin(least, sum[s]);
+    double k = linalg_greater(1, linalg_max_abs(nS, sum));
     free(one);
+    if (!(least > 0.5)) numerical_failure("the rewards of a policy do not add up: rows of P sum to more than 1 and "
+                                          "there is almost no discount");
     return k;
 }
 
@@ -272,13 +277,14 @@ void exact_sum_over_time(const exact *x, bool transposed, const double *f, doubl
 
 /* ---- optimal values by policy iteration ---- */
 
-/* V of a deterministic policy, and its sum. Closed states, absorbing or unbounded, are worth 0 and never left. */
-static double evaluate(const mdp *M, double gamma, const bool *closed, const int *policy, double *V)
+/* V of a deterministic policy and k, returning sum_s V(s). Closed states, absorbing or unbounded, are worth 0
+ * and never left. */
+static double evaluate(const mdp *M, double gamma, const bool *closed, const int *policy, double *V, double *k)
 {
     size_t nS = (size_t)M->nS;
     double *pi = allocate(nS * (size_t)M->nA, sizeof *pi, "a policy");
     double *P_pi = allocate(nS * nS, sizeof *P_pi, "a transition matrix");
-    double *r_pi = allocate(nS, sizeof *r_pi, "rewards");
+    double *r_pi = allocate(nS, sizeof *r_pi, "rewards"), total = 0;
     for (int s = 0; s < M->nS; s++) {
         pi[s * M->nA + policy[s]] = 1;
         r_pi[s] = closed[s] ? 0 : mdp_reward(M, s, policy[s]);
@@ -286,45 +292,71 @@ static double evaluate(const mdp *M, double gamma, const bool *closed, const int
     transition_matrix(M, closed, pi, P_pi);
     linalg_lu *lu = bellman_matrix(M->nS, gamma, P_pi);
     linalg_lu_solve(lu, false, 1, r_pi, V);
+    *k = inverse_norm(M->nS, lu);
+    for (int s = 0; s < M->nS; s++) total += V[s];
     linalg_lu_free(lu);
     free(pi);
     free(P_pi);
     free(r_pi);
-    double total = 0;
-    for (int s = 0; s < M->nS; s++) total += V[s];
+    if (!isfinite(total)) numerical_failure("%s: the optimal values are too large for double precision", M->name);
     return total;
 }
 
-/* Rewards can be collected without end: the states that never reach a closed one under this policy, and all
- * that can reach those under any, are closed as unbounded. Policy iteration makes such a policy only from a
- * loop of positive reward, and only at gamma = 1. */
-static bool close_unbounded(const mdp *M, const int *policy, bool *closed, bool *unbounded)
+/* The average reward per step from each state that never reaches a closed one under the policy, 0 elsewhere:
+ * lim_T ((I + P) / 2)^T r, by squaring; half of a step at a time has no period. */
+static void average_reward(const mdp *M, const bool *ends, const int *policy, double *gain)
+{
+    int nS = M->nS;
+    double *P = allocate(2 * (size_t)nS * (size_t)nS, sizeof *P, "a limit matrix"), *square = P + (size_t)nS * (size_t)nS;
+    double *r = allocate((size_t)nS, sizeof *r, "rewards");
+    for (int s = 0; s < nS; s++) {
+        int row = s * M->nA + policy[s];
+        P[(size_t)s * (size_t)nS + (size_t)s] = ends[s] ? 1 : 0.5;
+        if (ends[s]) continue;
+        r[s] = mdp_reward(M, s, policy[s]);
+        for (int k = M->row[row]; k < M->row[row + 1]; k++) P[(size_t)s * (size_t)nS + M->next[k]] += M->P[k] / 2;
+    }
+    for (int doublings = 0; doublings < 60; doublings++) {
+        linalg_matmul(false, false, nS, nS, nS, P, P, square);
+        for (int s = 0; s < nS; s++) {
+            double sum = 0, *to = P + (size_t)s * (size_t)nS, *from = square + (size_t)s * (size_t)nS;
+            for (int j = 0; j < nS; j++) sum += from[j];
+            for (int j = 0; j < nS; j++) to[j] = from[j] / sum;         /* rounding must not drift */
+        }
+    }
+    linalg_matvec(nS, nS, P, r, gain);
+    free(P);
+    free(r);
+}
+
+/* Under this policy some states never reach a closed one. Where they earn more than 0 a step for ever, they and
+ * all that can reach them under any policy are closed as unbounded. false when none does. */
+static bool close_unbounded(const mdp *M, const bool *ends, const int *policy, bool *closed, bool *unbounded)
 {
     size_t nS = (size_t)M->nS;
-    double *pi = allocate(nS * (size_t)M->nA, sizeof *pi, "a policy");
-    bool *can = allocate(nS, sizeof *can, "a search");
-    for (int s = 0; s < M->nS; s++) pi[s * M->nA + policy[s]] = 1;
-    bool found = never_ends(M, closed, pi, can) >= 0;
-    if (found) {
-        bool *loop = allocate(nS, sizeof *loop, "a search");
-        for (int s = 0; s < M->nS; s++) loop[s] = !can[s];
-        for (size_t i = 0; i < nS * (size_t)M->nA; i++) pi[i] = 1;
-        never_ends(M, loop, pi, can);                           /* can: reaches the loop by some actions */
-        for (int s = 0; s < M->nS; s++)
-            if (can[s]) closed[s] = unbounded[s] = true;
-        free(loop);
-    }
-    free(pi);
-    free(can);
+    double *gain = allocate(nS, sizeof *gain, "average rewards"), largest_r = 0;
+    double *any = allocate(nS * (size_t)M->nA, sizeof *any, "a policy");
+    bool *earns = allocate(2 * nS, sizeof *earns, "a search"), *can = earns + nS, found = false;
+    average_reward(M, ends, policy, gain);
+    for (int s = 0; s < M->nS; s++) largest_r = fmax(largest_r, fabs(mdp_reward(M, s, policy[s])));
+    for (int s = 0; s < M->nS; s++)
+        found |= earns[s] = !ends[s] && gain[s] > 1e2 * M->nS * DBL_EPSILON * largest_r;
+    for (size_t i = 0; i < nS * (size_t)M->nA; i++) any[i] = 1;
+    never_ends(M, earns, any, can);                                     /* can: reaches one that earns */
+    for (int s = 0; s < M->nS && found; s++)
+        if (can[s]) closed[s] = unbounded[s] = true;
+    free(gain);
+    free(any);
+    free(earns);
     return found;
 }
 
-/* A policy from which every state reaches an absorbing one: nearest first, each state takes an action that
+/* A policy from which every state reaches a closed one: nearest first, each state takes an action that
  * may lead to a state done before. The states where none exists keep action 0. */
-static void proper_policy(const mdp *M, const bool *absorbing, int *policy)
+static void proper_policy(const mdp *M, const bool *closed, int *policy)
 {
     bool *done = allocate((size_t)M->nS, sizeof *done, "a search"), changed = true;
-    memcpy(done, absorbing, (size_t)M->nS * sizeof *done);
+    memcpy(done, closed, (size_t)M->nS * sizeof *done);
     memset(policy, 0, (size_t)M->nS * sizeof *policy);
     while (changed) {
         changed = false;
@@ -357,7 +389,7 @@ static bool improve(const mdp *M, double gamma, const bool *closed, const double
         double best = action_value(M, gamma, V, s, policy[s]);
         for (int a = 0; a < M->nA; a++) {
             double Q = action_value(M, gamma, V, s, a);
-            if (Q <= best + rounding) continue;
+            if (!(Q > best + rounding)) continue;
             best = Q;
             policy[s] = a;
             changed = true;
@@ -378,27 +410,56 @@ static void lowest_optimal(const mdp *M, double gamma, const double *V, int *pol
     }
 }
 
-bool exact_optimal(const mdp *M, double gamma, double *V, int *policy, char *error, size_t size)
+/* Whether every state reaches a closed one under a deterministic policy; ends[s]: this one does. */
+static bool all_end(const mdp *M, const bool *closed, const int *policy, bool *ends)
+{
+    double *pi = allocate((size_t)M->nS * (size_t)M->nA, sizeof *pi, "a policy");
+    for (int s = 0; s < M->nS; s++) pi[s * M->nA + policy[s]] = 1;
+    bool all = never_ends(M, closed, pi, ends) < 0;
+    free(pi);
+    return all;
+}
+
+/* Policy iteration from a policy that ends. V is known to u N k max|Q|: what seems better by less is no better.
+ * That bound grows whenever what seemed better was not: the sum of V did not rise, or, at gamma = 1, the better
+ * policy goes round for ever and earns nothing. */
+static void policy_iteration(const mdp *M, double gamma, bool *closed, bool *unbounded, double *V, int *policy,
+                             double *unit)
+{
+    size_t nS = (size_t)M->nS;
+    int *before = allocate(nS, sizeof *before, "a policy");
+    bool *ends = allocate(nS, sizeof *ends, "a search");
+    double total = -INFINITY, k, u_N = DBL_EPSILON * fmax(M->nS, 4), rounding = u_N;
+    proper_policy(M, closed, policy);
+    do {
+        double total_before = total;
+        if (gamma == 1 && !all_end(M, closed, policy, ends)) {
+            if (close_unbounded(M, ends, policy, closed, unbounded)) {
+                proper_policy(M, closed, policy);
+                total_before = -INFINITY;
+            } else {
+                memcpy(policy, before, nS * sizeof *policy);
+            }
+        }
+        total = evaluate(M, gamma, closed, policy, V, &k);
+        if (!(total > total_before)) rounding *= 2;
+        memcpy(before, policy, nS * sizeof *policy);
+    } while (improve(M, gamma, closed, V, rounding * k, policy));
+    *unit = u_N * k * fmax(1, scale_of_Q(M, gamma, V));
+    free(before);
+    free(ends);
+}
+
+bool exact_optimal(const mdp *M, double gamma, double *V, int *policy, double *unit, char *error, size_t size)
 {
     size_t nS = (size_t)M->nS, n = nS * (size_t)M->nA;
-    bool *absorbing = allocate(3 * nS, sizeof *absorbing, "optimal values");
-    bool *closed = absorbing + nS, *unbounded = absorbing + 2 * nS;
+    bool *closed = allocate(2 * nS, sizeof *closed, "optimal values"), *unbounded = closed + nS;
     double *any = allocate(n, sizeof *any, "optimal values");
-    for (size_t i = 0; i < n; i++) any[i] = 1;                  /* every action possible */
-    for (int s = 0; s < M->nS; s++) closed[s] = absorbing[s] = mdp_absorbing(M, s);
-    bool solved = solvable(M, gamma, absorbing, any, error, size);
+    for (size_t i = 0; i < n; i++) any[i] = 1;                          /* every action possible */
+    for (int s = 0; s < M->nS; s++) closed[s] = mdp_absorbing(M, s);
+    bool solved = solvable(M, gamma, closed, any, error, size);
     if (solved) {
-        double total = -INFINITY, before, rounding = 16 * DBL_EPSILON;
-        proper_policy(M, absorbing, policy);
-        do {
-            before = total;
-            while (gamma == 1 && close_unbounded(M, policy, closed, unbounded)) {
-                proper_policy(M, closed, policy);
-                before = -INFINITY;
-            }
-            total = evaluate(M, gamma, closed, policy, V);
-            if (!(total > before)) rounding *= 2;       /* no progress: what looked better was rounding */
-        } while (improve(M, gamma, closed, V, rounding, policy));
+        policy_iteration(M, gamma, closed, unbounded, V, policy, unit);
         if (gamma < 1) lowest_optimal(M, gamma, V, policy);
         for (int s = 0; s < M->nS; s++)
             if (unbounded[s]) {
@@ -406,7 +467,7 @@ bool exact_optimal(const mdp *M, double gamma, double *V, int *policy, char *err
                 policy[s] = -1;
             }
     }
-    free(absorbing);
+    free(closed);
     free(any);
     return solved;
 }
@@ -418,7 +479,7 @@ double exact_optimal_residual(const mdp *M, double gamma, const double *V)
         if (isnan(V[s])) continue;
         double best = -INFINITY;
         for (int a = 0; a < M->nA; a++) best = fmax(best, action_value(M, gamma, V, s, a));
-        if (!mdp_absorbing(M, s) && !(fabs(best - V[s]) <= residual)) residual = fabs(best - V[s]);
+        if (!mdp_absorbing(M, s)) residual = linalg_greater(residual, fabs(best - V[s]));
     }
     return residual;
 }

@@ -13,7 +13,8 @@
 #include "autodiff/ad.h"
 #include "envs/mdp.h"
 
-enum { EXACT_MAX_STATES = 4096 };       /* dense direct solves */
+enum { EXACT_MAX_STATES = 4096,         /* dense direct solves */
+       EXACT_MAX_TIME_SUM = 1024 };     /* exact_sum_over_time: some ten matrix products */
 
 typedef struct {
     const mdp *M;
@@ -60,9 +61,9 @@ void exact_sum_over_time(const exact *x, bool transposed, const double *f, doubl
 
 /* Optimal values V* [nS] and a deterministic policy [nS] that attains them, by policy iteration. At
  * gamma = 1 over the policies that reach an absorbing state from everywhere; V* is NaN and the action -1
- * where rewards can be collected without end. For gamma < 1 the lowest-numbered optimal action. false and
- * one line in error[size] as exact_new. */
-bool exact_optimal(const mdp *M, double gamma, double *V, int *policy, char *error, size_t size);
+ * where rewards can be collected without end. For gamma < 1 the lowest-numbered optimal action. unit: u N k M
+ * of the optimal policy. false and one line in error[size] as exact_new. */
+bool exact_optimal(const mdp *M, double gamma, double *V, int *policy, double *unit, char *error, size_t size);
 /* max_s |max_a Q(s,a) - V(s)| over the states where V is finite: Bellman's optimality residual. */
 double exact_optimal_residual(const mdp *M, double gamma, const double *V);
 

@@ -16,7 +16,8 @@
 void fisher_scores(const exact *x, double *F)
 {
     size_t n = (size_t)x->n;
-    double *score = allocate(2 * n * n, sizeof *score, "scores"), *weighted = score + n * n;  /* [n x n] each */
+    double *score = allocate(2 * n * n, sizeof *score, "scores");               /* [n x n] */
+    double *weighted = score + n * n;                                           /* [n x n] */
     ad_tape *t = ad_tape_new();
     ad theta = ad_input(t, x->theta, x->n, 1);
     ad logpi = ad_log_softmax(ad_view(theta, 0, x->nS, x->nA));                 /* [nS x nA] */
@@ -28,12 +29,13 @@ void fisher_scores(const exact *x, double *F)
         double p = x->d[i / x->nA] * x->pi[i];
         for (size_t j = 0; j < n; j++) weighted[(size_t)i * n + j] = p * score[(size_t)i * n + j];
     }
-    linalg_matmul(true, false, x->n, x->n, x->n, score, weighted, F);           /* sum_i p_i score_i score_i^T */
+    linalg_matmul(true, false, x->n, x->n, x->n, score, weighted, F);           /* sum p score score^T */
     ad_tape_free(t);
     free(score);
 }
 
-/* KL(theta_old || theta) = sum_s d(s) sum_a pi_old(a|s) (log pi_old(a|s) - log pi(a|s)) */
+/* NPG-3   F = Hessian in theta, at theta = theta_old, of
+ *         KL(theta_old || theta) = sum_s d(s) sum_a pi_old(a|s) (log pi_old(a|s) - log pi(a|s)) */
 static ad mean_kl(ad_tape *t, const exact *x, ad theta)
 {
     ad logpi = ad_log_softmax(ad_view(theta, 0, x->nS, x->nA));                 /* [nS x nA] */
@@ -60,7 +62,7 @@ void fisher_product_free(fisher_product *F)
     free(F);
 }
 
-/* NPG-3   F v = grad ( grad KL(theta_old || theta) . v )  at theta = theta_old */
+/* NPG-6   F v = grad ( grad KL(theta_old || theta)^T v )  at theta = theta_old */
 void fisher_times(void *F_, int n, const double *v, double *Fv)
 {
     fisher_product *F = F_;
@@ -93,7 +95,8 @@ static double fisher_block(const exact *x, int s, int a, int b)
 void fisher_jacobian(const exact *x, double *F)
 {
     size_t n = (size_t)x->n;
-    double *J = allocate(2 * n * n, sizeof *J, "a Jacobian"), *MJ = J + n * n;  /* J [n x n]: dz_i / dtheta_j */
+    double *J = allocate(2 * n * n, sizeof *J, "a Jacobian");                   /* [n x n] dz_i / dtheta_j */
+    double *MJ = J + n * n;                                                     /* [n x n] */
     ad_tape *t = ad_tape_new();
     ad theta = ad_input(t, x->theta, x->n, 1);
     ad z = ad_view(theta, 0, x->nS, x->nA);                                     /* [nS x nA] the logits */
@@ -118,7 +121,12 @@ void fisher_jacobian(const exact *x, double *F)
 /* ---- the derivations ---- */
 static int    n_F(const setting *x)        { return x->pi->n * x->pi->n; }
 static int    n_F_rank(const setting *x)   { return n_F(x) + 1; }
-static double unit_F(const setting *x)     { return x->pi->unit_fisher; }
+
+/* The accounts share the weights d, so that only their own rounding is left: u N max d. */
+static double unit_F(const setting *x)
+{
+    return DBL_EPSILON * fmax(x->pi->nS, 4) * linalg_max_abs(x->pi->nS, x->pi->d);
+}
 
 static const char *too_large(const setting *x)
 {
@@ -134,42 +142,27 @@ static double by_scores(const setting *x, double *F)
 static double by_kl(const setting *x, double *F)       { fisher_kl(x->pi, F); return 0; }
 static double by_jacobian(const setting *x, double *F) { fisher_jacobian(x->pi, F); return 0; }
 
-static double scores_and_rank(const setting *x, double *F)
+static double scores_and_rank(const setting *x, double *out)       /* the rank, then F */
 {
-    F[n_F(x)] = (double)x->spectrum->rank / x->pi->n;
-    return by_scores(x, F);
+    out[0] = x->spectrum->rank;
+    return by_scores(x, out + 1);
 }
 
-static double blocks_and_rank(const setting *x, double *F)
+static double blocks_and_rank(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    int rank = 0;
-    memset(F, 0, (size_t)n_F(x) * sizeof *F);
+    double *F = out + 1;
+    memset(out, 0, (size_t)n_F_rank(x) * sizeof *out);
     for (int s = 0; s < pi->nS; s++) {
         for (int a = 0; a < pi->nA; a++)
             for (int b = 0; b < pi->nA; b++)
                 F[(size_t)(s * pi->nA + a) * (size_t)pi->n + s * pi->nA + b] = fisher_block(pi, s, a, b);
-        if (pi->d[s] > 0) rank += pi->nA - 1;
+        if (pi->d[s] > 0) out[0] += pi->nA - 1;
     }
-    F[n_F(x)] = (double)rank / pi->n;
     return 0;
 }
 
-/* The least nonzero eigenvalue of a block is at least d(s) min_a pi(a|s), by interlacing; where that drowns
- * in the rounding of the largest, no rule that looks at F alone can find the rank. */
-const char *fisher_rank_undecided(const setting *x)
-{
-    if (too_large(x)) return too_large(x);
-    const exact *pi = x->pi;
-    double least = INFINITY, greatest = 0;
-    for (int i = 0; i < pi->n; i++) {
-        double p = pi->d[i / pi->nA] * pi->pi[i];
-        if (pi->d[i / pi->nA] <= 0) continue;
-        least = fmin(least, p);
-        greatest = fmax(greatest, p);
-    }
-    return least < 1e2 * pi->n * DBL_EPSILON * greatest ? "the least d(s) pi(a|s) drowns in rounding" : NULL;
-}
+static const char *rank_undecided(const setting *x) { return fisher_rank_undecided(x->pi); }
 
 const derivation fisher[] = {
     { "NPG-2", "F = E[grad log pi grad log pi^T]", "F[i][j]", n_F, unit_F, too_large, NULL, {
@@ -178,15 +171,17 @@ const derivation fisher[] = {
         { "=J_z^T\\,\\mathrm{blockdiag}_s\\,d(s)(\\mathrm{diag}\\,\\pi_s-\\pi_s\\pi_s^T)\\,J_z",
           "the score in the logits z is e_a - pi, and its covariance diag pi - pi pi^T", by_jacobian } } },
     { "NPG-3", "F = Hessian of the mean KL(old||new) at new = old", "F[i][j]", n_F, unit_F, too_large, NULL, {
-        { "F=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T]", "NPG-2", by_scores },
+        { "F=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T]",
+          "NPG-2", by_scores },
         { "=\\nabla^2_{\\tilde\\theta}\\bar D_{KL}(\\theta,\\tilde\\theta)|_{\\tilde\\theta=\\theta}",
-          "-E[Hessian of log pi] = E[score score^T]; KL differentiated twice, one product for each column", by_kl } } },
-    { "NPG-8", "tabular softmax: F = (+)_s d(s)(diag pi - pi pi^T), rank = |S|(|A|-1)", "F[i][j], and rank F / n",
-      n_F_rank, unit_F, fisher_rank_undecided, NULL, {
-        { "F=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T],\\ \\mathrm{rank}\\,F",
+          "-E[Hessian of log pi] = E[score score^T]; KL differentiated twice, a product for each column",
+          by_kl } } },
+    { "NPG-8", "tabular softmax: F = (+)_s d(s)(diag pi - pi pi^T); its rank = visited states (|A|-1)",
+      "rank F, then F[i][j]", n_F_rank, unit_F, rank_undecided, NULL, {
+        { "\\mathrm{rank}\\,F,\\quad F=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T]",
           "NPG-2, and the number of eigenvalues above 10 n u max|lambda| by LAPACK", scores_and_rank },
-        { "=\\oplus_sd(s)(\\mathrm{diag}\\,\\pi_s-\\pi_s\\pi_s^T),\\ |S|(|A|-1)",
-          "a state's score has no part in another's theta; 1 is a null vector of each block (S: visited)",
-          blocks_and_rank } } },
+        { "|S|(|A|-1),\\quad F=\\oplus_sd(s)(\\mathrm{diag}\\,\\pi_s-\\pi_s\\pi_s^T)",
+          "a state's score has no part in another's theta; 1 is a null vector of each block; S: the states with"
+          " d(s) > 0", blocks_and_rank } } },
     { .id = NULL }
 };

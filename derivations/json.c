@@ -3,36 +3,58 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "autodiff/require.h"
 
-static json_t *checked(json_t *value)
+json_t *json_checked(json_t *value)
 {
     if (!value) out_of_memory(0, "JSON");
     return value;
 }
 
-json_t *json_number(double x) { return checked(isfinite(x) ? json_real(x) : json_null()); }
+json_t *json_number(double x) { return json_checked(isfinite(x) ? json_real(x) : json_null()); }
+
+json_t *json_text(const char *s)
+{
+    json_t *text = json_string(s);
+    if (text) return text;
+    char *ascii = allocate(strlen(s) + 1, 1, "JSON");
+    for (size_t i = 0; s[i]; i++) ascii[i] = (unsigned char)s[i] < 0x80 ? s[i] : '?';
+    text = json_checked(json_string(ascii));
+    free(ascii);
+    return text;
+}
+
+void json_append(json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, json_checked(value)) != 0) out_of_memory(0, "JSON");
+}
+
+void json_set(json_t *object, const char *key, json_t *value)
+{
+    if (json_object_set_new(object, key, json_checked(value)) != 0) out_of_memory(0, "JSON");
+}
 
 json_t *json_vector(int n, const double *x)
 {
-    json_t *array = checked(json_array());
-    for (int i = 0; i < n; i++)
-        if (json_array_append_new(array, json_number(x[i])) != 0) out_of_memory(0, "JSON");
+    json_t *array = json_checked(json_array());
+    for (int i = 0; i < n; i++) json_append(array, json_number(x[i]));
     return array;
 }
 
 json_t *json_matrix(int r, int c, const double *x)
 {
-    json_t *array = checked(json_array());
-    for (int i = 0; i < r; i++)
-        if (json_array_append_new(array, json_vector(c, x + (size_t)i * (size_t)c)) != 0) out_of_memory(0, "JSON");
+    json_t *array = json_checked(json_array());
+    for (int i = 0; i < r; i++) json_append(array, json_vector(c, x + (size_t)i * (size_t)c));
     return array;
 }
 
 void json_print(json_t *value)
 {
-    if (json_dumpf(checked(value), stdout, JSON_COMPACT | JSON_REAL_PRECISION(17)) != 0) finish(EXIT_IO);
+    if (json_dumpf(json_checked(value), stdout, JSON_COMPACT | JSON_REAL_PRECISION(17)) != 0)
+        io_failure("stdout: the JSON could not be written");
     putchar('\n');
     json_decref(value);
 }

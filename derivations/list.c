@@ -21,7 +21,8 @@ static void print_place(const char *what, const char *place, const char *otherwi
 
 static void print_row(const registry_row *r)
 {
-    printf("%s  (%s, %s, part %s)  %s\n\n    %s\n\n", r->id, r->kind, r->class_, r->part, r->topic, r->statement);
+    printf("%s  %s\n%s, to be %s, part %s\n\n    %s\n\n", r->id, r->topic, r->kind, r->class_, r->part,
+           r->statement);
     print_place("source", r->documents, "none: derived");
     print_place("code", r->code, "no line yet");
     print_place("check", r->check, strcmp(r->class_, "stated") == 0 ? "none: stated only" : "none yet");
@@ -33,7 +34,9 @@ int list_command(int argc, char **argv)
 {
     const option table[] = { { NULL, NULL, NULL, NULL, NULL } };
     int left = options_parse(argc, argv, "list [ID]",
-                             "Prints all ids with class, part, check and statement, or everything about one.", table);
+        "Prints every equation, claim and algorithm of the five documents, or all that is known of one: what is to\n"
+        "be done with it (proved: a check that a planted error fails; measured: an experiment; stated: nothing\n"
+        "can be checked), where it stands in the documents 000 to 004 (README), and where in the code.", table);
     if (left > 1) bad_input("list: expected at most one id, found %d", left);
     if (left == 1) {
         const registry_row *r = registry_find(argv[1]);
@@ -42,6 +45,7 @@ int list_command(int argc, char **argv)
         return EXIT_HELD;
     }
     for (const registry_row *r = registry; r->id; r++)
-        printf("%-8s %-8s part %s  %-7s  %s\n", r->id, r->class_, r->part, *r->check ? "checked" : "-", r->statement);
+        printf("%-8s %-8s part %s  %-7s  %s\n", r->id, r->class_, r->part, *r->check ? "checked" : "-",
+               r->statement);
     return EXIT_HELD;
 }

@@ -23,12 +23,18 @@ void             fisher_project(const fisher_spectrum *f, double *x);       /* x
 void natural_gradient_lapack(const fisher_spectrum *f, const double *F, const double *g, double *x);
 
 /* The same by conjugate gradients on Fisher-vector products (the mean KL differentiated twice; F is not
- * formed): tol 1e-12, at most 20 n steps, the result projected on F's range. */
+ * formed): tol 1e-12, at most 20 n steps. g and the result are projected on F's range: the rounding of g has
+ * a part in the null space, which no x can reach. The result's residual is that of the projected g. */
 cg_result natural_gradient_cg(const exact *policy, const fisher_spectrum *f, const double *g, double *x);
 
+double fisher_norm(int n, const double *F, const double *x);            /* sqrt(x^T F x) */
 /* sqrt((x-y)^T F (x-y) / x^T F x): the distance that counts, 0 in F's null space; NaN when x^T F x = 0 */
 double fisher_distance(int n, const double *F, const double *x, const double *y);
 /* What it must not exceed (goals): 1e-10 for cond <= 1e6, else 1e3 u cond */
 double fisher_distance_bound(double cond);
+
+/* NULL, or why the rank of F cannot be told from F: the least d(s) pi(a|s) drowns in rounding, or F is too
+ * large to be formed. */
+const char *fisher_rank_undecided(const exact *policy);
 
 #endif

@@ -43,7 +43,7 @@ policy_comparison compare_policies(const exact *pi, const exact *pi1)
         double tv = 0, kl = 0;
         for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) {
             tv += fabs(pi->pi[i] - pi1->pi[i]) / 2;
-            kl += pi->pi[i] * (pi->logpi[i] - pi1->logpi[i]);
+            if (pi->pi[i] > 0) kl += pi->pi[i] * (pi->logpi[i] - pi1->logpi[i]);
         }
         c.tv_max = fmax(c.tv_max, tv);
         c.kl_max = fmax(c.kl_max, kl);
@@ -60,6 +60,38 @@ policy_comparison compare_policies(const exact *pi, const exact *pi1)
 /* ---- the lines ---- */
 
 enum { HORIZON = 12, TRAJECTORIES = 64, TRAJECTORY_STEPS = 40 };
+
+/* ---- units; a line that needs more room than the statement says so ---- */
+static int one(const setting *x)            { (void)x; return 1; }
+static int n_trajectories(const setting *x) { (void)x; return TRAJECTORIES; }
+static int n_theta(const setting *x)        { return x->pi->n; }
+
+static double unit_J(const setting *x) { return pair_unit(x->pi, x->pi1); }
+static double unit_A(const setting *x) { return 2 * x->pi->unit_V; }
+
+/* A sum of V over time is k times as large as V, and so is its rounding. */
+static double room_of_sums(const setting *x) { return 10 * unit_J(x) * fmax(x->pi->k, x->pi1->k); }
+
+/* Rows of P that sum to 1 only within 1e-9 lose or gain that much probability a step. */
+static double room_of_trajectories(const setting *x)
+{
+    const mdp *M = x->pi->M;
+    double defect = 0;
+    for (int i = 0; i < x->pi->n; i++) {
+        double sum = 0;
+        for (int k = M->row[i]; k < M->row[i + 1]; k++) sum += M->P[k];
+        defect = fmax(defect, fabs(sum - 1));
+    }
+    return 2 * HORIZON * defect * linalg_max_abs(M->nS, x->pi->V);
+}
+
+/* 2T sums of terms no larger than max|V| */
+static double unit_telescope(const setting *x)
+{
+    return 2 * (TRAJECTORY_STEPS + 1) * DBL_EPSILON * fmax(1, linalg_max_abs(x->pi->nS, x->pi->V));
+}
+
+static bool too_many_states(const setting *x) { return x->pi->nS > EXACT_MAX_TIME_SUM; }
 
 /* E_{tau ~ pi'}[ sum_t gamma^t f(s_t) ] = mu0^T sum_t (gamma P_pi')^t f; f is 0 in absorbing states */
 static double over_time(const setting *x, const double *f)
@@ -143,36 +175,41 @@ static double minus_start(const setting *x, double *out)
 static double minus_trajectories(const setting *x, double *out)
 {
     *out = J_by_visits(x->pi1) - start_value_over_trajectories(x);
-    return 0;
+    return room_of_trajectories(x);
 }
 
 static double telescope_apart(const setting *x, double *out)
 {
+    if (too_many_states(x)) return -1;
     *out = J_by_visits(x->pi1) - (E_sum(x, V) - E_sum(x, GAMMA_V1));
-    return 0;
+    return room_of_sums(x);
 }
 
 static double telescope(const setting *x, double *out)
 {
+    if (too_many_states(x)) return -1;
     *out = J_by_visits(x->pi1) + E_sum(x, GAMMA_V1 + MINUS_V);
-    return 0;
+    return room_of_sums(x);
 }
 
 static double two_sums(const setting *x, double *out)
 {
+    if (too_many_states(x)) return -1;
     *out = E_sum(x, R) + E_sum(x, GAMMA_V1 + MINUS_V);
-    return 0;
+    return room_of_sums(x);
 }
 
 static double one_sum(const setting *x, double *out)
 {
+    if (too_many_states(x)) return -1;
     *out = E_sum(x, R + GAMMA_V1 + MINUS_V);
-    return 0;
+    return room_of_sums(x);
 }
 
 /* PDI-1   J(pi') = J(pi) + E_{tau ~ pi'}[ sum_t gamma^t A_pi(s_t,a_t) ] */
 static double advantage_sum(const setting *x, double *out)
 {
+    if (too_many_states(x)) return -1;
     double *f = allocate((size_t)x->pi->nS, sizeof *f, "a function of the state");
     for (int s = 0; s < x->pi->nS; s++) f[s] = expected_advantage(x->pi, x->pi1, s);
     *out = over_time(x, f);
@@ -201,7 +238,7 @@ static double J_from_start(const setting *x, double *out)
 static double J_from_trajectories(const setting *x, double *out)
 {
     *out = start_value_over_trajectories(x);
-    return 0;
+    return room_of_trajectories(x);
 }
 
 /* The states of TRAJECTORIES trajectories of pi', [TRAJECTORIES][TRAJECTORY_STEPS + 1], always the same */
@@ -282,6 +319,7 @@ static double expected_td_error(const setting *x, double *out)
 /* A = Q - V by their definitions as returns: a, then pi, summed over time; no linear solve */
 static double advantages_over_time(const setting *x, double *out)
 {
+    if (too_many_states(x)) return -1;
     const exact *pi = x->pi;
     const mdp *M = pi->M;
     double *V_pi = allocate((size_t)pi->nS, sizeof *V_pi, "a sum over time");
@@ -299,41 +337,9 @@ static double advantages_over_time(const setting *x, double *out)
     return 0;
 }
 
-/* ---- units and the table ---- */
-static int one(const setting *x)            { (void)x; return 1; }
-static int n_trajectories(const setting *x) { (void)x; return TRAJECTORIES; }
-static int n_theta(const setting *x)        { return x->pi->n; }
-
-static double unit_J(const setting *x) { return pair_unit(x->pi, x->pi1); }
-static double unit_A(const setting *x) { return 2 * x->pi->unit_V; }
-
-/* A sum of V over time is k times as large as V. */
-static double unit_sum(const setting *x) { return pair_unit(x->pi, x->pi1) * fmax(x->pi->k, x->pi1->k); }
-
-/* Rows of P that sum to 1 only within 1e-9 lose that much probability a step. */
-static double unit_start(const setting *x)
-{
-    const mdp *M = x->pi->M;
-    double defect = 0;
-    for (int i = 0; i < x->pi->n; i++) {
-        double sum = 0;
-        for (int k = M->row[i]; k < M->row[i + 1]; k++) sum += M->P[k];
-        defect = fmax(defect, fabs(sum - 1));
-    }
-    return unit_J(x) + HORIZON * defect * linalg_max_abs(M->nS, x->pi->V);
-}
-
-static double unit_proof(const setting *x) { return fmax(unit_sum(x), unit_start(x)); }
-
-/* 2T sums of terms no larger than max|V| */
-static double unit_telescope(const setting *x)
-{
-    return 2 * (TRAJECTORY_STEPS + 1) * DBL_EPSILON * fmax(1, linalg_max_abs(x->pi->nS, x->pi->V));
-}
-
 const derivation performance_difference[] = {
     { "PDI-1", "J(pi') = J(pi) + E_pi'[sum_t gamma^t A_pi(s_t,a_t)]", "J(pi') - J(pi)",
-      one, unit_proof, NULL, NULL, {
+      one, unit_J, NULL, NULL, {
         { "J(\\theta')-J(\\theta)", "what is wanted: two policies, two linear solves", difference },
         { "=J(\\theta')-E_{s_0\\sim p(s_0)}[V^{\\pi_\\theta}(s_0)]", "the definition of J(theta)", minus_start },
         { "=J(\\theta')-E_{\\tau\\sim p_{\\theta'}}[V^{\\pi_\\theta}(s_0)]",
@@ -350,7 +356,7 @@ const derivation performance_difference[] = {
           "-V^{\\pi_\\theta}(s_t))]", "expectation and sum are linear", one_sum },
         { "=E_{\\tau\\sim p_{\\theta'}}[\\sum_{t=0}^\\infty\\gamma^tA^{\\pi_\\theta}(s_t,a_t)]",
           "PDI-4: the conditional mean of the bracket is the advantage", advantage_sum } } },
-    { "PDI-2", "J(pi) = E_{s_0}[V(s_0)] = E_{tau ~ pi'}[V(s_0)]", "J(pi)", one, unit_start, NULL, NULL, {
+    { "PDI-2", "J(pi) = E_{s_0}[V(s_0)] = E_{tau ~ pi'}[V(s_0)]", "J(pi)", one, unit_J, NULL, NULL, {
         { "J(\\theta)=\\sum_s\\rho_\\pi(s)\\,r_\\pi(s)", "the rewards, where pi goes", J_from_visits },
         { "=E_{s_0\\sim p(s_0)}[V^{\\pi_\\theta}(s_0)]", "the same, by the values of the start states", J_from_start },
         { "=E_{\\tau\\sim p_{\\theta'}}[V^{\\pi_\\theta}(s_0)]",
@@ -363,7 +369,7 @@ const derivation performance_difference[] = {
           "shift t and join; what is left at the end goes to 0 with T", telescoped } } },
     { "PDI-4", "E_{s'}[r + gamma V(s') - V(s) | s,a] = A(s,a)", "A(s,a)", n_theta, unit_A, NULL, NULL, {
         { "E_{s_{t+1}}[r(s_t,a_t)+\\gamma V_\\pi(s_{t+1})-V_\\pi(s_t)\\,|\\,s_t,a_t]",
-          "the TD error, in the mean over the next state only (004 writes it pointwise: ERR-29)", expected_td_error },
+          "the TD error, in the mean over the next state only (004 writes it pointwise)", expected_td_error },
         { "=A_\\pi(s_t,a_t)", "Q is the return of a, then pi, and V its mean over a; A = Q - V", advantages_over_time } } },
     { "PDI-6", "J(pi') - J(pi) = sum_s rho_pi'(s) sum_a pi'(a|s) A_pi(s,a)", "J(pi') - J(pi)",
       one, unit_J, NULL, NULL, {

@@ -11,87 +11,86 @@
 #include "autodiff/random.h"
 #include "autodiff/require.h"
 
-enum { MAX_LINE = 1 << 20 };
+static const double LOGIT_MAX = 1e300;          /* so that no difference of two overflows */
 
 struct reader { const char *path; int line; char *error; size_t size; };
 
-static bool wrong(const struct reader *r, int column, const char *expected, const char *found)
+/* `path:line:column: expected ..., found` the n bytes at p, or the end of the line */
+static bool wrong(const struct reader *r, const char *line, const char *p, size_t n, const char *expected)
 {
-    char shown[33];
-    size_t n = 0;
-    for (; n < sizeof shown - 1 && found[n] && !strchr(",\r\n", found[n]); n++)
-        shown[n] = found[n] >= ' ' && found[n] <= '~' ? found[n] : '?';
-    shown[n] = '\0';
-    snprintf(r->error, r->size, "%s:%d:%d: expected %s, found %s%s%s", r->path, r->line, column, expected,
-             n ? "\"" : "", n ? shown : "the end of the line", n ? "\"" : "");
+    char found[40] = "the end of the line";
+    if (n > 24) n = 24;
+    for (size_t i = 0; i < n; i++) found[i + 1] = p[i] >= ' ' && p[i] <= '~' ? p[i] : '?';
+    if (n > 0) {
+        found[0] = found[n + 1] = '"';
+        found[n + 2] = '\0';
+    }
+    snprintf(r->error, r->size, "%s:%d:%d: expected %s, found %s", r->path, r->line, (int)(p - line) + 1, expected,
+             found);
     return false;
 }
 
-/* One row: nA numbers, a comma between two. */
-static bool read_row(const struct reader *r, const char *text, int nA, double *row)
+/* One row: nA numbers, a comma between two. The line is NUL-terminated. */
+static bool read_row(const struct reader *r, const char *line, int nA, double *row)
 {
-    const char *p = text;
+    const char *p = line;
     char expected[64];
     for (int a = 0; a < nA; a++) {
         p += strspn(p, " \t");
         char *end;
         double x = strtod(p, &end);
-        if (end == p || !isfinite(x) || strspn(p, "+-0123456789.eE") < (size_t)(end - p)) {
-            snprintf(expected, sizeof expected, "a finite logit (number %d of %d)", a + 1, nA);
-            return wrong(r, (int)(p - text) + 1, expected, p);
-        }
+        size_t decimal = strspn(p, "+-0123456789.eE"), n = strcspn(p, ",");
+        snprintf(expected, sizeof expected, "a finite logit (number %d of %d)", a + 1, nA);
+        if (end == p || decimal < (size_t)(end - p) || !(fabs(x) <= LOGIT_MAX)) return wrong(r, line, p, n, expected);
         row[a] = x;
         p = end + strspn(end, " \t");
-        if (a < nA - 1 && *p != ',') {
-            snprintf(expected, sizeof expected, "a comma and number %d of %d", a + 2, nA);
-            return wrong(r, (int)(p - text) + 1, expected, p);
-        }
+        snprintf(expected, sizeof expected, "a comma and number %d of %d", a + 2, nA);
+        if (a < nA - 1 && *p != ',') return wrong(r, line, p, strcspn(p, ","), expected);
         if (a < nA - 1) p++;
     }
-    if (*p == '\0') return true;
     snprintf(expected, sizeof expected, "the end of the line after %d numbers", nA);
-    char found[40];
-    snprintf(found, sizeof found, "%c%.30s", *p == ',' ? ';' : *p, p + 1);
-    if (*p == ',') memcpy(found, "a comma", sizeof "a comma");
-    return wrong(r, (int)(p - text) + 1, expected, found);
+    return *p == '\0' || wrong(r, line, p, strlen(p), expected);
 }
 
-/* The next line that holds something, without its comment and end; false at the end of the file. */
-static bool next_line(FILE *f, struct reader *r, char *line)
+/* Reads lines until one holds something, and cuts its comment and end off. 1: there is one, 0: end of the
+ * file, -1: error. */
+static int next_line(FILE *f, struct reader *r, char **line, size_t *room)
 {
-    while (fgets(line, MAX_LINE, f)) {
+    ssize_t length;
+    while ((length = getline(line, room, f)) >= 0) {
+        char *text = *line;
         r->line++;
-        line[strcspn(line, "#\r\n")] = '\0';
-        if (line[strspn(line, " \t")] != '\0') return true;
+        if (length > 0 && text[length - 1] == '\n') text[--length] = '\0';
+        if (length > 0 && text[length - 1] == '\r') text[--length] = '\0';
+        size_t n = strcspn(text, "#\r");                       /* and at a NUL */
+        if (n < (size_t)length && text[n] != '#') return wrong(r, text, text + n, 1, "text") - 1;
+        text[n] = '\0';
+        if (text[strspn(text, " \t")] != '\0') return 1;
     }
-    return false;
+    if (!ferror(f)) return 0;
+    snprintf(r->error, r->size, "%s: %s", r->path, strerror(errno));
+    return -1;
 }
 
-static bool read_rows(FILE *f, struct reader *r, const mdp *M, double *logits)
+static bool read_rows(FILE *f, struct reader *r, const mdp *M, char **line, size_t *room, double *logits)
 {
-    char *line = allocate(MAX_LINE, 1, "a line of a policy file");
-    bool ok = true;
-    int s = 0, needed = M->nS;
+    char expected[64];
+    int s = 0, needed = M->nS, found;
     while (needed > 0 && mdp_absorbing(M, needed - 1)) needed--;
-    while (ok && next_line(f, r, line)) {
-        char expected[64];
-        snprintf(expected, sizeof expected, "%d rows, one for each state", M->nS);
-        ok = s < M->nS ? read_row(r, line, M->nA, logits + s * M->nA) : wrong(r, 1, expected, line);
+    snprintf(expected, sizeof expected, "%d rows, one for each state", M->nS);
+    while ((found = next_line(f, r, line, room)) > 0) {
+        if (s == M->nS) return wrong(r, *line, *line, strlen(*line), expected);
+        if (!read_row(r, *line, M->nA, logits + s * M->nA)) return false;
         s++;
     }
-    if (ok && ferror(f)) {
-        snprintf(r->error, r->size, "%s: %s", r->path, strerror(errno));
-        ok = false;
-    } else if (ok && s < needed) {
-        r->line++;
-        snprintf(r->error, r->size, "%s:%d:1: expected %d rows, one for each state, found the end of the file after %d",
-                 r->path, r->line, M->nS, s);
-        ok = false;
+    if (found < 0) return false;
+    if (s < needed) {
+        snprintf(r->error, r->size, "%s:%d:1: expected %s, found the end of the file after %d", r->path, r->line + 1,
+                 expected, s);
+        return false;
     }
-    for (; s < M->nS; s++)
-        for (int a = 0; a < M->nA; a++) logits[s * M->nA + a] = 0;
-    free(line);
-    return ok;
+    for (int i = s * M->nA; i < M->nS * M->nA; i++) logits[i] = 0;
+    return true;
 }
 
 bool policy_read(const char *path, const mdp *M, double *logits, char *error, size_t size)
@@ -102,7 +101,10 @@ bool policy_read(const char *path, const mdp *M, double *logits, char *error, si
         snprintf(error, size, "%s: %s", path, strerror(errno));
         return false;
     }
-    bool ok = read_rows(f, &r, M, logits);
+    char *line = NULL;
+    size_t room = 0;
+    bool ok = read_rows(f, &r, M, &line, &room, logits);
+    free(line);
     fclose(f);
     return ok;
 }

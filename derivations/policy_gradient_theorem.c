@@ -10,17 +10,21 @@
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
 
+/* d log pi(a|s) / d theta[s,b] = 1{a = b} - pi(b|s); 1 - pi(a|s) as the sum of the others, which keeps its
+ * digits when pi is nearly deterministic */
+static double grad_log_pi(const exact *x, int s, int a, int b)
+{
+    const double *pi = x->pi + s * x->nA;
+    if (a != b) return -pi[b];
+    double others = 0;
+    for (int c = 0; c < x->nA; c++) others += c == a ? 0 : pi[c];
+    return others;
+}
+
 /* d pi(a|s) / d theta[s,b] = pi(a|s) (1{a = b} - pi(b|s)) for the softmax; 0 for another state's theta */
 static double grad_pi(const exact *x, int s, int a, int b)
 {
-    const double *pi = x->pi + s * x->nA;
-    return pi[a] * ((a == b) - pi[b]);
-}
-
-/* d log pi(a|s) / d theta[s,b] */
-static double grad_log_pi(const exact *x, int s, int a, int b)
-{
-    return (a == b) - x->pi[s * x->nA + b];
+    return x->pi[s * x->nA + a] * grad_log_pi(x, s, a, b);
 }
 
 /* PGT-3   grad J = sum_s rho(s) sum_a Q(s,a) grad pi(a|s) */
@@ -110,14 +114,31 @@ static double unit_gradient(const setting *x) { return x->pi->unit_gradient; }
 
 static double by_autodiff(const setting *x, double *g)    { return gradient_autodiff(x->pi, g) ? 0 : -1; }
 static double by_differences(const setting *x, double *g) { return gradient_differences(x->pi, g); }
-static double by_theorem(const setting *x, double *g)     { gradient_theorem(x->pi, g); return 0; }
-static double by_likelihood_ratio(const setting *x, double *g) { gradient_likelihood_ratio(x->pi, g); return 0; }
-static double by_time(const setting *x, double *g)        { gradient_over_time(x->pi, g); return 0; }
+
+static double by_theorem(const setting *x, double *g)
+{
+    gradient_theorem(x->pi, g);
+    return 0;
+}
+
+static double by_likelihood_ratio(const setting *x, double *g)
+{
+    gradient_likelihood_ratio(x->pi, g);
+    return 0;
+}
+
+static double by_time(const setting *x, double *g)
+{
+    if (x->pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    gradient_over_time(x->pi, g);
+    return 0;
+}
 
 /* For the softmax sum_a pi(a|s) (1{a = b} - pi(b|s)) A(s,a) = pi(b|s) A(s,b), as E_pi[A] = 0. */
 static double by_advantage(const setting *x, double *g)
 {
-    for (int i = 0; i < x->pi->n; i++) g[i] = exact_rho(x->pi, i / x->pi->nA) * x->pi->pi[i] * x->pi->A[i];
+    const exact *pi = x->pi;
+    for (int i = 0; i < pi->n; i++) g[i] = exact_rho(pi, i / pi->nA) * pi->pi[i] * pi->A[i];
     return 0;
 }
 

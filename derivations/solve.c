@@ -27,6 +27,7 @@ struct solution {
     cg_result cg_result;
     double *V_star;                 /* [nS], and policy [nS], NULL without --optimal */
     int *policy;
+    double optimal_unit;
 };
 
 static exact *solve_policy(const mdp *M, double gamma, const char *policy)
@@ -61,7 +62,9 @@ static void solve_optimal(struct solution *s)
     char error[512];
     s->V_star = allocate((size_t)s->M->nS, sizeof *s->V_star, "optimal values");
     s->policy = allocate((size_t)s->M->nS, sizeof *s->policy, "an optimal policy");
-    if (!exact_optimal(s->M, s->pi->gamma, s->V_star, s->policy, error, sizeof error)) bad_input("%s", error);
+    double gamma = s->pi->gamma;
+    if (!exact_optimal(s->M, gamma, s->V_star, s->policy, &s->optimal_unit, error, sizeof error))
+        bad_input("%s", error);
 }
 
 /* ---- residuals, in units ---- */
@@ -71,7 +74,8 @@ static double bellman_residual(const exact *x)              /* V = r_pi + gamma 
     double *next = allocate((size_t)x->nS, sizeof *next, "a residual"), worst = 0;
     linalg_matvec(x->nS, x->nS, x->P_pi, x->V, next);
     for (int s = 0; s < x->nS; s++)
-        if (!x->absorbing[s]) worst = fmax(worst, fabs(x->r_pi[s] + x->gamma * next[s] - x->V[s]));
+        if (!x->absorbing[s])
+            worst = linalg_greater(worst, fabs(x->r_pi[s] + x->gamma * next[s] - x->V[s]));
     free(next);
     return worst / x->unit_V;
 }
@@ -83,8 +87,8 @@ static double flow_residual(const exact *x)                 /* rho = mu0 + gamma
         double in = x->M->mu0[s1];
         if (x->absorbing[s1]) continue;
         for (int s = 0; s < x->nS; s++)
-            if (!x->absorbing[s]) in += x->gamma * x->P_pi[(size_t)s * (size_t)x->nS + (size_t)s1] * x->rho[s];
-        worst = fmax(worst, fabs(in - x->rho[s1]));
+            in += x->gamma * x->P_pi[(size_t)s * (size_t)x->nS + (size_t)s1] * exact_rho(x, s);
+        worst = linalg_greater(worst, fabs(in - x->rho[s1]));
     }
     return worst / x->unit_rho;
 }
@@ -93,7 +97,7 @@ static double advantage_residual(const exact *x)            /* sum_a pi(a|s) A(s
 {
     double worst = 0;
     for (int s = 0; s < x->nS; s++)
-        worst = fmax(worst, fabs(linalg_dot(x->nA, x->pi + s * x->nA, x->A + s * x->nA)));
+        worst = linalg_greater(worst, fabs(linalg_dot(x->nA, x->pi + s * x->nA, x->A + s * x->nA)));
     return worst / (2 * x->unit_V);
 }
 
@@ -107,7 +111,7 @@ static double objective_residual(const exact *x)            /* mu0^T V = rho^T r
 static double difference(int n, const double *a, const double *b)
 {
     double worst = 0;
-    for (int i = 0; i < n; i++) worst = fmax(worst, fabs(a[i] - b[i]));
+    for (int i = 0; i < n; i++) worst = linalg_greater(worst, fabs(a[i] - b[i]));
     return worst;
 }
 
@@ -133,39 +137,52 @@ static double fisher_residual(const struct solution *s)     /* scores = Hessian 
 
 static json_t *residuals_json(const struct solution *s)
 {
-    json_t *r = json_pack("{s:o, s:o, s:o, s:o, s:o}", "bellman", json_number(bellman_residual(s->pi)), "flow",
-                          json_number(flow_residual(s->pi)), "advantage", json_number(advantage_residual(s->pi)),
-                          "objective", json_number(objective_residual(s->pi)), "gradient",
-                          json_number(gradient_residual(s)));
-    if (!r) out_of_memory(0, "JSON");
-    if (s->F) json_object_set_new(r, "fisher", json_number(fisher_residual(s)));
+    const exact *x = s->pi;
+    json_t *r = json_checked(json_object());
+    json_set(r, "bellman", json_number(bellman_residual(x)));
+    json_set(r, "flow", json_number(flow_residual(x)));
+    json_set(r, "advantage", json_number(advantage_residual(x)));
+    json_set(r, "objective", json_number(objective_residual(x)));
+    json_set(r, "gradient", json_number(gradient_residual(s)));
+    if (s->F) json_set(r, "fisher", json_number(fisher_residual(s)));
     if (s->pi1) {
-        policy_comparison c = compare_policies(s->pi, s->pi1);
-        json_object_set_new(r, "performance_difference",
-                            json_number(fabs(c.lhs - c.rhs) / pair_unit(s->pi, s->pi1)));
+        policy_comparison c = compare_policies(x, s->pi1);
+        json_set(r, "performance_difference", json_number(fabs(c.lhs - c.rhs) / pair_unit(x, s->pi1)));
     }
-    if (s->V_star)
-        json_object_set_new(r, "optimal", json_number(exact_optimal_residual(s->M, s->pi->gamma, s->V_star) /
-                                                      s->pi->unit_V));
+    if (s->V_star) {
+        double residual = exact_optimal_residual(s->M, x->gamma, s->V_star);
+        json_set(r, "optimal", json_number(residual / s->optimal_unit));
+    }
     return r;
 }
 
 static json_t *natural_gradient_json(const struct solution *s)
 {
     const exact *x = s->pi;
-    return json_pack("{s:o, s:o, s:i, s:s, s:i, s:o}", "lapack", json_matrix(x->nS, x->nA, s->lapack), "cg",
-                     json_matrix(x->nS, x->nA, s->cg), "cg_iterations", s->cg_result.iterations, "cg_outcome",
-                     cg_outcome_name(s->cg_result.outcome), "rank", s->spectrum->rank, "agreement",
-                     json_number(fisher_distance(x->n, s->F, s->lapack, s->cg)));
+    json_t *o = json_checked(json_object());
+    json_set(o, "lapack", json_matrix(x->nS, x->nA, s->lapack));
+    json_set(o, "cg", json_matrix(x->nS, x->nA, s->cg));
+    json_set(o, "cg_iterations", json_integer(s->cg_result.iterations));
+    json_set(o, "cg_outcome", json_text(cg_outcome_name(s->cg_result.outcome)));
+    json_set(o, "rank", json_integer(s->spectrum->rank));
+    json_set(o, "agreement", json_number(fisher_distance(x->n, s->F, s->lapack, s->cg)));
+    return o;
 }
 
 static json_t *against_json(const struct solution *s)
 {
     policy_comparison c = compare_policies(s->pi, s->pi1);
-    return json_pack("{s:o, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o}", "J", json_number(c.J),
-                     "performance_difference", "lhs", json_number(c.lhs), "rhs", json_number(c.rhs), "tv_max",
-                     json_number(c.tv_max), "kl_max", json_number(c.kl_max), "kl_mean", json_number(c.kl_mean),
-                     "surrogate", json_number(c.surrogate), "lower_bound", json_number(c.lower_bound));
+    json_t *o = json_checked(json_object()), *difference = json_checked(json_object());
+    json_set(difference, "lhs", json_number(c.lhs));
+    json_set(difference, "rhs", json_number(c.rhs));
+    json_set(o, "J", json_number(c.J));
+    json_set(o, "performance_difference", difference);
+    json_set(o, "tv_max", json_number(c.tv_max));
+    json_set(o, "kl_max", json_number(c.kl_max));
+    json_set(o, "kl_mean", json_number(c.kl_mean));
+    json_set(o, "surrogate", json_number(c.surrogate));
+    json_set(o, "lower_bound", json_number(c.lower_bound));
+    return o;
 }
 
 static double optimal_J(const struct solution *s)           /* NaN where a start state's value is unbounded */
@@ -178,32 +195,39 @@ static double optimal_J(const struct solution *s)           /* NaN where a start
 
 static json_t *optimal_json(const struct solution *s)
 {
-    json_t *policy = json_array();
+    json_t *o = json_checked(json_object()), *policy = json_checked(json_array());
     for (int i = 0; i < s->M->nS; i++)
-        json_array_append_new(policy, s->policy[i] < 0 ? json_null() : json_integer(s->policy[i]));
-    return json_pack("{s:o, s:o, s:o}", "V", json_vector(s->M->nS, s->V_star), "policy", policy, "J",
-                     json_number(optimal_J(s)));
+        json_append(policy, s->policy[i] < 0 ? json_null() : json_integer(s->policy[i]));
+    json_set(o, "V", json_vector(s->M->nS, s->V_star));
+    json_set(o, "policy", policy);
+    json_set(o, "J", json_number(optimal_J(s)));
+    return o;
 }
 
 static void print_json(const struct solution *s)
 {
     const exact *x = s->pi;
-    json_t *o = json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "states", x->nS, "actions", x->nA,
-                          "discount", json_number(x->gamma), "J", json_number(x->J), "V", json_vector(x->nS, x->V),
-                          "rho", json_vector(x->nS, x->rho), "Q", json_matrix(x->nS, x->nA, x->Q), "A",
-                          json_matrix(x->nS, x->nA, x->A), "gradient", json_matrix(x->nS, x->nA, s->gradient),
-                          "residuals", residuals_json(s));
-    if (!o) out_of_memory(0, "JSON");
-    if (s->F) json_object_set_new(o, "fisher", json_matrix(x->n, x->n, s->F));
-    if (s->F) json_object_set_new(o, "natural_gradient", natural_gradient_json(s));
-    if (s->pi1) json_object_set_new(o, "against", against_json(s));
-    if (s->V_star) json_object_set_new(o, "optimal", optimal_json(s));
+    json_t *o = json_checked(json_object());
+    json_set(o, "states", json_integer(x->nS));
+    json_set(o, "actions", json_integer(x->nA));
+    json_set(o, "discount", json_number(x->gamma));
+    json_set(o, "J", json_number(x->J));
+    json_set(o, "V", json_vector(x->nS, x->V));
+    json_set(o, "rho", json_vector(x->nS, x->rho));
+    json_set(o, "Q", json_matrix(x->nS, x->nA, x->Q));
+    json_set(o, "A", json_matrix(x->nS, x->nA, x->A));
+    json_set(o, "gradient", json_matrix(x->nS, x->nA, s->gradient));
+    json_set(o, "residuals", residuals_json(s));
+    if (s->F) json_set(o, "fisher", json_matrix(x->n, x->n, s->F));
+    if (s->F) json_set(o, "natural_gradient", natural_gradient_json(s));
+    if (s->pi1) json_set(o, "against", against_json(s));
+    if (s->V_star) json_set(o, "optimal", optimal_json(s));
     json_print(o);
 }
 
 /* ---- text ---- */
 
-struct text { char at[32]; };
+struct text { char at[40]; };
 
 /* x in the given format, or a dash for what is infinite or undefined */
 static struct text number(const char *format, double x)
@@ -213,26 +237,56 @@ static struct text number(const char *format, double x)
     return t;
 }
 
+static struct text state_label(const mdp *M, int s)
+{
+    struct text t;
+    if (M->state_name) snprintf(t.at, sizeof t.at, "%.30s", M->state_name[s]);
+    else               snprintf(t.at, sizeof t.at, "%d", s);
+    return t;
+}
+
+static struct text action_label(const mdp *M, int a)        /* a < 0: none */
+{
+    struct text t = { "-" };
+    if (a >= 0 && M->action_name) snprintf(t.at, sizeof t.at, "%.30s", M->action_name[a]);
+    else if (a >= 0)              snprintf(t.at, sizeof t.at, "%d", a);
+    return t;
+}
+
+/* One row for each state, one column for each action */
+static void print_table(const struct solution *s, const char *title, const double *x)
+{
+    printf("\n%-14s", title);
+    for (int a = 0; a < s->M->nA; a++) printf(" %12.12s", action_label(s->M, a).at);
+    putchar('\n');
+    for (int i = 0; i < s->M->nS; i++) {
+        printf("%-14s", state_label(s->M, i).at);
+        for (int a = 0; a < s->M->nA; a++) printf(" %12.6g", x[i * s->M->nA + a]);
+        putchar('\n');
+    }
+}
+
 static void print_states(const struct solution *s)
 {
     const exact *x = s->pi;
-    printf("%-14s %12s %12s   Q(s,a), then gradient dJ/dtheta[s,a]\n", "state", "V", "rho");
-    for (int i = 0; i < x->nS; i++) {
-        const char *name = s->M->state_name ? s->M->state_name[i] : NULL;
-        printf("%-14s %12.6g %12s  ", name ? name : number("%.0f", i).at, x->V[i], number("%.6g", x->rho[i]).at);
-        for (int a = 0; a < x->nA; a++) printf(" %11.5g", x->Q[i * x->nA + a]);
-        printf("  |");
-        for (int a = 0; a < x->nA; a++) printf(" %11.4g", s->gradient[i * x->nA + a]);
-        putchar('\n');
-    }
+    printf("\n%-14s %12s %12s\n", "state", "V", "rho");
+    for (int i = 0; i < x->nS; i++)
+        printf("%-14s %12.6g %12s\n", state_label(s->M, i).at, x->V[i], number("%.6g", x->rho[i]).at);
+    print_table(s, "pi(a|s)", x->pi);
+    print_table(s, "Q(s,a)", x->Q);
+    print_table(s, "A(s,a)", x->A);
+    print_table(s, "dJ/dtheta[s,a]", s->gradient);
 }
 
 static void print_fisher(const struct solution *s)
 {
     int n = s->pi->n;
+    const char *undecided = fisher_rank_undecided(s->pi);
+    print_table(s, "F^+ dJ/dtheta", s->lapack);
     printf("\nFisher matrix: %d x %d, rank %d, condition on its range %.3g\n", n, n, s->spectrum->rank,
            s->spectrum->cond);
-    printf("natural gradient: conjugate gradients %s after %d steps; distance to LAPACK's %s in the F-norm\n",
+    if (undecided) printf("its rank, and with it the natural gradient, is not certain: %s\n", undecided);
+    printf("conjugate gradients %s after %d steps; distance to LAPACK's natural gradient %s in the F-norm\n",
            cg_outcome_name(s->cg_result.outcome), s->cg_result.iterations,
            number("%.2g", fisher_distance(n, s->F, s->lapack, s->cg)).at);
 }
@@ -245,24 +299,23 @@ static void print_against(const struct solution *s)
     printf("sum_s rho_pi'(s) sum_a pi'(a|s) A(s,a)  = %.17g\n", c.rhs);
     printf("surrogate L_pi(pi')                     = %.17g\n", c.surrogate);
     printf("L - 4 eps gamma/(1-gamma)^2 max KL      = %s\n", number("%.17g", c.lower_bound).at);
-    printf("KL(pi||pi'): max %.6g, mean %s; TV: max %.6g\n", c.kl_max, number("%.6g", c.kl_mean).at, c.tv_max);
+    printf("KL(pi||pi'): max %s, mean %s; TV: max %.6g\n", number("%.6g", c.kl_max).at,
+           number("%.6g", c.kl_mean).at, c.tv_max);
 }
 
 static void print_optimal(const struct solution *s)
 {
     printf("\noptimal J = %s\n%-14s %12s   action\n", number("%.17g", optimal_J(s)).at, "state", "V*");
-    for (int i = 0; i < s->M->nS; i++) {
-        const char *name = s->M->state_name ? s->M->state_name[i] : NULL;
-        const char *action = s->policy[i] >= 0 && s->M->action_name ? s->M->action_name[s->policy[i]] : NULL;
-        printf("%-14s %12s   %s\n", name ? name : number("%.0f", i).at, number("%.6g", s->V_star[i]).at,
-               action ? action : number("%.0f", s->policy[i] < 0 ? NAN : s->policy[i]).at);
-    }
+    for (int i = 0; i < s->M->nS; i++)
+        printf("%-14s %12s   %s\n", state_label(s->M, i).at, number("%.6g", s->V_star[i]).at,
+               action_label(s->M, s->policy[i]).at);
 }
 
 static void print_text(const struct solution *s)
 {
-    printf("%s: %d states, %d actions, gamma %.15g\n", s->M->name, s->pi->nS, s->pi->nA, s->pi->gamma);
-    printf("J = %.17g\n\n", s->pi->J);
+    const exact *x = s->pi;
+    printf("%s: %d states, %d actions, gamma %.15g\n", s->M->name, x->nS, x->nA, x->gamma);
+    printf("J = %.17g, right to %.1e\n", x->J, 10 * x->unit_V);
     print_states(s);
     if (s->F) print_fisher(s);
     if (s->pi1) print_against(s);
@@ -281,8 +334,8 @@ int solve_command(int argc, char **argv)
         { "--optimal", NULL, "optimal values and a policy that attains them", NULL, &optimal },
         { "--json", NULL, "one JSON object with everything", NULL, &json },
         { NULL, NULL, NULL, NULL, NULL } };
-    int left = options_parse(argc, argv, "solve MDP [--gamma G] [--policy uniform|FILE] [--against FILE] [--fisher]"
-        " [--optimal] [--json]",
+    int left = options_parse(argc, argv,
+        "solve MDP [--gamma G] [--policy uniform|FILE] [--against FILE] [--fisher] [--optimal] [--json]",
         "Solves a finite MDP under a softmax policy: J, V, Q, A, rho, the policy gradient.\n"
         "MDP: a .mdp file or a built-in name. Residuals in the JSON are in units of rounding error.", table);
     if (left != 1) bad_input("solve: expected one MDP, found %d", left);

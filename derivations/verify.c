@@ -12,11 +12,23 @@
 #include "derivations/problem.h"
 #include "derivations/registry.h"
 
+static const char about[] =
+    "Evaluates both sides of every equation exactly and compares them. MDP: a .mdp file or a built-in name;\n"
+    "FrozenLake-v1 and E5 when none is given. The two sides are shown at their largest entry, for the first\n"
+    "policy; the error is that of the worst policy, in units of rounding error, and 10 units are allowed:\n"
+    "  values      u N k M     u = 2^-52, N = max(states, 4), k = ||(I - gamma P)^-1||, M = max(1, |V|, |A|)\n"
+    "  gradient    u N k^2 M\n"
+    "  F           u N max d\n"
+    "  NPG-7, -9   a tenth of 1e-10, or of 1e3 u cond(F) where cond(F) > 1e6; relative, in the F-norm\n"
+    "and what a line knows of its own error: differences, sums over time, conjugate gradients that gave up.\n"
+    "WEAK: so much is allowed, more than 1e-6 of the quantity, that agreement says nothing; n/a: it does not\n"
+    "apply. Neither is PASS. Exit 1 if anything fails or nothing passes.";
+
 struct tally { int count[4]; };         /* by verdict */
 
-/* A row of the table: the worst policy's result, and the largest number of its first line beside the same
- * number of its last. */
-struct shown { derivation_result r; double left, right; };
+/* A row of the table stands for all policies: the verdict and error of the worst, and the two sides of the first
+ * policy, or of the one that fails. */
+struct row { enum verdict verdict; const char *reason; double left, right, units, allowed; };
 
 static void print_unbound(void)
 {
@@ -29,50 +41,63 @@ static void print_unbound(void)
     printf("%d ids have no check yet\n", unbound);
 }
 
-/* FAIL before WEAK before PASS before n/a: one row stands for all policies */
-static bool worse(const derivation_result *a, const derivation_result *b)
+static struct row row_of(const derivation_result *r)
 {
-    static const int rank[] = { [NOT_APPLICABLE] = 0, [PASS] = 1, [WEAK] = 2, [FAIL] = 3 };
-    if (rank[a->verdict] != rank[b->verdict]) return rank[a->verdict] > rank[b->verdict];
-    return a->worst > b->worst || isnan(a->worst);
+    struct row row = { .verdict = r->verdict, .reason = r->reason, .left = NAN, .right = NAN };
+    if (r->verdict == NOT_APPLICABLE) return row;
+    int shown = derivation_shown(r), last = r->lines - 1;
+    while (!r->computed[last]) last--;
+    row.left = derivation_number(r, r->first, shown);
+    row.right = derivation_number(r, r->verdict == FAIL ? r->worst : last, shown);
+    row.units = r->units[r->worst];
+    row.allowed = r->allowed[r->worst];
+    return row;
 }
 
-static struct shown look(const derivation_result *r)
+/* FAIL before WEAK before PASS before n/a, then the greater error. */
+static void merge(struct row *row, const struct row *other)
 {
-    struct shown shown = { .r = *r };
-    int last = r->lines - 1;
-    while (last > 0 && !r->computed[last]) last--;
-    if (r->lines == 0) return shown;
-    shown.left = r->value[derivation_largest(r)];
-    shown.right = r->value[(size_t)last * (size_t)r->n + (size_t)derivation_largest(r)];
-    return shown;
+    static const int rank[] = { [NOT_APPLICABLE] = 0, [PASS] = 1, [WEAK] = 2, [FAIL] = 3 };
+    if (rank[other->verdict] > rank[row->verdict]) *row = *other;
+    else if (other->verdict == row->verdict && !(other->units <= row->units)) {
+        row->units = other->units;
+        row->allowed = other->allowed;
+    }
 }
 
 static void print_head(const problem *p)
 {
     printf("\n%s: %d states, %d actions, gamma %.15g\n", p->M->name, p->M->nS, p->M->nA, p->gamma);
-    printf("pi: %s; and %s.  pi': %s.  Worst over pi:\n", p->policy_name[0], p->policy_name[1], p->pi1_name);
-    printf("%-7s %20s %20s %8s %8s  %-7s  %s\n", "id", "one side", "the other", "units", "10 units", "verdict",
+    printf("pi: %s; and %s.  pi': %s\n", p->policy_name[0], p->policy_name[1], p->pi1_name);
+    printf("%-7s %20s %20s %8s %8s  %-7s  %s\n", "id", "one side", "the other", "units", "allowed", "verdict",
            "what it says");
 }
 
-static void print_row(const derivation *d, const struct shown *shown)
+static void print_row(const derivation *d, const struct row *row)
 {
-    const derivation_result *r = &shown->r;
     printf("%-7s ", d->id);
-    if (r->verdict == NOT_APPLICABLE) printf("%20s %20s %8s %8s  ", "", "", "", "");
-    else printf("%20.13g %20.13g %8.2g %8.1e  ", shown->left, shown->right, r->worst, r->bound);
-    printf("%-7s  %s%s%s%s\n", verdict_name(r->verdict), d->says, r->reason ? " (" : "", r->reason ? r->reason : "",
-           r->reason ? ")" : "");
+    if (row->verdict == NOT_APPLICABLE) printf("%20s %20s %8s %8s  ", "", "", "", "");
+    else printf("%20.13g %20.13g %8.2g %8.1e  ", row->left, row->right, row->units, row->allowed);
+    printf("%-7s  %s", verdict_name(row->verdict), d->says);
+    if (row->reason) printf(" (%s)", row->reason);
+    putchar('\n');
 }
 
-static json_t *row_json(const problem *p, int policy, const derivation *d, const derivation_result *r)
+static json_t *row_json(const problem *p, int policy, const derivation *d, const struct row *row)
 {
-    bool said = r->verdict != NOT_APPLICABLE;
-    return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:s, s:s?}", "id", d->id, "mdp", p->M->name, "gamma",
-                     json_number(p->gamma), "policy", p->policy_name[policy], "units",
-                     json_number(said ? r->worst : NAN), "bound", json_number(said ? r->bound : NAN), "verdict",
-                     verdict_name(r->verdict), "reason", r->reason);
+    bool said = row->verdict != NOT_APPLICABLE;
+    json_t *o = json_checked(json_object());
+    json_set(o, "id", json_text(d->id));
+    json_set(o, "mdp", json_text(p->M->name));
+    json_set(o, "gamma", json_number(p->gamma));
+    json_set(o, "policy", json_text(p->policy_name[policy]));
+    json_set(o, "left", json_number(row->left));
+    json_set(o, "right", json_number(row->right));
+    json_set(o, "units", json_number(said ? row->units : NAN));
+    json_set(o, "bound", json_number(said ? row->allowed : NAN));
+    json_set(o, "verdict", json_text(verdict_name(row->verdict)));
+    json_set(o, "reason", row->reason ? json_text(row->reason) : json_null());
+    return o;
 }
 
 static void verify_problem(const problem *p, const char *id, json_t *rows, struct tally *tally)
@@ -81,35 +106,36 @@ static void verify_problem(const problem *p, const char *id, json_t *rows, struc
     if (!rows) print_head(p);
     for (int i = 0; (d = derivation_at(i)); i++) {
         if (id && strcmp(d->id, id) != 0) continue;
-        struct shown shown = { 0 };
+        struct row shown = { 0 };
         for (int k = 0; k < p->policies; k++) {
             derivation_result r = derivation_run(d, p->setting[k]);
-            if (rows) json_array_append_new(rows, row_json(p, k, d, &r));
-            if (k == 0 || worse(&r, &shown.r)) shown = look(&r);
+            struct row row = row_of(&r);
             derivation_result_free(&r);
+            if (rows) json_append(rows, row_json(p, k, d, &row));
+            if (k == 0) shown = row;
+            else        merge(&shown, &row);
         }
-        tally->count[shown.r.verdict]++;
+        tally->count[shown.verdict]++;
         if (!rows) print_row(d, &shown);
     }
 }
 
 int verify_command(int argc, char **argv)
 {
-    const char *id = NULL, *gamma = NULL, *seed_text = "1";
+    const char *id = NULL, *gamma = NULL, *policy = NULL, *seed_text = "1";
     bool unbound = false, json = false;
     const option table[] = {
         { "--id", "ID", "only this equation", &id, NULL },
         { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
+        { "--policy", "FILE", "pi: logits, CSV, one row a state", &policy, NULL },
         { "--seed", "K", "of the random policies and trajectories (1)", &seed_text, NULL },
         { "--unbound", NULL, "list the ids that have no check yet", NULL, &unbound },
         { "--json", NULL, "one object for each id, MDP and policy", NULL, &json },
         { NULL, NULL, NULL, NULL, NULL } };
-    int left = options_parse(argc, argv, "verify [MDP...] [--id ID] [--gamma G] [--seed K] [--unbound] [--json]",
-        "Evaluates both sides of every equation exactly and compares them. MDP: a .mdp file or a built-in\n"
-        "name; FrozenLake-v1 and E5 when none is given. Errors are in units of rounding error (10 pass):\n"
-        "u N k M for values, u = 2^-52, N = max(states, 4), k = ||(I - gamma P)^-1||, M the largest value.\n"
-        "WEAK: the bound is too loose here to mean anything. Exit 1 if anything fails or nothing passes.", table);
+    int left = options_parse(argc, argv,
+        "verify [MDP...] [--id ID] [--gamma G] [--policy FILE] [--seed K] [--unbound] [--json]", about, table);
     if (unbound) {
+        if (left || json) bad_input("verify: --unbound takes no MDP and no --json");
         print_unbound();
         return EXIT_HELD;
     }
@@ -120,15 +146,17 @@ int verify_command(int argc, char **argv)
     int count = left ? left : 2;
     uint64_t seed = options_seed("--seed", seed_text);
 
+    problem *p = allocate((size_t)count, sizeof *p, "problems");        /* all are opened before one is shown */
+    for (int i = 0; i < count; i++) p[i] = problem_open(name[i], gamma, policy, seed);
     struct tally tally = { { 0 } };
-    json_t *rows = json ? json_array() : NULL;
+    json_t *rows = json ? json_checked(json_array()) : NULL;
     for (int i = 0; i < count; i++) {
-        problem p = problem_open(name[i], gamma, seed);
-        verify_problem(&p, id, rows, &tally);
-        problem_close(&p);
+        verify_problem(&p[i], id, rows, &tally);
+        problem_close(&p[i]);
     }
+    free(p);
     if (json) json_print(rows);
-    else printf("\n%d PASS, %d FAIL, %d WEAK, %d n/a\n", tally.count[PASS], tally.count[FAIL], tally.count[WEAK],
-                tally.count[NOT_APPLICABLE]);
+    else printf("\n%d PASS, %d FAIL, %d WEAK, %d n/a\n", tally.count[PASS], tally.count[FAIL],
+                tally.count[WEAK], tally.count[NOT_APPLICABLE]);
     return tally.count[FAIL] == 0 && tally.count[PASS] > 0 ? EXIT_HELD : EXIT_CHECK_FAILED;
 }

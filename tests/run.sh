@@ -10,6 +10,7 @@ passed=0 failed=0
 for t in "$@"; do
     case $t in
     *.sh) sh "$t" "$build" >"$log" 2>&1; status=$? ;;
+    /*) "$t" >"$log" 2>&1; status=$? ;;
     *) "./$t" >"$log" 2>&1; status=$? ;;
     esac
     # cmocka: `[  PASSED  ] N test(s).`, `[  FAILED  ] N test(s)...`; scripts: `N passed, N failed`

@@ -1339,6 +1339,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_stored_cases),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
-    linalg_one_thread();
+    linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,8 +6,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <gsl/gsl_randist.h>
@@ -19,6 +22,7 @@
 #include "derivations/fisher.h"
 #include "derivations/natural_gradient.h"
 #include "derivations/performance_difference.h"
+#include "derivations/policy_file.h"
 #include "derivations/policy_gradient_theorem.h"
 
 typedef long double real;
@@ -542,6 +546,7 @@ static void optimal(void **state)
 {
     (void)state;
     char error[256];
+    double unit;
     for (int c = 0, tried = 0; tried < 12; c++) {
         struct example e = example(c);
         int policies = 1, policy[S_MAX];
@@ -558,12 +563,12 @@ static void optimal(void **state)
             o_V(&e.o, theta, Vk);
             for (int s = 0; s < e.o.nS; s++) best[s] = fmaxl(best[s], Vk[s]);
         }
-        assert_true(exact_optimal(e.M, e.M->gamma, V, policy, error, sizeof error));
+        assert_true(exact_optimal(e.M, e.M->gamma, V, policy, &unit, error, sizeof error));
         for (int s = 0; s < e.o.nS; s++) {
-            within("V*", c, s, V[s], best[s], e.x->unit_V * 10);
+            within("V*", c, s, V[s], best[s], unit);
             if (!e.o.absorbing[s]) within("greedy", c, s, (double)o_Q(&e.o, best, s, policy[s]), best[s], 1e-11);
         }
-        assert_true(exact_optimal_residual(e.M, e.M->gamma, V) <= 10 * e.x->unit_V);
+        assert_true(exact_optimal_residual(e.M, e.M->gamma, V) <= 10 * unit);
         example_free(&e);
     }
 }
@@ -589,22 +594,172 @@ static void optimal_at_gamma_one(void **state)
 {
     (void)state;
     char error[256];
-    double V[4];
+    double V[4], unit;
     int policy[4];
     mdp *M = loop_mdp(0.25);                        /* staying in 0 pays for ever */
-    assert_true(exact_optimal(M, 1, V, policy, error, sizeof error));
+    assert_true(exact_optimal(M, 1, V, policy, &unit, error, sizeof error));
     assert_true(isnan(V[0]) && isnan(V[1]) && policy[0] == -1 && policy[1] == -1);
     assert_true(V[2] == 0 && V[3] == 5);
     mdp_free(M);
     M = loop_mdp(0);                                /* staying pays nothing: ending at once is as good */
-    assert_true(exact_optimal(M, 1, V, policy, error, sizeof error));
+    assert_true(exact_optimal(M, 1, V, policy, &unit, error, sizeof error));
     assert_true(V[0] == 1 && V[1] == 1 && policy[0] == 1 && policy[1] == 1);
-    assert_true(exact_optimal(M, 0.5, V, policy, error, sizeof error));
+    assert_true(exact_optimal(M, 0.5, V, policy, &unit, error, sizeof error));
     assert_true(V[0] == 1 && V[1] == 0.5);
     mdp_free(M);
 }
 
+/* Lakes on n x n cells, moves that slip with probabilities whose sums round, reward 1 for the goal only, no
+ * discount: going round in circles pays nothing, so no value is unbounded or above 1, and all are at least those
+ * of any one policy. */
+static mdp *lake(gsl_rng *rng, int n)
+{
+    int end = n * n, goal = (int)gsl_rng_uniform_int(rng, (unsigned long)end);
+    double slip = 0.02 + 0.2 * gsl_rng_uniform(rng);
+    bool hole[36];
+    for (int s = 0; s < end; s++) hole[s] = s != goal && gsl_rng_uniform(rng) < 0.15;
+    mdp_builder *b = mdp_begin("lake", end + 1, 4, 1);
+    mdp_start(b, goal ? 0 : 1, 1);
+    for (int s = 0; s <= end; s++)
+        for (int a = 0; a < 4; a++) {
+            if (s == end || s == goal || hole[s]) mdp_transition(b, s, a, end, 1, 0);
+            else for (int turn = -1; turn <= 1; turn++) {
+                static const int dx[] = { -1, 0, 1, 0 }, dy[] = { 0, 1, 0, -1 };
+                int way = (a + turn + 4) % 4, x = s % n + dx[way], y = s / n + dy[way];
+                int to = x < 0 || x >= n || y < 0 || y >= n ? s : y * n + x;
+                mdp_transition(b, s, a, to, turn ? slip : 1 - 2 * slip, to == goal);
+            }
+        }
+    return mdp_finish(b);
+}
+
+static void optimal_without_pay(void **state)
+{
+    (void)state;
+    gsl_rng *rng = random_stream(21, 0, RANDOM_TEST);
+    for (int c = 0; c < 300; c++) {
+        int n = 3 + c % 4, policy[37];
+        double V[37], logits[37 * 4] = { 0 }, unit;
+        char error[256];
+        mdp *M = lake(rng, n);
+        assert_true(exact_optimal(M, 1, V, policy, &unit, error, sizeof error));
+        exact *uniform = exact_new(M, 1, logits, error, sizeof error);
+        for (int s = 0; s <= n * n; s++)
+            if (!(V[s] <= 1 + 10 * unit && V[s] >= uniform->V[s] - 10 * (unit + uniform->unit_V) && policy[s] >= 0))
+                fail_msg("lake %d, state %d: V* = %g, V of the uniform policy %g", c, s, V[s], uniform->V[s]);
+        exact_free(uniform);
+        mdp_free(M);
+    }
+    gsl_rng_free(rng);
+
+    /* A ring of three that pays .1, .2 and -.3 + 8e-15 a round, or 1 for leaving: the gain is rounding */
+    static const double pays[] = { 0.1, 0.2, -0.3 + 8e-15 }, want[] = { 1.3, 1.2, 1, 0 };
+    int policy[4];
+    double V[4], unit;
+    char error[256];
+    mdp_builder *b = mdp_begin("ring", 4, 2, 1);
+    mdp_start(b, 0, 1);
+    for (int s = 0; s < 4; s++) {
+        mdp_transition(b, s, 0, s < 3 ? (s + 1) % 3 : 3, 1, s < 3 ? pays[s] : 0);
+        mdp_transition(b, s, 1, 3, 1, s < 3);
+    }
+    mdp *M = mdp_finish(b);
+    assert_true(exact_optimal(M, 1, V, policy, &unit, error, sizeof error));
+    for (int s = 0; s < 4; s++) within("V* of the ring", 0, s, V[s], want[s], 1e-14);
+    assert_int_equal(policy[2], 1);
+    mdp_free(M);
+}
+
 /* ---- conventions ---- */
+
+/* A body that must end the program with this exit status */
+static int exit_status_of(void (*body)(void))
+{
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (!freopen("/dev/null", "w", stderr)) _exit(98);
+        body();
+        _exit(99);
+    }
+    int status;
+    assert_true(waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void one_state(double P, double gamma, double r)
+{
+    char error[256];
+    double logits[1] = { 0 };
+    mdp_builder *b = mdp_begin("one", 1, 1, gamma);
+    mdp_start(b, 0, 1);
+    mdp_transition(b, 0, 0, 0, P, r);
+    exact_new(mdp_finish(b), gamma, logits, error, sizeof error);
+}
+
+/* A row that sums to more than 1 by what is tolerated, and no discount to speak of; two halves, as a single
+ * probability cannot exceed 1 */
+static void diverges(void)
+{
+    char error[256];
+    double logits[2] = { 0 };
+    mdp_builder *b = mdp_begin("sup", 2, 1, 1 - 1e-10);
+    mdp_start(b, 0, 1);
+    for (int s = 0; s < 2; s++)
+        for (int s1 = 0; s1 < 2; s1++) mdp_transition(b, s, 0, s1, 0.5 + 4e-10, 1);
+    exact_new(mdp_finish(b), 1 - 1e-10, logits, error, sizeof error);
+}
+
+static void overflows(void) { one_state(1, 0.9, 1e308); }
+static void is_fine(void)   { one_state(1, 0.9, 1e300); }
+
+static void divergence(void **state)
+{
+    (void)state;
+    assert_int_equal(exit_status_of(diverges), 4);
+    assert_int_equal(exit_status_of(overflows), 4);
+    assert_int_equal(exit_status_of(is_fine), 99);
+}
+
+static void policy_files(void **state)
+{
+    (void)state;
+#define TEXT(s) s, sizeof s - 1
+    static const struct { const char *text; size_t length; const char *error; } file[] = {
+        { TEXT("0,1\n2,3\n"), NULL },
+        { TEXT("0 , 1 # a\r\n\n -2e0,\t3.5"), NULL },
+        { TEXT("0,1\0" "junk\n2,3\n"), ":1:4: expected text, found \"?\"" },
+        { TEXT("0,1\rjunk\n2,3\n"), ":1:4: expected text, found \"?\"" },
+        { TEXT("0,1\n2\n"), ":2:2: expected a comma and number 2 of 2, found the end of the line" },
+        { TEXT("0,1\n2,3,4\n"), ":2:4: expected the end of the line after 2 numbers, found \",4\"" },
+        { TEXT("0,1e308\n2,3\n"), ":1:3: expected a finite logit (number 2 of 2), found \"1e308\"" },
+        { TEXT("0,nan\n2,3\n"), ":1:3: expected a finite logit (number 2 of 2), found \"nan\"" },
+        { TEXT("0,0x1\n2,3\n"), ":1:3: expected a finite logit (number 2 of 2), found \"0x1\"" },
+        { TEXT("0,1\n"), ":2:1: expected 2 rows, one for each state, found the end of the file after 1" },
+        { TEXT("0,1\n2,3\n4,5\n"), ":3:1: expected 2 rows, one for each state, found \"4,5\"" } };
+#undef TEXT
+    char path[] = "/tmp/ascent_policy_XXXXXX", error[256], expected[256];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    mdp_builder *b = mdp_begin("two", 2, 2, 0.9);
+    mdp_start(b, 0, 1);
+    for (int i = 0; i < 4; i++) mdp_transition(b, i / 2, i % 2, 1 - i / 2, 1, 1);
+    mdp *M = mdp_finish(b);
+    for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
+        double logits[4] = { 9, 9, 9, 9 };
+        assert_int_equal(ftruncate(fd, 0), 0);
+        assert_true(pwrite(fd, file[i].text, file[i].length, 0) == (ssize_t)file[i].length);
+        bool read = policy_read(path, M, logits, error, sizeof error);
+        assert_int_equal(read, file[i].error == NULL);
+        if (read) continue;
+        snprintf(expected, sizeof expected, "%s%s", path, file[i].error);
+        assert_string_equal(error, expected);
+    }
+    close(fd);
+    unlink(path);
+    mdp_free(M);
+}
 
 static void gamma_one_needs_an_end(void **state)
 {
@@ -692,9 +847,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(natural_gradients), cmocka_unit_test(natural_gradient_closed_form),
         cmocka_unit_test(rank_rule), cmocka_unit_test(regular_fisher),
         cmocka_unit_test(cg_steps), cmocka_unit_test(cg_outcomes), cmocka_unit_test(comparisons),
-        cmocka_unit_test(optimal), cmocka_unit_test(optimal_at_gamma_one), cmocka_unit_test(gamma_one_needs_an_end),
+        cmocka_unit_test(optimal), cmocka_unit_test(optimal_at_gamma_one), cmocka_unit_test(optimal_without_pay),
+        cmocka_unit_test(gamma_one_needs_an_end), cmocka_unit_test(divergence), cmocka_unit_test(policy_files),
         cmocka_unit_test(all_derivations_hold), cmocka_unit_test(verdicts) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
-    linalg_one_thread();
+    linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

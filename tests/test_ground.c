@@ -127,7 +127,7 @@ static void test_endings(void **state)
 {
     (void)state;
     static const struct { int which, status; const char *start, *part; } ending[] = {
-        { BAD_INPUT,  2, "ascent: file.mdp:3:14: ", "expected a number, found 'x'\n" },
+        { BAD_INPUT,  2, "file.mdp:3:14: ", "expected a number, found 'x'\n" },
         { IO,         3, "ascent: ", "table.csv: no such file\n" },
         { NUMERICAL,  4, "ascent: numerical failure: ", "the gradient is NaN\n" },
         { MEMORY,     5, "ascent: out of memory: ", "12345 bytes for a table\n" },
@@ -887,6 +887,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_eigen), cmocka_unit_test(test_linalg_bugs),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
-    linalg_one_thread();
+    linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

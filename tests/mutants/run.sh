@@ -1,8 +1,8 @@
 #!/bin/sh
 # tests/mutants/run.sh BUILD [NAME]   Applies each known-wrong variant of mutants.txt, rebuilds that one object,
 # links it before the library into the test program that is said to kill it, and runs that one test: it must
-# fail, by a check, not by a crash. A mutant that does not apply exactly once, does not compile, survives, or
-# crashes is a failure.
+# pass without the mutant and fail with it, by a check, not by a crash. A mutant that does not apply exactly
+# once, does not compile, survives, or crashes is a failure.
 set -u
 build=$1
 only=${2:-}
@@ -23,6 +23,7 @@ while IFS=$separator read -r name file old new test origin; do
     [ -z "$only" ] || [ "$only" = "$name" ] || continue
     [ -n "$origin" ] || { bad "no origin"; continue; }
     program=$build/tests/${test%%:*}
+    "$program" "${test#*:}" >"$out/log" 2>&1 </dev/null || { bad "$test fails without the mutant"; continue; }
     OLD=$old NEW=$new awk 'BEGIN { old = ENVIRON["OLD"]; new = ENVIRON["NEW"] }
         { at = index($0, old)
           if (at) { hits++; $0 = substr($0, 1, at - 1) new substr($0, at + length(old)) }
