@@ -56,7 +56,7 @@ double        ad_scalar(ad a);              /* the value of a 1 x 1 node */
 #define ad_row_sum(a)           ad_row_sum_(a, AD_AT)           /* sum_j a[i,j]           [r x c]->[r x 1] */
 #define ad_sum(a)               ad_sum_(a, AD_AT)               /* sum_ij a[i,j]          [1 x 1]         */
 #define ad_matmul(a, b)         ad_matmul_(false, false, a, b, AD_AT)   /* a b            [m x k][k x n]  */
-#define ad_matmul_t(ta, tb, a, b) ad_matmul_(ta, tb, a, b, AD_AT)       /* op(a) op(b), op = transpose where set */
+#define ad_matmul_t(ta, tb, a, b) ad_matmul_(ta, tb, a, b, AD_AT)       /* op(a) op(b), op = ^T where set */
 #define ad_log_softmax(a)       ad_log_softmax_(a, AD_AT)       /* a[i,j] - ln sum_k e^a[i,k]   as a      */
 #define ad_gather(a, index)     ad_gather_(a, index, AD_AT)     /* y[i] = a[i, index[i]]  [r x c]->[r x 1] */
 #define ad_ungather(a, index, c) ad_ungather_(a, index, c, AD_AT) /* y[i, index[i]] = a[i], else 0  [r x c] */

@@ -74,10 +74,11 @@ static void compare(const derivation *d, const setting *x, const double *own, de
 {
     double unit = d->unit(x), least_allowed = INFINITY, most_used = -1;
     while (r->first < r->lines && !r->computed[r->first]) r->first++;
-    const double *first = r->value + (size_t)r->first * (size_t)r->n;
+    const double *first = r->value + r->first * r->n;
     for (int l = r->first + 1; l < r->lines; l++) {
         if (!r->computed[l]) continue;
-        double error = (d->distance ? d->distance : distance_max)(x, r->n, first, r->value + (size_t)l * (size_t)r->n);
+        const double *line = r->value + l * r->n;
+        double error = (d->distance ? d->distance : distance_max)(x, r->n, first, line);
         r->units[l] = error / unit;
         r->allowed[l] = 10 * unit + own[r->first] + own[l];
         least_allowed = fmin(least_allowed, r->allowed[l]);
@@ -112,7 +113,7 @@ derivation_result derivation_run(const derivation *d, const setting *x)
     while (r.lines < DERIVATION_MAX_LINES && d->line[r.lines].value) r.lines++;
     r.value = allocate((size_t)r.lines * (size_t)r.n, sizeof *r.value, "the lines of a derivation");
     for (int l = 0; l < r.lines; l++) {
-        own[l] = d->line[l].value(x, r.value + (size_t)l * (size_t)r.n);
+        own[l] = d->line[l].value(x, r.value + l * r.n);
         r.computed[l] = !(own[l] < 0);
     }
     compare(d, x, own, &r);
@@ -127,7 +128,7 @@ void derivation_result_free(derivation_result *r)
 
 double derivation_number(const derivation_result *r, int line, int i)
 {
-    return r->value[(size_t)line * (size_t)r->n + (size_t)i];
+    return r->value[line * r->n + i];
 }
 
 int derivation_shown(const derivation_result *r)

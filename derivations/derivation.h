@@ -50,8 +50,8 @@ const derivation *derivation_at(int i);
 const derivation *derivation_find(const char *id);
 extern const derivation policy_gradient_theorem[], performance_difference[], fisher[], natural_gradient[];
 
-/* PASS: every line agrees with the first computed one within 10 units and their own errors. WEAK: they do, but so much
- * error is allowed, more than 1e-6 of the quantity, that this says nothing. */
+/* PASS: every line agrees with the first computed one within 10 units and their own errors. WEAK: they do, but
+ * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. */
 enum verdict { PASS, FAIL, WEAK, NOT_APPLICABLE };
 const char *verdict_name(enum verdict v);
 
@@ -61,7 +61,7 @@ typedef struct {
     bool computed[DERIVATION_MAX_LINES];    /* false: left out */
     int first;                              /* the first computed line: the one the others must equal */
     double units[DERIVATION_MAX_LINES];     /* error of each line against it */
-    double allowed[DERIVATION_MAX_LINES];   /* the error allowed, absolute or in the derivation's own distance */
+    double allowed[DERIVATION_MAX_LINES];   /* the error allowed, absolute or in the derivation's distance */
     int worst;                              /* the line that uses most of what is allowed */
     enum verdict verdict;
     const char *reason;                     /* of WEAK and NOT_APPLICABLE */

@@ -9,7 +9,8 @@
 #include "derivations/problem.h"
 #include "derivations/registry.h"
 
-static void print_derivation(const derivation *d, const problem *p, const setting *x, const derivation_result *r)
+static void print_derivation(const derivation *d, const problem *p, const setting *x,
+                             const derivation_result *r)
 {
     const registry_row *row = registry_find(d->id);
     printf("%s   %s\n    %s\n    source: %s\n\n", d->id, d->says, row->statement, row->documents);

@@ -34,7 +34,7 @@ static void transition_matrix(const mdp *M, const bool *absorbing, const double 
         for (int a = 0; a < M->nA && !absorbing[s]; a++)
             for (int k = M->row[s * M->nA + a]; k < M->row[s * M->nA + a + 1]; k++)
                 if (!absorbing[M->next[k]])
-                    P_pi[(size_t)s * (size_t)M->nS + M->next[k]] += pi[s * M->nA + a] * M->P[k];
+                    P_pi[s * M->nS + M->next[k]] += pi[s * M->nA + a] * M->P[k];
 }
 
 /* r(s,a) = sum_s' P(s'|s,a) r(s,a,s'), and r_pi(s) = sum_a pi(a|s) r(s,a) */
@@ -55,11 +55,11 @@ static linalg_lu *bellman_matrix(int nS, double gamma, const double *P_pi)
     double *B = allocate((size_t)nS * (size_t)nS, sizeof *B, "the matrix of Bellman's equation");
     for (int s = 0; s < nS; s++)
         for (int s1 = 0; s1 < nS; s1++)
-            B[(size_t)s * (size_t)nS + s1] = (s == s1) - gamma * P_pi[(size_t)s * (size_t)nS + s1];
+            B[s * nS + s1] = (s == s1) - gamma * P_pi[s * nS + s1];
     linalg_lu *lu = linalg_lu_new(nS);
     if (linalg_lu_factor(lu, B) == LINALG_SINGULAR)
-        numerical_failure("I - gamma P_pi is singular to working precision (%d states, gamma %.17g, "
-                          "reciprocal condition %.1e): almost no discount and almost no end", nS, gamma, lu->rcond);
+        numerical_failure("I - gamma P_pi is singular to working precision (%d states, gamma %.17g, reciprocal "
+                          "condition %.1e): almost no discount and almost no end", nS, gamma, lu->rcond);
     free(B);
     return lu;
 }
@@ -92,7 +92,8 @@ static int never_ends(const mdp *M, const bool *absorbing, const double *pi, boo
     return -1;
 }
 
-static bool solvable(const mdp *M, double gamma, const bool *absorbing, const double *pi, char *error, size_t size)
+static bool solvable(const mdp *M, double gamma, const bool *absorbing, const double *pi, char *error,
+                     size_t size)
 {
     if (M->nS > EXACT_MAX_STATES) {
         snprintf(error, size, "%s: expected at most %d states for a dense solve, found %d", M->name,
@@ -143,8 +144,8 @@ static double inverse_norm(int nS, const linalg_lu *lu)
     for (int s = 0; s < nS; s++) least = fmin(least, sum[s]);
     double k = linalg_greater(1, linalg_max_abs(nS, sum));
     free(one);
-    if (!(least > 0.5)) numerical_failure("the rewards of a policy do not add up: rows of P sum to more than 1 and "
-                                          "there is almost no discount");
+    if (!(least > 0.5))
+        numerical_failure("discounted sums diverge: rows of P sum to more than 1, with almost no discount");
     return k;
 }
 
@@ -230,8 +231,8 @@ static ad transition_node(ad_tape *t, const exact *x, int a)
     const mdp *M = x->M;
     double *P = allocate((size_t)x->nS * (size_t)x->nS, sizeof *P, "a transition matrix");
     for (int s = 0; s < x->nS; s++)
-        for (int k = M->row[s * x->nA + a]; k < M->row[s * x->nA + a + 1]; k++)
-            if (!x->absorbing[s] && !x->absorbing[M->next[k]]) P[(size_t)s * (size_t)x->nS + M->next[k]] = M->P[k];
+        for (int k = M->row[s * x->nA + a]; k < M->row[s * x->nA + a + 1] && !x->absorbing[s]; k++)
+            if (!x->absorbing[M->next[k]]) P[s * x->nS + M->next[k]] = M->P[k];
     ad node = ad_input(t, P, x->nS, x->nS);
     free(P);
     return node;
@@ -243,7 +244,7 @@ ad exact_J_node(ad_tape *t, const exact *x, ad theta)
     int nS = x->nS, nA = x->nA, *index = allocate((size_t)nS, sizeof *index, "an index");
     ad pi   = ad_exp(ad_log_softmax(ad_view(theta, 0, nS, nA)));            /* [nS x nA] */
     ad r_pi = ad_row_sum(ad_mul(pi, ad_input(t, x->r, nS, nA)));            /* [nS x 1]  */
-    ad P_pi = NULL;                                                         /* [nS x nS] sum_a pi(a|.) P(.|.,a) */
+    ad P_pi = NULL;                             /* [nS x nS] sum_a pi(a|.) P(.|.,a) */
     for (int a = 0; a < nA; a++) {
         for (int s = 0; s < nS; s++) index[s] = a;
         ad pi_a = ad_gather(pi, index);                                     /* [nS x 1]  */
@@ -259,10 +260,12 @@ void exact_sum_over_time(const exact *x, bool transposed, const double *f, doubl
 {
     int nS = x->nS;
     size_t bytes = (size_t)nS * (size_t)nS * sizeof(double);
-    double *power = allocate(2 * (size_t)nS * (size_t)nS, sizeof *power, "powers of P_pi");    /* (gamma P_pi)^T */
-    double *square = power + (size_t)nS * (size_t)nS, *tail = allocate((size_t)nS, sizeof *tail, "a sum over time");
+    double *power = allocate(2 * (size_t)nS * (size_t)nS, sizeof *power, "powers of P_pi");     /* (gamma P)^T */
+    double *square = power + nS * nS;
+    double *tail = allocate((size_t)nS, sizeof *tail, "a sum over time");
     for (int i = 0; i < nS; i++)
-        for (int j = 0; j < nS; j++) power[i * nS + j] = x->gamma * x->P_pi[transposed ? j * nS + i : i * nS + j];
+        for (int j = 0; j < nS; j++)
+            power[i * nS + j] = x->gamma * x->P_pi[transposed ? j * nS + i : i * nS + j];
     memcpy(sum, f, (size_t)nS * sizeof *sum);
     for (int doublings = 0; doublings < 64; doublings++) {
         linalg_matvec(nS, nS, power, sum, tail);
@@ -298,7 +301,8 @@ static double evaluate(const mdp *M, double gamma, const bool *closed, const int
     free(pi);
     free(P_pi);
     free(r_pi);
-    if (!isfinite(total)) numerical_failure("%s: the optimal values are too large for double precision", M->name);
+    if (!isfinite(total))
+        numerical_failure("%s: the optimal values are too large for double precision", M->name);
     return total;
 }
 
@@ -307,19 +311,20 @@ static double evaluate(const mdp *M, double gamma, const bool *closed, const int
 static void average_reward(const mdp *M, const bool *ends, const int *policy, double *gain)
 {
     int nS = M->nS;
-    double *P = allocate(2 * (size_t)nS * (size_t)nS, sizeof *P, "a limit matrix"), *square = P + (size_t)nS * (size_t)nS;
+    double *P = allocate(2 * (size_t)nS * (size_t)nS, sizeof *P, "a limit matrix");
+    double *square = P + nS * nS;
     double *r = allocate((size_t)nS, sizeof *r, "rewards");
     for (int s = 0; s < nS; s++) {
         int row = s * M->nA + policy[s];
-        P[(size_t)s * (size_t)nS + (size_t)s] = ends[s] ? 1 : 0.5;
+        P[s * nS + s] = ends[s] ? 1 : 0.5;
         if (ends[s]) continue;
         r[s] = mdp_reward(M, s, policy[s]);
-        for (int k = M->row[row]; k < M->row[row + 1]; k++) P[(size_t)s * (size_t)nS + M->next[k]] += M->P[k] / 2;
+        for (int k = M->row[row]; k < M->row[row + 1]; k++) P[s * nS + M->next[k]] += M->P[k] / 2;
     }
     for (int doublings = 0; doublings < 60; doublings++) {
         linalg_matmul(false, false, nS, nS, nS, P, P, square);
         for (int s = 0; s < nS; s++) {
-            double sum = 0, *to = P + (size_t)s * (size_t)nS, *from = square + (size_t)s * (size_t)nS;
+            double sum = 0, *to = P + s * nS, *from = square + s * nS;
             for (int j = 0; j < nS; j++) sum += from[j];
             for (int j = 0; j < nS; j++) to[j] = from[j] / sum;         /* rounding must not drift */
         }
@@ -380,7 +385,8 @@ static double scale_of_Q(const mdp *M, double gamma, const double *V)       /* m
 }
 
 /* policy(s) <- argmax_a Q(s,a), kept where nothing is better by more than rounding max|Q|. */
-static bool improve(const mdp *M, double gamma, const bool *closed, const double *V, double rounding, int *policy)
+static bool improve(const mdp *M, double gamma, const bool *closed, const double *V, double rounding,
+                    int *policy)
 {
     bool changed = false;
     rounding *= scale_of_Q(M, gamma, V);

@@ -78,7 +78,7 @@ void fisher_kl(const exact *x, double *F)
     double *e = allocate((size_t)x->n, sizeof *e, "a basis vector");
     for (int i = 0; i < x->n; i++) {
         e[i] = 1;
-        fisher_times(product, x->n, e, F + (size_t)i * (size_t)x->n);
+        fisher_times(product, x->n, e, F + i * x->n);
         e[i] = 0;
     }
     free(e);
@@ -156,7 +156,7 @@ static double blocks_and_rank(const setting *x, double *out)
     for (int s = 0; s < pi->nS; s++) {
         for (int a = 0; a < pi->nA; a++)
             for (int b = 0; b < pi->nA; b++)
-                F[(size_t)(s * pi->nA + a) * (size_t)pi->n + s * pi->nA + b] = fisher_block(pi, s, a, b);
+                F[(s * pi->nA + a) * pi->n + s * pi->nA + b] = fisher_block(pi, s, a, b);
         if (pi->d[s] > 0) out[0] += pi->nA - 1;
     }
     return 0;

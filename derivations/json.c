@@ -47,7 +47,7 @@ json_t *json_vector(int n, const double *x)
 json_t *json_matrix(int r, int c, const double *x)
 {
     json_t *array = json_checked(json_array());
-    for (int i = 0; i < r; i++) json_append(array, json_vector(c, x + (size_t)i * (size_t)c));
+    for (int i = 0; i < r; i++) json_append(array, json_vector(c, x + i * c));
     return array;
 }
 

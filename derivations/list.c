@@ -34,9 +34,9 @@ int list_command(int argc, char **argv)
 {
     const option table[] = { { NULL, NULL, NULL, NULL, NULL } };
     int left = options_parse(argc, argv, "list [ID]",
-        "Prints every equation, claim and algorithm of the five documents, or all that is known of one: what is to\n"
-        "be done with it (proved: a check that a planted error fails; measured: an experiment; stated: nothing\n"
-        "can be checked), where it stands in the documents 000 to 004 (README), and where in the code.", table);
+        "Prints every equation, claim and algorithm of the five documents, or all that is known of one: what is\n"
+        "to be done with it (proved: a check that a planted error fails; measured: an experiment; stated:\n"
+        "nothing can be checked), where it stands in the documents (README), and where in the code.", table);
     if (left > 1) bad_input("list: expected at most one id, found %d", left);
     if (left == 1) {
         const registry_row *r = registry_find(argv[1]);

@@ -39,7 +39,7 @@ static void spectral(const fisher_spectrum *f, bool inverse, const double *g, do
 {
     double *sum = allocate((size_t)f->n, sizeof *sum, "a projection");
     for (int i = f->n - f->rank; i < f->n; i++) {
-        const double *u = f->Ut + (size_t)i * (size_t)f->n;
+        const double *u = f->Ut + i * f->n;
         double c = linalg_dot(f->n, u, g) / (inverse ? f->lambda[i] : 1);
         for (int j = 0; j < f->n; j++) sum[j] += c * u[j];
     }
@@ -111,7 +111,8 @@ const char *fisher_rank_undecided(const exact *policy)
         least = fmin(least, d * policy->pi[i]);
         greatest = fmax(greatest, d * policy->pi[i]);
     }
-    return least < 1e2 * policy->n * DBL_EPSILON * greatest ? "the least d(s) pi(a|s) drowns in rounding" : NULL;
+    bool drowns = least < 1e2 * policy->n * DBL_EPSILON * greatest;
+    return drowns ? "the least d(s) pi(a|s) drowns in rounding" : NULL;
 }
 
 /* ---- the derivations: distances are relative, in the F-norm ---- */
@@ -158,7 +159,8 @@ static double by_advantage(const setting *x, double *out)
         double mean = 0, least = 1;
         for (int a = 0; a < pi->nA; a++) mean += A[a] / pi->nA;
         for (int a = 0; a < pi->nA; a++) least = fmin(least, pi->pi[s * pi->nA + a]);
-        for (int a = 0; a < pi->nA; a++) out[s * pi->nA + a] = pi->d[s] > 0 ? (A[a] - mean) / pi->fisher_scale : 0;
+        for (int a = 0; a < pi->nA; a++)
+            out[s * pi->nA + a] = pi->d[s] > 0 ? (A[a] - mean) / pi->fisher_scale : 0;
         if (pi->d[s] > 0) square += pi->nA * pi->rho[s] / (pi->fisher_scale * least);
     }
     return rounding / x->x_F * sqrt(square);

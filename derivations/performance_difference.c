@@ -132,7 +132,8 @@ static double E_sum(const setting *x, int terms)
 static double start_value_over_trajectories(const setting *x)
 {
     const mdp *M = x->pi->M;
-    double *mass = allocate(2 * (size_t)M->nS, sizeof *mass, "trajectory probabilities"), *longer = mass + M->nS;
+    double *mass = allocate(2 * (size_t)M->nS, sizeof *mass, "trajectory probabilities");
+    double *longer = mass + M->nS;
     for (int s = 0; s < M->nS; s++) mass[s] = 1;
     for (int t = 0; t < HORIZON; t++) {
         memset(longer, 0, (size_t)M->nS * sizeof *longer);
@@ -255,7 +256,8 @@ static int *sample_trajectories(const setting *x)
             p = gsl_rng_uniform(rng);
             for (a = 0; a < M->nA - 1 && (p -= x->pi1->pi[s[t] * M->nA + a]) >= 0;) a++;
             p = gsl_rng_uniform(rng);
-            for (k = M->row[s[t] * M->nA + a]; k < M->row[s[t] * M->nA + a + 1] - 1 && (p -= M->P[k]) >= 0;) k++;
+            const int *row = M->row + s[t] * M->nA + a;
+            for (k = row[0]; k < row[1] - 1 && (p -= M->P[k]) >= 0;) k++;
             s[t + 1] = M->next[k];
         }
         gsl_rng_free(rng);
@@ -310,7 +312,8 @@ static double expected_td_error(const setting *x, double *out)
     const mdp *M = pi->M;
     for (int i = 0; i < pi->n; i++) {
         double E = 0;
-        for (int k = M->row[i]; k < M->row[i + 1]; k++) E += M->P[k] * (M->R[k] + pi->gamma * pi->V[M->next[k]]);
+        for (int k = M->row[i]; k < M->row[i + 1]; k++)
+            E += M->P[k] * (M->R[k] + pi->gamma * pi->V[M->next[k]]);
         out[i] = pi->absorbing[i / pi->nA] ? 0 : E - pi->V[i / pi->nA];
     }
     return 0;
@@ -341,9 +344,11 @@ const derivation performance_difference[] = {
     { "PDI-1", "J(pi') = J(pi) + E_pi'[sum_t gamma^t A_pi(s_t,a_t)]", "J(pi') - J(pi)",
       one, unit_J, NULL, NULL, {
         { "J(\\theta')-J(\\theta)", "what is wanted: two policies, two linear solves", difference },
-        { "=J(\\theta')-E_{s_0\\sim p(s_0)}[V^{\\pi_\\theta}(s_0)]", "the definition of J(theta)", minus_start },
+        { "=J(\\theta')-E_{s_0\\sim p(s_0)}[V^{\\pi_\\theta}(s_0)]",
+          "the definition of J(theta)", minus_start },
         { "=J(\\theta')-E_{\\tau\\sim p_{\\theta'}}[V^{\\pi_\\theta}(s_0)]",
-          "PDI-2: s_0 does not depend on the policy, so any policy may make the trajectory", minus_trajectories },
+          "PDI-2: s_0 does not depend on the policy, so any policy may make the trajectory",
+          minus_trajectories },
         { "=J(\\theta')-E_{\\tau\\sim p_{\\theta'}}[\\sum_{t=0}^\\infty\\gamma^tV^{\\pi_\\theta}(s_t)"
           "-\\sum_{t=1}^\\infty\\gamma^tV^{\\pi_\\theta}(s_t)]",
           "PDI-3: the two sums differ by their first term", telescope_apart },
@@ -358,19 +363,23 @@ const derivation performance_difference[] = {
           "PDI-4: the conditional mean of the bracket is the advantage", advantage_sum } } },
     { "PDI-2", "J(pi) = E_{s_0}[V(s_0)] = E_{tau ~ pi'}[V(s_0)]", "J(pi)", one, unit_J, NULL, NULL, {
         { "J(\\theta)=\\sum_s\\rho_\\pi(s)\\,r_\\pi(s)", "the rewards, where pi goes", J_from_visits },
-        { "=E_{s_0\\sim p(s_0)}[V^{\\pi_\\theta}(s_0)]", "the same, by the values of the start states", J_from_start },
+        { "=E_{s_0\\sim p(s_0)}[V^{\\pi_\\theta}(s_0)]",
+          "the same, by the values of the start states", J_from_start },
         { "=E_{\\tau\\sim p_{\\theta'}}[V^{\\pi_\\theta}(s_0)]",
-          "all trajectories of 12 steps of pi': their probabilities from s_0 sum to 1", J_from_trajectories } } },
+          "all trajectories of 12 steps of pi': their probabilities from s_0 sum to 1",
+          J_from_trajectories } } },
     { "PDI-3", "V(s_0) = -sum_t gamma^t (gamma V(s_t+1) - V(s_t)) + gamma^T V(s_T)",
       "V(s_0) on 64 trajectories of 40 steps", n_trajectories, unit_telescope, NULL, NULL, {
         { "V(s_0)", "on each trajectory, not in the mean", start_value },
-        { "=\\sum_{t=0}^{T}\\gamma^tV(s_t)-\\sum_{t=1}^{T}\\gamma^tV(s_t)", "the two sums differ by their first term", sums_apart },
+        { "=\\sum_{t=0}^{T}\\gamma^tV(s_t)-\\sum_{t=1}^{T}\\gamma^tV(s_t)",
+          "the two sums differ by their first term", sums_apart },
         { "=-\\sum_{t=0}^{T-1}\\gamma^t(\\gamma V(s_{t+1})-V(s_t))+\\gamma^TV(s_T)",
           "shift t and join; what is left at the end goes to 0 with T", telescoped } } },
     { "PDI-4", "E_{s'}[r + gamma V(s') - V(s) | s,a] = A(s,a)", "A(s,a)", n_theta, unit_A, NULL, NULL, {
         { "E_{s_{t+1}}[r(s_t,a_t)+\\gamma V_\\pi(s_{t+1})-V_\\pi(s_t)\\,|\\,s_t,a_t]",
           "the TD error, in the mean over the next state only (004 writes it pointwise)", expected_td_error },
-        { "=A_\\pi(s_t,a_t)", "Q is the return of a, then pi, and V its mean over a; A = Q - V", advantages_over_time } } },
+        { "=A_\\pi(s_t,a_t)", "Q is the return of a, then pi, and V its mean over a; A = Q - V",
+          advantages_over_time } } },
     { "PDI-6", "J(pi') - J(pi) = sum_s rho_pi'(s) sum_a pi'(a|s) A_pi(s,a)", "J(pi') - J(pi)",
       one, unit_J, NULL, NULL, {
         { "\\eta(\\tilde\\pi)-\\eta(\\pi)", "two policies, two linear solves", difference },

@@ -25,8 +25,8 @@ static bool wrong(const struct reader *r, const char *line, const char *p, size_
         found[0] = found[n + 1] = '"';
         found[n + 2] = '\0';
     }
-    snprintf(r->error, r->size, "%s:%d:%d: expected %s, found %s", r->path, r->line, (int)(p - line) + 1, expected,
-             found);
+    snprintf(r->error, r->size, "%s:%d:%d: expected %s, found %s", r->path, r->line, (int)(p - line) + 1,
+             expected, found);
     return false;
 }
 
@@ -41,7 +41,8 @@ static bool read_row(const struct reader *r, const char *line, int nA, double *r
         double x = strtod(p, &end);
         size_t decimal = strspn(p, "+-0123456789.eE"), n = strcspn(p, ",");
         snprintf(expected, sizeof expected, "a finite logit (number %d of %d)", a + 1, nA);
-        if (end == p || decimal < (size_t)(end - p) || !(fabs(x) <= LOGIT_MAX)) return wrong(r, line, p, n, expected);
+        if (end == p || decimal < (size_t)(end - p) || !(fabs(x) <= LOGIT_MAX))
+            return wrong(r, line, p, n, expected);
         row[a] = x;
         p = end + strspn(end, " \t");
         snprintf(expected, sizeof expected, "a comma and number %d of %d", a + 2, nA);
@@ -85,8 +86,8 @@ static bool read_rows(FILE *f, struct reader *r, const mdp *M, char **line, size
     }
     if (found < 0) return false;
     if (s < needed) {
-        snprintf(r->error, r->size, "%s:%d:1: expected %s, found the end of the file after %d", r->path, r->line + 1,
-                 expected, s);
+        snprintf(r->error, r->size, "%s:%d:1: expected %s, found the end of the file after %d", r->path,
+                 r->line + 1, expected, s);
         return false;
     }
     for (int i = s * M->nA; i < M->nS * M->nA; i++) logits[i] = 0;

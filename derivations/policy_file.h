@@ -8,8 +8,8 @@
 
 #include "envs/mdp.h"
 
-/* CSV: one row of nA logits, each in [-1e300, 1e300], per state, `#` starts a comment, empty lines are skipped. The rows of
- * absorbing zero-reward states may be left out when these are the last states: nothing depends on them.
+/* CSV: one row of nA logits, each in [-1e300, 1e300], per state, `#` starts a comment, empty lines are skipped.
+ * The rows of absorbing zero-reward states may be left out when these come last: nothing depends on them.
  * logits [nS x nA]. false and one line `path:line:column: expected ..., found ...` in error[size]. */
 bool policy_read(const char *path, const mdp *M, double *logits, char *error, size_t size);
 

@@ -87,7 +87,7 @@ static double flow_residual(const exact *x)                 /* rho = mu0 + gamma
         double in = x->M->mu0[s1];
         if (x->absorbing[s1]) continue;
         for (int s = 0; s < x->nS; s++)
-            in += x->gamma * x->P_pi[(size_t)s * (size_t)x->nS + (size_t)s1] * exact_rho(x, s);
+            in += x->gamma * x->P_pi[s * x->nS + s1] * exact_rho(x, s);
         worst = linalg_greater(worst, fabs(in - x->rho[s1]));
     }
     return worst / x->unit_rho;

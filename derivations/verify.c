@@ -26,8 +26,8 @@ static const char about[] =
 
 struct tally { int count[4]; };         /* by verdict */
 
-/* A row of the table stands for all policies: the verdict and error of the worst, and the two sides of the first
- * policy, or of the one that fails. */
+/* A row of the table stands for all policies: the verdict and error of the worst, and the two sides of the
+ * first policy, or of the one that fails. */
 struct row { enum verdict verdict; const char *reason; double left, right, units, allowed; };
 
 static void print_unbound(void)
