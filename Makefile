@@ -78,14 +78,15 @@ test-full:
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@$(MAKE) --no-print-directory asan
 
-# Every test that reads reference data, on any folder of the same formats.
-test-reference: $(BUILD)/ascent $(BUILD)/tests/reference $(BUILD)/tests/test_mdp $(BUILD)/tests/test_ad
+# The exact layer against reference data, in any folder of the formats of tests/reference.
+test-reference: $(BUILD)/ascent $(BUILD)/tests/reference
 	$(BUILD)/tests/reference $(BUILD)/ascent $(REFERENCE)
 
 asan:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= \
 	    OPT="-O1 -g -march=$(MARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DASCENT_CHECKED"
+	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh
 
 clean:
 	rm -rf build
