@@ -24,7 +24,7 @@ for t in "$@"; do
         echo "ok    ${t#"$build"/}  ($p)"
     else
         echo "FAIL  ${t#"$build"/}  ($p passed, $f failed, exit status $status)"
-        grep -v -E '^\[ RUN      \]|^\[       OK \]|^ok ' "$log" | tail -n 60
+        grep -v -E '^\[ RUN      \]|^\[       OK \]|^ok |^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 60
     fi
 done
 echo "$passed passed, $failed failed"

@@ -798,7 +798,7 @@ static void all_derivations_hold(void **state)
         int passed = 0;
         for (int i = 0; (d = derivation_at(i)); i++) {
             derivation_result r = derivation_run(d, x);
-            if (r.verdict == FAIL) fail_msg("%s, case %d: worst line %.3g units", d->id, c, r.worst);
+            if (r.verdict == FAIL) fail_msg("%s, case %d: %.3g units", d->id, c, r.units[r.worst]);
             passed += r.verdict == PASS;
             derivation_result_free(&r);
         }
