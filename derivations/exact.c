@@ -356,8 +356,8 @@ static bool close_unbounded(const mdp *M, const bool *ends, const int *policy, b
     return found;
 }
 
-/* A policy from which every state reaches a closed one: nearest first, each state takes an action that
- * may lead to a state done before. The states where none exists keep action 0. */
+/* A policy from which every state reaches a closed one: each takes an action that may lead to a state done
+ * before. The states where none exists keep action 0. */
 static void proper_policy(const mdp *M, const bool *closed, int *policy)
 {
     bool *done = allocate((size_t)M->nS, sizeof *done, "a search"), changed = true;
@@ -426,16 +426,16 @@ static bool all_end(const mdp *M, const bool *closed, const int *policy, bool *e
     return all;
 }
 
-/* Policy iteration from a policy that ends. V is known to u N k max|Q|: what seems better by less is no better.
- * That bound grows whenever what seemed better was not: the sum of V did not rise, or, at gamma = 1, the better
- * policy goes round for ever and earns nothing. */
+/* Policy iteration from a policy that ends. V is known to u N k max|Q|: what seems better by less is no better
+ * (at most 1e-11 max|Q|, as the first policy may have a large k). That bound grows whenever what seemed better
+ * was not: the sum of V did not rise, or, at gamma = 1, the better policy goes round for ever and earns nothing. */
 static void policy_iteration(const mdp *M, double gamma, bool *closed, bool *unbounded, double *V, int *policy,
                              double *unit)
 {
     size_t nS = (size_t)M->nS;
     int *before = allocate(nS, sizeof *before, "a policy");
     bool *ends = allocate(nS, sizeof *ends, "a search");
-    double total = -INFINITY, k, u_N = DBL_EPSILON * fmax(M->nS, 4), rounding = u_N;
+    double total = -INFINITY, k, u_N = DBL_EPSILON * fmax(M->nS, 4), growth = 1;
     proper_policy(M, closed, policy);
     do {
         double total_before = total;
@@ -448,9 +448,9 @@ static void policy_iteration(const mdp *M, double gamma, bool *closed, bool *unb
             }
         }
         total = evaluate(M, gamma, closed, policy, V, &k);
-        if (!(total > total_before)) rounding *= 2;
+        if (!(total > total_before)) growth *= 2;
         memcpy(before, policy, nS * sizeof *policy);
-    } while (improve(M, gamma, closed, V, rounding * k, policy));
+    } while (improve(M, gamma, closed, V, growth * fmin(u_N * k, 1e-11), policy));
     *unit = u_N * k * fmax(1, scale_of_Q(M, gamma, V));
     free(before);
     free(ends);
