@@ -96,7 +96,7 @@ help:
 	@echo 'make run            install what is missing, build, show the first table'
 	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
 	@echo 'make test-reference REFERENCE=DIR    the exact layer against reference data of the same formats'
-	@echo 'make asan           the unit tests under the address and undefined-behaviour sanitizers'
+	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
 	@echo 'make deps, make clean'
 
 .PHONY: all deps run test test-fast test-full test-reference asan clean help

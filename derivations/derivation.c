@@ -73,6 +73,9 @@ static double distance_max(const setting *x, int n, const double *a, const doubl
 static void compare(const derivation *d, const setting *x, const double *own, derivation_result *r)
 {
     double unit = d->unit(x), least_allowed = INFINITY, most_used = -1;
+    int compared = 0;
+    require(unit > 0, "%s: one unit of error is %g", d->id, unit);
+    r->unit = unit;
     while (r->first < r->lines && !r->computed[r->first]) r->first++;
     const double *first = r->value + r->first * r->n;
     for (int l = r->first + 1; l < r->lines; l++) {
@@ -80,21 +83,22 @@ static void compare(const derivation *d, const setting *x, const double *own, de
         const double *line = r->value + l * r->n;
         double error = (d->distance ? d->distance : distance_max)(x, r->n, first, line);
         r->units[l] = error / unit;
-        r->allowed[l] = 10 * unit + own[r->first] + own[l];
+        r->allowed[l] = 10 + (own[r->first] + own[l]) / unit;
         least_allowed = fmin(least_allowed, r->allowed[l]);
-        if (!(error <= r->allowed[l])) r->verdict = FAIL;
-        if (!isnan(most_used) && !(error / r->allowed[l] <= most_used)) {
-            most_used = error / r->allowed[l];
+        if (!(r->units[l] <= r->allowed[l])) r->verdict = FAIL;
+        if (!isnan(most_used) && !(r->units[l] / r->allowed[l] <= most_used)) {
+            most_used = r->units[l] / r->allowed[l];
             r->worst = l;
         }
+        compared++;
     }
-    if (least_allowed == INFINITY) {
+    if (compared == 0) {
         r->verdict = NOT_APPLICABLE;
         r->reason = "too large for two accounts";
         return;
     }
     double size = d->distance ? 1 : linalg_max_abs(r->n, first);        /* a distance is relative already */
-    if (r->verdict != FAIL && !(least_allowed <= 1e-6 * size)) {
+    if (r->verdict != FAIL && !(least_allowed * unit <= 1e-6 * size)) {
         r->verdict = WEAK;
         r->reason = size == 0 ? "the quantity is zero" : "more than 1e-6 of it would be allowed";
     }

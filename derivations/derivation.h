@@ -35,9 +35,9 @@ enum { DERIVATION_MAX_LINES = 10 };
 typedef struct {
     const char *id;
     const char *says;                               /* one line of plain text */
-    const char *of;                                 /* what the numbers are: "[state][action]" ... */
+    const char *of;                                 /* what the numbers are */
     int (*n)(const setting *x);                     /* how many numbers each line has */
-    double (*unit)(const setting *x);               /* one unit of error; lines agree within 10 */
+    double (*unit)(const setting *x);               /* one unit of error, > 0; lines agree within 10 */
     /* NULL, or the reason why nothing can be said here */
     const char *(*not_applicable)(const setting *x);
     /* NULL: the greatest difference. Else a distance of its own between two lines. */
@@ -60,8 +60,9 @@ typedef struct {
     double *value;                          /* [lines x n], owned */
     bool computed[DERIVATION_MAX_LINES];    /* false: left out */
     int first;                              /* the first computed line: the one the others must equal */
-    double units[DERIVATION_MAX_LINES];     /* error of each line against it */
-    double allowed[DERIVATION_MAX_LINES];   /* the error allowed, absolute or in the derivation's distance */
+    double unit;                            /* one unit, absolute or in the derivation's distance */
+    double units[DERIVATION_MAX_LINES];     /* error of each line against it, in units, */
+    double allowed[DERIVATION_MAX_LINES];   /* and what it may be: 10, and what the lines know of their own */
     int worst;                              /* the line that uses most of what is allowed */
     enum verdict verdict;
     const char *reason;                     /* of WEAK and NOT_APPLICABLE */

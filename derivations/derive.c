@@ -9,8 +9,7 @@
 #include "derivations/problem.h"
 #include "derivations/registry.h"
 
-static void print_derivation(const derivation *d, const problem *p, const setting *x,
-                             const derivation_result *r)
+static void print_derivation(const derivation *d, const problem *p, const derivation_result *r)
 {
     const registry_row *row = registry_find(d->id);
     printf("%s   %s\n    %s\n    source: %s\n\n", d->id, d->says, row->statement, row->documents);
@@ -29,9 +28,9 @@ static void print_derivation(const derivation *d, const problem *p, const settin
         if (!r->computed[l])    printf("      left out: too large here\n\n");
         else if (l == r->first) printf("      %24.17g\n\n", derivation_number(r, l, i));
         else printf("      %24.17g     %.2g units from line %d, %.2g allowed\n\n", derivation_number(r, l, i),
-                    r->units[l], r->first + 1, r->allowed[l] / d->unit(x));
+                    r->units[l], r->first + 1, r->allowed[l]);
     }
-    printf("%s (one unit is %.1e)%s%s\n", verdict_name(r->verdict), d->unit(x), r->reason ? ": " : "",
+    printf("%s (one unit is %.1e)%s%s\n", verdict_name(r->verdict), r->unit, r->reason ? ": " : "",
            r->reason ? r->reason : "");
 }
 
@@ -52,7 +51,7 @@ int derive_command(int argc, char **argv)
     if (!d) bad_input("derive: %s has no derivation yet", argv[1]);
     problem p = problem_open(left == 2 ? argv[2] : "E5", gamma, policy, options_seed("--seed", seed_text));
     derivation_result r = derivation_run(d, p.setting[0]);
-    print_derivation(d, &p, p.setting[0], &r);
+    print_derivation(d, &p, &r);
     int status = r.verdict == PASS ? EXIT_HELD : EXIT_CHECK_FAILED;
     derivation_result_free(&r);
     problem_close(&p);

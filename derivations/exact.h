@@ -39,15 +39,15 @@ typedef struct {
 } exact;
 
 /* logits [nS x nA]. NULL and one line in error[size] when gamma = 1 and a decision state, named, cannot
- * reach an absorbing one under pi, or when the MDP is too large for a dense solve. A system that is
- * singular to working precision ends the program (exit 4). */
+ * reach an absorbing one under pi, or when the MDP is too large for a dense solve. Exit 4, with the
+ * reason, when the system is singular to working precision, diverges, or V overflows. */
 exact *exact_new(const mdp *M, double gamma, const double *logits, char *error, size_t size);
 void   exact_free(exact *x);                                        /* NULL is fine */
 
 /* rho(s) where it counts: 0 in absorbing states */
 double exact_rho(const exact *x, int s);
 
-/* J of the tabular softmax policy with these logits, by one solve; the same conventions. */
+/* J alone, for differences; NaN where exact_new gives NULL. */
 double exact_J(const mdp *M, double gamma, const double *logits);
 
 /* The same J as a node: mu0^T (I - gamma P_pi)^{-1} r_pi, theta [n x 1]. It can be differentiated, and

@@ -125,7 +125,8 @@ static int    n_F_rank(const setting *x)   { return n_F(x) + 1; }
 /* The accounts share the weights d, so that only their own rounding is left: u N max d. */
 static double unit_F(const setting *x)
 {
-    return DBL_EPSILON * fmax(x->pi->nS, 4) * linalg_max_abs(x->pi->nS, x->pi->d);
+    double max_d = linalg_max_abs(x->pi->nS, x->pi->d);
+    return fmax(DBL_EPSILON * fmax(x->pi->nS, 4) * max_d, DBL_MIN);         /* all d may be 0 */
 }
 
 static const char *too_large(const setting *x)

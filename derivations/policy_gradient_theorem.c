@@ -50,8 +50,8 @@ static void gradient_likelihood_ratio(const exact *x, double *g)
         }
 }
 
-/* PGT-15  grad J = E[ sum_t gamma^t grad log pi(a_t|s_t) A(s_t,a_t) ], summed over time step by step:
- * E[gamma^t f(s_t)] is one power of gamma P_pi, no visitation is solved for. */
+/* PGT-15  grad J = E[ sum_t gamma^t grad log pi(a_t|s_t) A(s_t,a_t) ], summed over time by
+ * powers of gamma P_pi; no visitation is solved for. */
 static void gradient_over_time(const exact *x, double *g)
 {
     double *mu0 = allocate(2 * (size_t)x->nS, sizeof *mu0, "a visitation");

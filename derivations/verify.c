@@ -28,7 +28,7 @@ struct tally { int count[4]; };         /* by verdict */
 
 /* A row of the table stands for all policies: the verdict and error of the worst, and the two sides of the
  * first policy, or of the one that fails. */
-struct row { enum verdict verdict; const char *reason; double left, right, units, allowed; };
+struct row { enum verdict verdict; const char *reason; double left, right, units, allowed, unit; };
 
 static void print_unbound(void)
 {
@@ -51,6 +51,7 @@ static struct row row_of(const derivation_result *r)
     row.right = derivation_number(r, r->verdict == FAIL ? r->worst : last, shown);
     row.units = r->units[r->worst];
     row.allowed = r->allowed[r->worst];
+    row.unit = r->unit;
     return row;
 }
 
@@ -62,6 +63,7 @@ static void merge(struct row *row, const struct row *other)
     else if (other->verdict == row->verdict && !(other->units <= row->units)) {
         row->units = other->units;
         row->allowed = other->allowed;
+        row->unit = other->unit;
     }
 }
 
@@ -69,15 +71,15 @@ static void print_head(const problem *p)
 {
     printf("\n%s: %d states, %d actions, gamma %.15g\n", p->M->name, p->M->nS, p->M->nA, p->gamma);
     printf("pi: %s; and %s.  pi': %s\n", p->policy_name[0], p->policy_name[1], p->pi1_name);
-    printf("%-7s %20s %20s %8s %8s  %-7s  %s\n", "id", "one side", "the other", "units", "allowed", "verdict",
-           "what it says");
+    printf("%-7s %20s %20s %8s %8s %8s  %-7s  %s\n", "id", "one side", "the other", "units", "allowed", "1 unit",
+           "verdict", "what it says");
 }
 
 static void print_row(const derivation *d, const struct row *row)
 {
     printf("%-7s ", d->id);
-    if (row->verdict == NOT_APPLICABLE) printf("%20s %20s %8s %8s  ", "", "", "", "");
-    else printf("%20.13g %20.13g %8.2g %8.1e  ", row->left, row->right, row->units, row->allowed);
+    if (row->verdict == NOT_APPLICABLE) printf("%20s %20s %8s %8s %8s  ", "", "", "", "", "");
+    else printf("%20.13g %20.13g %8.2g %8.2g %8.1e  ", row->left, row->right, row->units, row->allowed, row->unit);
     printf("%-7s  %s", verdict_name(row->verdict), d->says);
     if (row->reason) printf(" (%s)", row->reason);
     putchar('\n');
@@ -95,6 +97,7 @@ static json_t *row_json(const problem *p, int policy, const derivation *d, const
     json_set(o, "right", json_number(row->right));
     json_set(o, "units", json_number(said ? row->units : NAN));
     json_set(o, "bound", json_number(said ? row->allowed : NAN));
+    json_set(o, "unit", json_number(said ? row->unit : NAN));
     json_set(o, "verdict", json_text(verdict_name(row->verdict)));
     json_set(o, "reason", row->reason ? json_text(row->reason) : json_null());
     return o;

@@ -808,6 +808,32 @@ static void all_derivations_hold(void **state)
     }
 }
 
+/* A start in the absorbing state: nothing is visited, F is 0, and nothing about F is a PASS. */
+static void nothing_visited(void **state)
+{
+    (void)state;
+    char error[256];
+    double theta[4] = { 0.5, 0, 0, 0 };
+    mdp_builder *b = mdp_begin("ended", 2, 2, 0.9);
+    mdp_start(b, 1, 1);
+    for (int i = 0; i < 4; i++) mdp_transition(b, i / 2, i % 2, 1, 1, i == 0);
+    mdp *M = mdp_finish(b);
+    exact *x = exact_new(M, 0.9, theta, error, sizeof error);
+    setting *at = setting_new(x, x, 1);
+    const derivation *d;
+    for (int i = 0; (d = derivation_at(i)); i++) {
+        derivation_result r = derivation_run(d, at);
+        enum verdict want = strcmp(d->id, "PDI-4") == 0 ? PASS      /* A(0,.) is not 0 */
+                          : strcmp(d->id, "NPG-7") == 0 || strcmp(d->id, "NPG-9") == 0 ? NOT_APPLICABLE : WEAK;
+        if (r.verdict != want) fail_msg("%s is %s, expected %s", d->id, verdict_name(r.verdict), verdict_name(want));
+        for (int l = 0; l < r.lines; l++) assert_true(r.units[l] <= 10);
+        derivation_result_free(&r);
+    }
+    setting_free(at);
+    exact_free(x);
+    mdp_free(M);
+}
+
 /* One line off by 1e-6 of the value is a FAIL; a NaN is a FAIL; a value of zero is WEAK. */
 static double line_one(const setting *x, double *out)   { (void)x; out[0] = 1; out[1] = 2; return 0; }
 static double line_off(const setting *x, double *out)   { (void)x; out[0] = 1; out[1] = 2 + 2e-6; return 0; }
@@ -849,7 +875,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(cg_steps), cmocka_unit_test(cg_outcomes), cmocka_unit_test(comparisons),
         cmocka_unit_test(optimal), cmocka_unit_test(optimal_at_gamma_one), cmocka_unit_test(optimal_without_pay),
         cmocka_unit_test(gamma_one_needs_an_end), cmocka_unit_test(divergence), cmocka_unit_test(policy_files),
-        cmocka_unit_test(all_derivations_hold), cmocka_unit_test(verdicts) };
+        cmocka_unit_test(all_derivations_hold), cmocka_unit_test(nothing_visited), cmocka_unit_test(verdicts) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
