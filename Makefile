@@ -78,9 +78,9 @@ test-full:
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@$(MAKE) --no-print-directory asan
 
-# The exact layer against reference data, in any folder of the formats of tests/reference.
-test-reference: $(BUILD)/ascent $(BUILD)/tests/reference
-	$(BUILD)/tests/reference $(BUILD)/ascent $(REFERENCE)
+# The exact layer and the tape against reference data, in any folder of the formats of tests/reference.
+test-reference: $(BUILD)/ascent $(BUILD)/tests/reference $(BUILD)/tests/test_ad_cases
+	@sh tests/reference.sh $(BUILD) $(REFERENCE)
 
 asan:
 	@CC="$(CC)" .ci/deps tests
@@ -95,7 +95,7 @@ help:
 	@echo 'make                the program, build/ascent (CC=clang, MARCH=x86-64-v3 for another machine)'
 	@echo 'make run            install what is missing, build, show the first table'
 	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
-	@echo 'make test-reference REFERENCE=DIR    the exact layer against reference data of the same formats'
+	@echo 'make test-reference REFERENCE=DIR    exact layer and tape against reference data of the same formats'
 	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
 	@echo 'make deps, make clean'
 
