@@ -11,8 +11,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-/* The arena, here with what it asks of the system counted */
-static int asked;
+/* The arena, here with what it asks of the system counted, in each thread */
+static _Thread_local int asked;
 static void *counted_malloc(size_t bytes) { asked++; return malloc(bytes); }
 #define malloc counted_malloc
 #include "autodiff/arena.c"
@@ -383,6 +383,9 @@ static void test_several_gradients(void **state)
     ad_grads(y, 6, list, g);
     for (int i = 0; i < 6; i++)
         assert_true(ad_scalar(g[i]) == want[i] && ad_scalar(ad_grad(y, list[i])) == want[i]);
+    ad youngest_first[3] = { y, z, x }, of[3];
+    ad_grads(y, 3, youngest_first, of);
+    assert_true(ad_scalar(of[0]) == 1 && ad_scalar(of[1]) == 5 && ad_scalar(of[2]) == 31);
     ad_grads(g[0], 2, seconds, again);                  /* d/dx, d/dw of 2 x w + 1 */
     assert_true(ad_scalar(again[0]) == 10 && ad_scalar(again[1]) == 6);
     assert_true(ad_scalar(ad_grad(ad_grad(y, y), z)) == 0);
@@ -521,7 +524,8 @@ static void test_views(void **state)
     gsl_rng_free(rng);
 }
 
-/* One adjoint for two views, and views on two vectors of one adjoint: sum (a + b), a and b views. */
+/* One adjoint for two views, and views on two vectors of one adjoint: sum (a + b), a and b views; and the
+ * adjoint 1 itself as the only part. */
 static void test_views_share_an_adjoint(void **state)
 {
     (void)state;
@@ -534,6 +538,25 @@ static void test_views_share_an_adjoint(void **state)
     ad_grads(ad_dot(y, w), 2, both, g);
     assert_memory_equal(ad_value(g[0]), twice, sizeof twice);
     assert_memory_equal(ad_value(g[1]), once, sizeof once);
+    ad scalar = ad_input(t, data, 1, 1);
+    assert_true(exactly(ad_grad(ad_view(scalar, 0, 1, 1), scalar), 1, 1, 1));
+    ad_tape_free(t);
+}
+
+/* A gradient by a view leaves nothing behind for the next one, by what it is a view of: L = sum (2 x)^2 over the
+ * first two of three entries, seen through z = 2 x, v = part of z. */
+static void test_view_as_x(void **state)
+{
+    (void)state;
+    const double data[3] = { 1, 2, 3 }, by_v[2] = { 4, 8 }, by_z[3] = { 4, 8, 0 }, by_x[3] = { 8, 16, 0 };
+    ad_tape *t = ad_tape_new();
+    ad x = ad_input(t, data, 3, 1), z = ad_scale(2, x), v = ad_view(z, 0, 2, 1), L = ad_sum(ad_square(v));
+    for (int round = 0; round < 2; round++) {
+        assert_memory_equal(ad_value(ad_grad(L, v)), by_v, sizeof by_v);
+        assert_memory_equal(ad_value(ad_grad(L, z)), by_z, sizeof by_z);
+        assert_memory_equal(ad_value(ad_grad(L, v)), by_v, sizeof by_v);
+        assert_memory_equal(ad_value(ad_grad(L, x)), by_x, sizeof by_x);
+    }
     ad_tape_free(t);
 }
 
@@ -591,6 +614,23 @@ static void test_reset(void **state)
     }
     ad_tape_free(t);
     gsl_rng_free(rng);
+}
+
+/* After a reset the list ends at the mark, also for a slice that is the first to look at it. */
+static void test_slice_after_reset(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    double value = 2;
+    ad x = ad_input(t, &value, 1, 1), y = ad_square(x);
+    ad_mark mark = ad_here(t);
+    for (int i = 0; i < 50; i++) ad_add(y, ad_scale(i, x));
+    ad_reset(t, mark);
+    ad_plan plan = ad_slice(1, &x, 1, &y);
+    value = 3;
+    ad_run(&plan);
+    assert_true(plan.n == 1 && plan.node[0] == y && y->newer == NULL && ad_scalar(y) == 9);
+    ad_tape_free(t);
 }
 
 /* After the first round nothing is asked of the system: 1000 times record, differentiate twice, replay, reset. */
@@ -736,10 +776,11 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_graphs), cmocka_unit_test(test_replay_is_recording),
         cmocka_unit_test(test_slice), cmocka_unit_test(test_detach_follows_freeze_stays),
-        cmocka_unit_test(test_index_is_borrowed),
-        cmocka_unit_test(test_several_gradients), cmocka_unit_test(test_all_gradients_at_once),
-        cmocka_unit_test(test_intermediate), cmocka_unit_test(test_adjoint_identity), cmocka_unit_test(test_views),
-        cmocka_unit_test(test_views_share_an_adjoint), cmocka_unit_test(test_leaves), cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_index_is_borrowed), cmocka_unit_test(test_several_gradients),
+        cmocka_unit_test(test_all_gradients_at_once), cmocka_unit_test(test_intermediate),
+        cmocka_unit_test(test_adjoint_identity), cmocka_unit_test(test_views),
+        cmocka_unit_test(test_views_share_an_adjoint), cmocka_unit_test(test_view_as_x),
+        cmocka_unit_test(test_leaves), cmocka_unit_test(test_reset), cmocka_unit_test(test_slice_after_reset),
         cmocka_unit_test(test_steady_state), cmocka_unit_test(test_visits_only_between),
         cmocka_unit_test(test_two_threads), cmocka_unit_test(test_deep_chain),
 #ifdef ASCENT_CHECKED
