@@ -14,6 +14,7 @@ static const struct {
     { "solve",  solve_command,  "everything exact about a policy on a finite MDP" },
     { "verify", verify_command, "every equation evaluated on both sides, as a table" },
     { "derive", derive_command, "a proof, each line with its number" },
+    { "estimate", estimate_command, "an estimator's exact bias and variance, over all trajectories" },
     { "list",   list_command,   "the equations, and where each stands in the code" },
 };
 enum { COMMANDS = sizeof command / sizeof *command };

@@ -187,7 +187,7 @@ awk 'BEGIN { for (s = 0; s < 17; s++) print "0,0.5,-1," s / 4 }' >lake.csv
 # ---- help, commands, options ----
 
 works "--help" --help
-for command in solve verify derive list; do
+for command in solve verify derive estimate list; do
     works "$command --help" "$command" --help
     check "$command --help names the command" "no 'ascent $command'" grep -q "ascent $command" out
 done
@@ -486,6 +486,27 @@ for arguments in "PDI-1" "PDI-1 FrozenLake-v1" "PDI-1 chain.mdp"; do
 done
 refuses "derive without an id" 2 . derive
 refuses "derive NOPE" 2 NOPE derive NOPE
+
+# ---- estimate ----
+
+# chain.mdp in 2 steps: G_0 = 1.8 after a0 (both ways) and 1 after a1, so (.9 or -.5) in the direction of theta(0,0)
+json "estimate" estimate chain.mdp --estimator reward-to-go --horizon 2
+keys "estimate: keys" '' mean exact bias variance
+near "estimate: mean" 'mean[0][0]' 0.2
+near "estimate: exact" 'exact[0][0]' 0.2
+near "estimate: bias" 'bias[0][0]' 0
+near "estimate: variance" 'variance[0][0]' 0.49
+near "estimate: nothing to decide at the end" 'variance[2][1]' 0 0
+json "estimate, biased" estimate chain.mdp --estimator extra-return-index --horizon 2
+near "estimate: a factor gamma" 'mean[0][0]' 0.18
+near "estimate: the bias" 'bias[0][0]' -0.02
+works "estimate as text" estimate E5 --estimator td --horizon 2 --gamma 1
+check "estimate as text: the trace" "it is not there" grep -q '^trace of the covariance: 0.5006' out
+refuses "estimate: too many" 2 '10000000 trajectories, found 192216796875' estimate E5 --estimator td --horizon 9
+refuses "estimate: too large" 2 'expected at most 4096 states' estimate E5 --estimator td --horizon 900
+refuses "estimate: no horizon" 2 -- --horizon estimate E5 --estimator td
+refuses "estimate: half a step" 2 'whole number' estimate E5 --estimator td --horizon 1.5
+refuses "estimate: no such estimator" 2 'NAME' estimate E5 --estimator NOPE --horizon 2
 
 works "list" list
 check "list has 322 rows" "$(rows | wc -l) rows" [ "$(rows | wc -l)" -eq 322 ]

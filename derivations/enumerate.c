@@ -1,0 +1,198 @@
+/* All trajectories, depth first: see enumerate.h. */
+#include "derivations/enumerate.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autodiff/require.h"
+#include "derivations/policy_gradient_theorem.h"
+
+static bool *absorbing_states(const mdp *M)
+{
+    bool *absorbing = allocate((size_t)M->nS, sizeof *absorbing, "absorbing states");
+    for (int s = 0; s < M->nS; s++) absorbing[s] = mdp_absorbing(M, s);
+    return absorbing;
+}
+
+/* From s with t steps left: 1 at the end, else the sum over what may come next. */
+double enumerate_count(const mdp *M, const double *pi, int H)
+{
+    bool *absorbing = absorbing_states(M);
+    double *count = allocate(2 * (size_t)M->nS, sizeof *count, "numbers of trajectories"), *longer = count + M->nS;
+    for (int s = 0; s < M->nS; s++) count[s] = 1;
+    for (int t = 0; t < H; t++) {
+        for (int s = 0; s < M->nS; s++) {
+            longer[s] = absorbing[s];
+            for (int i = s * M->nA; i < (s + 1) * M->nA && !absorbing[s]; i++)
+                for (int k = M->row[i]; k < M->row[i + 1] && pi[i] > 0; k++) longer[s] += count[M->next[k]];
+        }
+        memcpy(count, longer, (size_t)M->nS * sizeof *count);
+    }
+    double total = 0;
+    for (int s = 0; s < M->nS; s++) total += M->mu0[s] > 0 ? count[s] : 0;
+    free(count);
+    free(absorbing);
+    return total;
+}
+
+/* ---- the walk ---- */
+
+/* Neumaier's sum: what rounding takes from the sum is kept beside it. */
+struct sum { double value, lost; };
+
+static void sum_add(struct sum *sum, double x)
+{
+    double value = sum->value + x;
+    sum->lost += fabs(sum->value) >= fabs(x) ? (sum->value - value) + x : (x - value) + sum->value;
+    sum->value = value;
+}
+
+struct walk {
+    const mdp *M;
+    const double *pi;           /* [nS x nA] */
+    const bool *absorbing;      /* [nS] */
+    int H, n;
+    estimator f;
+    void *context;
+    const double *mean;         /* NULL in the first pass: sum p g; then sum p (g - mean)^2 */
+    double *g;                  /* [n] */
+    struct sum *sum;            /* [n] */
+    traj tau;
+};
+
+static void visit(struct walk *w, double p)
+{
+    w->f(w->context, &w->tau, w->g);
+    for (int i = 0; i < w->n; i++) {
+        double d = w->mean ? w->g[i] - w->mean[i] : 0;
+        sum_add(&w->sum[i], w->mean ? p * d * d : p * w->g[i]);
+    }
+}
+
+/* MDP-15  p(tau) = mu0(s_0) prod_{t<T} pi(a_t|s_t) P(s_{t+1}|s_t,a_t): one factor a level */
+static void extend(struct walk *w, double p)
+{
+    const mdp *M = w->M;
+    traj *tau = &w->tau;
+    int t = tau->T, s = tau->s[t];
+    tau->terminated = w->absorbing[s];
+    if (tau->terminated || t == w->H) {
+        visit(w, p);
+        return;
+    }
+    for (int a = 0; a < M->nA; a++) {
+        int i = s * M->nA + a;
+        for (int k = M->row[i]; k < M->row[i + 1] && w->pi[i] > 0; k++) {
+            tau->a[t] = a;
+            tau->r[t] = M->R[k];
+            tau->s[t + 1] = M->next[k];
+            tau->T = t + 1;
+            extend(w, p * w->pi[i] * M->P[k]);
+        }
+    }
+    tau->T = t;
+}
+
+static void pass(struct walk *w, double *out)
+{
+    memset(w->sum, 0, (size_t)w->n * sizeof *w->sum);
+    for (int s = 0; s < w->M->nS; s++) {
+        if (!(w->M->mu0[s] > 0)) continue;
+        w->tau.T = 0;
+        w->tau.s[0] = s;
+        extend(w, w->M->mu0[s]);
+    }
+    for (int i = 0; i < w->n; i++) out[i] = w->sum[i].value + w->sum[i].lost;
+}
+
+void enumerate_moments(const mdp *M, const double *pi, int H, estimator f, void *context, int n, double *mean,
+                       double *variance)
+{
+    require(H >= 0, "a horizon of %d", H);
+    bool *absorbing = absorbing_states(M);
+    struct walk w = { .M = M, .pi = pi, .absorbing = absorbing, .H = H, .n = n, .f = f, .context = context };
+    w.g = allocate((size_t)n, sizeof *w.g, "an estimate");
+    w.sum = allocate((size_t)n, sizeof *w.sum, "sums");
+    w.tau.s = allocate((size_t)H + 1, sizeof *w.tau.s, "a trajectory");
+    w.tau.a = allocate((size_t)H + 1, sizeof *w.tau.a, "a trajectory");
+    w.tau.r = allocate((size_t)H + 1, sizeof *w.tau.r, "a trajectory");
+    pass(&w, mean);
+    if (variance) {
+        w.mean = mean;
+        pass(&w, variance);
+    }
+    free(w.g);
+    free(w.sum);
+    free(w.tau.s);
+    free(w.tau.a);
+    free(w.tau.r);
+    free(absorbing);
+}
+
+/* ---- the oracle ---- */
+
+/* State t nS + s is s at time t < H; the last one ends everything. */
+static mdp *unroll(const mdp *M, int H)
+{
+    int end = H * M->nS;
+    mdp_builder *b = mdp_begin(M->name, end + 1, M->nA, M->gamma);
+    for (int s = 0; s < M->nS; s++) mdp_start(b, H > 0 ? s : end, M->mu0[s]);
+    for (int t = 0; t < H; t++)
+        for (int i = 0; i < M->nS * M->nA; i++)
+            for (int k = M->row[i]; k < M->row[i + 1]; k++) {
+                int s1 = t + 1 < H ? (t + 1) * M->nS + M->next[k] : end;
+                mdp_transition(b, t * M->nS + i / M->nA, i % M->nA, s1, M->P[k], M->R[k]);
+            }
+    for (int a = 0; a < M->nA; a++) mdp_transition(b, end, a, end, 1, 0);
+    return mdp_finish(b);
+}
+
+finite_horizon *finite_new(const mdp *M, double gamma, const double *logits, int H, char *error, size_t size)
+{
+    if ((double)H * M->nS + 1 > EXACT_MAX_STATES) {
+        snprintf(error, size, "%s: horizon %d: expected at most %d states at all times together, found %.0f",
+                 M->name, H, EXACT_MAX_STATES, (double)H * M->nS + 1);
+        return NULL;
+    }
+    size_t n = (size_t)M->nS * (size_t)M->nA;
+    finite_horizon *f = allocate(1, sizeof *f, "a finite horizon");
+    *f = (finite_horizon){ .M = M, .gamma = gamma, .H = H, .unrolled = unroll(M, H) };
+    double *theta = allocate((size_t)H * n + (size_t)M->nA, sizeof *theta, "logits at all times");
+    for (int t = 0; t < H; t++) memcpy(theta + (size_t)t * n, logits, n * sizeof *theta);
+    f->x = exact_new(f->unrolled, gamma, theta, error, size);
+    free(theta);
+    if (f->x) return f;
+    finite_free(f);
+    return NULL;
+}
+
+void finite_free(finite_horizon *f)
+{
+    if (!f) return;
+    exact_free(f->x);
+    mdp_free(f->unrolled);
+    free(f);
+}
+
+double finite_V(const finite_horizon *f, int t, int s)
+{
+    return t == f->H ? 0 : f->x->V[t * f->M->nS + s];
+}
+
+double finite_Q(const finite_horizon *f, int t, int s, int a)
+{
+    return f->x->Q[(t * f->M->nS + s) * f->M->nA + a];
+}
+
+/* The logits of every time are the same theta: its gradient is the sum of theirs. */
+void finite_gradient(const finite_horizon *f, double *g)
+{
+    int n = f->M->nS * f->M->nA;
+    double *all = allocate((size_t)f->x->n, sizeof *all, "a gradient at all times");
+    gradient_theorem(f->x, all);
+    memset(g, 0, (size_t)n * sizeof *g);
+    for (int i = 0; i < f->H * n; i++) g[i % n] += all[i];
+    free(all);
+}

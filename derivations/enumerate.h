@@ -1,0 +1,45 @@
+/* The enumerator: all trajectories of a finite MDP under a policy, up to horizon H, with their probabilities. An
+ * estimator that is run over all of them has its exact mean and variance, with no sampling at all; the estimator
+ * is the code that training uses. And the oracle for a finite horizon: M unrolled in time and solved exactly.
+ *
+ * A trajectory ends (terminated) in an absorbing zero-reward state, else it is cut off after H steps (truncated).
+ *
+ * Error of a mean E[g_i]: p(tau) is a product of 2H+1 factors, each multiplication right to u = 2^-52; the sum is
+ * compensated (Neumaier), so that its length does not count. In all (2H + 2) u E|g_i|, and the estimator's own
+ * rounding. The variance is summed in a second pass as E[(g_i - mean_i)^2]: no cancellation as in E[g^2] - E[g]^2. */
+#ifndef ASCENT_ENUMERATE_H
+#define ASCENT_ENUMERATE_H
+
+#include <stddef.h>
+
+#include "algorithms/traj.h"
+#include "derivations/exact.h"
+
+/* Looks at one trajectory and writes all of g [n]. */
+typedef void (*estimator)(void *context, const traj *tau, double *g);
+
+/* How many trajectories of positive probability there are; exact to 2^53. pi [nS x nA] */
+double enumerate_count(const mdp *M, const double *pi, int H);
+
+/* mean [n] = E[g], and, unless NULL, variance [n], of each component: their sum is the trace of the covariance. */
+void enumerate_moments(const mdp *M, const double *pi, int H, estimator f, void *context, int n, double *mean,
+                       double *variance);
+
+/* The oracle: V_t, Q_t and the gradient of J_H(theta) = E[sum_{t<H} gamma^t r_t], from the exact layer on the
+ * unrolled MDP, whose state t nS + s is s at time t. theta is one for all times. The largest gamma is 1. */
+typedef struct {
+    const mdp *M;           /* the caller's */
+    double gamma;
+    int H;
+    mdp *unrolled;
+    exact *x;               /* on it */
+} finite_horizon;
+
+/* logits [nS x nA]; NULL and one line in error[size] when it is too large to be solved */
+finite_horizon *finite_new(const mdp *M, double gamma, const double *logits, int H, char *error, size_t size);
+void            finite_free(finite_horizon *f);                         /* NULL is fine */
+double          finite_V(const finite_horizon *f, int t, int s);            /* 0 at t = H */
+double          finite_Q(const finite_horizon *f, int t, int s, int a);
+void            finite_gradient(const finite_horizon *f, double *g);        /* [nS x nA] */
+
+#endif
