@@ -149,14 +149,26 @@ static double inverse_norm(int nS, const linalg_lu *lu)
     return k;
 }
 
+static double jacobian_norm(const exact *x)         /* max(1, max_j sum_i |J_z[i,j]|) */
+{
+    double greatest = 1;
+    for (int j = 0; j < x->n && x->J_z; j++) {
+        double sum = 0;
+        for (int i = 0; i < x->nSA; i++) sum += fabs(x->J_z[(size_t)i * (size_t)x->n + (size_t)j]);
+        greatest = linalg_greater(greatest, sum);
+    }
+    return greatest;
+}
+
 static void set_units(exact *x)
 {
     double u = DBL_EPSILON, N = fmax(x->nS, 4);
-    double M = fmax(1, fmax(linalg_max_abs(x->nS, x->V), linalg_max_abs(x->n, x->A)));
+    double M = fmax(1, fmax(linalg_max_abs(x->nS, x->V), linalg_max_abs(x->nSA, x->A)));
     x->unit_V = u * N * x->k * M;
     x->unit_rho = u * N * x->k * x->k;
-    x->unit_gradient = u * N * x->k * x->k * M;
-    x->unit_fisher = fmax(u, x->unit_rho * x->fisher_scale);
+    x->c = jacobian_norm(x);
+    x->unit_gradient = u * N * x->k * x->k * M * x->c;
+    x->unit_fisher = fmax(u, x->unit_rho * x->fisher_scale) * x->c * x->c;
 }
 
 static void values(exact *x)
@@ -170,7 +182,7 @@ static void values(exact *x)
             x->Q[s * x->nA + a] = x->absorbing[s] ? 0 : action_value(x->M, x->gamma, x->V, s, a);
             x->A[s * x->nA + a] = x->Q[s * x->nA + a] - x->V[s];            /* MDP-9   A = Q - V */
         }
-    if (!isfinite(linalg_max_abs(x->nS, x->V)) || !isfinite(linalg_max_abs(x->n, x->Q)))
+    if (!isfinite(linalg_max_abs(x->nS, x->V)) || !isfinite(linalg_max_abs(x->nSA, x->Q)))
         numerical_failure("%s: the values are too large for double precision", x->M->name);
     visitation(x, lu);
     x->J = linalg_dot(x->nS, x->M->mu0, x->V);                  /* MDP-6   J = mu0^T V */
@@ -179,38 +191,75 @@ static void values(exact *x)
     set_units(x);
 }
 
-exact *exact_new(const mdp *M, double gamma, const double *logits, char *error, size_t size)
+/* Memory for everything but J_z and P_pi */
+static exact *exact_allocate(const mdp *M, double gamma, const policy_class *policy)
 {
     exact *x = allocate(1, sizeof *x, "an exact solution");
-    size_t nS = (size_t)M->nS, n = nS * (size_t)M->nA;
-    *x = (exact){ .M = M, .gamma = gamma, .nS = M->nS, .nA = M->nA, .n = M->nS * M->nA };
-    double *p = allocate(4 * nS + 6 * n, sizeof *p, "an exact solution");
-    x->theta = p;           x->logpi = p + n;       x->pi = p + 2 * n;
-    x->r = p + 3 * n;       x->Q = p + 4 * n;       x->A = p + 5 * n;
-    x->V = p + 6 * n;       x->r_pi = x->V + nS;    x->rho = x->V + 2 * nS;     x->d = x->V + 3 * nS;
+    size_t nS = (size_t)M->nS, nSA = nS * (size_t)M->nA;
+    bool tabular = policy->kind == POLICY_TABULAR;
+    *x = (exact){ .M = M, .gamma = gamma, .policy = *policy, .nS = M->nS, .nA = M->nA, .nSA = M->nS * M->nA,
+                  .n = policy->n };
+    double *p = allocate(4 * nS + 6 * nSA + (tabular ? 0 : (size_t)x->n), sizeof *p, "an exact solution");
+    x->logits = p;          x->logpi = p + nSA;     x->pi = p + 2 * nSA;
+    x->r = p + 3 * nSA;     x->Q = p + 4 * nSA;     x->A = p + 5 * nSA;
+    x->V = p + 6 * nSA;     x->r_pi = x->V + nS;    x->rho = x->V + 2 * nS;     x->d = x->V + 3 * nS;
+    x->theta = tabular ? x->logits : x->V + 4 * nS;
     x->absorbing = allocate(nS, sizeof *x->absorbing, "an exact solution");
+    return x;
+}
 
-    memcpy(x->theta, logits, n * sizeof *logits);
-    softmax(x->nS, x->nA, x->theta, x->logpi, x->pi);
+/* z and J_z at theta; false when J_z is too large */
+static bool logits_and_jacobian(exact *x)
+{
+    if (x->policy.kind == POLICY_TABULAR) return true;
+    if ((double)x->nSA * x->n > EXACT_MAX_JACOBIAN) return false;
+    policy_logits_at(&x->policy, x->theta, x->logits);
+    x->J_z = allocate((size_t)x->nSA * (size_t)x->n, sizeof *x->J_z, "the Jacobian of the logits");
+    policy_jacobian(&x->policy, x->theta, x->J_z);
+    return true;
+}
+
+exact *exact_new_policy(const mdp *M, double gamma, const policy_class *p, const double *theta, char *error,
+                        size_t size)
+{
+    require(p->nS == M->nS && p->nA == M->nA, "a policy for %d states, %d actions", p->nS, p->nA);
+    exact *x = exact_allocate(M, gamma, p);
+    memcpy(x->theta, theta, (size_t)x->n * sizeof *theta);
+    bool fits = logits_and_jacobian(x);
+    if (!fits) snprintf(error, size, "%s: %d parameters for %d logits: J_z is too large", M->name, x->n, x->nSA);
+    softmax(x->nS, x->nA, x->logits, x->logpi, x->pi);
     for (int s = 0; s < x->nS; s++) x->absorbing[s] = mdp_absorbing(M, s);
-    if (!solvable(M, gamma, x->absorbing, x->pi, error, size)) {
+    if (!fits || !solvable(M, gamma, x->absorbing, x->pi, error, size)) {
         exact_free(x);
         return NULL;
     }
-    x->P_pi = allocate(nS * nS, sizeof *x->P_pi, "the transition matrix of a policy");
+    x->P_pi = allocate((size_t)M->nS * (size_t)M->nS, sizeof *x->P_pi, "the transition matrix of a policy");
     transition_matrix(M, x->absorbing, x->pi, x->P_pi);
     rewards(M, x->pi, x->r, x->r_pi);
     values(x);
     return x;
 }
 
+exact *exact_new(const mdp *M, double gamma, const double *logits, char *error, size_t size)
+{
+    policy_class tabular = { .kind = POLICY_TABULAR, .nS = M->nS, .nA = M->nA, .n = M->nS * M->nA };
+    return exact_new_policy(M, gamma, &tabular, logits, error, size);
+}
+
 void exact_free(exact *x)
 {
     if (!x) return;
-    free(x->theta);         /* and all that was cut from the same block */
+    free(x->logits);        /* and all that was cut from the same block */
     free(x->absorbing);
     free(x->P_pi);
+    free(x->J_z);
     free(x);
+}
+
+void exact_chain(const exact *x, const double *w, double *g)
+{
+    if (x->policy.kind == POLICY_TABULAR) memmove(g, w, (size_t)x->n * sizeof *g);
+    else                                  policy_vjp(&x->policy, x->theta, w, g);
 }
 
 double exact_rho(const exact *x, int s) { return x->absorbing[s] ? 0 : x->rho[s]; }
@@ -222,6 +271,16 @@ double exact_J(const mdp *M, double gamma, const double *logits)
     if (!x) return NAN;
     double J = x->J;
     exact_free(x);
+    return J;
+}
+
+double exact_J_at(const exact *x, const double *theta)
+{
+    if (x->policy.kind == POLICY_TABULAR) return exact_J(x->M, x->gamma, theta);
+    double *z = allocate((size_t)x->nSA, sizeof *z, "logits");
+    policy_logits_at(&x->policy, theta, z);
+    double J = exact_J(x->M, x->gamma, z);
+    free(z);
     return J;
 }
 
@@ -242,7 +301,7 @@ static ad transition_node(ad_tape *t, const exact *x, int a)
 ad exact_J_node(ad_tape *t, const exact *x, ad theta)
 {
     int nS = x->nS, nA = x->nA, *index = allocate((size_t)nS, sizeof *index, "an index");
-    ad pi   = ad_exp(ad_log_softmax(ad_view(theta, 0, nS, nA)));            /* [nS x nA] */
+    ad pi   = ad_exp(ad_log_softmax(policy_logits(t, &x->policy, theta)));  /* [nS x nA] */
     ad r_pi = ad_row_sum(ad_mul(pi, ad_input(t, x->r, nS, nA)));            /* [nS x 1]  */
     ad P_pi = NULL;                             /* [nS x nS] sum_a pi(a|.) P(.|.,a) */
     for (int a = 0; a < nA; a++) {

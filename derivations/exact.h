@@ -1,6 +1,7 @@
 /* The exact layer: everything about a policy on a finite MDP that a linear solve can say.
  *
- * Policy: pi(a|s) = softmax of one row of logits per state. Conventions: the visitation is unnormalised,
+ * Policy: pi(a|s) = softmax of one row of logits z per state, z a function of theta (policy.h): z = theta, the
+ * table, or any other. V, Q, A, rho depend on z alone; gradients and F are those in theta. Conventions: the visitation is unnormalised,
  * rho = mu0 + gamma P_pi^T rho. An absorbing zero-reward state is no decision state: V, Q, A and its
  * share of every gradient are 0, and it is left out of P_pi; rho there is reported for gamma < 1 and NaN
  * (printed as null) at gamma = 1. At gamma = 1 every decision state must reach an absorbing one. */
@@ -11,17 +12,23 @@
 #include <stddef.h>
 
 #include "autodiff/ad.h"
+#include "derivations/policy.h"
 #include "envs/mdp.h"
 
 enum { EXACT_MAX_STATES = 4096,         /* dense direct solves */
+       EXACT_MAX_JACOBIAN = 1 << 24,    /* entries of J_z: 128 MB */
        EXACT_MAX_TIME_SUM = 1024 };     /* exact_sum_over_time: some ten matrix products */
 
 typedef struct {
     const mdp *M;
     double gamma;
-    int nS, nA, n;          /* n = nS nA, the length of theta; index s*nA + a */
+    policy_class policy;    /* what it points to stays the caller's */
+    int nS, nA, nSA;        /* nSA = nS nA, the length of logits, pi, Q, A; index s*nA + a */
+    int n;                  /* length of theta; nSA for the tabular policy */
     bool *absorbing;        /* [nS] */
-    double *theta;          /* [nS x nA] logits */
+    double *theta;          /* [n] */
+    double *logits;         /* [nS x nA] z; theta itself for the tabular policy */
+    double *J_z;            /* [nSA x n] dz/dtheta; NULL for the tabular policy, where it is I */
     double *logpi, *pi;     /* [nS x nA] log pi(a|s), pi(a|s) */
     double *r, *r_pi;       /* [nS x nA], [nS] expected reward */
     double *P_pi;           /* [nS x nS] from decision state to decision state */
@@ -34,21 +41,28 @@ typedef struct {
     /* One unit of rounding error, u = 2^-52, N = max(nS, 4), M = max(1, max|V|, max|A|): */
     double unit_V;          /* u N k M      V, Q, J; twice that for A */
     double unit_rho;        /* u N k^2 */
-    double unit_gradient;   /* u N k^2 M */
-    double unit_fisher;     /* u N k^2 fisher_scale, at least u: rho's unit times the weight's scale */
+    double unit_gradient;   /* u N k^2 M c */
+    double unit_fisher;     /* u N k^2 fisher_scale, at least u: rho's unit times the weight's scale; times c^2 */
+    double c;               /* max(1, ||J_z||_1): what J_z^T makes of an error in each logit; tabular 1 */
 } exact;
 
 /* logits [nS x nA]. NULL and one line in error[size] when gamma = 1 and a decision state, named, cannot
  * reach an absorbing one under pi, or when the MDP is too large for a dense solve. Exit 4, with the
  * reason, when the system is singular to working precision, diverges, or V overflows. */
 exact *exact_new(const mdp *M, double gamma, const double *logits, char *error, size_t size);
+exact *exact_new_policy(const mdp *M, double gamma, const policy_class *p, const double *theta, char *error,
+                        size_t size);                               /* theta [n]; also NULL when J_z is too large */
 void   exact_free(exact *x);                                        /* NULL is fine */
+
+/* The chain rule: w [nS x nA], a gradient in the logits, to g [n] = J_z^T w, by one reverse sweep */
+void exact_chain(const exact *x, const double *w, double *g);
 
 /* rho(s) where it counts: 0 in absorbing states */
 double exact_rho(const exact *x, int s);
 
 /* J alone, for differences; NaN where exact_new gives NULL. */
 double exact_J(const mdp *M, double gamma, const double *logits);
+double exact_J_at(const exact *x, const double *theta);             /* the same policy class at another theta [n] */
 
 /* The same J as a node: mu0^T (I - gamma P_pi)^{-1} r_pi, theta [n x 1]. It can be differentiated, and
  * owes nothing to the policy gradient theorem. Memory: some nA nS^2 doubles. */
