@@ -133,36 +133,25 @@ void enumerate_moments(const mdp *M, const double *pi, int H, estimator f, void 
 
 /* ---- the oracle ---- */
 
-/* State t nS + s is s at time t < H; the last one ends everything. */
-static mdp *unroll(const mdp *M, int H)
-{
-    int end = H * M->nS;
-    mdp_builder *b = mdp_begin(M->name, end + 1, M->nA, M->gamma);
-    for (int s = 0; s < M->nS; s++) mdp_start(b, H > 0 ? s : end, M->mu0[s]);
-    for (int t = 0; t < H; t++)
-        for (int i = 0; i < M->nS * M->nA; i++)
-            for (int k = M->row[i]; k < M->row[i + 1]; k++) {
-                int s1 = t + 1 < H ? (t + 1) * M->nS + M->next[k] : end;
-                mdp_transition(b, t * M->nS + i / M->nA, i % M->nA, s1, M->P[k], M->R[k]);
-            }
-    for (int a = 0; a < M->nA; a++) mdp_transition(b, end, a, end, 1, 0);
-    return mdp_finish(b);
-}
-
-finite_horizon *finite_new(const mdp *M, double gamma, const double *logits, int H, char *error, size_t size)
+finite_horizon *finite_new(const mdp *M, double gamma, const policy_class *policy, const double *theta, int H,
+                           char *error, size_t size)
 {
     if ((double)H * M->nS + 1 > EXACT_MAX_STATES) {
         snprintf(error, size, "%s: horizon %d: expected at most %d states at all times together, found %.0f",
                  M->name, H, EXACT_MAX_STATES, (double)H * M->nS + 1);
         return NULL;
     }
-    size_t n = (size_t)M->nS * (size_t)M->nA;
+    int nSA = M->nS * M->nA;
     finite_horizon *f = allocate(1, sizeof *f, "a finite horizon");
-    *f = (finite_horizon){ .M = M, .gamma = gamma, .H = H, .unrolled = unroll(M, H) };
-    double *theta = allocate((size_t)H * n + (size_t)M->nA, sizeof *theta, "logits at all times");
-    for (int t = 0; t < H; t++) memcpy(theta + (size_t)t * n, logits, n * sizeof *theta);
-    f->x = exact_new(f->unrolled, gamma, theta, error, size);
-    free(theta);
+    *f = (finite_horizon){ .M = M, .gamma = gamma, .policy = policy, .H = H };
+    f->theta = allocate((size_t)policy->n, sizeof *f->theta, "parameters");
+    memcpy(f->theta, theta, (size_t)policy->n * sizeof *theta);
+    f->unrolled = mdp_unroll(M, H);
+    double *z = allocate((size_t)H * (size_t)nSA + (size_t)M->nA, sizeof *z, "logits at all times");
+    policy_logits_at(policy, theta, z);
+    for (int t = 1; t < H; t++) memcpy(z + t * nSA, z, (size_t)nSA * sizeof *z);
+    f->x = exact_new(f->unrolled, gamma, z, error, size);
+    free(z);
     if (f->x) return f;
     finite_free(f);
     return NULL;
@@ -173,6 +162,7 @@ void finite_free(finite_horizon *f)
     if (!f) return;
     exact_free(f->x);
     mdp_free(f->unrolled);
+    free(f->theta);
     free(f);
 }
 
@@ -186,13 +176,14 @@ double finite_Q(const finite_horizon *f, int t, int s, int a)
     return f->x->Q[(t * f->M->nS + s) * f->M->nA + a];
 }
 
-/* The logits of every time are the same theta: its gradient is the sum of theirs. */
+/* The logits of every time are the same z: its gradient is the sum of theirs, and theta's is J_z^T that. */
 void finite_gradient(const finite_horizon *f, double *g)
 {
-    int n = f->M->nS * f->M->nA;
-    double *all = allocate((size_t)f->x->n, sizeof *all, "a gradient at all times");
+    int nSA = f->M->nS * f->M->nA;
+    double *all = allocate((size_t)f->x->nSA + (size_t)nSA, sizeof *all, "a gradient at all times");
+    double *g_z = all + f->x->nSA;
     gradient_theorem(f->x, all);
-    memset(g, 0, (size_t)n * sizeof *g);
-    for (int i = 0; i < f->H * n; i++) g[i % n] += all[i];
+    for (int i = 0; i < f->H * nSA; i++) g_z[i % nSA] += all[i];
+    policy_vjp(f->policy, f->theta, g_z, g);
     free(all);
 }

@@ -6,7 +6,8 @@
  *
  * Error of a mean E[g_i]: p(tau) is a product of 2H+1 factors, each multiplication right to u = 2^-52; the sum is
  * compensated (Neumaier), so that its length does not count. In all (2H + 2) u E|g_i|, and the estimator's own
- * rounding. The variance is summed in a second pass as E[(g_i - mean_i)^2]: no cancellation as in E[g^2] - E[g]^2. */
+ * rounding. The variance is summed in a second pass as E[(g_i - mean_i)^2]: nothing cancels as in
+ * E[g^2] - E[g]^2. */
 #ifndef ASCENT_ENUMERATE_H
 #define ASCENT_ENUMERATE_H
 
@@ -26,20 +27,23 @@ void enumerate_moments(const mdp *M, const double *pi, int H, estimator f, void 
                        double *variance);
 
 /* The oracle: V_t, Q_t and the gradient of J_H(theta) = E[sum_{t<H} gamma^t r_t], from the exact layer on the
- * unrolled MDP, whose state t nS + s is s at time t. theta is one for all times. The largest gamma is 1. */
+ * unrolled MDP (mdp_unroll), whose state t nS + s is s at time t. theta is one for all times. gamma may be 1. */
 typedef struct {
-    const mdp *M;           /* the caller's */
+    const mdp *M;                   /* the caller's, and so is policy */
     double gamma;
+    const policy_class *policy;
+    double *theta;                  /* [n] */
     int H;
     mdp *unrolled;
-    exact *x;               /* on it */
+    exact *x;                       /* on it: pi, V, Q, rho of all times */
 } finite_horizon;
 
-/* logits [nS x nA]; NULL and one line in error[size] when it is too large to be solved */
-finite_horizon *finite_new(const mdp *M, double gamma, const double *logits, int H, char *error, size_t size);
+/* H >= 1. NULL and one line in error[size] when it is too large to be solved. */
+finite_horizon *finite_new(const mdp *M, double gamma, const policy_class *policy, const double *theta, int H,
+                           char *error, size_t size);
 void            finite_free(finite_horizon *f);                         /* NULL is fine */
 double          finite_V(const finite_horizon *f, int t, int s);            /* 0 at t = H */
 double          finite_Q(const finite_horizon *f, int t, int s, int a);
-void            finite_gradient(const finite_horizon *f, double *g);        /* [nS x nA] */
+void            finite_gradient(const finite_horizon *f, double *g);        /* [n] */
 
 #endif

@@ -101,7 +101,7 @@ struct gradient_estimate {
     const finite_horizon *f;
     const gradient_estimator *e;
     ad_tape *t;
-    ad theta;                   /* [nS x nA] the logits */
+    ad theta, z;                /* [n x 1], and the logits [nS x nA] that it gives */
     double *w;                  /* [H] */
     double *one_hot;            /* [H x nS] row t: s_t */
 };
@@ -110,7 +110,8 @@ gradient_estimate *gradient_estimate_new(const finite_horizon *f, const gradient
 {
     gradient_estimate *g = allocate(1, sizeof *g, "an estimate");
     *g = (gradient_estimate){ .f = f, .e = e, .t = ad_tape_new() };
-    g->theta = ad_input(g->t, f->x->theta, f->M->nS, f->M->nA);
+    g->theta = ad_input(g->t, f->theta, f->policy->n, 1);
+    g->z = policy_logits(g->t, f->policy, g->theta);
     g->w = allocate((size_t)f->H, sizeof *g->w, "weights");
     g->one_hot = allocate((size_t)f->H * (size_t)f->M->nS, sizeof *g->one_hot, "states");
     return g;
@@ -125,20 +126,20 @@ void gradient_estimate_free(gradient_estimate *g)
     free(g);
 }
 
-/* log pi_theta(a_t|s_t), [T x 1]: the row of logits of s_t is one_hot(s_t) theta */
+/* log pi_theta(a_t|s_t), [T x 1]: the row of logits of s_t is one_hot(s_t) z */
 static ad log_pi(gradient_estimate *g, const traj *tau)
 {
     int nS = g->f->M->nS;
     for (int t = 0; t < tau->T; t++) g->one_hot[t * nS + tau->s[t]] = 1;
     ad state = ad_input(g->t, g->one_hot, tau->T, nS);
     for (int t = 0; t < tau->T; t++) g->one_hot[t * nS + tau->s[t]] = 0;
-    return ad_gather(ad_log_softmax(ad_matmul(state, g->theta)), tau->a);
+    return ad_gather(ad_log_softmax(ad_matmul(state, g->z)), tau->a);
 }
 
 void gradient_estimate_run(void *estimate, const traj *tau, double *g)
 {
     gradient_estimate *e = estimate;
-    size_t bytes = (size_t)e->f->M->nS * (size_t)e->f->M->nA * sizeof *g;
+    size_t bytes = (size_t)e->f->policy->n * sizeof *g;
     memset(g, 0, bytes);
     if (tau->T == 0) return;
     ad_mark mark = ad_here(e->t);
@@ -153,7 +154,7 @@ void gradient_estimator_moments(const finite_horizon *f, const char *name, doubl
     const gradient_estimator *e = gradient_estimator_find(name);
     require(e, "no estimator %s", name);
     gradient_estimate *g = gradient_estimate_new(f, e);
-    enumerate_moments(f->M, f->x->pi, f->H, gradient_estimate_run, g, f->M->nS * f->M->nA, mean, variance);
+    enumerate_moments(f->M, f->x->pi, f->H, gradient_estimate_run, g, f->policy->n, mean, variance);
     gradient_estimate_free(g);
 }
 
@@ -216,10 +217,12 @@ static void estimate_on(const char *path, const char *policy, const char *gamma_
     if (strcmp(policy, "uniform") != 0 && !policy_read(policy, M, logits, error, sizeof error))
         bad_input("%s", error);
     double gamma = gamma_text ? options_number("--gamma", gamma_text, 0, 1) : M->gamma;
-    finite_horizon *f = finite_new(M, gamma, logits, H, error, sizeof error);
+    policy_class *tabular = policy_tabular(M);
+    finite_horizon *f = finite_new(M, gamma, tabular, logits, H, error, sizeof error);
     if (!f) bad_input("%s", error);
     estimate(f, name, json);
     finite_free(f);
+    policy_free(tabular);
     free(logits);
     mdp_free(M);
 }

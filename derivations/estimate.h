@@ -15,13 +15,13 @@ typedef struct {
 extern const gradient_estimator gradient_estimators[];
 const gradient_estimator *gradient_estimator_find(const char *name);        /* NULL when there is none */
 
-/* g = sum_t w_t grad log pi(a_t|s_t) on a tape that is kept; for the tabular softmax, n = nS nA. */
+/* g [n] = sum_t w_t grad log pi(a_t|s_t) on a tape that is kept, for the policy of f. */
 typedef struct gradient_estimate gradient_estimate;
 gradient_estimate *gradient_estimate_new(const finite_horizon *f, const gradient_estimator *e);
 void               gradient_estimate_free(gradient_estimate *g);            /* NULL is fine */
 void               gradient_estimate_run(void *estimate, const traj *tau, double *g);   /* an `estimator` */
 
-/* Exact mean and, unless NULL, variance [nS x nA] of a named estimator. */
+/* Exact mean and, unless NULL, variance [n] of a named estimator. */
 void gradient_estimator_moments(const finite_horizon *f, const char *name, double *mean, double *variance);
 
 #endif

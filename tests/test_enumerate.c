@@ -37,7 +37,7 @@ struct oracle {
     real V[H_MAX + 1][S_MAX], Q[H_MAX][S_MAX][A_MAX];
 };
 
-struct example { mdp *M; struct oracle o; double theta[N_MAX]; finite_horizon *f; };
+struct example { mdp *M; struct oracle o; double theta[N_MAX]; policy_class *policy; finite_horizon *f; };
 
 static void backward_induction(struct oracle *o)
 {
@@ -69,7 +69,8 @@ static void finish_example(struct example *e)
             for (int j = 0; j < o->nS; j++)
                 if (o->P[s][a][j] > 0) mdp_transition(b, s, a, j, (double)o->P[s][a][j], (double)o->R[s][a][j]);
     e->M = mdp_finish(b);
-    e->f = finite_new(e->M, (double)o->gamma, e->theta, o->H, error, sizeof error);
+    e->policy = policy_tabular(e->M);
+    e->f = finite_new(e->M, (double)o->gamma, e->policy, e->theta, o->H, error, sizeof error);
     assert_non_null(e->f);
 }
 
@@ -121,6 +122,7 @@ static struct example x3(void)
 static void example_free(struct example *e)
 {
     finite_free(e->f);
+    policy_free(e->policy);
     mdp_free(e->M);
 }
 
