@@ -1,11 +1,13 @@
 /* All trajectories, depth first: see enumerate.h. */
 #include "derivations/enumerate.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "autodiff/linalg.h"
 #include "autodiff/require.h"
 #include "derivations/policy_gradient_theorem.h"
 
@@ -35,6 +37,17 @@ double enumerate_count(const mdp *M, const double *pi, int H)
     free(count);
     free(absorbing);
     return total;
+}
+
+double enumerate_defect(const mdp *M)
+{
+    double defect = 0;
+    for (int i = 0; i < M->nS * M->nA; i++) {
+        double sum = 0;
+        for (int k = M->row[i]; k < M->row[i + 1]; k++) sum += M->P[k];
+        defect = fmax(defect, fabs(sum - 1));
+    }
+    return defect;
 }
 
 /* ---- the walk ---- */
@@ -163,6 +176,8 @@ void finite_free(finite_horizon *f)
     exact_free(f->x);
     mdp_free(f->unrolled);
     free(f->theta);
+    if (f->start) free(f->start->mu0);
+    free(f->start);
     free(f);
 }
 
@@ -186,4 +201,69 @@ void finite_gradient(const finite_horizon *f, double *g)
     for (int i = 0; i < f->H * nSA; i++) g_z[i % nSA] += all[i];
     policy_vjp(f->policy, f->theta, g_z, g);
     free(all);
+}
+
+/* ---- small problems for the derivations ---- */
+
+/* mu0 [nS]: the FINITE_STARTS decision states of largest sum_a pi(a|s) |A(s,a)|, or all when there are fewer */
+static int choose_starts(const exact *x, double *mu0)
+{
+    int chosen = 0;
+    for (; chosen < FINITE_STARTS; chosen++) {
+        int best = -1;
+        double largest = -1;
+        for (int s = 0; s < x->nS; s++) {
+            double spread = 0;
+            for (int i = s * x->nA; i < (s + 1) * x->nA; i++) spread += x->pi[i] * fabs(x->A[i]);
+            if (x->absorbing[s] || mu0[s] > 0 || !(spread > largest)) continue;
+            largest = spread;
+            best = s;
+        }
+        if (best < 0) break;
+        mu0[best] = 1;
+    }
+    for (int s = 0; s < x->nS; s++) mu0[s] /= fmax(chosen, 1);
+    return chosen;
+}
+
+finite_horizon *finite_small(const exact *x, const char **reason)
+{
+    char error[256];
+    mdp *start = allocate(1, sizeof *start, "an MDP with another start");
+    *start = *x->M;
+    start->mu0 = allocate((size_t)x->nS, sizeof *start->mu0, "a start distribution");
+    int H = choose_starts(x, start->mu0) > 0 ? FINITE_HORIZON : 0;
+    *reason = H == 0 ? "nothing to decide" : "too many states or trajectories to run over all";
+    if (!(linalg_max_abs(x->M->row[x->nSA], x->M->R) < 1e100)) {
+        *reason = "rewards whose squares overflow";
+        H = 0;
+    }
+    while (H > 0 && (enumerate_count(start, x->pi, H) > FINITE_TRAJECTORIES || H * x->nS > FINITE_STATES)) H--;
+    finite_horizon *f = H > 0 ? finite_new(start, x->gamma, &x->policy, x->theta, H, error, sizeof error) : NULL;
+    if (f) {
+        f->start = start;
+        *reason = NULL;
+        return f;
+    }
+    free(start->mu0);
+    free(start);
+    return NULL;
+}
+
+double finite_scale(const finite_horizon *f)
+{
+    double W = 0, gamma_t = 1;
+    for (int t = 0; t < f->H; t++, gamma_t *= f->gamma)
+        W += gamma_t * linalg_max_abs(f->M->row[f->M->nS * f->M->nA], f->M->R);
+    return fmax(1, W);
+}
+
+double finite_unit_gradient(const finite_horizon *f, double c)
+{
+    return DBL_EPSILON * fmax(f->M->nS, 4) * f->H * f->H * finite_scale(f) * c;
+}
+
+double finite_room(const finite_horizon *f, double c)
+{
+    return enumerate_defect(f->M) * f->H * f->H * finite_scale(f) * c;
 }

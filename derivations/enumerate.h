@@ -21,6 +21,8 @@ typedef void (*estimator)(void *context, const traj *tau, double *g);
 
 /* How many trajectories of positive probability there are; exact to 2^53. pi [nS x nA] */
 double enumerate_count(const mdp *M, const double *pi, int H);
+/* max |sum_s' P(s'|s,a) - 1|: rows off by that much gain or lose so much probability in each step. */
+double enumerate_defect(const mdp *M);
 
 /* mean [n] = E[g], and, unless NULL, variance [n], of each component: their sum is the trace of the covariance. */
 void enumerate_moments(const mdp *M, const double *pi, int H, estimator f, void *context, int n, double *mean,
@@ -33,6 +35,7 @@ typedef struct {
     double gamma;
     const policy_class *policy;
     double *theta;                  /* [n] */
+    mdp *start;                     /* NULL, or M but for mu0, which it owns */
     int H;
     mdp *unrolled;
     exact *x;                       /* on it: pi, V, Q, rho of all times */
@@ -45,5 +48,18 @@ void            finite_free(finite_horizon *f);                         /* NULL 
 double          finite_V(const finite_horizon *f, int t, int s);            /* 0 at t = H */
 double          finite_Q(const finite_horizon *f, int t, int s, int a);
 void            finite_gradient(const finite_horizon *f, double *g);        /* [n] */
+
+/* The problem that the derivations enumerate: the MDP and policy of x, from the FINITE_STARTS states where pi's
+ * actions differ most, sum_a pi(a|s) |A(s,a)|, equally likely (a start far from every reward says nothing), over the
+ * longest horizon <= FINITE_HORIZON that has at most FINITE_TRAJECTORIES. NULL and the reason when there is none. */
+enum { FINITE_STARTS = 4, FINITE_HORIZON = 3, FINITE_TRAJECTORIES = 5000, FINITE_STATES = 400 };
+finite_horizon *finite_small(const exact *x, const char **reason);
+
+/* One unit of error of a gradient by either account: u N H^2 W c, N = max(nS, 4), and W = max(1, sum_{t<H} gamma^t
+ * max|r|) bounds every weight of a score; an estimate has H of them, and V_t H sums behind it. c: see exact.h. */
+double finite_unit_gradient(const finite_horizon *f, double c);
+double finite_scale(const finite_horizon *f);                               /* W */
+/* What rows of P that do not sum to 1 may add to it: each step's defect, on each of H weights */
+double finite_room(const finite_horizon *f, double c);
 
 #endif
