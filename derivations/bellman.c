@@ -136,12 +136,7 @@ static finite_horizon *undiscounted(const setting *x, const char **reason)
     return g;
 }
 
-static const char *no_small_problem(const setting *x)
-{
-    const char *reason = NULL;
-    finite_free(finite_small(x->pi, &reason));
-    return reason;
-}
+static const char *no_small_problem(const setting *x) { return finite_small_reason(x->pi); }
 
 /* H backups of numbers up to W = H max|r|, each a sum over the next states: u N H W */
 static double unit_sum_of_rewards(const setting *x)

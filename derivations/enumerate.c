@@ -250,6 +250,13 @@ finite_horizon *finite_small(const exact *x, const char **reason)
     return NULL;
 }
 
+const char *finite_small_reason(const exact *x)
+{
+    const char *reason;
+    finite_free(finite_small(x, &reason));
+    return reason;
+}
+
 double finite_scale(const finite_horizon *f)
 {
     double W = 0, gamma_t = 1;

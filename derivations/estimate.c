@@ -102,8 +102,8 @@ struct gradient_estimate {
     const gradient_estimator *e;
     ad_tape *t;
     ad theta, z;                /* [n x 1], and the logits [nS x nA] that it gives */
-    double *w;                  /* [H] */
-    double *one_hot;            /* [H x nS] row t: s_t */
+    double *w;                  /* [H+1]; one more than H for ERR-40, which draws an a_T */
+    double *one_hot;            /* [H+1 x nS] row t: s_t */
 };
 
 gradient_estimate *gradient_estimate_new(const finite_horizon *f, const gradient_estimator *e)
@@ -112,8 +112,8 @@ gradient_estimate *gradient_estimate_new(const finite_horizon *f, const gradient
     *g = (gradient_estimate){ .f = f, .e = e, .t = ad_tape_new() };
     g->theta = ad_input(g->t, f->theta, f->policy->n, 1);
     g->z = policy_logits(g->t, f->policy, g->theta);
-    g->w = allocate((size_t)f->H, sizeof *g->w, "weights");
-    g->one_hot = allocate((size_t)f->H * (size_t)f->M->nS, sizeof *g->one_hot, "states");
+    g->w = allocate((size_t)f->H + 1, sizeof *g->w, "weights");
+    g->one_hot = allocate(((size_t)f->H + 1) * (size_t)f->M->nS, sizeof *g->one_hot, "states");
     return g;
 }
 

@@ -28,6 +28,19 @@ static double grad_pi(const exact *x, int s, int a, int b)
     return x->pi[s * x->nA + a] * grad_log_pi(x, s, a, b);
 }
 
+void gradient_sum(const exact *x, const double *w, const double *F, double *g)
+{
+    double *g_z = allocate((size_t)x->nSA, sizeof *g_z, "a gradient in the logits");
+    for (int s = 0; s < x->nS; s++)
+        for (int b = 0; b < x->nA; b++) {
+            double sum_a = 0;
+            for (int a = 0; a < x->nA; a++) sum_a += F[s * x->nA + a] * grad_pi(x, s, a, b);
+            g_z[s * x->nA + b] = w[s] * sum_a;
+        }
+    exact_chain(x, g_z, g);
+    free(g_z);
+}
+
 /* PGT-3   grad J = sum_s rho(s) sum_a Q(s,a) grad pi(a|s) */
 static void theorem_z(const exact *x, double *g)
 {
