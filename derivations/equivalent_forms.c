@@ -83,11 +83,22 @@ static void step_back(const finite_horizon *f, enum form form, int t, const doub
  * rest: (r + gamma R')^p (c + S')^q, multiplied out. */
 struct powers { double m[3][3]; };
 
+static void add_total(const double *r, const double *c, const double *gamma, double p, const struct powers *rest,
+                      struct powers *to)            /* r, c, gamma [3]: powers 0, 1, 2 */
+{
+    static const double binomial[3][3] = { { 1, 0, 0 }, { 1, 1, 0 }, { 1, 2, 1 } };
+    for (int i = 0; i <= 2; i++)                    /* E[R^i S^j] */
+        for (int j = 0; j <= 2; j++)
+            for (int u = 0; u <= i; u++)            /* R'^u S'^v */
+                for (int v = 0; v <= j; v++)
+                    to->m[i][j] += p * binomial[i][u] * binomial[j][v] * r[i - u] * gamma[u] * c[j - v] * rest->m[u][v];
+}
+
 static void step_back_total(const finite_horizon *f, const bool *absorbing, const double *score, int j,
                             const struct powers *next, struct powers *now)
 {
-    static const double binomial[3][3] = { { 1, 0, 0 }, { 1, 1, 0 }, { 1, 2, 1 } };
     const mdp *M = f->M;
+    const double gamma[3] = { 1, f->gamma, f->gamma * f->gamma };
     memset(now, 0, (size_t)M->nS * sizeof *now);
     for (int i = 0; i < M->nS * M->nA; i++) {
         struct powers *to = &now[i / M->nA];
@@ -95,14 +106,11 @@ static void step_back_total(const finite_horizon *f, const bool *absorbing, cons
             to->m[0][0] = 1;
             continue;
         }
-        double c = score[(size_t)i * (size_t)f->policy->n + (size_t)j];
-        for (int k = M->row[i]; k < M->row[i + 1]; k++)
-            for (int at = 0; at < 81; at++) {
-                int p = at / 27, q = at / 9 % 3, u = at / 3 % 3, v = at % 3;    /* u, v: powers of R', S' */
-                if (u > p || v > q) continue;
-                to->m[p][q] += f->x->pi[i] * M->P[k] * binomial[p][u] * binomial[q][v] * pow(M->R[k], p - u)
-                               * pow(f->gamma, u) * pow(c, q - v) * next[M->next[k]].m[u][v];
-            }
+        double c_1 = score[(size_t)i * (size_t)f->policy->n + (size_t)j], c[3] = { 1, c_1, c_1 * c_1 };
+        for (int k = M->row[i]; k < M->row[i + 1]; k++) {
+            double r[3] = { 1, M->R[k], M->R[k] * M->R[k] };
+            add_total(r, c, gamma, f->x->pi[i] * M->P[k], &next[M->next[k]], to);
+        }
     }
 }
 
