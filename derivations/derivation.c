@@ -39,7 +39,7 @@ void setting_free(setting *x)
 
 const derivation *derivation_at(int i)
 {
-    static const derivation *const file[] = { bellman, visitation, likelihood_ratio, equivalent_forms, baseline, td_error, policy_gradient_theorem, performance_difference,
+    static const derivation *const file[] = { bellman, state_visits, likelihood_ratio, equivalent_forms, baseline, td_error, policy_gradient_theorem, performance_difference,
                                               fisher, natural_gradient };
     for (size_t f = 0; f < sizeof file / sizeof *file; f++)
         for (const derivation *d = file[f]; d->id; d++)

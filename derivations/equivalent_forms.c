@@ -170,6 +170,55 @@ void form_moments(const finite_horizon *f, enum form form, double *mean, double 
     free(score);
 }
 
+/* ERR-40: an action a_T is drawn where the trajectory is cut off, and its score added. Its mean over a_T, and that of
+ * its square, are written behind one another: [n], 1. */
+struct beyond { const finite_horizon *f; gradient_estimate *estimate; traj tau; double *g; };
+
+static void one_action_more(void *context, const traj *tau, double *out)
+{
+    struct beyond *b = context;
+    int n = b->f->policy->n, T = tau->T;
+    const double *pi = b->f->x->pi + tau->s[T] * b->f->M->nA;
+    if (tau->terminated) {
+        gradient_estimate_run(b->estimate, tau, out);
+        out[n] = linalg_dot(n, out, out);
+        return;
+    }
+    memset(out, 0, ((size_t)n + 1) * sizeof *out);
+    memcpy(b->tau.s, tau->s, ((size_t)T + 1) * sizeof *tau->s);
+    memcpy(b->tau.a, tau->a, (size_t)T * sizeof *tau->a);
+    memcpy(b->tau.r, tau->r, (size_t)T * sizeof *tau->r);
+    b->tau.T = T + 1;
+    b->tau.s[T + 1] = tau->s[T];
+    b->tau.r[T] = 0;
+    for (int a = 0; a < b->f->M->nA; a++) {
+        b->tau.a[T] = a;
+        gradient_estimate_run(b->estimate, &b->tau, b->g);
+        for (int i = 0; i < n; i++) out[i] += pi[a] * b->g[i];
+        out[n] += pi[a] * linalg_dot(n, b->g, b->g);
+    }
+}
+
+void form_sum_to_T(const finite_horizon *f, double *mean, double *trace)
+{
+    int n = f->policy->n;
+    size_t room = (size_t)f->H + 2;
+    struct beyond b = { .f = f, .estimate = gradient_estimate_new(f, gradient_estimator_find("total-return")) };
+    b.tau.s = allocate(room, sizeof *b.tau.s, "a trajectory");
+    b.tau.a = allocate(room, sizeof *b.tau.a, "a trajectory");
+    b.tau.r = allocate(room, sizeof *b.tau.r, "a trajectory");
+    b.g = allocate(2 * (size_t)n + 1, sizeof *b.g, "an estimate");
+    double *moments = b.g + n;                                          /* [n], 1 */
+    enumerate_moments(f->M, f->x->pi, f->H, one_action_more, &b, n + 1, moments, NULL);
+    memcpy(mean, moments, (size_t)n * sizeof *mean);
+    *trace = moments[n] - linalg_dot(n, mean, mean);
+    gradient_estimate_free(b.estimate);
+    free(b.tau.s);
+    free(b.tau.a);
+    free(b.tau.r);
+    free(b.g);
+}
+
 /* ---- the small problem of enumerate.h ---- */
 
 static const char *no_small_problem(const setting *x) { return finite_small_reason(x->pi); }
@@ -271,52 +320,10 @@ static double all_Q(const setting *x, double *out)        { return by_trajectori
 static double all_A(const setting *x, double *out)        { return by_trajectories(x, ADVANTAGE, out); }
 static double all_td(const setting *x, double *out)       { return by_trajectories(x, TD_RESIDUAL, out); }
 
-/* ERR-40: an action a_T is drawn where the trajectory is cut off, and its score added. Its mean over a_T, and that of
- * its square, are written behind one another: [n], 1. */
-struct beyond { const finite_horizon *f; gradient_estimate *estimate; traj tau; double *g; };
-
-static void one_action_more(void *context, const traj *tau, double *out)
-{
-    struct beyond *b = context;
-    int n = b->f->policy->n, T = tau->T;
-    const double *pi = b->f->x->pi + tau->s[T] * b->f->M->nA;
-    if (tau->terminated) {
-        gradient_estimate_run(b->estimate, tau, out);
-        out[n] = linalg_dot(n, out, out);
-        return;
-    }
-    memset(out, 0, ((size_t)n + 1) * sizeof *out);
-    memcpy(b->tau.s, tau->s, ((size_t)T + 1) * sizeof *tau->s);
-    memcpy(b->tau.a, tau->a, (size_t)T * sizeof *tau->a);
-    memcpy(b->tau.r, tau->r, (size_t)T * sizeof *tau->r);
-    b->tau.T = T + 1;
-    b->tau.s[T + 1] = tau->s[T];
-    b->tau.r[T] = 0;
-    for (int a = 0; a < b->f->M->nA; a++) {
-        b->tau.a[T] = a;
-        gradient_estimate_run(b->estimate, &b->tau, b->g);
-        for (int i = 0; i < n; i++) out[i] += pi[a] * b->g[i];
-        out[n] += pi[a] * linalg_dot(n, b->g, b->g);
-    }
-}
-
 static double all_total_to_T(const setting *x, double *out)
 {
     finite_horizon *f = small(x);
-    int n = x->pi->n;
-    size_t room = (size_t)f->H + 2;
-    struct beyond b = { .f = f, .estimate = gradient_estimate_new(f, gradient_estimator_find("total-return")) };
-    b.tau.s = allocate(room, sizeof *b.tau.s, "a trajectory");
-    b.tau.a = allocate(room, sizeof *b.tau.a, "a trajectory");
-    b.tau.r = allocate(room, sizeof *b.tau.r, "a trajectory");
-    b.g = allocate((size_t)n, sizeof *b.g, "an estimate");
-    enumerate_moments(f->M, f->x->pi, f->H, one_action_more, &b, n + 1, out, NULL);
-    out[n] -= linalg_dot(n, out, out);
-    gradient_estimate_free(b.estimate);
-    free(b.tau.s);
-    free(b.tau.a);
-    free(b.tau.r);
-    free(b.g);
+    form_sum_to_T(f, out, out + x->pi->n);
     finite_free(f);
     return 0;
 }
@@ -377,7 +384,7 @@ static double unit_gradient(const setting *x) { return x->pi->unit_gradient; }
 
 static double by_autodiff(const setting *x, double *g) { return gradient_autodiff(x->pi, g) ? 0 : -1; }
 
-/* sum_s rho(s) sum_a F(s,a) grad pi(a|s) */
+/* PGT-16  sum_t gamma^t E[F(s_t,a_t) grad log pi(a_t|s_t)] = sum_s rho(s) sum_a F(s,a) grad pi(a|s) */
 static double with_visits(const setting *x, const double *F, double *g)
 {
     double *rho = allocate((size_t)x->pi->nS, sizeof *rho, "a visitation");

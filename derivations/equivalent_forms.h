@@ -9,5 +9,7 @@ extern const char *const form_name[FORMS];          /* as estimators are called 
 
 /* mean [n] of g, and the trace of its covariance */
 void form_moments(const finite_horizon *f, enum form form, double *mean, double *trace);
+/* The same for the total return with an a_T drawn and its score added (ERR-40), over all trajectories */
+void form_sum_to_T(const finite_horizon *f, double *mean, double *trace);
 
 #endif

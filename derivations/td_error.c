@@ -200,8 +200,7 @@ static double unit_of_targets(const setting *x)     /* a variance of numbers up 
 
 struct target { const finite_horizon *f; bool one_step; double critic_error; };
 
-/* E[target - V_0(s_0)] and E[(target - V_0(s_0))^2]: bias and mean square of one update's error. TDA-8: the return is
- * known at the end, r_0 + gamma V(s_1) after one step. */
+/* TDA-8   target - V(s_0), the target G_0 at the end or r_0 + gamma V(s_1) after one step; and its square */
 static void error_of_target(void *context, const traj *tau, double *out)
 {
     const struct target *target = context;

@@ -270,7 +270,7 @@ static double one_step_on(const setting *x, double *out)        /* P_pi^T d */
     return 0;
 }
 
-const derivation visitation[] = {
+const derivation state_visits[] = {
     { "MDP-12", "rho(s) = sum_t gamma^t Pr(s_t = s) = [(I - gamma P_pi^T)^-1 mu0](s)", "rho(s), 0 in absorbing states",
       n_states, unit_rho, NULL, NULL, {
         { "\\rho_\\pi=(I-\\gamma P_\\pi^T)^{-1}\\rho_0", "a linear solve", visits_by_solve },
