@@ -3,7 +3,7 @@
 CC      ?= cc
 MARCH   ?= native
 BUILD   ?= build
-WARN     = -Wall -Wextra -Wshadow -Wpedantic
+WARN     = -Wall -Wextra -Wshadow -Wpedantic -Wno-missing-field-initializers
 OPT     ?= -O3 -march=$(MARCH) -fno-math-errno -fopenmp-simd
 # No fused multiply-add behind the reader's back: gcc and clang then give the same bits.
 CFLAGS   = -std=c11 -D_POSIX_C_SOURCE=200809L -I. -ffp-contract=off $(WARN) $(OPT) $(EXTRA)
