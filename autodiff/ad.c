@@ -288,19 +288,19 @@ static void compute_since(ad_tape *t, ad before)
     for (ad n = first; n; n = n->newer) ad_compute(n);
 }
 
-void ad_grads_(ad y, int k, const ad x[], ad g[], const char *at)
+/* g[i] = (dy/dx[i])^T w, w as y. */
+static void pull_back(ad y, ad w, int k, const ad x[], ad g[], const char *at)
 {
     ad_tape *t = y->tape;
+    ad before = t->last;
     unsigned long oldest = y->number + 1;
-    require(y->r == 1 && y->c == 1, "%s: ad_grad: y is [%d x %d], expected [1 x 1]", at, y->r, y->c);
     for (int i = 0; i < k; i++) {
         require(x[i]->tape == t, "%s: ad_grad: y and x are on different tapes", at);
         if (x[i]->number < oldest) oldest = x[i]->number;
     }
-    ad before = t->last;
     mark_between(y, k, x);
     t->recording = true;
-    y->adjoint = ad_constant_(t, 1, 1, 1, at);
+    y->adjoint = w;
     y->parts = NULL;
     sweep_back(y, oldest);
     for (int i = 0; i < k; i++)
@@ -310,6 +310,12 @@ void ad_grads_(ad y, int k, const ad x[], ad g[], const char *at)
     for (int i = 0; i < k; i++) require_finite(g[i]);
 }
 
+void ad_grads_(ad y, int k, const ad x[], ad g[], const char *at)
+{
+    require(y->r == 1 && y->c == 1, "%s: ad_grad: y is [%d x %d], expected [1 x 1]", at, y->r, y->c);
+    pull_back(y, ad_constant_(y->tape, 1, 1, 1, at), k, x, g, at);
+}
+
 ad ad_grad_(ad y, ad x, const char *at)
 {
     ad g;
@@ -317,11 +323,18 @@ ad ad_grad_(ad y, ad x, const char *at)
     return g;
 }
 
+ad ad_vjp_(ad y, ad x, ad w, const char *at)
+{
+    ad g;
+    if (y->tape != w->tape || y->r != w->r || y->c != w->c) ad_shape_error(at, "vjp", y, w, "equal shapes on one tape");
+    pull_back(y, w, 1, &x, &g, at);
+    return g;
+}
+
 ad ad_jvp_(ad y, ad x, ad v, const char *at)
 {
     ad u = ad_constant_(y->tape, 0, y->r, y->c, at);
-    ad Jt_u = ad_grad_(ad_dot_(y, u, at), x, at);
-    return ad_grad_(ad_dot_(Jt_u, v, at), u, at);
+    return ad_vjp_(ad_vjp_(y, x, u, at), u, v, at);
 }
 
 /* ---- assembling: y = parts at their places; the VJP of a part is a view ---- */
