@@ -154,7 +154,14 @@ ad ad_eye_(ad_tape *t, int n, const char *at)
     return y;
 }
 
-ad ad_freeze_(ad a, const char *at) { return ad_copy_(a->tape, a->value, a->r, a->c, at); }
+static const ad_op op_freeze = { "freeze", "as it was", NULL, NULL, false };
+
+ad ad_freeze_(ad a, const char *at)
+{
+    ad y = ad_copy_(a->tape, a->value, a->r, a->c, at);
+    y->op = &op_freeze;
+    return y;
+}
 
 /* ---- what is not finite ---- */
 static bool finite(const double *p, int n)      /* 0 * p is 0, or NaN where p is infinite or NaN */
@@ -192,6 +199,8 @@ static void require_finite(ad a)
 
 /* ---- reverse mode ---- */
 bool ad_wants(ad y, int i) { return y->in[i]->sweep == y->tape->sweep; }
+
+unsigned long ad_sweep(ad a) { return a->tape->sweep; }
 
 struct ad_part { ad view, adjoint; struct ad_part *next; };
 

@@ -135,6 +135,10 @@ ad_plan ad_slice(int k, const ad in[], int m, const ad out[]);
 void    ad_run(const ad_plan *plan);
 
 
+/* The graph of y as Graphviz DOT: formulas, shapes, values (a matrix by its range); dashed where gradients stop.
+ * With adjoints: those of the last ad_grad. */
+void    ad_draw(FILE *out, ad y, bool adjoints);
+
 /* ---- behind the names above: every call carries its place in the source for the error message ---- */
 #define AD_LINE_(l) #l
 #define AD_LINE(l) AD_LINE_(l)

@@ -51,6 +51,7 @@ void *ad_alloc(ad_tape *t, size_t bytes);
 bool  ad_wants(ad y, int i);                /* in[i] lies between x and y of the running ad_grad */
 
 void  ad_collect(ad view, ad adjoint);      /* a view's VJP: its input will get all its views' adjoints as one node */
+unsigned long ad_sweep(ad a);               /* the number of the tape's last ad_grad */
 /* y = the parts at their places in a flat r x c of zeros; parts that overlap are added. */
 ad    ad_assemble(ad_tape *t, int r, int c, int n, const ad part[], const int place[], const char *at);
 
