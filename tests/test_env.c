@@ -78,7 +78,8 @@ static void test_flags(void **state)
 {
     (void)state;
     static const struct { int limit, t; bool terminated, truncated; } table[] = {
-        { 0, 3, true, false }, { 4, 3, true, false }, { 3, 3, true, true }, { 2, 2, false, true }, { 1, 1, false, true } };
+        { 0, 3, true, false }, { 4, 3, true, false }, { 3, 3, true, true },
+        { 2, 2, false, true }, { 1, 1, false, true } };
     gsl_rng *rng = random_stream(1, 0, RANDOM_TEST);
     for (int i = 0; i < COUNT(table); i++) {
         env *e = make("chain:3", table[i].limit);
@@ -198,7 +199,8 @@ static void test_bugs(void **state)
         "chain:3: a step before env_reset or after", "chain:3: a step before env_reset or after",
         "chain:3: a step before env_reset or after", "chain:3: action -1 of 2", "chain:3: action 2 of 2",
         "chain:3: action 0.5 of 2", "chain:3: action nan of 2", "line: action[0] = inf", "line has no states",
-        "chain:3: restored at t = 2", "chain:3: state 4 of 4", "chain:3: state 0.5 of 4", "time limit -2 of chain:3" };
+        "chain:3: restored at t = 2", "chain:3: state 4 of 4", "chain:3: state 0.5 of 4",
+        "time limit -2 of chain:3" };
     for (int bug = 0; bug < BUGS; bug++) {
         int err[2], status;
         char text[1024];
@@ -350,7 +352,8 @@ static double starts_p(env *e, const mdp *M, int n, uint64_t seed)
     return gsl_cdf_chisq_Q(chi2, freedom);
 }
 
-static const char *const sampled[] = { "FrozenLake-v1", "CliffWalkingSlippery-v1", "E5", "E5x", "garnet:20,3,4,7" };
+static const char *const sampled[] = { "FrozenLake-v1", "CliffWalkingSlippery-v1", "E5", "E5x",
+                                       "garnet:20,3,4,7" };
 static const char *const started[] = { "E5", "Taxi-v4", "garnet:20,3,4,7" };
 enum { TESTS = COUNT(sampled) + COUNT(started) };
 static const double ALPHA = 1e-6 / TESTS;           /* 1e-6 for the family: all fail by chance once in 1e6 seeds */
