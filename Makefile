@@ -88,6 +88,9 @@ test-reference: $(BUILD)/ascent $(BUILD)/tests/reference
 # Speed, against the same step by hand and the matrix products alone.
 bench: $(BUILD)/tests/bench/bench
 	@$(BUILD)/tests/bench/bench
+	@for python in python3 /usr/bin/python3; do \
+	    if $$python -c 'import torch' 2>/dev/null; then exec $$python tests/bench/peer.py; fi; done; \
+	    echo; echo 'PyTorch is not installed (Debian: python3-torch): no figures of it beside'
 
 asan:
 	@CC="$(CC)" .ci/deps tests

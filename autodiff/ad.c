@@ -104,20 +104,22 @@ ad ad_record(const ad_op *op, int r, int c, int n, const ad in[], const char *at
 /* Nodes that lie inside their input take no memory of their own. */
 static void give_room(ad y)
 {
-    if (y->op->inside)  y->value = y->in[0]->value + y->offset;
-    else if (!y->value) y->value = room_for(y);
+    if (y->op->is & AD_INSIDE) y->value = y->in[0]->value + y->offset;
+    else if (!y->value)        y->value = room_for(y);
 }
+
+static bool runs(ad y) { return y->op->forward && !y->joined; }
 
 ad ad_compute(ad y)
 {
     if (y->tape->recording) return y;
     give_room(y);
-    if (y->op->forward) y->op->forward(y);
+    if (runs(y)) y->op->forward(y);
     return y;
 }
 
 /* ---- leaves: no forward rule, and no VJP, so adjoints end here ---- */
-static const ad_op op_input = { "input", "", NULL, NULL, false };
+static const ad_op op_input = { "input", "", NULL, NULL, 0 };
 
 ad ad_input_(ad_tape *t, const double *p, int r, int c, const char *at)
 {
@@ -154,7 +156,7 @@ ad ad_eye_(ad_tape *t, int n, const char *at)
     return y;
 }
 
-static const ad_op op_freeze = { "freeze", "as it was", NULL, NULL, false };
+static const ad_op op_freeze = { "freeze", "as it was", NULL, NULL, 0 };
 
 ad ad_freeze_(ad a, const char *at)
 {
@@ -283,17 +285,34 @@ static void place_parts(ad y, unsigned long first)
 {
     if (!y->value) y->value = room_for(y);
     for (int i = 0; i < y->inputs && y->tiled; i++)
-        if (y->in[i]->number >= first && !y->in[i]->value && !y->in[i]->op->inside)
+        if (y->in[i]->number >= first && !y->in[i]->value && !(y->in[i]->op->is & AD_INSIDE))
             y->in[i]->value = y->value + y->place[i];
+}
+
+/* A sum of two terms that nothing else uses, the newer of which can add to what is there: it does, in the memory
+ * of the sum. */
+static void join_terms(ad y, unsigned long first)
+{
+    ad p = y->in[0]->number < y->in[1]->number ? y->in[0] : y->in[1], q = p == y->in[0] ? y->in[1] : y->in[0];
+    if (p->number < first || p->uses > 1 || p->value || p->op->is & (AD_INSIDE | AD_READS_Y)) return;
+    if (p == q || q->uses > 1 || q->value || !(q->op->is & AD_ADDS)) return;
+    if (!y->value) y->value = room_for(y);
+    p->value = q->value = y->value;
+    q->onto = y->joined = true;
 }
 
 static const ad_op op_assemble;
 
-static void compute_since(ad_tape *t, ad before)
+static void compute_since(ad_tape *t, ad before, int k, ad g[])
 {
     ad first = before ? before->newer : t->first;
+    for (ad n = first; n; n = n->newer)
+        for (int i = 0; i < n->inputs; i++) n->in[i]->uses++;
+    for (int i = 0; i < k; i++) g[i]->uses += 2;            /* the caller's */
     for (ad n = t->last; n != before; n = n->older)
         if (n->op == &op_assemble) place_parts(n, first->number);
+    for (ad n = t->last; n != before; n = n->older)
+        if (n->op->is & AD_SUM) join_terms(n, first->number);
     for (ad n = first; n; n = n->newer) ad_compute(n);
 }
 
@@ -315,7 +334,7 @@ static void pull_back(ad y, ad w, int k, const ad x[], ad g[], const char *at)
     for (int i = 0; i < k; i++)
         g[i] = x[i]->adjoint && x[i]->number <= y->number ? x[i]->adjoint : ad_constant_(t, 0, x[i]->r, x[i]->c, at);
     t->recording = false;
-    compute_since(t, before);
+    compute_since(t, before, k, g);
     for (int i = 0; i < k; i++) require_finite(g[i]);
 }
 
@@ -364,7 +383,7 @@ static void assemble_vjp(ad y, ad g, ad share[])
         if (ad_wants(y, i)) share[i] = ad_view_(g, y->place[i], y->in[i]->r, y->in[i]->c, y->at);
 }
 
-static const ad_op op_assemble = { "assemble", "parts", assemble_forward, assemble_vjp, false };
+static const ad_op op_assemble = { "assemble", "parts", assemble_forward, assemble_vjp, 0 };
 
 /* Each part starts where one before it in memory ends, and together they are as large as the whole. */
 static bool tile(ad y)
@@ -408,12 +427,13 @@ ad_plan ad_slice(int k, const ad in[], int m, const ad out[])
     for (ad n = t->last; n; n = n->older) {
         n->needed &= n->changes;
         for (int i = 0; i < n->inputs && n->needed; i++) n->in[i]->needed = true;
-        plan.n += n->needed && n->op->forward;
+        for (int i = 0; i < n->inputs && n->joined && n->needed; i++) n->in[i]->changes = true;     /* both terms */
+        plan.n += n->needed && runs(n);
     }
     plan.node = ad_alloc(t, (size_t)plan.n * sizeof *plan.node);
     plan.n = 0;
     for (ad n = t->first; n; n = n->newer)
-        if (n->needed && n->op->forward) plan.node[plan.n++] = n;
+        if (n->needed && runs(n)) plan.node[plan.n++] = n;
     plan.out = ad_alloc(t, (size_t)m * sizeof *plan.out);
     plan.outs = m;
     memcpy(plan.out, out, (size_t)m * sizeof *out);

@@ -14,6 +14,7 @@ void linalg_print_backend(FILE *out);       /* BLAS, its kernels' core type, thr
 
 /* C [m x n] = op(A) [m x k] op(B) [k x n], op(X) = X^T where the flag is set */
 void linalg_matmul(bool At, bool Bt, int m, int n, int k, const double *A, const double *B, double *C);
+void linalg_matmul_add(bool At, bool Bt, int m, int n, int k, const double *A, const double *B, double *C); /* C += */
 void linalg_matvec(int m, int n, const double *A, const double *x, double *y);      /* y [m] = A x */
 double linalg_dot(int n, const double *x, const double *y);
 double linalg_norm2(int n, const double *x);            /* ||x||_2, without overflow */
