@@ -334,7 +334,7 @@ static ad transition_node(ad_tape *t, const exact *x, int a)
     for (int s = 0; s < x->nS; s++)
         for (int k = M->row[s * x->nA + a]; k < M->row[s * x->nA + a + 1] && !x->absorbing[s]; k++)
             if (!x->absorbing[M->next[k]]) P[s * x->nS + M->next[k]] = M->P[k];
-    ad node = ad_input(t, P, x->nS, x->nS);
+    ad node = ad_copy(t, P, x->nS, x->nS);
     free(P);
     return node;
 }
@@ -342,17 +342,14 @@ static ad transition_node(ad_tape *t, const exact *x, int a)
 /* MDP-6   J(theta) = mu0^T (I - gamma P_pi)^{-1} r_pi */
 ad exact_J_node(ad_tape *t, const exact *x, ad theta)
 {
-    int nS = x->nS, nA = x->nA, *index = allocate((size_t)nS, sizeof *index, "an index");
+    int nS = x->nS, nA = x->nA;
     ad pi   = ad_exp(ad_log_softmax(policy_logits(t, &x->policy, theta)));  /* [nS x nA] */
     ad r_pi = ad_row_sum(ad_mul(pi, ad_input(t, x->r, nS, nA)));            /* [nS x 1]  */
     ad P_pi = NULL;                             /* [nS x nS] sum_a pi(a|.) P(.|.,a) */
     for (int a = 0; a < nA; a++) {
-        for (int s = 0; s < nS; s++) index[s] = a;
-        ad pi_a = ad_gather(pi, index);                                     /* [nS x 1]  */
-        ad term = ad_mul(ad_cols(pi_a, nS), transition_node(t, x, a));
+        ad term = ad_mul(ad_cols(ad_columns(pi, a, 1), nS), transition_node(t, x, a));
         P_pi = P_pi ? ad_add(P_pi, term) : term;
     }
-    free(index);
     ad V = ad_solve(ad_sub(ad_eye(t, nS), ad_scale(x->gamma, P_pi)), r_pi); /* [nS x 1]  */
     return ad_dot(ad_input(t, x->M->mu0, nS, 1), V);
 }

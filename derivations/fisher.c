@@ -44,14 +44,16 @@ static ad mean_kl(ad_tape *t, const exact *x, ad theta)
     return ad_dot(ad_input(t, x->d, x->nS, 1), kl);
 }
 
-struct fisher_product { ad_tape *t; ad theta, grad_kl; };
+struct fisher_product { ad_tape *t; double *v; ad Fv; ad_plan plan; };    /* the graph, replayed for each v */
 
 fisher_product *fisher_product_new(const exact *x)
 {
     fisher_product *F = allocate(1, sizeof *F, "a Fisher-vector product");
     F->t = ad_tape_new();
-    F->theta = ad_input(F->t, x->theta, x->n, 1);
-    F->grad_kl = ad_grad(mean_kl(F->t, x, F->theta), F->theta);
+    F->v = allocate((size_t)x->n, sizeof *F->v, "a direction");
+    ad theta = ad_input(F->t, x->theta, x->n, 1), v = ad_input(F->t, F->v, x->n, 1);
+    F->Fv = ad_grad(ad_dot(ad_grad(mean_kl(F->t, x, theta), theta), v), theta);
+    F->plan = ad_slice(1, &v, 1, &F->Fv);
     return F;
 }
 
@@ -59,6 +61,7 @@ void fisher_product_free(fisher_product *F)
 {
     if (!F) return;
     ad_tape_free(F->t);
+    free(F->v);
     free(F);
 }
 
@@ -66,10 +69,9 @@ void fisher_product_free(fisher_product *F)
 void fisher_times(void *F_, int n, const double *v, double *Fv)
 {
     fisher_product *F = F_;
-    ad_mark mark = ad_here(F->t);
-    ad product = ad_grad(ad_dot(F->grad_kl, ad_input(F->t, v, n, 1)), F->theta);
-    memcpy(Fv, ad_value(product), (size_t)n * sizeof *Fv);
-    ad_reset(F->t, mark);
+    memcpy(F->v, v, (size_t)n * sizeof *v);
+    ad_run(&F->plan);
+    memcpy(Fv, ad_value(F->Fv), (size_t)n * sizeof *Fv);
 }
 
 void fisher_kl(const exact *x, double *F)
