@@ -229,7 +229,7 @@ static int n_action(const setting *x)  { (void)x; return nAct; }
 static int n_clip(const setting *x)    { (void)x; return 2 * POINTS; }
 static double unit(const setting *x)   { (void)x; return 20 * DBL_EPSILON; }
 
-const derivation autodiff[] = {
+const derivation autodiff_uses[] = {
     { "PGT-26", "an update as a one-line loss: the gradient of sum_t Psi_t log pi(a_t|s_t)", "grad_theta J",
       n_policy, unit, NULL, NULL, {
         { "\\nabla_\\theta\\sum_t\\Psi_t\\log\\pi_\\theta(a_t|s_t)", "reverse mode on the loss", one_line_loss },
