@@ -24,8 +24,8 @@ ad categorical_kl(ad z_old, ad z_new)
     return ad_row_sum(ad_mul(ad_exp(old), ad_sub(old, new)));
 }
 
-/* The first action whose cumulated weight exceeds u, a uniform part of the total: u < total, and an
- * action of weight 0 adds nothing. */
+/* The first action whose cumulated weight exceeds u, a uniform part of the total: an action of weight 0
+ * adds nothing, and the last sum is the total (the same terms in the same order), which exceeds u. */
 int categorical_sample(gsl_rng *rng, int nA, const double *z)
 {
     double max = -INFINITY, total = 0;

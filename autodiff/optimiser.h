@@ -32,7 +32,7 @@ void adam_ascend(adam *o, double *theta, const double *g);
  *     theta += lr g / sqrt(v + eps)        rmsprop_ascend             (A3C-28)
  *     theta += lr g / (sqrt(v) + eps)      rmsprop_outside_ascend
  * Two algorithms go by this name, and differ where g is small: eps inside the root in A3C's paper, Mnih
- * et al. (2016), arXiv:1602.01783, section 4, and in TensorFlow; outside in PyTorch. */
+ * et al. (2016), arXiv:1602.01783, section 4, and TensorFlow 1; outside in PyTorch. */
 typedef struct {
     int n;
     double lr, alpha, eps;                  /* A3C: lr from 1e-4 .. 1e-2; .99; not given */

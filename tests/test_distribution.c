@@ -940,11 +940,13 @@ static void stored_cases(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(closed_forms), cmocka_unit_test(known_values), cmocka_unit_test(kl_of_equals),
-        cmocka_unit_test(forbidden), cmocka_unit_test(large_gaps), cmocka_unit_test(saturation),
-        cmocka_unit_test(quadrature), cmocka_unit_test(scores), cmocka_unit_test(squashed_integral),
-        cmocka_unit_test(categorical_sums), cmocka_unit_test(categorical_samples), cmocka_unit_test(edge_draws),
-        cmocka_unit_test(sample_errors), cmocka_unit_test(gaussian_samples), cmocka_unit_test(stored_cases),
+        cmocka_unit_test(closed_forms), cmocka_unit_test(known_values),
+        cmocka_unit_test(kl_of_equals), cmocka_unit_test(forbidden), cmocka_unit_test(large_gaps),
+        cmocka_unit_test(saturation), cmocka_unit_test(quadrature), cmocka_unit_test(scores),
+        cmocka_unit_test(squashed_integral), cmocka_unit_test(categorical_sums),
+        cmocka_unit_test(categorical_samples), cmocka_unit_test(edge_draws),
+        cmocka_unit_test(sample_errors), cmocka_unit_test(gaussian_samples),
+        cmocka_unit_test(stored_cases),
     };
     gsl_set_error_handler_off();            /* the quadratures look at the status */
     if (argc > 1) cmocka_set_test_filter(argv[1]);

@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "autodiff/network.h"
+#include "autodiff/optimiser.h"
 #include "autodiff/random.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
@@ -195,6 +196,36 @@ static void one_vector(void **state)
     ad_tape_free(t);
 }
 
+/* Steps on theta where it lies, then replay: the bits of recording anew at the new theta. */
+static void replay(void **state)
+{
+    (void)state;
+    const network *f = &shapes[0];
+    double theta[PARAMETERS], x[ROWS * WIDEST];
+    int n = network_n(f);
+    gaussians(11, n, 0.5, theta);
+    gaussians(12, ROWS * f->size[0], 1, x);
+    ad_tape *t = ad_tape_new();
+    ad input = ad_input(t, theta, n, 1), y = network_forward(f, input, ad_input(t, x, ROWS, f->size[0]));
+    ad J = ad_neg(ad_mean(ad_square(y))), g = ad_grad(J, input);
+    const ad out[2] = { J, g };
+    ad_plan plan = ad_slice(1, &input, 2, out);
+    for (int step = 0; step < 5; step++) {
+        double before = ad_scalar(J);
+        sgd_ascend(n, 0.01, theta, ad_value(g));
+        ad_run(&plan);
+        assert_true(ad_scalar(J) > before);
+        ad_tape *fresh = ad_tape_new();
+        ad again = ad_input(fresh, theta, n, 1);
+        ad z = network_forward(f, again, ad_input(fresh, x, ROWS, f->size[0]));
+        ad J_again = ad_neg(ad_mean(ad_square(z)));
+        assert_true(ad_scalar(J) == ad_scalar(J_again));
+        assert_memory_equal(ad_value(g), ad_value(ad_grad(J_again, again)), (size_t)n * sizeof(double));
+        ad_tape_free(fresh);
+    }
+    ad_tape_free(t);
+}
+
 /* ---- first parameters ---- */
 static int ascending(const void *a, const void *b)
 {
@@ -357,9 +388,10 @@ static void errors(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts), cmocka_unit_test(parts), cmocka_unit_test(by_hand), cmocka_unit_test(one_vector),
-        cmocka_unit_test(uniform_laws), cmocka_unit_test(orthogonality), cmocka_unit_test(uniform_on_the_group),
-        cmocka_unit_test(streams), cmocka_unit_test(errors),
+        cmocka_unit_test(counts), cmocka_unit_test(parts), cmocka_unit_test(by_hand),
+        cmocka_unit_test(one_vector), cmocka_unit_test(replay), cmocka_unit_test(uniform_laws),
+        cmocka_unit_test(orthogonality), cmocka_unit_test(uniform_on_the_group), cmocka_unit_test(streams),
+        cmocka_unit_test(errors),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -358,8 +358,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adam_trace), cmocka_unit_test(rmsprop_traces), cmocka_unit_test(sgd_trace),
-        cmocka_unit_test(adam_recursion), cmocka_unit_test(rmsprop_recursions), cmocka_unit_test(adam_first_step),
-        cmocka_unit_test(adam_constant),
+        cmocka_unit_test(adam_recursion), cmocka_unit_test(rmsprop_recursions),
+        cmocka_unit_test(adam_first_step), cmocka_unit_test(adam_constant),
         cmocka_unit_test(adam_scale), cmocka_unit_test(all_ascend), cmocka_unit_test(splitting),
         cmocka_unit_test(shared_is_merged), cmocka_unit_test(threads), cmocka_unit_test(clipping),
         cmocka_unit_test(clipping_errors),
