@@ -472,6 +472,221 @@ static void test_large(void **state)
     mdp_free(M);
 }
 
+/* ------------------------------------------------------------------------------------------- the writer */
+
+/* What mdp_write says; *length without the NUL. */
+static char *written(const mdp *M, size_t *length)
+{
+    char *text = NULL;
+    FILE *f = open_memstream(&text, length);
+    assert_non_null(f);
+    assert_true(mdp_write(M, f));
+    assert_int_equal(fclose(f), 0);
+    return text;
+}
+
+static void assert_same_names(char **x, char **y, int n)
+{
+    assert_int_equal(x != NULL, y != NULL);
+    for (int i = 0; x && i < n; i++) assert_string_equal(x[i], y[i]);
+}
+
+static void assert_bitwise(const mdp *M, const mdp *N)
+{
+    size_t rows = (size_t)M->nS * (size_t)M->nA;
+    assert_int_equal(M->nS, N->nS);
+    assert_int_equal(M->nA, N->nA);
+    assert_memory_equal(M->row, N->row, (rows + 1) * sizeof(int));
+    size_t n = (size_t)M->row[rows];
+    assert_memory_equal(&M->gamma, &N->gamma, sizeof(double));
+    assert_memory_equal(M->mu0, N->mu0, (size_t)M->nS * sizeof(double));
+    assert_memory_equal(M->next, N->next, n * sizeof(int));
+    assert_memory_equal(M->P, N->P, n * sizeof(double));
+    assert_memory_equal(M->R, N->R, n * sizeof(double));
+    assert_same_names(M->state_name, N->state_name, M->nS);
+    assert_same_names(M->action_name, N->action_name, M->nA);
+}
+
+/* Written and read, M is the same; written once more, so is the text. Frees M. */
+static void assert_fixed_point(mdp *M)
+{
+    size_t length, length2;
+    char *text = written(M, &length);
+    mdp *N = parse(text);
+    char *text2 = written(N, &length2);
+    assert_bitwise(M, N);
+    assert_string_equal(text, text2);
+    mdp_free(M);
+    mdp_free(N);
+    free(text);
+    free(text2);
+}
+
+static void test_write_files(void **state)
+{
+    (void)state;
+    static const char *const folder[] = { REFERENCE "/mdp/*.mdp", REFERENCE "/mdp_syntax/*.mdp" };
+    for (int f = 0; f < COUNT(folder); f++)
+        for (int i = 0, files = find_files(folder[f]); i < files; i++) assert_fixed_point(read_stem(stem[i]));
+    for (int i = 0; mdp_builtin_names[i]; i++) assert_fixed_point(mdp_builtin(mdp_builtin_names[i]));
+}
+
+static void test_write_text(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "discount: 0.95\nvalues: reward\nstates: x y z\nactions: a b\nstart: y\n"
+        "T: a : x : x 0.25\nT: a : x : z 0.75\nR: a : x : z : * -3\n"
+        "T: b : x : x 0.00000000005\nT: b : x : y 0.99999999995\nR: b : x : * : * 1000\n"
+        "T: a : y : y 1\nR: a : y : * : * 0.001\nT: b : y : y 1\n"
+        "T: a : z : z 1\nT: b : z : x 0.5\nT: b : z : y 0.5\nR: b : z : x : * 1\nR: b : z : y : * 2\n";
+    mdp *M = parse("actions: a b values: cost states: x\ny z discount: 95e-2 start include: 1\nT: * identity\n"
+                   "T: a : x 0.25 0 75e-2 T: b : 0 5e-11 0.99999999995 0 T: b : z : * 0.5 T: b : z : z 0\n"
+                   "R: * : y : * 5 R: a : x : z 3 R: a : y : y -1e-3 R: b : y : y 0\n"
+                   "R: b : z -1 -2 -7 R: b : x : * -1e3");
+    size_t length;
+    char *got = written(M, &length);
+    assert_string_equal(got, text);
+    assert_int_equal(length, sizeof text - 1);
+    free(got);
+    mdp_free(M);
+
+    FILE *full = fopen("/dev/full", "w");
+    if (full) {
+        M = mdp_builtin("E5");
+        assert_false(mdp_write(M, full));
+        fclose(full);
+        mdp_free(M);
+    }
+}
+
+/* One state that pays x[a] for action a. */
+static mdp *paying(int n, const double *x)
+{
+    mdp_builder *b = mdp_begin("m", 1, n, 0.5);
+    mdp_start(b, 0, 1);
+    for (int a = 0; a < n; a++) mdp_transition(b, 0, a, 0, 1, x[a]);
+    return mdp_finish(b);
+}
+
+/* No decimal of n digits, n >= 1, is x: of the three nearest to it none is. */
+static void assert_no_decimal(double x, int n)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.*e", n - 1, x);
+    long exponent = strtol(strchr(text, 'e') + 1, NULL, 10) - (n - 1);
+    memmove(text + 1, text + 2, strlen(text + 2) + 1);              /* without the point */
+    long long nearest = strtoll(text, NULL, 10);
+    for (int i = -1; i <= 1; i++) {
+        snprintf(text, sizeof text, "%llde%ld", nearest + i, exponent);
+        assert_true(strtod(text, NULL) != x);
+    }
+}
+
+/* Of every magnitude, in the fewest digits. */
+static void test_write_numbers(void **state)
+{
+    (void)state;
+    enum { POWERS = 2098, N = POWERS + 2000 };
+    static double x[N];
+    gsl_rng *rng = random_stream(2, 0, RANDOM_TEST);
+    for (int i = 0; i < POWERS; i++) x[i] = ldexp(1, i - 1074);
+    for (int i = POWERS; i < N; i++)
+        do {
+            uint64_t bits = (uint64_t)gsl_rng_get(rng) << 40 ^ (uint64_t)gsl_rng_get(rng) << 20 ^ gsl_rng_get(rng);
+            memcpy(&x[i], &bits, sizeof bits);
+            if (i % 8 == 0) x[i] = ldexp(x[i], -1080);              /* more denormals */
+            if (i % 8 == 1) x[i] = (double)(float)i / 64;
+        } while (!isfinite(x[i]) || x[i] == 0);
+    size_t length;
+    mdp *M = paying(N, x);
+    char *text = written(M, &length), *p = text;
+    for (int i = 0; i < N; i++) {
+        char label[64];
+        int n = 0, zeros = 0;
+        snprintf(label, sizeof label, "R: %d : 0 : * : * ", i);
+        p = strstr(p, label);
+        assert_non_null(p);
+        p += strlen(label);
+        assert_true(strtod(p, NULL) == x[i]);
+        for (const char *c = p; *c != '\n'; c++) {
+            assert_true((*c >= '0' && *c <= '9') || *c == '.' || (*c == '-' && c == p));
+            if (*c >= '1' && *c <= '9') n += zeros + 1, zeros = 0;
+            else if (*c == '0' && n > 0) zeros++;
+        }
+        assert_in_range(n, 1, 17);
+        if (n > 1) assert_no_decimal(fabs(x[i]), n - 1);
+    }
+    free(text);
+    gsl_rng_free(rng);
+    assert_fixed_point(M);
+}
+
+/* n numbers that sum to 1 within 1e-9, many of them tiny or zero */
+static void awkward_distribution(gsl_rng *rng, int n, double *p)
+{
+    static const double part[] = { 0, 0, 0x1p-1074, 1e-300, 3e-17, 0x1p-53, 0.1, 1.0 / 3, 4e-10 };
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        p[i] = part[gsl_rng_uniform_int(rng, COUNT(part))];
+        if (sum + p[i] > 1) p[i] = 0;
+        sum += p[i];
+    }
+    p[gsl_rng_uniform_int(rng, (unsigned long)n)] += 1 - sum;
+}
+
+static char **random_names(gsl_rng *rng, int n)
+{
+    static const char *const stem_of[] = { "s", "Tt", "\xC3\xA9t", "uniform_", "a-b.c", "_", "\xF0\x9F\x98\x80", "e5" };
+    char **name = allocate((size_t)n, sizeof *name, "names");
+    for (int i = 0; i < n; i++) {
+        name[i] = allocate(32, 1, "names");
+        snprintf(name[i], 32, "%s%d", stem_of[gsl_rng_uniform_int(rng, COUNT(stem_of))], i);
+    }
+    return name;
+}
+
+static void test_write_random(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 400, SIZE = 12 };
+    static const double gamma[] = { 0, 1, 0.1, 1 - 0x1p-53, 0x1p-1074, 0.999999999999 };
+    static const double reward[] = { 0, 0, -0.0, 1, 1, -1e300, 0x1p-1074, -0x1.fffffffffffffp1023, 0.1 + 0.2, 1e22 };
+    gsl_rng *rng = random_stream(3, 0, RANDOM_TEST);
+    for (int round = 0; round < ROUNDS; round++) {
+        int nS = 1 + (int)gsl_rng_uniform_int(rng, SIZE), nA = 1 + (int)gsl_rng_uniform_int(rng, 4);
+        double p[SIZE];
+        mdp_builder *b = mdp_begin("m", nS, nA, gamma[gsl_rng_uniform_int(rng, COUNT(gamma))]);
+        awkward_distribution(rng, nS, p);
+        for (int s = 0; s < nS; s++) mdp_start(b, s, round % 3 ? p[s] : round % 2 ? 1.0 / nS : s == nS / 2);
+        for (int i = 0; i < nS * nA; i++) {
+            awkward_distribution(rng, nS, p);
+            double r = reward[gsl_rng_uniform_int(rng, COUNT(reward))];
+            for (int s1 = 0; s1 < nS; s1++)
+                mdp_transition(b, i / nA, i % nA, s1, p[s1],
+                               round % 2 ? r : reward[gsl_rng_uniform_int(rng, COUNT(reward))]);
+        }
+        mdp *M = mdp_finish(b);
+        if (round % 4 < 2) M->state_name = random_names(rng, nS);
+        if (round % 3 < 1) M->action_name = random_names(rng, nA);
+        assert_fixed_point(M);
+    }
+    gsl_rng_free(rng);
+}
+
+/* Equal transitions whose probabilities add up to 1 + 2^-52. */
+static void test_write_sum(void **state)
+{
+    (void)state;
+    static const double p[] = { 0.7, 0.1, 0.2, 0x1p-53, 0x1p-52 };
+    mdp_builder *b = mdp_begin("m", 1, 1, 1);
+    mdp_start(b, 0, 1);
+    for (int i = 0; i < COUNT(p); i++) mdp_transition(b, 0, 0, 0, p[i], 1);
+    mdp *M = mdp_finish(b);
+    assert_true(M->P[0] == 1);
+    assert_fixed_point(M);
+}
+
 /* ------------------------------------------------------------------------------------ malformed files */
 
 #define BYTES(text) text, sizeof text - 1
@@ -726,6 +941,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_unreadable_file), cmocka_unit_test(test_builder),
         cmocka_unit_test(test_numbers), cmocka_unit_test(test_start_forms), cmocka_unit_test(test_T_forms),
         cmocka_unit_test(test_R_forms), cmocka_unit_test(test_layout), cmocka_unit_test(test_large),
+        cmocka_unit_test(test_write_files), cmocka_unit_test(test_write_text),
+        cmocka_unit_test(test_write_numbers), cmocka_unit_test(test_write_random), cmocka_unit_test(test_write_sum),
         cmocka_unit_test(test_malformed), cmocka_unit_test(test_long_words),
         cmocka_unit_test(test_truncated), cmocka_unit_test(test_mutated) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
