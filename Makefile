@@ -15,6 +15,7 @@ OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/derivations/registry.o
 LIB      = $(BUILD)/libascent.a
 UNIT     = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 REFERENCE ?= tests/reference
+FUZZ_RUNS ?= 1000000
 
 SAY      = @$(if $(V),set -x,echo '  ')        # `make V=1` shows the whole commands
 LINK     = $(SAY) link $@; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
@@ -45,6 +46,9 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 	$(LINK) -lcmocka $(LDLIBS)
 
 $(BUILD)/tests/reference: $(BUILD)/tests/reference.o
+	$(LINK) $(LDLIBS)
+
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_DRIVER) $(LIB)
 	$(LINK) $(LDLIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
@@ -88,6 +92,10 @@ asan:
 	    OPT="-O1 -g -march=$(MARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DASCENT_CHECKED"
 	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh
 
+# FUZZ_RUNS executions of each parser's fuzzer under the sanitizers.
+fuzz:
+	@CC="$(CC)" tests/fuzz/run.sh $(FUZZ_RUNS)
+
 clean:
 	rm -rf build
 
@@ -97,8 +105,9 @@ help:
 	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
 	@echo 'make test-reference REFERENCE=DIR    the exact layer against reference data of the same formats'
 	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
+	@echo 'make fuzz FUZZ_RUNS=1000000          the parsers on so many random files'
 	@echo 'make deps, make clean'
 
-.PHONY: all deps run test test-fast test-full test-reference asan clean help
+.PHONY: all deps run test test-fast test-full test-reference asan fuzz clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -1,0 +1,87 @@
+/* What the fuzzers check (tests/fuzz), without a fuzzer: every text of their corpora, and files with fields
+ * changed at random.
+ *     test_fuzz [pattern]      runs the tests whose names match */
+#include <glob.h>
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "autodiff/random.h"
+
+#define LLVMFuzzerTestOneInput fuzz_mdp_text
+#include "tests/fuzz/fuzz_mdp.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_fields_text
+#include "tests/fuzz/fuzz_fields.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_policy_text
+#include "tests/fuzz/fuzz_policy.c"
+#undef LLVMFuzzerTestOneInput
+
+/* How many files match; each is given to `fuzz`, with no byte beyond its end. */
+static size_t replay(const char *pattern, int (*fuzz)(const uint8_t *data, size_t size))
+{
+    enum { TEXT_MAX = 1 << 17 };
+    glob_t g;
+    assert_int_equal(glob(pattern, 0, NULL, &g), 0);
+    for (size_t i = 0; i < g.gl_pathc; i++) {
+        uint8_t *text = allocate(TEXT_MAX, 1, "text");
+        FILE *f = fopen(g.gl_pathv[i], "rb");
+        assert_non_null(f);
+        size_t size = fread(text, 1, TEXT_MAX, f);
+        assert_true(size < TEXT_MAX);
+        fclose(f);
+        text = reallocate(text, size, 1, "text");
+        fuzz(text, size);
+        free(text);
+    }
+    size_t n = g.gl_pathc;
+    globfree(&g);
+    return n;
+}
+
+static void test_mdp_corpus(void **state)
+{
+    (void)state;
+    assert_true(replay("tests/fuzz/mdp/*", fuzz_mdp_text) >= 50);
+}
+
+static void test_fields_corpus(void **state)
+{
+    (void)state;
+    assert_true(replay("tests/fuzz/fields/*", fuzz_fields_text) >= 5);
+}
+
+static void test_policy_corpus(void **state)
+{
+    (void)state;
+    assert_true(replay("tests/fuzz/policy/*", fuzz_policy_text) >= 15);
+}
+
+/* Up to 6 changes a file: about a third are accepted. */
+static void test_random_fields(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 20000 };
+    int accepted = 0;
+    gsl_rng *rng = random_stream(4, 0, RANDOM_TEST);
+    for (int round = 0; round < ROUNDS; round++) {
+        uint8_t data[19];
+        for (size_t i = 0; i < sizeof data; i++) data[i] = (uint8_t)gsl_rng_uniform_int(rng, 256);
+        accepted += fuzz_fields(data, 1 + 3 * gsl_rng_uniform_int(rng, 7));
+    }
+    assert_in_range(accepted, ROUNDS / 10, ROUNDS - ROUNDS / 10);
+    gsl_rng_free(rng);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mdp_corpus), cmocka_unit_test(test_fields_corpus),
+        cmocka_unit_test(test_policy_corpus), cmocka_unit_test(test_random_fields) };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
