@@ -21,21 +21,30 @@
 #include "tests/fuzz/fuzz_policy.c"
 #undef LLVMFuzzerTestOneInput
 
-/* How many files match; each is given to `fuzz`, with no byte beyond its end. */
-static size_t replay(const char *pattern, int (*fuzz)(const uint8_t *data, size_t size))
+enum { TEXT_MAX = 1 << 17, MESSAGE_SIZE = 512 };
+
+static uint8_t *read_text(const char *path, size_t *size)
 {
-    enum { TEXT_MAX = 1 << 17 };
+    uint8_t *text = allocate(TEXT_MAX, 1, "text");
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    *size = fread(text, 1, TEXT_MAX, f);
+    assert_true(*size < TEXT_MAX);
+    fclose(f);
+    return reallocate(text, *size, 1, "text");          /* no byte beyond its end */
+}
+
+/* How many files match; each text is given to `fuzz` and, with its path, to `compare`. */
+static size_t replay(const char *pattern, int (*fuzz)(const uint8_t *data, size_t size),
+                     void (*compare)(const char *path, const char *text, size_t size))
+{
     glob_t g;
     assert_int_equal(glob(pattern, 0, NULL, &g), 0);
     for (size_t i = 0; i < g.gl_pathc; i++) {
-        uint8_t *text = allocate(TEXT_MAX, 1, "text");
-        FILE *f = fopen(g.gl_pathv[i], "rb");
-        assert_non_null(f);
-        size_t size = fread(text, 1, TEXT_MAX, f);
-        assert_true(size < TEXT_MAX);
-        fclose(f);
-        text = reallocate(text, size, 1, "text");
+        size_t size;
+        uint8_t *text = read_text(g.gl_pathv[i], &size);
         fuzz(text, size);
+        if (compare) compare(g.gl_pathv[i], (const char *)text, size);
         free(text);
     }
     size_t n = g.gl_pathc;
@@ -43,22 +52,47 @@ static size_t replay(const char *pattern, int (*fuzz)(const uint8_t *data, size_
     return n;
 }
 
+/* From a file as from memory. */
+static void compare_mdp(const char *path, const char *text, size_t size)
+{
+    char error[MESSAGE_SIZE] = "", error2[MESSAGE_SIZE] = "";
+    mdp *M = mdp_parse(path, text, size, error, sizeof error);
+    mdp *N = mdp_read(path, error2, sizeof error2);
+    assert_string_equal(error, error2);
+    assert_int_equal(M != NULL, N != NULL);
+    if (M) check_same(M, N);
+    mdp_free(M);
+    mdp_free(N);
+}
+
+static void compare_policy(const char *path, const char *text, size_t size)
+{
+    char error[MESSAGE_SIZE] = "", error2[MESSAGE_SIZE] = "";
+    double logits[LOGITS] = { 0 }, logits2[LOGITS] = { 0 };
+    mdp *M = policy_table();
+    bool ok = policy_parse(path, text, size, M, logits, error, sizeof error);
+    assert_int_equal(ok, policy_read(path, M, logits2, error2, sizeof error2));
+    assert_string_equal(error, error2);
+    if (ok) assert_memory_equal(logits, logits2, sizeof logits);
+    mdp_free(M);
+}
+
 static void test_mdp_corpus(void **state)
 {
     (void)state;
-    assert_true(replay("tests/fuzz/mdp/*", fuzz_mdp_text) >= 50);
+    assert_true(replay("tests/fuzz/mdp/*", fuzz_mdp_text, compare_mdp) >= 50);
 }
 
 static void test_fields_corpus(void **state)
 {
     (void)state;
-    assert_true(replay("tests/fuzz/fields/*", fuzz_fields_text) >= 5);
+    assert_true(replay("tests/fuzz/fields/*", fuzz_fields_text, NULL) >= 5);
 }
 
 static void test_policy_corpus(void **state)
 {
     (void)state;
-    assert_true(replay("tests/fuzz/policy/*", fuzz_policy_text) >= 15);
+    assert_true(replay("tests/fuzz/policy/*", fuzz_policy_text, compare_policy) >= 15);
 }
 
 /* Up to 6 changes a file: about a third are accepted. */

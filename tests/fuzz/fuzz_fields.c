@@ -9,10 +9,12 @@ enum { FIELDS_MAX = 400 };
     " T: a : x : x 0 \n T: a : x : y 0.25 \n T: a : x : z 0.75 \n T: b : y uniform \n T: b : z reset \n"  \
     " R: * : x : * : * 1.5 \n R: a : x : z : * -2 \n"
 #define BASE_2  \
-    "values: cost \n discount: 1 \n actions: 2 \n states: 3 \n start: 0.5 0.25 0.25 \n T: 0 1 0 0 0 1 0 0 0 1 \n"  \
-    " T: 1 : 0 0.125 0.375 0.5 \n T: 1 : 1 : 2 1 \n T: 1 : 2 : 0 1 \n R: 0 : 1 1 2 3 \n R: 1 1 2 3 4 5 6 7 8 9 \n"
+    "values: cost \n discount: 1 \n actions: 2 \n states: 3 \n start: 0.5 0.25 0.25 \n"  \
+    " T: 0 1 0 0 0 1 0 0 0 1 \n T: 1 : 0 0.125 0.375 0.5 \n T: 1 : 1 : 2 1 \n T: 1 : 2 : 0 1 \n R: 0 : 1 1 2 3 \n"  \
+    " R: 1 1 2 3 4 5 6 7 8 9 \n"
 #define BASE_3  \
-    "discount: 0 \n states: 2 \n actions: go \n start exclude: 1 \n T: go : * : * 0.5 \n R: * : * : 1 : * 1e-3 \n"
+    "discount: 0 \n states: 2 \n actions: go \n start exclude: 1 \n T: go : * : * 0.5 \n"  \
+    " R: * : * : 1 : * 1e-3 \n"
 
 static const char *const base_file[] = { BASE_1, BASE_2, BASE_3 };
 
