@@ -1107,6 +1107,33 @@ static void test_hostile(void **state)
     }
 }
 
+/* 20000 names, each of up to 200 bytes. */
+static void test_many_names(void **state)
+{
+    (void)state;
+    enum { NAMES = 20000, LENGTH = 200 };
+    char *text = allocate((NAMES + 1) * (LENGTH + 1) + 256, 1, "text"), *p = text, *names, *end, error[256];
+    names = p += sprintf(p, "discount: 1 actions: 1 states:");
+    for (int i = 0; i < NAMES; i++) p += sprintf(p, "\ns%0*d", LENGTH - 1, NAMES - i);
+    end = p;
+    p += sprintf(p, "\nT: 0 identity T: 0 : s%0*d : 0 1 T: 0 : %d : %d 0", LENGTH - 1, 1, NAMES - 1, NAMES - 1);
+    mdp *M = mdp_parse("m", text, (size_t)(p - text), error, sizeof error);
+    assert_non_null(M);
+    assert_int_equal(M->nS, NAMES);
+    assert_int_equal(strlen(M->state_name[NAMES - 1]), LENGTH);
+    assert_true(P_of(M, NAMES - 1, 0, 0, NULL) == 1);
+    assert_fixed_point(M);
+
+    strcpy(end, "\none_more");
+    assert_null(mdp_parse("m", text, strlen(text), error, sizeof error));
+    assert_string_equal(error, "m:20002:1: expected at most 20000 names, found 'one_more'");
+    names[LENGTH + 1] = 's';                    /* the first name is longer by all of the second */
+    assert_null(mdp_parse("m", text, strlen(text), error, sizeof error));
+    assert_string_equal(error, "m:2:1: expected a name of at most 200 bytes, "
+                               "found 's000000000000000000000000000000000000000...'");
+    free(text);
+}
+
 /* A table as promised, or one line of the promised form. */
 static bool assert_outcome(const char *text, size_t length)
 {
@@ -1209,7 +1236,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_statements), cmocka_unit_test(test_write_numbers),
         cmocka_unit_test(test_write_random), cmocka_unit_test(test_write_sum),
         cmocka_unit_test(test_malformed), cmocka_unit_test(test_long_words),
-        cmocka_unit_test(test_hostile), cmocka_unit_test(test_truncated), cmocka_unit_test(test_mutated) };
+        cmocka_unit_test(test_many_names), cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_truncated), cmocka_unit_test(test_mutated) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
