@@ -81,7 +81,7 @@ typedef struct {
     FILE *file;             /* NULL: what is unread is all there is */
     char *buffer;           /* [BUFFER_SIZE] of the file */
     const char *at, *end;   /* what is unread */
-    size_t length;          /* bytes of the file so far */
+    size_t length;          /* bytes of the text so far */
     struct place here;      /* of *at */
     struct {
         enum { WORD, COLON, STAR, END } kind;
@@ -162,6 +162,11 @@ static void spend(reader *r, int steps)
 
 enum { BUFFER_SIZE = 1 << 16 };
 
+static void check_length(reader *r)
+{
+    if (r->length > FILE_MAX) fail(r, r->here, "expected at most %d bytes, found more", FILE_MAX);
+}
+
 static bool refill(reader *r)
 {
     if (!r->file || r->failed) return false;
@@ -175,8 +180,8 @@ static bool refill(reader *r)
         r->failed = true;
         r->now.kind = END;
     }
-    if (r->length > FILE_MAX) fail(r, r->here, "expected at most %d bytes, found more", FILE_MAX);
     if (n < BUFFER_SIZE) r->file = NULL;
+    check_length(r);
     return n > 0 && !r->failed;
 }
 
@@ -381,13 +386,13 @@ static void read_names(reader *r, struct names *names)
     if (names->n == 0) expected(r, "a number or a list of names");
 }
 
-/* '*' is -1, if it may be. */
-static int read_index(reader *r, struct names *names, const char *or_star)
+/* -1 for '*', if it may be. */
+static int read_index(reader *r, const struct names *names, const char *or_star)
 {
-    int i = r->now.kind == STAR && *or_star ? -1 : whole_number(r);
-    bool valid = i >= 0 ? i < names->n : r->now.kind == STAR && *or_star;
-    if (r->now.kind == WORD && i < 0 && names->name) valid = (i = *find(r, names, r->now.text) - 1) >= 0;
-    if (!valid)
+    int i = whole_number(r);
+    bool star = r->now.kind == STAR && *or_star;
+    if (r->now.kind == WORD && i < 0 && names->name) i = *find(r, names, r->now.text) - 1;
+    if (!star && (i < 0 || i >= names->n))
         expected(r, "the %snumber (0 to %d) of %s%s", names->name ? "name or " : "", names->n - 1, names->what,
                  or_star);
     spend(r, 1);
@@ -547,12 +552,6 @@ static void store_start(reader *r, int s, int a)
     store(r, s, a, r->statement, r->start, r->starts, true);
 }
 
-static void store_identity(reader *r, int a)
-{
-    for (int s = 0; s < r->states.n; s++)
-        store(r, s, a, r->statement, &(struct cell){ s, 1 }, 1, true);
-}
-
 static void read_row(reader *r, int s, int a)
 {
     struct place first = r->now.at;
@@ -577,7 +576,7 @@ static void read_T(reader *r)
     } else if (given == 2 && accept(r, is(r, "reset"))) {
         store_start(r, s, a);
     } else if (given == 1 && accept(r, is(r, "identity"))) {
-        store_identity(r, a);
+        for (int i = 0; i < r->states.n; i++) store(r, i, a, r->statement, &(struct cell){ i, 1 }, 1, true);
     } else if (given == 2) {
         read_row(r, s, a);
     } else {
@@ -767,6 +766,7 @@ static mdp *read_all(reader *r)
     r->states.what = "a state";
     r->actions.what = "an action";
     r->here = (struct place){ 1, 1 };
+    check_length(r);
     peek(r);
     if (r->end - r->at >= 3 && memcmp(r->at, "\xEF\xBB\xBF", 3) == 0) r->at += 3;
     advance(r);
@@ -785,7 +785,8 @@ static mdp *read_all(reader *r)
 
 mdp *mdp_parse(const char *name, const char *text, size_t length, char *error, size_t size)
 {
-    return read_all(&(reader){ .path = name, .at = text, .end = text + length, .error = error, .size = size });
+    return read_all(&(reader){ .path = name, .at = text, .end = text + length, .length = length, .error = error,
+                               .size = size });
 }
 
 mdp *mdp_read(const char *path, char *error, size_t size)

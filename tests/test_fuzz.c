@@ -95,7 +95,28 @@ static void test_policy_corpus(void **state)
     assert_true(replay("tests/fuzz/policy/*", fuzz_policy_text, compare_policy) >= 15);
 }
 
-/* Up to 6 changes a file: about a third are accepted. */
+/* No file, no text, no end. */
+static void test_unreadable(void **state)
+{
+    (void)state;
+    static const struct { const char *path, *policy, *mdp; } file[] = {
+        { "tests/no", "tests/no: No such file or directory", "tests/no: No such file or directory" },
+        { "tests", "tests: Is a directory", "tests: Is a directory" },
+        { "/dev/zero", "/dev/zero: expected at most 64000000 bytes, found more",
+          "/dev/zero:1:1: expected UTF-8 text, found '\\x00'" } };
+    mdp *M = policy_table();
+    for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
+        char error[MESSAGE_SIZE] = "";
+        double logits[LOGITS];
+        assert_false(policy_read(file[i].path, M, logits, error, sizeof error));
+        assert_string_equal(error, file[i].policy);
+        assert_null(mdp_read(file[i].path, error, sizeof error));
+        assert_string_equal(error, file[i].mdp);
+    }
+    mdp_free(M);
+}
+
+/* Up to 6 changes a file: about a sixth are accepted. */
 static void test_random_fields(void **state)
 {
     (void)state;
@@ -115,7 +136,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mdp_corpus), cmocka_unit_test(test_fields_corpus),
-        cmocka_unit_test(test_policy_corpus), cmocka_unit_test(test_random_fields) };
+        cmocka_unit_test(test_policy_corpus), cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_random_fields) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
