@@ -217,7 +217,8 @@ static size_t character(const char *p, const char *end)
 static void check_characters(reader *r)
 {
     const char *text = r->now.text, *end = text + r->now.length;
-    for (const char *p = text; p < end && !r->failed; ) {
+    const char *stop = r->now.length == WORD_MAX ? end - 3 : end;       /* cut, perhaps within a character */
+    for (const char *p = text; p < stop && !r->failed; ) {
         size_t n = character(p, end);
         if (n == 0) {
             r->now.at.column += (int)(p - text);
@@ -254,8 +255,8 @@ static void advance(reader *r)
     }
     r->now.text[r->now.length = n] = '\0';
     r->here.column += n;
-    if (n == WORD_MAX) expected(r, "a word of less than %d bytes", WORD_MAX);
     if (!plain) check_characters(r);
+    if (n == WORD_MAX) expected(r, "a word of less than %d bytes", WORD_MAX);
 }
 
 static bool is(const reader *r, const char *word)

@@ -455,7 +455,8 @@ static void test_R_forms(void **state)
 static void test_layout(void **state)
 {
     (void)state;
-    mdp *M = parse("\xEF\xBB\xBF#c\r\ndiscount:0.5#c\r\nstates:\xC3\xA9tat b-2_.\r\n\tactions : go# more\r\n stay\r\n"
+    mdp *M = parse("\xEF\xBB\xBF#c\r\ndiscount:0.5#c\r\n"
+                   "states:\xC3\xA9tat b-2_.\r\n\tactions : go# more\r\n stay\r\n"
                    "T:go:\xC3\xA9tat:b-2_. 1 T:stay:0 uniform\r\nT:*:b-2_.:1 1#\xFF end");
     assert_valid(M);
     assert_string_equal(M->state_name[0], "\xC3\xA9tat");
@@ -982,6 +983,10 @@ static void test_long_words(void **state)
     assert_null(mdp_parse("m", text, n + 1099, error, sizeof error));
     assert_string_equal(error, "m:5:14: expected a finite number, "
                                "found '1111111111111111111111111111111111111111...'");
+    for (size_t i = 0; i < 1100; i++) text[n + i] = "\xE2\x82\xAC"[i % 3];         /* cut within a character */
+    assert_null(mdp_parse("m", text, n + 1100, error, sizeof error));
+    assert_non_null(strstr(error, "expected a word of less than 1100 bytes"));
+    memset(text + n, '1', 1100);
     text[n + 1] = '.';
     mdp *M = mdp_parse("m", text, n + 1099, error, sizeof error);
     assert_non_null(M);

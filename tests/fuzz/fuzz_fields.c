@@ -10,8 +10,8 @@ enum { FIELDS_MAX = 400 };
     " R: * : x : * : * 1.5 \n R: a : x : z : * -2 \n"
 #define BASE_2  \
     "values: cost \n discount: 1 \n actions: 2 \n states: 3 \n start: 0.5 0.25 0.25 \n"  \
-    " T: 0 1 0 0 0 1 0 0 0 1 \n T: 1 : 0 0.125 0.375 0.5 \n T: 1 : 1 : 2 1 \n T: 1 : 2 : 0 1 \n R: 0 : 1 1 2 3 \n"  \
-    " R: 1 1 2 3 4 5 6 7 8 9 \n"
+    " T: 0 1 0 0 0 1 0 0 0 1 \n T: 1 : 0 0.125 0.375 0.5 \n T: 1 : 1 : 2 1 \n T: 1 : 2 : 0 1 \n"  \
+    " R: 0 : 1 1 2 3 \n R: 1 1 2 3 4 5 6 7 8 9 \n"
 #define BASE_3  \
     "discount: 0 \n states: 2 \n actions: go \n start exclude: 1 \n T: go : * : * 0.5 \n"  \
     " R: * : * : 1 : * 1e-3 \n"
@@ -19,10 +19,10 @@ enum { FIELDS_MAX = 400 };
 static const char *const base_file[] = { BASE_1, BASE_2, BASE_3 };
 
 static const char *const field_value[] = {
-    "0", "1", "0.5", "0.25", "-0", "1.0000000001", "0.0000000001", "1e-320", "-1e308", "1e999", "5.", ".5", "+1", "-",
-    "1e", "0x1", "nan", "inf", "4294967296", "18446744073709551617", "2", "3", "x", "y", "z", "a", "b", "go", "*",
-    ":", "\n", "#", "\r\n", "uniform", "identity", "reset", "include:", "exclude:", "T:", "R:", "start:", "states:",
-    "actions:", "values:", "discount:", "reward", "cost", "observations:", "\xEF\xBB\xBF", "\xC3\xA9", "\xFF" };
+    "0", "1", "0.5", "0.25", "-0", "1.0000000001", "0.0000000001", "1e-320", "-1e308", "1e999", "5.", ".5", "+1",
+    "-", "1e", "0x1", "nan", "inf", "4294967296", "18446744073709551617", "2", "3", "x", "y", "z", "a", "b", "go", "*",
+    ":", "\n", "#", "\r\n", "uniform", "identity", "reset", "include:", "exclude:", "T:", "R:", "start:",
+    "states:", "actions:", "values:", "discount:", "reward", "cost", "observations:", "\xEF\xBB\xBF", "\xC3\xA9", "\xFF" };
 
 /* Where the fields of the text begin; it is cut at its blanks. */
 static int split_fields(char *text, const char *field[FIELDS_MAX])
