@@ -85,16 +85,23 @@ void linalg_lu_free(linalg_lu *f)
     free(f);
 }
 
+enum linalg_outcome linalg_lu_in_place(linalg_lu *f)
+{
+    lapack_int info = LAPACKE_dgetrf_work(LAPACK_COL_MAJOR, f->n, f->n, f->LU, f->n, f->pivot);
+    check_info("dgetrf", info, f->n);
+    f->rcond = -1;
+    return info == 0 ? LINALG_OK : LINALG_SINGULAR;
+}
+
 enum linalg_outcome linalg_lu_factor(linalg_lu *f, const double *A)
 {
     int n = f->n;
     memcpy(f->LU, A, (size_t)n * (size_t)n * sizeof *A);
     double norm_1 = LAPACKE_dlange(LAPACK_COL_MAJOR, 'I', n, n, A, n);      /* ||A||_1 = ||A^T||_inf */
     require_finite("linalg_lu_factor", n, norm_1);
-    lapack_int info = LAPACKE_dgetrf(LAPACK_COL_MAJOR, n, n, f->LU, n, f->pivot);
-    check_info("dgetrf", info, n);
+    bool singular = linalg_lu_in_place(f) == LINALG_SINGULAR;
     f->rcond = 0;
-    if (info > 0) return LINALG_SINGULAR;
+    if (singular) return LINALG_SINGULAR;
     check_info("dgecon", LAPACKE_dgecon(LAPACK_COL_MAJOR, 'I', n, f->LU, n, norm_1, &f->rcond), n);
     return f->rcond >= DBL_EPSILON ? LINALG_OK : LINALG_SINGULAR;
 }
@@ -106,7 +113,8 @@ void linalg_lu_solve(const linalg_lu *f, bool transposed, int m, const double *B
     for (int j = 0; j < m; j++)                         /* row-major B [n x m] to column-major */
         for (int i = 0; i < n; i++) column[(size_t)j * (size_t)n + i] = B[(size_t)i * (size_t)m + j];
     char op = transposed ? 'N' : 'T';                   /* the factors are those of A^T */
-    check_info("dgetrs", LAPACKE_dgetrs(LAPACK_COL_MAJOR, op, n, m, f->LU, n, f->pivot, column, n), n);
+    require_finite("linalg_lu_solve", n, linalg_max_abs(n * m, column));
+    check_info("dgetrs", LAPACKE_dgetrs_work(LAPACK_COL_MAJOR, op, n, m, f->LU, n, f->pivot, column, n), n);
     if (m == 1) return;
     for (int j = 0; j < m; j++)
         for (int i = 0; i < n; i++) X[(size_t)i * (size_t)m + j] = column[(size_t)j * (size_t)n + i];

@@ -29,6 +29,9 @@ typedef struct { int n; double *LU; int *pivot; double rcond; } linalg_lu;
 linalg_lu *linalg_lu_new(int n);
 void       linalg_lu_free(linalg_lu *f);
 enum linalg_outcome linalg_lu_factor(linalg_lu *f, const double *A);                /* A [n x n] */
+/* The same for the A that stands in f->LU, where it is overwritten; rcond is not computed (-1), and only an exact
+ * zero among the pivots makes it singular: for callers that have a better judge of the condition. */
+enum linalg_outcome linalg_lu_in_place(linalg_lu *f);
 /* X [n x m] = A^{-1} B, or A^{-T} B; B [n x m]. Normwise backward stable: residual O(n eps |A| |X|). */
 void linalg_lu_solve(const linalg_lu *f, bool transposed, int m, const double *B, double *X);
 

@@ -63,7 +63,8 @@ typedef struct {
 /* All derivations, one file after the other; NULL ends the list. By id: NULL when there is none. */
 const derivation *derivation_at(int i);
 const derivation *derivation_find(const char *id);
-extern const derivation policy_gradient_theorem[], performance_difference[], taylor[], fisher[], natural_gradient[];
+extern const derivation policy_gradient_theorem[], performance_difference[], taylor[], fisher[], natural_gradient[],
+                        conjugate_gradient[];
 
 /* PASS: every line agrees with the first computed one within 10 units and their own errors. WEAK: they do, but
  * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. An erratum's line has no part

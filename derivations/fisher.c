@@ -60,15 +60,17 @@ ad fisher_mean_kl_reversed(ad_tape *t, const exact *x, ad theta)
     return kl(t, x, log_pi(t, x, theta), old);
 }
 
-struct fisher_product { ad_tape *t; ad theta, grad_kl; };
+struct fisher_product { ad_tape *t; double *v; ad Fv; ad_plan plan; };    /* the graph, replayed for each v */
 
 /* Of the Hessian at theta1; F is that at theta_old. */
 static fisher_product *hessian_product_new(const exact *x, const double *theta1)
 {
     fisher_product *F = allocate(1, sizeof *F, "a Fisher-vector product");
     F->t = ad_tape_new();
-    F->theta = ad_input(F->t, theta1, x->n, 1);
-    F->grad_kl = ad_grad(fisher_mean_kl(F->t, x, F->theta), F->theta);
+    F->v = allocate((size_t)x->n, sizeof *F->v, "a direction");
+    ad theta = ad_input(F->t, theta1, x->n, 1), v = ad_input(F->t, F->v, x->n, 1);
+    F->Fv = ad_grad(ad_dot(ad_grad(fisher_mean_kl(F->t, x, theta), theta), v), theta);
+    F->plan = ad_slice(1, &v, 1, &F->Fv);
     return F;
 }
 
@@ -78,6 +80,7 @@ void fisher_product_free(fisher_product *F)
 {
     if (!F) return;
     ad_tape_free(F->t);
+    free(F->v);
     free(F);
 }
 
@@ -85,10 +88,9 @@ void fisher_product_free(fisher_product *F)
 void fisher_times(void *F_, int n, const double *v, double *Fv)
 {
     fisher_product *F = F_;
-    ad_mark mark = ad_here(F->t);
-    ad product = ad_grad(ad_dot(F->grad_kl, ad_input(F->t, v, n, 1)), F->theta);
-    memcpy(Fv, ad_value(product), (size_t)n * sizeof *Fv);
-    ad_reset(F->t, mark);
+    memcpy(F->v, v, (size_t)n * sizeof *v);
+    ad_run(&F->plan);
+    memcpy(Fv, ad_value(F->Fv), (size_t)n * sizeof *Fv);
 }
 
 static void kl_hessian(const exact *x, const double *theta1, double *H)

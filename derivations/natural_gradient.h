@@ -15,6 +15,7 @@ typedef struct {
     double *Ut;             /* [n x n], row i the eigenvector of lambda[i] */
 } fisher_spectrum;
 fisher_spectrum *fisher_spectrum_new(int n, const double *F);
+bool             fisher_spectrum_doubtful(const fisher_spectrum *f);    /* one counts by less than a factor 10 */
 void             fisher_spectrum_free(fisher_spectrum *f);
 void             fisher_project(const fisher_spectrum *f, double *x);       /* x [n] <- its part in F's range */
 
