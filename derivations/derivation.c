@@ -55,6 +55,17 @@ const derivation *derivation_find(const char *id)
     return NULL;
 }
 
+const derivation *derivation_find_erratum(const char *erratum, int *line)
+{
+    const derivation *d;
+    for (int i = 0; (d = derivation_at(i)); i++)
+        for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].value; l++) {
+            *line = l;
+            if (d->line[l].erratum && strcmp(d->line[l].erratum, erratum) == 0) return d;
+        }
+    return NULL;
+}
+
 const char *verdict_name(enum verdict v)
 {
     static const char *const name[] = { "PASS", "FAIL", "WEAK", "n/a" };

@@ -50,6 +50,10 @@ static enum verdict derive(const derivation *d, const problem *p, const setting 
 {
     derivation_result r = derivation_run(d, x);
     print_derivation(d, p, &r);
+    if (d->page && r.verdict != NOT_APPLICABLE) {
+        putchar('\n');
+        d->page(x, stdout);
+    }
     derivation_result_free(&r);
     return r.verdict;
 }
