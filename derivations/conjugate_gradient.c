@@ -88,35 +88,49 @@ static void print_solver(FILE *out, const char *name, double rcond, const settin
     fprintf(out, "   %-38s %9.1e %11.1e %11.1e %11.1e\n", name, rcond, e.F, e.two, e.null);
 }
 
-static void print_direct(const setting *at, FILE *out)
+/* Cholesky and LU of one account of F */
+static void print_factors(const setting *at, const char *account, const double *F, double *x, FILE *out)
 {
-    int n = at->pi->n;
-    double *x = allocate((size_t)n, sizeof *x, "a solution");
-    fprintf(out, "\n2. F x = g directly (ERR-55: F^{-1} as the documents write it)\n\n   %-38s %9s %11s %11s %11s\n",
-            "", "1/cond", "F-norm", "2-norm", "null space");
-    linalg_cholesky *L = linalg_cholesky_new(n);
-    linalg_cholesky_factor(L, at->F);
+    char name[80];
+    linalg_cholesky *L = linalg_cholesky_new(at->pi->n);
+    linalg_cholesky_factor(L, F);
+    snprintf(name, sizeof name, "Cholesky, dpotrf, F from %s", account);
     if (L->rcond > 0) {
         linalg_cholesky_solve(L, at->g, x);
-        print_solver(out, "Cholesky, dpotrf: info = 0", L->rcond, at, x);
-    } else fprintf(out, "   %-38s a pivot is not positive\n", "Cholesky, dpotrf: refuses");
+        print_solver(out, name, L->rcond, at, x);
+    } else fprintf(out, "   %-38s refused: a pivot is not positive\n", name);
     linalg_cholesky_free(L);
-    linalg_lu *LU = linalg_lu_new(n);
-    linalg_lu_factor(LU, at->F);
+    linalg_lu *LU = linalg_lu_new(at->pi->n);
+    linalg_lu_factor(LU, F);
+    snprintf(name, sizeof name, "LU, dgesv, F from %s", account);
     if (LU->rcond > 0) {
         linalg_lu_solve(LU, false, 1, at->g, x);
-        print_solver(out, "LU, dgesv: info = 0", LU->rcond, at, x);
-    } else fprintf(out, "   %-38s a pivot is 0\n", "LU, dgesv: refuses");
+        print_solver(out, name, LU->rcond, at, x);
+    } else fprintf(out, "   %-38s refused: a pivot is 0\n", name);
     linalg_lu_free(LU);
+}
+
+static void print_direct(const setting *at, FILE *out)
+{
+    size_t n = (size_t)at->pi->n;
+    double *F = allocate(n * n + n, sizeof *F, "a Fisher matrix"), *x = F + n * n;
+    char name[80];
+    fprintf(out, "\n2. F x = g directly (ERR-55: F^{-1} as the documents write it)\n\n   %-38s %9s %11s %11s %11s\n",
+            "", "1/cond", "F-norm", "2-norm", "null space");
+    print_factors(at, "the scores", at->F, x, out);
+    fisher_kl(at->pi, F);
+    print_factors(at, "the KL", F, x, out);
+    fisher_jacobian(at->pi, F);
+    print_factors(at, "J_z^T M J_z", F, x, out);
     natural_gradient_lapack(at->spectrum, at->F, at->g, x);
     print_solver(out, "LAPACK under the rank rule", 1 / at->spectrum->cond, at, x);
     cg_result result = natural_gradient_cg(at->pi, at->spectrum, at->g, x);
-    char name[80];
     snprintf(name, sizeof name, "CG, %d steps, %s; projected", result.iterations, cg_outcome_name(result.outcome));
     print_solver(out, name, 1 / at->spectrum->cond, at, x);
     fputs("   Distances are to x = F^+ g, relative; the last column is the part of x in the null space of F, which\n"
-          "   neither F nor the policy's KL to second order can see. info = 0 proves nothing.\n", out);
-    free(x);
+          "   neither F nor the policy's KL to second order can see. Whether a factorisation of a singular F is\n"
+          "   refused hangs on its last digits; one that went through proves nothing, 1/cond tells.\n", out);
+    free(F);
 }
 
 /* ---- 3. the history, and what comes after the end ---- */
@@ -206,14 +220,13 @@ static void print_history(const setting *at, FILE *out)
                     result.outcome == CG_CONVERGED ? "has converged" : "gives up");
     }
     if (!shown(c.iterations, result.iterations)) e = print_step(&c, at, out);
-    fprintf(out, "   %s after %d steps.\n", c.iterations < 20 * c.n ? "p^T F p <= 0" : "Broken off", c.iterations);
-    fprintf(out, "   The bound is 2 ((sqrt k - 1) / (sqrt k + 1))^i, k = %.3g.", at->spectrum->cond);
-    if (at->spectrum->rank == c.n)
-        fputs(" F is regular: there is no null space to drift into.\n", out);
-    else
-        fprintf(out, " The recursive residual is small to the end; at\n   the end the 2-norm error is %.1e, of which %.1e "
-                "in the null space. Rounding puts a little of p there,\n   F p does not see it, so nothing takes it out "
-                "again, and steps alpha = r^T r / p^T F p grow as p turns.\n", e.two, e.null);
+    fprintf(out, "   %s after %d steps. The bound is 2 ((sqrt k - 1) / (sqrt k + 1))^i, k = %.3g.\n",
+            c.iterations < 20 * c.n ? "p^T F p <= 0" : "Broken off", c.iterations, at->spectrum->cond);
+    if (at->spectrum->rank == c.n) fputs("   F is regular: there is no null space to drift into.\n", out);
+    else fprintf(out, "   At the end the 2-norm error is %.1e, and %.1e of it lies in the null space; the F-norm, and with\n"
+                 "   it the residual, hardly see it. Once r is rounding only, p turns into the null space: p^T F p\n"
+                 "   sinks, alpha = r^T r / p^T F p grows, and no later step takes out again what x got there.\n",
+                 e.two, e.null);
     plain_cg_free(&c);
 }
 
