@@ -12,6 +12,11 @@
 #include "derivations/derivation.h"
 #include "derivations/fisher.h"
 
+static const char *no_direction(const setting *x)
+{
+    return natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
+}
+
 /* ---- how far from F^+ g ---- */
 
 /* Relative to x = F^+ g: ||y - x||_F / ||x||_F, ||y - x|| / ||x||, and the part of y in the null space over ||x|| */
@@ -302,12 +307,12 @@ static void print_cost_row(const char *name, const setting *at, FILE *out)
     double *x = allocate((size_t)pi->n, sizeof *x, "a solution"), n = pi->n;
     fprintf(out, "   %-20s %6d %5d %8d %8.1e", name, pi->n, at->spectrum->rank, distinct(at->spectrum),
             at->spectrum->cond);
-    if (at->x_F > 0 && !fisher_spectrum_doubtful(at->spectrum)) {
+    if (!no_direction(at)) {
         cg_result result = natural_gradient_cg(pi, at->spectrum, at->g, x);
         double product = product_cost(&pi->policy), steps = result.iterations;
         fprintf(out, " %6d %9.1e %9.2g %9.2g %9.0f\n", result.iterations, fisher_distance(pi->n, at->F, at->x, x),
                 steps * product, n * n * n / 6, sqrt(6 * steps * product / n));
-    } else fprintf(out, " the rank cannot be told\n");
+    } else fprintf(out, " %s\n", no_direction(at));
     free(x);
 }
 
@@ -357,14 +362,6 @@ static double unit_distance(const setting *x) { return fisher_distance_bound(x->
 static double distance(const setting *x, int n, const double *a, const double *b)
 {
     return fisher_distance(n, x->F, a, b);
-}
-
-static const char *no_direction(const setting *x)
-{
-    const char *undecided = fisher_rank_undecided(x->pi);
-    if (undecided) return undecided;
-    if (x->pi->J_z && fisher_spectrum_doubtful(x->spectrum)) return "an eigenvalue of F is too near its rounding";
-    return x->x_F > 0 ? NULL : "the gradient is zero";
 }
 
 static double by_lapack(const setting *x, double *out)

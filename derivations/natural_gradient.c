@@ -126,6 +126,25 @@ const char *fisher_rank_undecided(const exact *policy)
     return drowns ? "the least d(s) pi(a|s) drowns in rounding" : NULL;
 }
 
+/* NULL, or what is wrong with a g no larger than its own rounding, nA u max rho max|Q| c */
+static const char *no_gradient(const exact *policy, const double *g)
+{
+    double rho = 0, greatest = linalg_max_abs(policy->n, g);
+    for (int s = 0; s < policy->nS; s++) rho = fmax(rho, exact_rho(policy, s));
+    double rounding = policy->nA * DBL_EPSILON * rho * linalg_max_abs(policy->nSA, policy->Q) * policy->c;
+    if (greatest <= DBL_MIN / DBL_EPSILON) return "the gradient is zero";
+    return greatest <= 10 * rounding ? "the gradient is rounding only" : NULL;
+}
+
+const char *natural_gradient_none(const exact *policy, const fisher_spectrum *f, const double *g, double x_F)
+{
+    const char *undecided = fisher_rank_undecided(policy);
+    if (undecided) return undecided;
+    if (policy->J_z && fisher_spectrum_doubtful(f)) return "an eigenvalue of F is too near its rounding";
+    if (no_gradient(policy, g)) return no_gradient(policy, g);
+    return x_F > 0 ? NULL : "the gradient is zero";
+}
+
 /* ---- what holds of every direction ---- */
 
 static int n_theta(const setting *x) { return x->pi->n; }
@@ -133,10 +152,7 @@ static int one(const setting *x)     { (void)x; return 1; }
 
 static const char *no_direction(const setting *x)
 {
-    const char *undecided = fisher_rank_undecided(x->pi);
-    if (undecided) return undecided;
-    if (x->pi->J_z && fisher_spectrum_doubtful(x->spectrum)) return "an eigenvalue of F is too near its rounding";
-    return x->x_F > 0 ? NULL : "the gradient is zero";
+    return natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
 }
 
 /* g and x = F^+ g, divided by max|g|, so that their products stay in range */
@@ -210,18 +226,33 @@ static double gain_of_gradient(const setting *x, double *out)       /* v = g / s
     return 0;
 }
 
+/* How far, relative and in the F-norm, the rounding of g takes F^+ g from the advantage (NPG-9) in a table: it is
+ * 2 nA u rho(s) max|Q| in each entry of state s, divided by the root of that block's least eigenvalue, at least
+ * d(s) min_a pi(a|s). */
+static double advantage_distance(const setting *x)
+{
+    const exact *pi = x->pi;
+    double rounding = 2 * pi->nA * DBL_EPSILON * linalg_max_abs(pi->nSA, pi->Q), square = 0;
+    for (int s = 0; s < pi->nS; s++) {
+        double least = 1;
+        for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) least = fmin(least, pi->pi[i]);
+        if (pi->d[s] > 0) square += pi->nA * pi->rho[s] / (pi->fisher_scale * least);
+    }
+    return rounding / x->x_F * sqrt(square);
+}
+
 /* The true KL instead of its quadratic form. For the tabular softmax, g^T v - mu KL(theta || theta + v) is
  * stationary where pi'(a|s) = pi(a|s) (1 + A(s,a) / (c mu)), d = c rho, and concave in v. With y = A / (c mu),
  * whose mean under pi is 0: g^T v = sum_s rho sum_a pi A log(1 + y), KL = sum_s d sum_a pi (y - log(1 + y)). */
 static double gain_at(const exact *pi, double greatest_y)
 {
-    double A_max = linalg_max_abs(pi->nSA, pi->A), gain = 0, kl = 0;
+    double A_max = fmax(linalg_max_abs(pi->nSA, pi->A), DBL_MIN), gain = 0, kl = 0;
     for (int i = 0; i < pi->nSA; i++) {
         double A = pi->A[i] / A_max, y = greatest_y * A, log_y = gsl_sf_log_1plusx_mx(y);   /* log(1+y) - y */
         gain += exact_rho(pi, i / pi->nA) * pi->pi[i] * A * (log_y + y);
         kl -= pi->d[i / pi->nA] * pi->pi[i] * log_y;
     }
-    return A_max * (gain / sqrt(2 * kl));
+    return kl > 0 ? A_max * (gain / sqrt(2 * kl)) : 0;
 }
 
 /* KL-10   max grad J^T v subject to KL <= eps, per sqrt(2 eps), as eps -> 0: y -> 0, extrapolated */
@@ -236,7 +267,7 @@ static double gain_of_true_kl(const setting *x, double *out)
         for (int i = LEVELS - 1; i >= j; i--) D[i] += (D[i] - D[i - 1]) / (weight - 1);
     }
     *out = D[LEVELS - 1];
-    return correction;
+    return correction + advantage_distance(x) * x->x_F;
 }
 
 /* ---- NPG-4: the step whose quadratic KL is eps ---- */
@@ -274,10 +305,9 @@ static double quadratic_kl_printed(const setting *x, double *out)   /* alpha = s
 
 /* ---- KL-11: the best step of a given length; the gain g^T v at ||v||^2 = eps ---- */
 
-static const char *no_gradient(const setting *x)
+static const char *no_length(const setting *x)
 {
-    if (!x->g) return fisher_rank_undecided(x->pi);                 /* too large */
-    return linalg_norm2(x->pi->n, x->g) > 0 ? NULL : "the gradient is zero";
+    return x->g ? no_gradient(x->pi, x->g) : fisher_rank_undecided(x->pi);          /* too large */
 }
 
 static double unit_length(const setting *x)
@@ -471,23 +501,18 @@ static const char *no_closed_form(const setting *x)
 }
 
 /* NPG-9   F^+ g = (A(s,a) - mean_b A(s,b)) / fisher_scale where s is visited, else 0. The weights of F and
- * of g cancel, d(s) = fisher_scale rho(s), so only the ratio of their scales is left.
- * Its distance to F^+ g comes from the rounding of g: 2 nA u rho(s) max|Q| in each entry of state s, divided
- * by the root of that block's least eigenvalue, at least d(s) min_a pi(a|s). */
+ * of g cancel, d(s) = fisher_scale rho(s), so only the ratio of their scales is left. */
 static double by_advantage(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    double rounding = 2 * pi->nA * DBL_EPSILON * linalg_max_abs(pi->nSA, pi->Q), square = 0;
     for (int s = 0; s < pi->nS; s++) {
         const double *A = pi->A + s * pi->nA;
-        double mean = 0, least = 1;
+        double mean = 0;
         for (int a = 0; a < pi->nA; a++) mean += A[a] / pi->nA;
-        for (int a = 0; a < pi->nA; a++) least = fmin(least, pi->pi[s * pi->nA + a]);
         for (int a = 0; a < pi->nA; a++)
             out[s * pi->nA + a] = pi->d[s] > 0 ? (A[a] - mean) / pi->fisher_scale : 0;
-        if (pi->d[s] > 0) square += pi->nA * pi->rho[s] / (pi->fisher_scale * least);
     }
-    return rounding / x->x_F * sqrt(square);
+    return advantage_distance(x);
 }
 
 const derivation natural_gradient[] = {
@@ -503,7 +528,7 @@ const derivation natural_gradient[] = {
         { "\\ge g^Tg/\\sqrt{g^TFg}", "the gradient itself, made as long as the same KL allows", gain_of_gradient,
           AT_MOST } } },
     { "KL-11", "the best step of a given length is along the gradient, with gain sqrt(eps) |grad J|", "gain at eps = 0.01",
-      one, unit_length, no_gradient, NULL, {
+      one, unit_length, no_length, NULL, {
         { "\\max_v\\nabla J^Tv\\ \\text{s.t.}\\ \\|v\\|^2\\le\\epsilon", "grad J = 2 mu v, mu by bisection",
           length_by_multiplier },
         { "=\\nabla J^Tv,\\quad v=\\sqrt{\\frac\\epsilon{\\|\\nabla J\\|^2}}\\nabla J", "gradient ascent is the answer",

@@ -37,5 +37,8 @@ double fisher_distance_bound(double cond);
 /* NULL, or why the rank of F cannot be told from F: the least d(s) pi(a|s) drowns in rounding, or F is too
  * large to be formed. */
 const char *fisher_rank_undecided(const exact *policy);
+/* NULL, or why F^+ g is not to be compared: the same, an eigenvalue near the cutoff, or a gradient of rounding.
+ * g [n], x_F the F-norm of F^+ g. */
+const char *natural_gradient_none(const exact *policy, const fisher_spectrum *f, const double *g, double x_F);
 
 #endif

@@ -444,6 +444,8 @@ static double known_visits(const setting *x, double *out)       /* rho_pi for rh
     return 0;
 }
 
+static const double LARGEST_RATIO = 1e200;
+
 /* p1(s') = sum_s p(s) sum_a pi(a|s) P(s'|s,a) */
 static void step_forward(const exact *pi, const double *p, double *p1)
 {
@@ -476,7 +478,7 @@ static double both_ratios(const setting *x, double *out)
     *out = 0;
     for (int t = 0; t < HORIZON; t++, gamma_t *= pi->gamma) {
         for (int s = 0; s < pi->nS; s++) {
-            covered &= p[s] > 0 || p1[s] == 0;                          /* not lost to underflow */
+            covered &= p1[s] <= LARGEST_RATIO * p[s];                   /* not lost to underflow */
             if (p[s] > 0) *out += p[s] * (p1[s] / p[s]) * gamma_t * reweighted_advantage(pi, pi1, s);
         }
         step_forward(pi, p, next);
@@ -491,7 +493,7 @@ static double both_ratios(const setting *x, double *out)
 static const char *not_covered(const setting *x)
 {
     for (int i = 0; i < x->pi->nSA; i++)
-        if (x->pi->pi[i] == 0 && x->pi1->pi[i] > 0) return "pi never does what pi' does: there is no ratio";
+        if (!(x->pi1->pi[i] <= LARGEST_RATIO * x->pi->pi[i])) return "pi never does what pi' does: there is no ratio";
     return NULL;
 }
 
