@@ -47,6 +47,9 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 $(BUILD)/tests/reference: $(BUILD)/tests/reference.o
 	$(LINK) $(LDLIBS)
 
+$(BUILD)/tests/bench/bench: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c)) $(LIB)
+	$(LINK) $(LDLIBS)
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 # ---- what people call ----
@@ -82,6 +85,13 @@ test-full:
 test-reference: $(BUILD)/ascent $(BUILD)/tests/reference
 	$(BUILD)/tests/reference $(BUILD)/ascent $(REFERENCE)
 
+# Speed, against the same step by hand and the matrix products alone.
+bench: $(BUILD)/tests/bench/bench
+	@$(BUILD)/tests/bench/bench
+	@for python in python3 /usr/bin/python3; do \
+	    if $$python -c 'import torch' 2>/dev/null; then exec $$python tests/bench/peer.py; fi; done; \
+	    echo; echo 'PyTorch is not installed (Debian: python3-torch): no figures of it beside'
+
 asan:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= \
@@ -96,9 +106,10 @@ help:
 	@echo 'make run            install what is missing, build, show the first table'
 	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
 	@echo 'make test-reference REFERENCE=DIR    the exact layer against reference data of the same formats'
+	@echo 'make bench          speed, beside the same step by hand and its matrix products alone'
 	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
 	@echo 'make deps, make clean'
 
-.PHONY: all deps run test test-fast test-full test-reference asan clean help
+.PHONY: all deps run test test-fast test-full test-reference bench asan clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

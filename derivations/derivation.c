@@ -40,7 +40,7 @@ void setting_free(setting *x)
 const derivation *derivation_at(int i)
 {
     static const derivation *const file[] = { policy_gradient_theorem, performance_difference, taylor, fisher,
-                                              natural_gradient, conjugate_gradient };
+                                              natural_gradient, conjugate_gradient, autodiff_uses };
     for (size_t f = 0; f < sizeof file / sizeof *file; f++)
         for (const derivation *d = file[f]; d->id; d++)
             if (i-- == 0) return d;

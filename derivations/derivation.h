@@ -68,7 +68,7 @@ const derivation *derivation_find(const char *id);
 /* The derivation that holds the erratum's line; line receives its number from 0. */
 const derivation *derivation_find_erratum(const char *erratum, int *line);
 extern const derivation policy_gradient_theorem[], performance_difference[], taylor[], fisher[], natural_gradient[],
-                        conjugate_gradient[];
+    conjugate_gradient[], autodiff_uses[];
 
 /* PASS: every line agrees with the first computed one within 10 units and their own errors. WEAK: they do, but
  * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. An erratum's line has no part

@@ -695,7 +695,7 @@ static void test_same_operand(void **state)
 static void test_table_complete(void **state)
 {
     (void)state;
-    static const char *const other[] = { "input", "copy", "constant", "eye", "detach", "freeze", "grad", "jvp" };
+    static const char *const other[] = { "input", "copy", "constant", "eye", "detach", "freeze", "grad", "vjp", "jvp" };
     FILE *f = fopen(AD_HEADER, "r");
     if (!f) fail_msg("%s: %s (run from the root of the project)", AD_HEADER, strerror(errno));
     char line[300], name[64];
@@ -1225,7 +1225,7 @@ static bool bad_call(int which, bool run, struct message *m)
     BAD(27, "ad_ungather", "index[1] = -1", ad_ungather(ad_row_sum(a), negative, 3));
     BAD(28, "ad_grad", "[2 x 3]", ad_grad(a, a));
     BAD(29, "ad_grad", "[3 x 1]", ad_grad(column, scalar));
-    BAD(30, "ad_", "[2 x 3] and [3 x 2]", ad_vjp(a, a, b));
+    BAD(30, "ad_vjp", "[2 x 3] and [3 x 2]", ad_vjp(a, a, b));
     BAD(31, "", "[0 x 3]", ad_input(t, zeros, 0, 3));
     BAD(32, "", "[2 x 0]", ad_constant(t, 1, 2, 0));
     BAD(33, "", "[-1 x -1]", ad_eye(t, -1));
