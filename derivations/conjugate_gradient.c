@@ -19,7 +19,7 @@ static const char *no_direction(const setting *x)
 
 /* ---- how far from F^+ g ---- */
 
-/* Relative to x = F^+ g: ||y - x||_F / ||x||_F, ||y - x|| / ||x||, and the part of y in the null space over ||x|| */
+/* Relative to x = F^+ g: ||y - x||_F / ||x||_F, ||y - x|| / ||x||, and y's part in the null space over ||x|| */
 typedef struct { double F, two, null; } error;
 
 static error error_of(const setting *at, const double *y)
@@ -33,7 +33,8 @@ static error error_of(const setting *at, const double *y)
         e[i] = y[i] - at->x[i];
         in_range[i] = y[i] - in_range[i];
     }
-    error of = { fisher_norm(n, at->F, e) / at->x_F, linalg_norm2(n, e) / norm, linalg_norm2(n, in_range) / norm };
+    error of = { fisher_norm(n, at->F, e) / at->x_F, linalg_norm2(n, e) / norm,
+                 linalg_norm2(n, in_range) / norm };
     free(e);
     return of;
 }
@@ -64,8 +65,9 @@ static void bar(FILE *out, int length)
 static void print_spectrum(const fisher_spectrum *f, FILE *out)
 {
     int groups = distinct(f);
-    fprintf(out, "1. The spectrum of F: %d parameters, rank %d, %d different nonzero eigenvalues; condition %.3g on\n"
-            "   its range. Exact arithmetic would need %d steps.\n\n", f->n, f->rank, groups, f->cond, groups);
+    fprintf(out, "1. The spectrum of F: %d parameters, rank %d, %d different nonzero eigenvalues,\n"
+            "   condition %.3g on its range. Exact arithmetic would need %d steps.\n\n",
+            f->n, f->rank, groups, f->cond, groups);
     fprintf(out, "   %12s %6s\n   %12s %6d  ", "eigenvalue", "times", "0", f->n - f->rank);
     bar(out, f->n - f->rank);
     if (groups <= 12) {
@@ -75,7 +77,8 @@ static void print_spectrum(const fisher_spectrum *f, FILE *out)
             bar(out, k);
         }
     } else {                                                        /* as a histogram, two bins a decade */
-        int low = (int)floor(2 * log10(f->lambda[f->n - f->rank])), high = (int)floor(2 * log10(f->lambda[f->n - 1]));
+        int low = (int)floor(2 * log10(f->lambda[f->n - f->rank]));
+        int high = (int)floor(2 * log10(f->lambda[f->n - 1]));
         for (int bin = low; bin <= high; bin++) {
             int k = 0;
             for (int i = f->n - f->rank; i < f->n; i++) k += (int)floor(2 * log10(f->lambda[i])) == bin;
@@ -120,8 +123,8 @@ static void print_direct(const setting *at, FILE *out)
     size_t n = (size_t)at->pi->n;
     double *F = allocate(n * n + n, sizeof *F, "a Fisher matrix"), *x = F + n * n;
     char name[80];
-    fprintf(out, "\n2. F x = g directly (ERR-55: F^{-1} as the documents write it)\n\n   %-38s %9s %11s %11s %11s\n",
-            "", "1/cond", "F-norm", "2-norm", "null space");
+    fprintf(out, "\n2. F x = g directly (ERR-55: F^{-1} as the documents write it)\n\n"
+            "   %-38s %9s %11s %11s %11s\n", "", "1/cond", "F-norm", "2-norm", "null space");
     print_factors(at, "the scores", at->F, x, out);
     fisher_kl(at->pi, F);
     print_factors(at, "the KL", F, x, out);
@@ -132,9 +135,9 @@ static void print_direct(const setting *at, FILE *out)
     cg_result result = natural_gradient_cg(at->pi, at->spectrum, at->g, x);
     snprintf(name, sizeof name, "CG, %d steps, %s; projected", result.iterations, cg_outcome_name(result.outcome));
     print_solver(out, name, 1 / at->spectrum->cond, at, x);
-    fputs("   Distances are to x = F^+ g, relative; the last column is the part of x in the null space of F, which\n"
-          "   neither F nor the policy's KL to second order can see. Whether a factorisation of a singular F is\n"
-          "   refused hangs on its last digits; one that went through proves nothing, 1/cond tells.\n", out);
+    fputs("   Distances are to x = F^+ g, relative; the last column is the part of x in the null space of\n"
+          "   F, which neither F nor the KL to second order can see. Whether a factorisation of a singular F\n"
+          "   is refused hangs on its last digits; one that went through proves nothing, 1/cond tells.\n", out);
     free(F);
 }
 
@@ -216,21 +219,21 @@ static void print_history(const setting *at, FILE *out)
     plain_cg c = plain_cg_new(at);
     error e = { 0, 0, 0 };
     fprintf(out, "\n3. Step by step, plain CG: r as the recursion has it and as g - F x, over |g|; errors as in 2.\n\n"
-            "   %6s %12s %11s %11s %11s %11s %11s\n", "step", "r recursive", "g - F x", "F-norm", "its bound",
-            "2-norm", "null space");
+            "   %6s %12s %11s %11s %11s %11s %11s\n", "step", "r recursive", "g - F x", "F-norm",
+            "its bound", "2-norm", "null space");
     while (c.iterations < 20 * c.n && plain_cg_step(&c)) {
         if (shown(c.iterations, result.iterations)) e = print_step(&c, at, out);
         if (c.iterations == result.iterations)
-            fprintf(out, "   ------ here algorithms/cg.c %s; run on, without its stop rule and without projection:\n",
+            fprintf(out, "   ------ here algorithms/cg.c %s; run on, without stop rule and projection:\n",
                     result.outcome == CG_CONVERGED ? "has converged" : "gives up");
     }
     if (!shown(c.iterations, result.iterations)) e = print_step(&c, at, out);
     fprintf(out, "   %s after %d steps. The bound is 2 ((sqrt k - 1) / (sqrt k + 1))^i, k = %.3g.\n",
             c.iterations < 20 * c.n ? "p^T F p <= 0" : "Broken off", c.iterations, at->spectrum->cond);
     if (at->spectrum->rank == c.n) fputs("   F is regular: there is no null space to drift into.\n", out);
-    else fprintf(out, "   At the end the 2-norm error is %.1e, and %.1e of it lies in the null space; the F-norm, and with\n"
-                 "   it the residual, hardly see it. Once r is rounding only, p turns into the null space: p^T F p\n"
-                 "   sinks, alpha = r^T r / p^T F p grows, and no later step takes out again what x got there.\n",
+    else fprintf(out, "   At the end the 2-norm error is %.1e, and %.1e of it lies in the null space; the F-norm,\n"
+                 "   and with it the residual, hardly see it. Once r is rounding only, p turns into the null space:\n"
+                 "   p^T F p sinks, alpha = r^T r / p^T F p grows, and no later step takes out again what x got.\n",
                  e.two, e.null);
     plain_cg_free(&c);
 }
@@ -264,8 +267,8 @@ static void print_damping(const setting *at, FILE *out)
     const fisher_spectrum *f = at->spectrum;
     double *work = allocate((size_t)n * (size_t)n + 2 * (size_t)n, sizeof *work, "a damped matrix");
     double *x = work + n * n, *g = x + n, scale = linalg_max_abs(n, at->g), least = f->lambda[n - f->rank];
-    fprintf(out, "\n4. Damping, (F + lambda I) x = g: how far from F^+ g\n\n   %8s %11s %11s %15s %11s %9s\n", "lambda",
-            "2-norm", "predicted", "lambda/(lambda", "null space", "CG steps");
+    fprintf(out, "\n4. Damping, (F + lambda I) x = g: how far from F^+ g\n\n   %8s %11s %11s %15s %11s %9s\n",
+            "lambda", "2-norm", "predicted", "lambda/(lambda", "null space", "CG steps");
     fprintf(out, "   %8s %11s %11s %15s\n", "", "", "", "+ least eig.)");
     linalg_cholesky *L = linalg_cholesky_new(n);
     damped_product D = { fisher_product_new(at->pi), 1e-1 };
@@ -286,9 +289,10 @@ static void print_damping(const setting *at, FILE *out)
     }
     fisher_product_free(D.F);
     linalg_cholesky_free(L);
-    fputs("   Each eigenvector's share of the step shrinks by lambda_i / (lambda_i + lambda); predicted is the length\n"
-          "   of what is lost. Little damping lets in the rounding of g: its part in the null space, over lambda.\n"
-          "   CG to 1e-10: damping bounds the condition, by lambda_max / lambda, and with it the steps.\n", out);
+    fputs("   Each eigenvector's share of the step shrinks by lambda_i / (lambda_i + lambda); predicted is the\n"
+          "   length of what is lost. Too little damping lets in the rounding of g, its part in the null space\n"
+          "   over lambda. CG to 1e-10: damping bounds the condition by lambda_max / lambda, and so the steps.\n",
+          out);
     free(work);
 }
 
@@ -305,12 +309,12 @@ static void print_cost_row(const char *name, const setting *at, FILE *out)
 {
     const exact *pi = at->pi;
     double *x = allocate((size_t)pi->n, sizeof *x, "a solution"), n = pi->n;
-    fprintf(out, "   %-20s %6d %5d %8d %8.1e", name, pi->n, at->spectrum->rank, distinct(at->spectrum),
+    fprintf(out, "   %-20s %5d %5d %8d %8.1e", name, pi->n, at->spectrum->rank, distinct(at->spectrum),
             at->spectrum->cond);
     if (!no_direction(at)) {
         cg_result result = natural_gradient_cg(pi, at->spectrum, at->g, x);
         double product = product_cost(&pi->policy), steps = result.iterations;
-        fprintf(out, " %6d %9.1e %9.2g %9.2g %9.0f\n", result.iterations, fisher_distance(pi->n, at->F, at->x, x),
+        fprintf(out, " %6d %9.1e %9.2g %9.2g %8.0f\n", result.iterations, fisher_distance(pi->n, at->F, at->x, x),
                 steps * product, n * n * n / 6, sqrt(6 * steps * product / n));
     } else fprintf(out, " %s\n", no_direction(at));
     free(x);
@@ -320,8 +324,9 @@ static void print_cost(const setting *at, FILE *out)
 {
     const exact *pi = at->pi;
     char name[32], message[256];
-    fprintf(out, "\n5. Other policies, and what a solution costs, in multiplications\n\n   %-20s %6s %5s %8s %8s %6s %9s "
-            "%9s %9s %9s\n", "policy", "n", "rank", "distinct", "cond", "steps", "F-norm", "CG", "n^3/6", "n equal");
+    fprintf(out, "\n5. Other policies, and what a solution costs, in multiplications\n\n"
+            "   %-20s %5s %5s %8s %8s %6s %9s %9s %9s %8s\n", "policy", "n", "rank", "distinct", "cond", "steps",
+            "F-norm", "CG", "n^3/6", "n equal");
     print_cost_row("this one", at, out);
     for (int d = 2; d <= 32 && d <= pi->nS && d * pi->nA <= FISHER_MAX_N; d *= 2) {
         policy_class *class = policy_linear_random(pi->M, d, at->seed);
@@ -338,9 +343,9 @@ static void print_cost(const setting *at, FILE *out)
         free(theta);
         policy_free(class);
     }
-    fputs("   CG: steps to 1e-12 times one product F v; n^3/6: one Cholesky factorisation, the least a dense solver\n"
-          "   pays, once F is formed. n equal: where both cost the same, with as many steps and products in\n"
-          "   proportion to n. Features give every action the same shift at no change of pi: F has rank at most\n"
+    fputs("   CG: steps to 1e-12 times one product F v; n^3/6: one Cholesky factorisation, the least a dense\n"
+          "   solver pays, once F is formed. n equal: where both cost the same, with as many steps and products\n"
+          "   in proportion to n. Features shifted alike for every action leave pi as it is: F has rank at most\n"
           "   n - d there.\n", out);
 }
 

@@ -307,7 +307,8 @@ const derivation fisher[] = {
         { "F=E_{\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T]",
           "001 (l.516) does not say that states count with gamma^t, as in the objective: here without it",
           by_stationary_weights, DIFFERS, "ERR-38" } } },
-    { "NPG-3", "F = Hessian of the mean KL(old||new) at new = old", "F[i][j]", n_F, unit_F, too_large, NULL, {
+    { "NPG-3", "F = Hessian of the mean KL(old||new) at new = old",
+      "F[i][j]", n_F, unit_F, too_large, NULL, {
         { "F=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T]",
           "NPG-2", by_scores },
         { "=\\nabla^2_{\\tilde\\theta}\\bar D_{KL}(\\theta,\\tilde\\theta)|_{\\tilde\\theta=\\theta}",
@@ -330,7 +331,8 @@ const derivation fisher[] = {
         { "|S|(|A|-1),\\quad F=\\oplus_sd(s)(\\mathrm{diag}\\,\\pi_s-\\pi_s\\pi_s^T)",
           "a state's score has no part in another's theta; 1 is a null vector of each block; S: the states with"
           " d(s) > 0", blocks_and_rank },
-        { "\\mathrm{rank}\\,F=n,\\quad F", "000, 001 and 004 write F^{-1}, which only a matrix of full rank has",
+        { "\\mathrm{rank}\\,F=n,\\quad F",
+          "000, 001 and 004 write F^{-1}, which only a matrix of full rank has",
           full_rank, DIFFERS, "ERR-55" } } },
     { .id = NULL }
 };
