@@ -345,8 +345,8 @@ static void print_cost(const setting *at, FILE *out)
     }
     fputs("   CG: steps to 1e-12 times one product F v; n^3/6: one Cholesky factorisation, the least a dense\n"
           "   solver pays, once F is formed. n equal: where both cost the same, with as many steps and products\n"
-          "   in proportion to n. Features shifted alike for every action leave pi as it is: F has rank at most\n"
-          "   n - d there.\n", out);
+          "   in proportion to n. The same weights added for every action leave pi as it is: F has rank at\n"
+          "   most n - d.\n", out);
 }
 
 static void page(const setting *at, FILE *out)

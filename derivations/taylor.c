@@ -222,6 +222,20 @@ static double entropy(const setting *x, double *out)            /* -E_s[ sum_a p
     return 0;
 }
 
+/* -E_s[ sum_a pi(a|s) log pi_theta'(a|s) ] at theta' = theta */
+static double cross_entropy(const setting *x, double *out)
+{
+    const exact *pi = x->pi;
+    double *weight = allocate((size_t)pi->nSA, sizeof *weight, "weights");
+    for (int i = 0; i < pi->nSA; i++) weight[i] = pi->d[i / pi->nA] * pi->pi[i];
+    ad_tape *t = ad_tape_new();
+    ad logpi = ad_log_softmax(policy_logits(t, &pi->policy, ad_input(t, pi->theta, pi->n, 1)));
+    *out = -ad_scalar(ad_dot(ad_input(t, weight, pi->nS, pi->nA), logpi));
+    ad_tape_free(t);
+    free(weight);
+    return 0;
+}
+
 static double entropy_and_kl(const setting *x, double *out)
 {
     entropy(x, out);
@@ -319,6 +333,8 @@ const derivation taylor[] = {
       "entropy + l", one, unit_entropy, not_comparable, NULL, {
         { "-E_s[\\sum_a\\pi_\\theta\\log\\pi_\\theta]",
           "the entropy, for something that is not 0", entropy },
+        { "=-E_s[\\sum_a\\pi_\\theta\\log\\pi_{\\tilde\\theta}]_{\\tilde\\theta=\\theta}",
+          "the cross entropy is entropy + l, and at theta the entropy", cross_entropy },
         { "=-E_s[\\sum_a\\pi_\\theta\\log\\pi_\\theta]+l(\\theta)",
           "l(theta) adds nothing", entropy_and_kl },
         { "\\le-E_s[\\sum_a\\pi_\\theta\\log\\pi_\\theta]+l(\\theta')=-E_s[\\sum_a\\pi_\\theta\\log\\pi_{\\theta'}]",

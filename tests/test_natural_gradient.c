@@ -309,26 +309,30 @@ static void third_order(void **state)
     problem_close(&p);
 }
 
-/* A policy that is rounding from rank or direction: said, not called PASS */
+/* All actions do the same: a gradient of nothing, or of rounding, is said to be that, not called PASS. */
 static void no_direction(void **state)
 {
     (void)state;
     char error[256];
-    double theta[4] = { 0 };
-    mdp_builder *b = mdp_begin("equal", 2, 2, 0.9);         /* both actions do the same */
-    mdp_start(b, 0, 1);
-    for (int i = 0; i < 4; i++) mdp_transition(b, i / 2, i % 2, 1 - i / 2, 1, 1 + i / 2);
-    mdp *M = mdp_finish(b);
-    exact *x = exact_new(M, 0.9, theta, error, sizeof error);
-    setting *at = setting_new(x, x, 1);
+    static const double theta[][6] = { { 0 }, { 0.3, -0.2, 0.7, 0.1, 1.1, -0.4 } };
     static const char *const quiet[] = { "KL-10", "KL-11", "NPG-4", "NPG-7", "NPG-9" };
-    for (size_t i = 0; i < sizeof quiet / sizeof *quiet; i++) {
-        derivation_result r = derivation_run(derivation_find(quiet[i]), at);
-        assert_int_equal(r.verdict, NOT_APPLICABLE);
-        derivation_result_free(&r);
+    mdp_builder *b = mdp_begin("equal", 2, 3, 0.9);
+    mdp_start(b, 0, 1);
+    for (int i = 0; i < 6; i++) mdp_transition(b, i / 3, i % 3, 1 - i / 3, 1, 0.1 + i / 3);
+    mdp *M = mdp_finish(b);
+    for (int k = 0; k < 2; k++) {
+        exact *x = exact_new(M, 0.9, theta[k], error, sizeof error);
+        setting *at = setting_new(x, x, 1);
+        assert_true(linalg_max_abs(6, at->g) < 1e-13);
+        if (k == 1) assert_true(linalg_max_abs(6, at->g) > 0);
+        for (size_t i = 0; i < sizeof quiet / sizeof *quiet; i++) {
+            derivation_result r = derivation_run(derivation_find(quiet[i]), at);
+            assert_int_equal(r.verdict, NOT_APPLICABLE);
+            derivation_result_free(&r);
+        }
+        setting_free(at);
+        exact_free(x);
     }
-    setting_free(at);
-    exact_free(x);
     mdp_free(M);
 }
 
