@@ -169,7 +169,8 @@ static json_t *residuals_json(const struct solution *s)
     if (s->V_star) {
         double residual = exact_optimal_residual(s->M, x->gamma, s->V_star);
         json_set(r, "optimal", json_number(residual / s->optimal_unit));
-        json_set(r, "value_iteration", json_number(s->sweeps.settled ? s->sweeps_distance / s->optimal_unit : NAN));
+        double units = s->sweeps_distance / s->optimal_unit;
+        json_set(r, "value_iteration", json_number(s->sweeps.settled ? units : NAN));
     }
     return r;
 }
@@ -324,8 +325,8 @@ static void print_against(const struct solution *s)
 static void print_optimal(const struct solution *s)
 {
     printf("\noptimal J = %s\n", number("%.17g", optimal_J(s)).at);
-    printf("V* by policy iteration and by %d sweeps of value iteration%s differ by at most %.1e;\n", s->sweeps.sweeps,
-           s->sweeps.settled ? "" : ", which has not settled,", s->sweeps_distance);
+    printf("V* by policy iteration and by %d sweeps of value iteration%s differ by at most %.1e;\n",
+           s->sweeps.sweeps, s->sweeps.settled ? "" : ", which has not settled,", s->sweeps_distance);
     if (isfinite(s->sweeps.bound)) printf("the latter is right to %.1e\n", s->sweeps.bound);
     else                           printf("at gamma = 1 value iteration knows no bound of its error\n");
     printf("%-14s %12s   action\n", "state", "V*");

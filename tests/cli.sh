@@ -234,6 +234,12 @@ check "solve: array lengths" "V, Q, gradient are not 3, 3x2, 3x2" awk '
 check "solve: residuals are at most 10 units" "they are not" awk '
     /^residuals\./ { n++; if (!($2 ~ /^[0-9]/ && $2 <= 10)) bad = 1 } END { exit bad || !n }' flat
 
+json "solve, too large for a dense solve" solve garnet:5000,2,3,1
+is "solve, sparse: states" states 5000
+is "solve, sparse: no gradient through the solve" residuals.gradient null
+check "solve, sparse: residuals are at most 10 units" "they are not" awk '
+    /^residuals\.[^g]/ { n++; if (!($2 ~ /^[0-9]/ && $2 <= 10)) bad = 1 } END { exit bad || n != 4 }' flat
+
 json "solve --gamma 1" solve chain.mdp --gamma 1
 near "solve --gamma 1: V(0)" 'V[0]' 1.5
 is "solve --gamma 1: rho(absorbing) is null" 'rho[2]' null
