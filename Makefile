@@ -3,7 +3,7 @@
 CC      ?= cc
 MARCH   ?= native
 BUILD   ?= build
-WARN     = -Wall -Wextra -Wshadow -Wpedantic
+WARN     = -Wall -Wextra -Wshadow -Wpedantic -Wno-missing-field-initializers
 OPT     ?= -O3 -march=$(MARCH) -fno-math-errno -fopenmp-simd
 # No fused multiply-add behind the reader's back: gcc and clang then give the same bits.
 CFLAGS   = -std=c11 -D_POSIX_C_SOURCE=200809L -I. -ffp-contract=off $(WARN) $(OPT) $(EXTRA)
@@ -13,6 +13,7 @@ SOURCES  = $(wildcard autodiff/*.c envs/*.c algorithms/*.c derivations/*.c)
 CHAPTERS = $(wildcard chapters/*/*.md)
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/derivations/registry.o
 LIB      = $(BUILD)/libascent.a
+EXAMPLES = $(patsubst %.c,$(BUILD)/%,$(wildcard chapters/examples/*.c))
 UNIT     = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 REFERENCE ?= tests/reference
 FUZZ_RUNS ?= 1000000
@@ -42,6 +43,9 @@ $(BUILD)/derivations/registry.c: derivations/registry.awk derivations/registry.t
 $(BUILD)/derivations/registry.o: $(BUILD)/derivations/registry.c
 	$(SAY) cc $<; $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+$(BUILD)/chapters/examples/%: $(BUILD)/chapters/examples/%.o $(LIB)
+	$(LINK) $(LDLIBS)
+
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 	$(LINK) -lcmocka $(LDLIBS)
 
@@ -49,6 +53,9 @@ $(BUILD)/tests/reference: $(BUILD)/tests/reference.o
 	$(LINK) $(LDLIBS)
 
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_DRIVER) $(LIB)
+	$(LINK) $(LDLIBS)
+
+$(BUILD)/tests/bench/bench: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c)) $(LIB)
 	$(LINK) $(LDLIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
@@ -70,8 +77,8 @@ test-fast: $(BUILD)/ascent $(UNIT)
 # What a change must pass. At most 8 minutes.
 test:
 	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference
-	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/reference.sh
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(EXAMPLES)
+	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/reference.sh tests/examples.sh
 
 # Mutants, no warning from gcc or clang, the unit tests built by clang, sanitizers. At most 60 minutes.
 test-full:
@@ -85,6 +92,16 @@ test-full:
 # The exact layer against reference data, in any folder of the formats of tests/reference.
 test-reference: $(BUILD)/ascent $(BUILD)/tests/reference
 	$(BUILD)/tests/reference $(BUILD)/ascent $(REFERENCE)
+
+# Short programs that use the library: a start for your own.
+examples: $(EXAMPLES)
+
+# Speed, against the same step by hand and the matrix products alone.
+bench: $(BUILD)/tests/bench/bench
+	@$(BUILD)/tests/bench/bench
+	@for python in python3 /usr/bin/python3; do \
+	    if $$python -c 'import torch' 2>/dev/null; then exec $$python tests/bench/peer.py; fi; done; \
+	    echo; echo 'PyTorch is not installed (Debian: python3-torch): no figures of it beside'
 
 asan:
 	@CC="$(CC)" .ci/deps tests
@@ -104,10 +121,12 @@ help:
 	@echo 'make run            install what is missing, build, show the first table'
 	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
 	@echo 'make test-reference REFERENCE=DIR    the exact layer against reference data of the same formats'
+	@echo 'make examples       short programs on the library, a start for your own: chapters/examples'
+	@echo 'make bench          speed, beside the same step by hand and its matrix products alone'
 	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
 	@echo 'make fuzz FUZZ_RUNS=1000000          the parsers on so many random files'
 	@echo 'make deps, make clean'
 
-.PHONY: all deps run test test-fast test-full test-reference asan fuzz clean help
+.PHONY: all deps run test test-fast test-full test-reference bench examples asan fuzz clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -40,7 +40,7 @@ void setting_free(setting *x)
 const derivation *derivation_at(int i)
 {
     static const derivation *const file[] = { policy_gradient_theorem, performance_difference, fisher,
-                                              natural_gradient };
+                                              natural_gradient, autodiff_uses };
     for (size_t f = 0; f < sizeof file / sizeof *file; f++)
         for (const derivation *d = file[f]; d->id; d++)
             if (i-- == 0) return d;
@@ -61,44 +61,57 @@ const char *verdict_name(enum verdict v)
     return name[v];
 }
 
-static double distance_max(const setting *x, int n, const double *a, const double *b)
+/* max_i |a_i - b_i|, counting only what is against the relation of a to b; NaN where anything is */
+static double distance_max(enum relation relation, int n, const double *a, const double *b)
 {
-    (void)x;
     double worst = 0;
-    for (int i = 0; i < n; i++) worst = linalg_greater(worst, fabs(a[i] - b[i]));
+    for (int i = 0; i < n; i++) {
+        double over = relation == AT_MOST ? a[i] - b[i] : relation == AT_LEAST ? b[i] - a[i] : fabs(a[i] - b[i]);
+        worst = linalg_greater(worst, over);
+    }
     return worst;
+}
+
+/* What a DIFFERS line says: further off than rounding can be. A control that is not says nothing. */
+static void compare_wrong(const derivation_line *line, double error, double size, int l, derivation_result *r)
+{
+    r->differs[l] = r->units[l] > r->allowed[l] && error > 1e-6 * size;
+    if (line->erratum || r->differs[l] || r->verdict == FAIL) return;
+    r->verdict = WEAK;
+    r->reason = "the control cannot be told from it";
 }
 
 /* Each computed line against the first computed one. */
 static void compare(const derivation *d, const setting *x, const double *own, derivation_result *r)
 {
-    double unit = d->unit(x), least_allowed = INFINITY, most_used = -1;
-    int compared = 0;
-    require(unit > 0, "%s: one unit of error is %g", d->id, unit);
-    r->unit = unit;
+    double least_allowed = INFINITY, most_used = -1;
+    r->unit = d->unit(x);
+    require(r->unit > 0, "%s: one unit of error is %g", d->id, r->unit);
     while (r->first < r->lines && !r->computed[r->first]) r->first++;
     const double *first = r->value + r->first * r->n;
+    double size = d->distance ? 1 : linalg_max_abs(r->n, first);        /* a distance is relative already */
     for (int l = r->first + 1; l < r->lines; l++) {
         if (!r->computed[l]) continue;
         const double *line = r->value + l * r->n;
-        double error = (d->distance ? d->distance : distance_max)(x, r->n, first, line);
-        r->units[l] = error / unit;
-        r->allowed[l] = 10 + (own[r->first] + own[l]) / unit;
+        enum relation relation = d->line[l].relation;
+        double error = d->distance ? d->distance(x, r->n, first, line) : distance_max(relation, r->n, line, first);
+        r->units[l] = error / r->unit;
+        r->allowed[l] = 10 + (own[r->first] + own[l]) / r->unit;
+        if (relation == DIFFERS) {
+            compare_wrong(&d->line[l], error, size, l, r);
+            continue;
+        }
         least_allowed = fmin(least_allowed, r->allowed[l]);
         if (!(r->units[l] <= r->allowed[l])) r->verdict = FAIL;
         if (!isnan(most_used) && !(r->units[l] / r->allowed[l] <= most_used)) {
             most_used = r->units[l] / r->allowed[l];
             r->worst = l;
         }
-        compared++;
     }
-    if (compared == 0) {
+    if (most_used == -1) {
         r->verdict = NOT_APPLICABLE;
         r->reason = "too large for two accounts";
-        return;
-    }
-    double size = d->distance ? 1 : linalg_max_abs(r->n, first);        /* a distance is relative already */
-    if (r->verdict != FAIL && !(least_allowed * unit <= 1e-6 * size)) {
+    } else if (r->verdict != FAIL && !(least_allowed * r->unit <= 1e-6 * size)) {
         r->verdict = WEAK;
         r->reason = size == 0 ? "the quantity is zero" : "more than 1e-6 of it would be allowed";
     }
@@ -135,17 +148,22 @@ double derivation_number(const derivation_result *r, int line, int i)
     return r->value[line * r->n + i];
 }
 
+/* The i with the greatest |a_i - b_i|, or |a_i| when b is NULL; NaN counts as greatest. */
+static int greatest(int n, const double *a, const double *b)
+{
+    int at = 0;
+    for (int i = 1; i < n; i++)
+        if (!(fabs(b ? a[i] - b[i] : a[i]) <= fabs(b ? a[at] - b[at] : a[at]))) at = i;
+    return at;
+}
+
 int derivation_shown(const derivation_result *r)
 {
-    int shown = 0;
-    double greatest = -1;
-    for (int i = 0; i < r->n; i++) {
-        double first = derivation_number(r, r->first, i);
-        double x = fabs(r->verdict == FAIL ? first - derivation_number(r, r->worst, i) : first);
-        if (!(x <= greatest)) {
-            greatest = x;
-            shown = i;
-        }
-    }
-    return shown;
+    const double *first = r->value + r->first * r->n;
+    return greatest(r->n, first, r->verdict == FAIL ? r->value + r->worst * r->n : NULL);
+}
+
+int derivation_furthest(const derivation_result *r, int line)
+{
+    return greatest(r->n, r->value + r->first * r->n, r->value + line * r->n);
 }

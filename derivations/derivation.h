@@ -1,6 +1,7 @@
-/* A derivation is a chain of lines that are equal. Each line is its LaTeX, the reason for the step from the
- * line above, and a function that computes its value by its own means; so every line of a proof has a
- * number. `ascent derive ID` prints the chain, `ascent verify` demands that all its lines agree. */
+/* A derivation is a chain of lines that are equal (or ordered, where a bound is proved). Each line is its LaTeX,
+ * the reason for the step from the line above, and a function that computes its value by its own means; so
+ * every line of a proof has a number. `ascent derive ID` prints the chain, `ascent verify` demands that its lines
+ * agree. Where a document prints a wrong line, that line stands beside the right ones, and must differ. */
 #ifndef ASCENT_DERIVATION_H
 #define ASCENT_DERIVATION_H
 
@@ -28,9 +29,22 @@ void     setting_free(setting *x);                                         /* NU
  * exact lines, a bound for differences and iterations; negative when it was left out as too large here. */
 typedef double (*line_value)(const setting *x, double *out);
 
-typedef struct { const char *latex, *why; line_value value; } derivation_line;
+/* How a line must stand to the first one, in each of its numbers. */
+enum relation {
+    EQUAL,
+    AT_MOST, AT_LEAST,
+    DIFFERS                     /* a document's wrong line (erratum set), or the control of an experiment: one
+                                 * that cannot be told from the first line makes the experiment WEAK */
+};
 
-enum { DERIVATION_MAX_LINES = 10 };
+typedef struct {
+    const char *latex, *why;
+    line_value value;
+    enum relation relation;
+    const char *erratum;        /* "ERR-1": the line as the document prints it; its why names the place */
+} derivation_line;
+
+enum { DERIVATION_MAX_LINES = 16 };
 
 typedef struct {
     const char *id;
@@ -43,15 +57,18 @@ typedef struct {
     /* NULL: the greatest difference. Else a distance of its own between two lines. */
     double (*distance)(const setting *x, int n, const double *a, const double *b);
     derivation_line line[DERIVATION_MAX_LINES];     /* ends at the first without a value */
+    const char *own_problem;                        /* NULL, or what it is about instead of an MDP: shown once */
 } derivation;
 
 /* All derivations, one file after the other; NULL ends the list. By id: NULL when there is none. */
 const derivation *derivation_at(int i);
 const derivation *derivation_find(const char *id);
-extern const derivation policy_gradient_theorem[], performance_difference[], fisher[], natural_gradient[];
+extern const derivation policy_gradient_theorem[], performance_difference[], fisher[], natural_gradient[],
+    autodiff_uses[];
 
 /* PASS: every line agrees with the first computed one within 10 units and their own errors. WEAK: they do, but
- * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. */
+ * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. An erratum's line has no part
+ * in the verdict: on some MDPs it happens to be right (`differs` says so). */
 enum verdict { PASS, FAIL, WEAK, NOT_APPLICABLE };
 const char *verdict_name(enum verdict v);
 
@@ -63,6 +80,7 @@ typedef struct {
     double unit;                            /* one unit, absolute or in the derivation's distance */
     double units[DERIVATION_MAX_LINES];     /* error of each line against it, in units, */
     double allowed[DERIVATION_MAX_LINES];   /* and what it may be: 10, and what the lines know of their own */
+    bool differs[DERIVATION_MAX_LINES];     /* a DIFFERS line further off than rounding can be: refuted */
     int worst;                              /* the line that uses most of what is allowed */
     enum verdict verdict;
     const char *reason;                     /* of WEAK and NOT_APPLICABLE */
@@ -71,6 +89,7 @@ derivation_result derivation_run(const derivation *d, const setting *x);
 void              derivation_result_free(derivation_result *r);
 /* Which of a line's n numbers to show: the largest of the first line, on FAIL the one furthest from it. */
 int               derivation_shown(const derivation_result *r);
+int               derivation_furthest(const derivation_result *r, int line);    /* ... of the first and this line */
 double            derivation_number(const derivation_result *r, int line, int i);
 
 #endif

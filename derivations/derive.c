@@ -9,12 +9,30 @@
 #include "derivations/problem.h"
 #include "derivations/registry.h"
 
+static void print_line(const derivation *d, const derivation_result *r, int l, int i)
+{
+    static const char *const stands[] = { [EQUAL] = "from", [AT_MOST] = "above", [AT_LEAST] = "below",
+                                          [DIFFERS] = "from" };
+    const derivation_line *line = &d->line[l];
+    printf("%2d  %s%s%s%s\n      %s\n", l + 1, line->erratum ? "[" : "", line->erratum ? line->erratum : "",
+           line->erratum ? "] " : "", line->latex, line->why);
+    if (!r->computed[l])    printf("      left out: too large here\n\n");
+    else if (l == r->first) printf("      %24.17g\n\n", derivation_number(r, l, i));
+    else if (line->relation == DIFFERS)
+        printf("      %24.17g     %.2g units from line %d: %s\n\n", derivation_number(r, l, i), r->units[l],
+               r->first + 1, !r->differs[l] ? "not to be told apart here" : line->erratum ? "REFUTED" : "differs, as it must");
+    else printf("      %24.17g     %.2g units %s line %d, %.2g allowed\n\n", derivation_number(r, l, i), r->units[l],
+                stands[line->relation], r->first + 1, r->allowed[l]);
+}
+
+/* p NULL: on its own problem */
 static void print_derivation(const derivation *d, const problem *p, const derivation_result *r)
 {
     const registry_row *row = registry_find(d->id);
     printf("%s   %s\n    %s\n    source: %s\n\n", d->id, d->says, row->statement, row->documents);
-    printf("on %s: %d states, %d actions, gamma %.15g; pi: %s; pi': %s\n", p->M->name, p->M->nS, p->M->nA,
-           p->gamma, p->policy_name[0], p->pi1_name);
+    if (p) printf("on %s: %d states, %d actions, gamma %.15g; pi: %s; pi': %s\n", p->M->name, p->M->nS, p->M->nA,
+                  p->gamma, p->policy_name[0], p->pi1_name);
+    else printf("on %s\n", d->own_problem);
     if (r->verdict == NOT_APPLICABLE) {
         printf("not applicable here: %s\n", r->reason);
         return;
@@ -23,15 +41,17 @@ static void print_derivation(const derivation *d, const problem *p, const deriva
     printf("each line's number: %s", d->of);
     if (r->n > 1) printf(", number %d of %d", i + 1, r->n);
     printf("\n\n");
-    for (int l = 0; l < r->lines; l++) {
-        printf("%2d  %s\n      %s\n", l + 1, d->line[l].latex, d->line[l].why);
-        if (!r->computed[l])    printf("      left out: too large here\n\n");
-        else if (l == r->first) printf("      %24.17g\n\n", derivation_number(r, l, i));
-        else printf("      %24.17g     %.2g units from line %d, %.2g allowed\n\n", derivation_number(r, l, i),
-                    r->units[l], r->first + 1, r->allowed[l]);
-    }
+    for (int l = 0; l < r->lines; l++) print_line(d, r, l, i);
     printf("%s (one unit is %.1e)%s%s\n", verdict_name(r->verdict), r->unit, r->reason ? ": " : "",
            r->reason ? r->reason : "");
+}
+
+static enum verdict derive(const derivation *d, const problem *p, const setting *x)
+{
+    derivation_result r = derivation_run(d, x);
+    print_derivation(d, p, &r);
+    derivation_result_free(&r);
+    return r.verdict;
 }
 
 int derive_command(int argc, char **argv)
@@ -49,11 +69,13 @@ int derive_command(int argc, char **argv)
     if (!registry_find(argv[1])) bad_input("derive: no id %s; `ascent list` prints them all", argv[1]);
     const derivation *d = derivation_find(argv[1]);
     if (!d) bad_input("derive: %s has no derivation yet", argv[1]);
-    problem p = problem_open(left == 2 ? argv[2] : "E5", gamma, policy, options_seed("--seed", seed_text));
-    derivation_result r = derivation_run(d, p.setting[0]);
-    print_derivation(d, &p, &r);
-    int status = r.verdict == PASS ? EXIT_HELD : EXIT_CHECK_FAILED;
-    derivation_result_free(&r);
+    uint64_t seed = options_seed("--seed", seed_text);
+    if (d->own_problem) {
+        if (left == 2 || gamma || policy) bad_input("derive: %s has a problem of its own, it takes no MDP", d->id);
+        return derive(d, NULL, &(setting){ .seed = seed }) == PASS ? EXIT_HELD : EXIT_CHECK_FAILED;
+    }
+    problem p = problem_open(left == 2 ? argv[2] : "E5", gamma, policy, seed);
+    enum verdict verdict = derive(d, &p, p.setting[0]);
     problem_close(&p);
-    return status;
+    return verdict == PASS ? EXIT_HELD : EXIT_CHECK_FAILED;
 }

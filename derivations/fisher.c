@@ -1,4 +1,4 @@
-/* The Fisher matrix of the tabular softmax policy: covariance of the score, Hessian of the mean KL, and a
+/* The Fisher matrix of a softmax policy: covariance of the score, Hessian of the mean KL, and a
  * block for each state. 001 (l.516), 000 eq (17), 004 (l.443-459). */
 #include "derivations/fisher.h"
 
@@ -15,13 +15,13 @@
 /* NPG-2   F = E_{s~d, a~pi}[ grad log pi(a|s) grad log pi(a|s)^T ] */
 void fisher_scores(const exact *x, double *F)
 {
-    size_t n = (size_t)x->n;
-    double *score = allocate(2 * n * n, sizeof *score, "scores");               /* [n x n] */
-    double *weighted = score + n * n;                                           /* [n x n] */
+    size_t n = (size_t)x->n, nSA = (size_t)x->nSA;
+    double *score = allocate(2 * nSA * n, sizeof *score, "scores");             /* [nSA x n] */
+    double *weighted = score + nSA * n;                                         /* [nSA x n] */
     ad_tape *t = ad_tape_new();
     ad theta = ad_input(t, x->theta, x->n, 1);
-    ad logpi = ad_log_softmax(ad_view(theta, 0, x->nS, x->nA));                 /* [nS x nA] */
-    for (int i = 0; i < x->n; i++) {                                            /* i = (s, a) */
+    ad logpi = ad_log_softmax(policy_logits(t, &x->policy, theta));             /* [nS x nA] */
+    for (int i = 0; i < x->nSA; i++) {                                          /* i = (s, a) */
         ad_mark mark = ad_here(t);
         ad grad_log_pi = ad_grad(ad_view(logpi, i, 1, 1), theta);               /* [n x 1] */
         memcpy(score + (size_t)i * n, ad_value(grad_log_pi), n * sizeof *score);
@@ -29,7 +29,7 @@ void fisher_scores(const exact *x, double *F)
         double p = x->d[i / x->nA] * x->pi[i];
         for (size_t j = 0; j < n; j++) weighted[(size_t)i * n + j] = p * score[(size_t)i * n + j];
     }
-    linalg_matmul(true, false, x->n, x->n, x->n, score, weighted, F);           /* sum p score score^T */
+    linalg_matmul(true, false, x->n, x->n, x->nSA, score, weighted, F);         /* sum p score score^T */
     ad_tape_free(t);
     free(score);
 }
@@ -38,20 +38,22 @@ void fisher_scores(const exact *x, double *F)
  *         KL(theta_old || theta) = sum_s d(s) sum_a pi_old(a|s) (log pi_old(a|s) - log pi(a|s)) */
 static ad mean_kl(ad_tape *t, const exact *x, ad theta)
 {
-    ad logpi = ad_log_softmax(ad_view(theta, 0, x->nS, x->nA));                 /* [nS x nA] */
+    ad logpi = ad_log_softmax(policy_logits(t, &x->policy, theta));             /* [nS x nA] */
     ad old   = ad_detach(logpi);
     ad kl    = ad_row_sum(ad_mul(ad_exp(old), ad_sub(old, logpi)));             /* [nS x 1]  */
     return ad_dot(ad_input(t, x->d, x->nS, 1), kl);
 }
 
-struct fisher_product { ad_tape *t; ad theta, grad_kl; };
+struct fisher_product { ad_tape *t; double *v; ad Fv; ad_plan plan; };    /* the graph, replayed for each v */
 
 fisher_product *fisher_product_new(const exact *x)
 {
     fisher_product *F = allocate(1, sizeof *F, "a Fisher-vector product");
     F->t = ad_tape_new();
-    F->theta = ad_input(F->t, x->theta, x->n, 1);
-    F->grad_kl = ad_grad(mean_kl(F->t, x, F->theta), F->theta);
+    F->v = allocate((size_t)x->n, sizeof *F->v, "a direction");
+    ad theta = ad_input(F->t, x->theta, x->n, 1), v = ad_input(F->t, F->v, x->n, 1);
+    F->Fv = ad_grad(ad_dot(ad_grad(mean_kl(F->t, x, theta), theta), v), theta);
+    F->plan = ad_slice(1, &v, 1, &F->Fv);
     return F;
 }
 
@@ -59,6 +61,7 @@ void fisher_product_free(fisher_product *F)
 {
     if (!F) return;
     ad_tape_free(F->t);
+    free(F->v);
     free(F);
 }
 
@@ -66,10 +69,9 @@ void fisher_product_free(fisher_product *F)
 void fisher_times(void *F_, int n, const double *v, double *Fv)
 {
     fisher_product *F = F_;
-    ad_mark mark = ad_here(F->t);
-    ad product = ad_grad(ad_dot(F->grad_kl, ad_input(F->t, v, n, 1)), F->theta);
-    memcpy(Fv, ad_value(product), (size_t)n * sizeof *Fv);
-    ad_reset(F->t, mark);
+    memcpy(F->v, v, (size_t)n * sizeof *v);
+    ad_run(&F->plan);
+    memcpy(Fv, ad_value(F->Fv), (size_t)n * sizeof *Fv);
 }
 
 void fisher_kl(const exact *x, double *F)
@@ -94,18 +96,10 @@ static double fisher_block(const exact *x, int s, int a, int b)
 
 void fisher_jacobian(const exact *x, double *F)
 {
-    size_t n = (size_t)x->n;
-    double *J = allocate(2 * n * n, sizeof *J, "a Jacobian");                   /* [n x n] dz_i / dtheta_j */
-    double *MJ = J + n * n;                                                     /* [n x n] */
-    ad_tape *t = ad_tape_new();
-    ad theta = ad_input(t, x->theta, x->n, 1);
-    ad z = ad_view(theta, 0, x->nS, x->nA);                                     /* [nS x nA] the logits */
-    for (int i = 0; i < x->n; i++) {
-        ad_mark mark = ad_here(t);
-        memcpy(J + (size_t)i * n, ad_value(ad_grad(ad_view(z, i, 1, 1), theta)), n * sizeof *J);
-        ad_reset(t, mark);
-    }
-    ad_tape_free(t);
+    size_t n = (size_t)x->n, nSA = (size_t)x->nSA;
+    double *J = allocate(2 * nSA * n, sizeof *J, "a Jacobian");                 /* [nSA x n] dz_i / dtheta_j */
+    double *MJ = J + nSA * n;                                                   /* [nSA x n] */
+    policy_jacobian(&x->policy, x->theta, J);
     for (int s = 0; s < x->nS; s++)
         for (int a = 0; a < x->nA; a++)
             for (int b = 0; b < x->nA; b++) {
@@ -114,7 +108,7 @@ void fisher_jacobian(const exact *x, double *F)
                 double *to = MJ + (size_t)(s * x->nA + a) * n;
                 for (size_t j = 0; j < n; j++) to[j] += m * from[j];
             }
-    linalg_matmul(true, false, x->n, x->n, x->n, J, MJ, F);
+    linalg_matmul(true, false, x->n, x->n, x->nSA, J, MJ, F);
     free(J);
 }
 
@@ -122,11 +116,12 @@ void fisher_jacobian(const exact *x, double *F)
 static int    n_F(const setting *x)        { return x->pi->n * x->pi->n; }
 static int    n_F_rank(const setting *x)   { return n_F(x) + 1; }
 
-/* The accounts share the weights d, so that only their own rounding is left: u N max d. */
+/* The accounts share the weights d, so that only their own rounding is left: u N max d in the logits. */
 static double unit_F(const setting *x)
 {
     double max_d = linalg_max_abs(x->pi->nS, x->pi->d);
-    return fmax(DBL_EPSILON * fmax(x->pi->nS, 4) * max_d, DBL_MIN);         /* all d may be 0 */
+    double c = x->pi->c;
+    return fmax(DBL_EPSILON * fmax(x->pi->nS, 4) * max_d * c * c, DBL_MIN);     /* all d may be 0 */
 }
 
 static const char *too_large(const setting *x)
@@ -163,7 +158,10 @@ static double blocks_and_rank(const setting *x, double *out)
     return 0;
 }
 
-static const char *rank_undecided(const setting *x) { return fisher_rank_undecided(x->pi); }
+static const char *rank_undecided(const setting *x)
+{
+    return x->pi->J_z ? "the policy is not tabular" : fisher_rank_undecided(x->pi);
+}
 
 const derivation fisher[] = {
     { "NPG-2", "F = E[grad log pi grad log pi^T]", "F[i][j]", n_F, unit_F, too_large, NULL, {

@@ -1,5 +1,5 @@
-/* Three independent accounts of the Fisher matrix F [n x n] of the tabular softmax, n = nS nA, index
- * s*nA + a: F = sum_s d(s) sum_a pi(a|s) grad log pi(a|s) grad log pi(a|s)^T with x->d as weights. */
+/* Three independent accounts of the Fisher matrix F [n x n] in theta (for the tabular softmax index s*nA + a):
+ * F = sum_s d(s) sum_a pi(a|s) grad log pi(a|s) grad log pi(a|s)^T with x->d as weights. */
 #ifndef ASCENT_FISHER_H
 #define ASCENT_FISHER_H
 

@@ -105,7 +105,7 @@ const char *fisher_rank_undecided(const exact *policy)
 {
     if (policy->n > FISHER_MAX_N) return "more than 1500 parameters: no dense F";
     double least = INFINITY, greatest = 0;
-    for (int i = 0; i < policy->n; i++) {
+    for (int i = 0; i < policy->nSA; i++) {
         double d = policy->d[i / policy->nA];
         if (d <= 0) continue;
         least = fmin(least, d * policy->pi[i]);
@@ -146,6 +146,11 @@ static double by_cg(const setting *x, double *out)
     return result.residual * linalg_norm2(x->pi->n, x->g) / sqrt(f->lambda[f->n - f->rank]) / x->x_F;
 }
 
+static const char *no_closed_form(const setting *x)
+{
+    return x->pi->J_z ? "the policy is not tabular" : no_direction(x);
+}
+
 /* NPG-9   F^+ g = (A(s,a) - mean_b A(s,b)) / fisher_scale where s is visited, else 0. The weights of F and
  * of g cancel, d(s) = fisher_scale rho(s), so only the ratio of their scales is left.
  * Its distance to F^+ g comes from the rounding of g: 2 nA u rho(s) max|Q| in each entry of state s, divided
@@ -153,7 +158,7 @@ static double by_cg(const setting *x, double *out)
 static double by_advantage(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    double rounding = 2 * pi->nA * DBL_EPSILON * linalg_max_abs(pi->n, pi->Q), square = 0;
+    double rounding = 2 * pi->nA * DBL_EPSILON * linalg_max_abs(pi->nSA, pi->Q), square = 0;
     for (int s = 0; s < pi->nS; s++) {
         const double *A = pi->A + s * pi->nA;
         double mean = 0, least = 1;
@@ -167,13 +172,13 @@ static double by_advantage(const setting *x, double *out)
 }
 
 const derivation natural_gradient[] = {
-    { "NPG-7", "F x = g by conjugate gradients = by LAPACK, in the F-norm", "x[s,a]",
+    { "NPG-7", "F x = g by conjugate gradients = by LAPACK, in the F-norm", "x[i]",
       n_theta, unit_distance, no_direction, distance, {
         { "x=F^+g", "LAPACK: eigendecomposition of F from the scores, rank rule 10 n u max|lambda|",
           by_lapack },
         { "Fx=g", "conjugate gradients on Fisher-vector products; F is never formed", by_cg } } },
     { "NPG-9", "tabular softmax: F^+ grad J = A/(1-gamma) up to a constant per state", "x[s,a]",
-      n_theta, unit_distance, no_direction, distance, {
+      n_theta, unit_distance, no_closed_form, distance, {
         { "x=F^+\\nabla_\\theta J", "LAPACK: eigendecomposition of F from the scores", by_lapack },
         { "=\\frac1c(A^\\pi(s,a)-\\tfrac1{|A|}\\sum_bA^\\pi(s,b)),\\quad d(s)=c\\,\\rho_\\pi(s)",
           "solve rho pi A = d (diag pi - pi pi^T) x state by state, the shortest x has mean 0;"

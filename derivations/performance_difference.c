@@ -37,7 +37,7 @@ policy_comparison compare_policies(const exact *pi, const exact *pi1)
 {
     policy_comparison c = { .J = pi1->J, .lhs = pi1->J - pi->J, .rhs = performance_difference_sum(pi, pi1),
                             .surrogate = pi->J };
-    double visits = 0, eps = linalg_max_abs(pi->n, pi->A);
+    double visits = 0, eps = linalg_max_abs(pi->nSA, pi->A);
     for (int s = 0; s < pi->nS; s++) {
         if (pi->absorbing[s]) continue;
         double tv = 0, kl = 0;
@@ -64,7 +64,7 @@ enum { HORIZON = 12, TRAJECTORIES = 64, TRAJECTORY_STEPS = 40 };
 /* ---- units; a line that needs more room than the statement says so ---- */
 static int one(const setting *x)            { (void)x; return 1; }
 static int n_trajectories(const setting *x) { (void)x; return TRAJECTORIES; }
-static int n_theta(const setting *x)        { return x->pi->n; }
+static int n_table(const setting *x)        { return x->pi->nSA; }
 
 static double unit_J(const setting *x) { return pair_unit(x->pi, x->pi1); }
 static double unit_A(const setting *x) { return 2 * x->pi->unit_V; }
@@ -77,7 +77,7 @@ static double room_of_trajectories(const setting *x)
 {
     const mdp *M = x->pi->M;
     double defect = 0;
-    for (int i = 0; i < x->pi->n; i++) {
+    for (int i = 0; i < x->pi->nSA; i++) {
         double sum = 0;
         for (int k = M->row[i]; k < M->row[i + 1]; k++) sum += M->P[k];
         defect = fmax(defect, fabs(sum - 1));
@@ -310,7 +310,7 @@ static double expected_td_error(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     const mdp *M = pi->M;
-    for (int i = 0; i < pi->n; i++) {
+    for (int i = 0; i < pi->nSA; i++) {
         double E = 0;
         for (int k = M->row[i]; k < M->row[i + 1]; k++)
             E += M->P[k] * (M->R[k] + pi->gamma * pi->V[M->next[k]]);
@@ -375,7 +375,7 @@ const derivation performance_difference[] = {
           "the two sums differ by their first term", sums_apart },
         { "=-\\sum_{t=0}^{T-1}\\gamma^t(\\gamma V(s_{t+1})-V(s_t))+\\gamma^TV(s_T)",
           "shift t and join; what is left at the end goes to 0 with T", telescoped } } },
-    { "PDI-4", "E_{s'}[r + gamma V(s') - V(s) | s,a] = A(s,a)", "A(s,a)", n_theta, unit_A, NULL, NULL, {
+    { "PDI-4", "E_{s'}[r + gamma V(s') - V(s) | s,a] = A(s,a)", "A(s,a)", n_table, unit_A, NULL, NULL, {
         { "E_{s_{t+1}}[r(s_t,a_t)+\\gamma V_\\pi(s_{t+1})-V_\\pi(s_t)\\,|\\,s_t,a_t]",
           "the TD error, in the mean over the next state only (004 writes it pointwise)", expected_td_error },
         { "=A_\\pi(s_t,a_t)", "Q is the return of a, then pi, and V its mean over a; A = Q - V",

@@ -1,4 +1,4 @@
-/* Three independent accounts of grad J for the tabular softmax policy, g [nS x nA], index s*nA + a. */
+/* Three independent accounts of grad J in theta, g [n]; for the tabular policy [nS x nA], index s*nA + a. */
 #ifndef ASCENT_POLICY_GRADIENT_THEOREM_H
 #define ASCENT_POLICY_GRADIENT_THEOREM_H
 

@@ -22,9 +22,10 @@ static const char about[] =
     "  NPG-7, -9   a tenth of 1e-10, or of 1e3 u cond(F) where cond(F) > 1e6; relative, in the F-norm\n"
     "and what a line knows of its own error: differences, sums over time, conjugate gradients that gave up.\n"
     "WEAK: so much is allowed, more than 1e-6 of the quantity, that agreement says nothing; n/a: it does not\n"
-    "apply. Neither is PASS. Exit 1 if anything fails or nothing passes.";
+    "apply. Neither is PASS. Exit 1 if anything fails or nothing passes. Below an id stand the documents' wrong\n"
+    "lines about it: REFUTED, or `agrees` where the MDP is one on which they happen to be right.";
 
-struct tally { int count[4]; };         /* by verdict */
+struct tally { int count[4], refuted; };            /* count: by verdict */
 
 /* A row of the table stands for all policies: the verdict and error of the worst, and the two sides of the
  * first policy, or of the one that fails. */
@@ -41,12 +42,12 @@ static void print_unbound(void)
     printf("%d ids have no check yet\n", unbound);
 }
 
-static struct row row_of(const derivation_result *r)
+static struct row row_of(const derivation *d, const derivation_result *r)
 {
     struct row row = { .verdict = r->verdict, .reason = r->reason, .left = NAN, .right = NAN };
     if (r->verdict == NOT_APPLICABLE) return row;
     int shown = derivation_shown(r), last = r->lines - 1;
-    while (!r->computed[last]) last--;
+    while (!r->computed[last] || d->line[last].relation == DIFFERS) last--;
     row.left = derivation_number(r, r->first, shown);
     row.right = derivation_number(r, r->verdict == FAIL ? r->worst : last, shown);
     row.units = r->units[r->worst];
@@ -67,60 +68,103 @@ static void merge(struct row *row, const struct row *other)
     }
 }
 
-static void print_head(const problem *p)
+/* A wrong line's row: the two sides where they are furthest apart. */
+static struct row wrong_row(const derivation_result *r, int l)
 {
-    printf("\n%s: %d states, %d actions, gamma %.15g\n", p->M->name, p->M->nS, p->M->nA, p->gamma);
-    printf("pi: %s; and %s.  pi': %s\n", p->policy_name[0], p->policy_name[1], p->pi1_name);
+    struct row row = { .units = r->units[l], .allowed = r->allowed[l], .unit = r->unit };
+    int furthest = derivation_furthest(r, l);
+    row.left = derivation_number(r, r->first, furthest);
+    row.right = derivation_number(r, l, furthest);
+    return row;
+}
+
+static void print_head(void)
+{
     printf("%-7s %20s %20s %8s %8s %8s  %-7s  %s\n", "id", "one side", "the other", "units", "allowed", "1 unit",
            "verdict", "what it says");
 }
 
-static void print_row(const derivation *d, const struct row *row)
+static void print_row(const char *id, const struct row *row, const char *verdict, const char *says)
 {
-    printf("%-7s ", d->id);
-    if (row->verdict == NOT_APPLICABLE) printf("%20s %20s %8s %8s %8s  ", "", "", "", "", "");
+    printf("%-7s ", id);
+    if (isnan(row->left)) printf("%20s %20s %8s %8s %8s  ", "", "", "", "", "");
     else printf("%20.13g %20.13g %8.2g %8.2g %8.1e  ", row->left, row->right, row->units, row->allowed, row->unit);
-    printf("%-7s  %s", verdict_name(row->verdict), d->says);
+    printf("%-7s  %s", verdict, says);
     if (row->reason) printf(" (%s)", row->reason);
     putchar('\n');
 }
 
-static json_t *row_json(const problem *p, int policy, const derivation *d, const struct row *row)
+/* p NULL: a problem of its own */
+static json_t *row_json(const problem *p, int policy, const char *id, const struct row *row, const char *verdict)
 {
-    bool said = row->verdict != NOT_APPLICABLE;
+    bool said = !isnan(row->left);
     json_t *o = json_checked(json_object());
-    json_set(o, "id", json_text(d->id));
-    json_set(o, "mdp", json_text(p->M->name));
-    json_set(o, "gamma", json_number(p->gamma));
-    json_set(o, "policy", json_text(p->policy_name[policy]));
+    json_set(o, "id", json_text(id));
+    json_set(o, "mdp", p ? json_text(p->M->name) : json_null());
+    json_set(o, "gamma", json_number(p ? p->gamma : NAN));
+    json_set(o, "policy", p ? json_text(p->policy_name[policy]) : json_null());
     json_set(o, "left", json_number(row->left));
     json_set(o, "right", json_number(row->right));
     json_set(o, "units", json_number(said ? row->units : NAN));
     json_set(o, "bound", json_number(said ? row->allowed : NAN));
     json_set(o, "unit", json_number(said ? row->unit : NAN));
-    json_set(o, "verdict", json_text(verdict_name(row->verdict)));
+    json_set(o, "verdict", json_text(verdict));
     json_set(o, "reason", row->reason ? json_text(row->reason) : json_null());
     return o;
 }
 
-static void verify_problem(const problem *p, const char *id, json_t *rows, struct tally *tally)
+static const char *refuted(bool differs) { return differs ? "REFUTED" : "agrees"; }
+
+/* One derivation under every policy of p, or on its own problem. */
+static void verify_one(const derivation *d, const problem *p, const setting *own, json_t *rows, struct tally *tally)
+{
+    struct row shown = { 0 }, wrong[DERIVATION_MAX_LINES] = { { 0 } };
+    bool differs[DERIVATION_MAX_LINES] = { false };
+    for (int k = 0; k < (p ? p->policies : 1); k++) {
+        derivation_result r = derivation_run(d, p ? p->setting[k] : own);
+        struct row row = row_of(d, &r);
+        if (rows) json_append(rows, row_json(p, k, d->id, &row, verdict_name(row.verdict)));
+        if (k == 0) shown = row;
+        else        merge(&shown, &row);
+        for (int l = 0; l < r.lines; l++) {
+            if (!d->line[l].erratum || !r.computed[l]) continue;
+            struct row w = wrong_row(&r, l);
+            if (rows) json_append(rows, row_json(p, k, d->line[l].erratum, &w, refuted(r.differs[l])));
+            if (!wrong[l].unit || (r.differs[l] && !differs[l])) wrong[l] = w;
+            differs[l] |= r.differs[l];
+        }
+        derivation_result_free(&r);
+    }
+    tally->count[shown.verdict]++;
+    if (!rows) print_row(d->id, &shown, verdict_name(shown.verdict), d->says);
+    for (int l = 0; l < DERIVATION_MAX_LINES; l++) {
+        if (!wrong[l].unit) continue;
+        tally->refuted += differs[l];
+        if (!rows) print_row(d->line[l].erratum, &wrong[l], refuted(differs[l]), d->line[l].why);
+    }
+}
+
+/* Every derivation, or that of the id, on the MDP of p; p NULL: those that have a problem of their own. */
+static void verify_all(const problem *p, const setting *own, const char *id, json_t *rows, struct tally *tally)
 {
     const derivation *d;
-    if (!rows) print_head(p);
-    for (int i = 0; (d = derivation_at(i)); i++) {
-        if (id && strcmp(d->id, id) != 0) continue;
-        struct row shown = { 0 };
-        for (int k = 0; k < p->policies; k++) {
-            derivation_result r = derivation_run(d, p->setting[k]);
-            struct row row = row_of(&r);
-            derivation_result_free(&r);
-            if (rows) json_append(rows, row_json(p, k, d, &row));
-            if (k == 0) shown = row;
-            else        merge(&shown, &row);
-        }
-        tally->count[shown.verdict]++;
-        if (!rows) print_row(d, &shown);
-    }
+    for (int i = 0; (d = derivation_at(i)); i++)
+        if ((!id || strcmp(d->id, id) == 0) && !p == !!d->own_problem) verify_one(d, p, own, rows, tally);
+}
+
+static void print_problem(const problem *p)
+{
+    printf("\n%s: %d states, %d actions, gamma %.15g\n", p->M->name, p->M->nS, p->M->nA, p->gamma);
+    printf("pi: %s; and %s.  pi': %s\n", p->policy_name[0], p->policy_name[1], p->pi1_name);
+    print_head();
+}
+
+static bool any_own(const char *id)
+{
+    const derivation *d;
+    for (int i = 0; (d = derivation_at(i)); i++)
+        if ((!id || strcmp(d->id, id) == 0) && d->own_problem) return true;
+    return false;
 }
 
 int verify_command(int argc, char **argv)
@@ -153,13 +197,20 @@ int verify_command(int argc, char **argv)
     for (int i = 0; i < count; i++) p[i] = problem_open(name[i], gamma, policy, seed);
     struct tally tally = { { 0 } };
     json_t *rows = json ? json_checked(json_array()) : NULL;
+    bool own_only = id && derivation_find(id)->own_problem;
     for (int i = 0; i < count; i++) {
-        verify_problem(&p[i], id, rows, &tally);
+        if (!rows && !own_only) print_problem(&p[i]);
+        verify_all(&p[i], NULL, id, rows, &tally);
         problem_close(&p[i]);
     }
     free(p);
+    if (!rows && any_own(id)) {
+        printf("\nOn problems of their own (`ascent derive ID` shows which)\n");
+        print_head();
+    }
+    verify_all(NULL, &(setting){ .seed = seed }, id, rows, &tally);
     if (json) json_print(rows);
-    else printf("\n%d PASS, %d FAIL, %d WEAK, %d n/a\n", tally.count[PASS], tally.count[FAIL],
-                tally.count[WEAK], tally.count[NOT_APPLICABLE]);
+    else printf("\n%d PASS, %d FAIL, %d WEAK, %d n/a; %d wrong lines of the documents REFUTED\n", tally.count[PASS],
+                tally.count[FAIL], tally.count[WEAK], tally.count[NOT_APPLICABLE], tally.refuted);
     return tally.count[FAIL] == 0 && tally.count[PASS] > 0 ? EXIT_HELD : EXIT_CHECK_FAILED;
 }

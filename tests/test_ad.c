@@ -31,6 +31,7 @@
 #include <cmocka.h>
 
 #include "autodiff/ad.h"
+#include "autodiff/ad_node.h"
 #include "autodiff/linalg.h"
 #include "autodiff/random.h"
 
@@ -68,6 +69,9 @@ static quad quad_exp(quad x)
     return sum;
 }
 
+static quad quad_sigmoid(quad x) { return 1 / (1 + quad_exp(-x)); }
+static quad quad_tanh(quad x)    { return 2 * quad_sigmoid(2 * x) - 1; }
+
 /* Newton on e^y = x from the double's value: errors 1e-16, 1e-32, then rounding */
 static quad quad_log(quad x)
 {
@@ -75,6 +79,8 @@ static quad quad_log(quad x)
     for (int i = 0; i < 2; i++) y += x * quad_exp(-y) - 1;
     return y;
 }
+
+static quad quad_pow(quad x, quad k) { return quad_exp(k * quad_log(x)); }
 
 /* ---- derivatives of a reference ---- */
 enum { MAX = 96 };                          /* entries of all operands, of a result */
@@ -166,13 +172,63 @@ struct op {
 
 static const int columns[] = { 1, 1, 0, 2, 1, 0 };      /* gather: repeated, and not in order */
 
+/* a at the place in zeros */
+static ad unview(ad a, const int *place, int r, int c) { return ad_assemble(a->tape, r, c, 1, &a, place, AD_AT); }
+
 static ad build_add(const op *o, const ad *x)         { (void)o; return ad_add(x[0], x[1]); }
 static ad build_sub(const op *o, const ad *x)         { (void)o; return ad_sub(x[0], x[1]); }
 static ad build_mul(const op *o, const ad *x)         { (void)o; return ad_mul(x[0], x[1]); }
 static ad build_scale(const op *o, const ad *x)       { return ad_scale(o->k[0] / 4.0, x[0]); }
 static ad build_exp(const op *o, const ad *x)         { (void)o; return ad_exp(x[0]); }
+static ad build_div(const op *o, const ad *x)         { (void)o; return ad_div(x[0], x[1]); }
+static ad build_shift(const op *o, const ad *x)       { return ad_shift(x[0], o->k[0] / 4.0); }
+static ad build_square(const op *o, const ad *x)      { (void)o; return ad_square(x[0]); }
+static ad build_pow(const op *o, const ad *x)         { return ad_pow(x[0], o->k[0] / 4.0); }
+static ad build_log(const op *o, const ad *x)         { (void)o; return ad_log(x[0]); }
+static ad build_sqrt(const op *o, const ad *x)        { (void)o; return ad_sqrt(x[0]); }
+static ad build_tanh(const op *o, const ad *x)        { (void)o; return ad_tanh(x[0]); }
+static ad build_dtanh(const op *o, const ad *x)       { (void)o; return ad_dtanh(x[0], x[1]); }
+static ad build_sigmoid(const op *o, const ad *x)     { (void)o; return ad_sigmoid(x[0]); }
+static ad build_softplus(const op *o, const ad *x)    { (void)o; return ad_softplus(x[0]); }
+static ad build_relu(const op *o, const ad *x)        { (void)o; return ad_relu(x[0]); }
+static ad build_abs(const op *o, const ad *x)         { (void)o; return ad_abs(x[0]); }
+static ad build_min(const op *o, const ad *x)         { (void)o; return ad_min(x[0], x[1]); }
+static ad build_max(const op *o, const ad *x)         { (void)o; return ad_max(x[0], x[1]); }
+static ad build_clip(const op *o, const ad *x)        { return ad_clip(x[0], o->k[0] / 4.0, o->k[1] / 4.0); }
+static ad build_where(const op *o, const ad *x)       { (void)o; return ad_where(ad_detach(ad_less(x[0], ad_neg(x[1]))), x[0], x[1]); }
+static ad build_keep(const op *o, const ad *x)        { return ad_keep(x[0], ad_less(x[0], x[1]), o->k[0]); }
+static ad build_less(const op *o, const ad *x)        { (void)o; return ad_less(x[0], x[1]); }
+static ad build_inside(const op *o, const ad *x)      { return ad_inside(x[0], o->k[0] / 4.0, o->k[1] / 4.0); }
+static ad build_sign(const op *o, const ad *x)        { (void)o; return ad_sign(x[0]); }
+static ad build_smul(const op *o, const ad *x)        { (void)o; return ad_smul(x[0], x[1]); }
+static ad build_dot(const op *o, const ad *x)         { (void)o; return ad_dot(x[0], x[1]); }
+static ad build_mean(const op *o, const ad *x)        { (void)o; return ad_mean(x[0]); }
+static ad build_col_sum(const op *o, const ad *x)     { (void)o; return ad_col_sum(x[0]); }
+static ad build_rows(const op *o, const ad *x)        { return ad_rows(x[0], o->y.r); }
+static ad build_transpose(const op *o, const ad *x)   { (void)o; return ad_transpose(x[0]); }
+static ad build_concat(const op *o, const ad *x)      { (void)o; return ad_concat(x[0], x[1]); }
+static ad build_columns(const op *o, const ad *x)     { return ad_columns(x[0], o->k[0], o->y.c); }
+static ad build_into_columns(const op *o, const ad *x) { return ad_into_columns(x[0], o->k[0], o->y.c); }
+static ad build_log_sum_exp(const op *o, const ad *x) { (void)o; return ad_log_sum_exp(x[0]); }
+static ad build_row_max(const op *o, const ad *x)     { (void)o; return ad_row_max(x[0]); }
+static ad build_at_max(const op *o, const ad *x)      { (void)o; return ad_at_max(x[0], x[1]); }
+static ad build_of_max(const op *o, const ad *x)      { (void)o; return ad_of_max(x[0], x[1]); }
+
+/* Three operands: b holds the second and the third, one behind the other. */
+static ad build_mul3(const op *o, const ad *x)
+{
+    int r = o->a.r, c = o->a.c;
+    return ad_mul3(o->k[0] / 4.0, x[0], ad_view(x[1], 0, r, c), ad_view(x[1], r * c, r, c));
+}
+
+static ad build_dense(const op *o, const ad *x)
+{
+    int k = o->a.c, n = o->y.c;
+    return ad_dense(x[0], ad_view(x[1], 0, k, n), ad_view(x[1], k * n, 1, n), (enum ad_activation)o->k[0]);
+}
+
 static ad build_view(const op *o, const ad *x)        { return ad_view(x[0], o->k[0], o->y.r, o->y.c); }
-static ad build_unview(const op *o, const ad *x)      { return ad_unview(x[0], o->k[0], o->y.r, o->y.c); }
+static ad build_unview(const op *o, const ad *x)      { return unview(x[0], o->k, o->y.r, o->y.c); }
 static ad build_cols(const op *o, const ad *x)        { return ad_cols(x[0], o->y.c); }
 static ad build_spread(const op *o, const ad *x)      { return ad_spread(x[0], o->y.r, o->y.c); }
 static ad build_row_sum(const op *o, const ad *x)     { (void)o; return ad_row_sum(x[0]); }
@@ -193,6 +249,104 @@ NAIVE(sub)    { EACH(i) y[i] = a[i] - b[i]; }
 NAIVE(mul)    { EACH(i) y[i] = a[i] * b[i]; }
 NAIVE(scale)  { EACH(i) y[i] = a[i] * o->k[0] / 4; }
 NAIVE(exp)    { EACH(i) y[i] = quad_exp(a[i]); }
+NAIVE(div)    { EACH(i) y[i] = a[i] / b[i]; }
+NAIVE(shift)  { EACH(i) y[i] = a[i] + (quad)o->k[0] / 4; }
+NAIVE(square) { EACH(i) y[i] = a[i] * a[i]; }
+NAIVE(pow)    { EACH(i) y[i] = quad_pow(a[i], (quad)o->k[0] / 4); }
+NAIVE(log)    { EACH(i) y[i] = quad_log(a[i]); }
+NAIVE(sqrt)   { EACH(i) y[i] = quad_pow(a[i], (quad)1 / 2); }
+NAIVE(tanh)   { EACH(i) y[i] = quad_tanh(a[i]); }
+NAIVE(dtanh)  { EACH(i) y[i] = a[i] * (1 - b[i] * b[i]); }
+NAIVE(sigmoid) { EACH(i) y[i] = quad_sigmoid(a[i]); }
+NAIVE(softplus) { EACH(i) y[i] = quad_log(1 + quad_exp(a[i])); }
+NAIVE(relu)   { EACH(i) y[i] = a[i] > 0 ? a[i] : 0; }
+NAIVE(abs)    { EACH(i) y[i] = quad_abs(a[i]); }
+NAIVE(min)    { EACH(i) y[i] = a[i] < b[i] ? a[i] : b[i]; }
+NAIVE(max)    { EACH(i) y[i] = a[i] > b[i] ? a[i] : b[i]; }
+NAIVE(where)  { EACH(i) y[i] = a[i] < -b[i] ? a[i] : b[i]; }
+NAIVE(keep)   { EACH(i) y[i] = (a[i] < b[i]) == o->k[0] ? a[i] : 0; }
+NAIVE(less)   { EACH(i) y[i] = a[i] < b[i]; }
+NAIVE(sign)   { EACH(i) y[i] = a[i] > 0 ? 1 : a[i] < 0 ? -1 : 0; }
+NAIVE(inside) { EACH(i) y[i] = 4 * a[i] >= o->k[0] && 4 * a[i] <= o->k[1]; }
+NAIVE(smul)   { EACH(i) y[i] = a[0] * b[i]; }
+NAIVE(rows)   { EACH(i) y[i] = a[i % o->y.c]; }
+NAIVE(columns) { EACH(i) y[i] = a[i / o->y.c * o->a.c + o->k[0] + i % o->y.c]; }
+NAIVE(transpose) { EACH(i) y[i] = a[i % o->y.c * o->a.c + i / o->y.c]; }
+
+NAIVE(clip)
+{
+    quad lo = (quad)o->k[0] / 4, hi = (quad)o->k[1] / 4;
+    EACH(i) y[i] = a[i] < lo ? lo : a[i] < hi ? a[i] : hi;
+}
+
+NAIVE(concat)
+{
+    int p = o->a.c, q = o->b.c;
+    EACH(i) y[i] = i % (p + q) < p ? a[i / (p + q) * p + i % (p + q)] : b[i / (p + q) * q + i % (p + q) - p];
+}
+
+NAIVE(into_columns)
+{
+    EACH(i) {
+        int j = i % o->y.c - o->k[0];
+        y[i] = j < 0 || j >= o->a.c ? 0 : a[i / o->y.c * o->a.c + j];
+    }
+}
+
+NAIVE(dot)
+{
+    EACH(i) y[i] = 0;
+    for (int i = 0; i < o->a.r * o->a.c; i++) y[0] += a[i] * b[i];
+}
+
+NAIVE(mean)
+{
+    EACH(i) y[i] = 0;
+    for (int i = 0; i < o->a.r * o->a.c; i++) y[0] += a[i] / (o->a.r * o->a.c);
+}
+
+NAIVE(col_sum)
+{
+    EACH(i) y[i] = 0;
+    for (int i = 0; i < o->a.r * o->a.c; i++) y[i % o->a.c] += a[i];
+}
+
+NAIVE(mul3)
+{
+    int n = o->a.r * o->a.c;
+    EACH(i) y[i] = (quad)o->k[0] / 4 * a[i] * b[i] * b[n + i];
+}
+
+NAIVE(dense)
+{
+    int k = o->a.c, n = o->y.c;
+    EACH(i) {
+        y[i] = b[k * n + i % n];
+        for (int l = 0; l < k; l++) y[i] += a[i / n * k + l] * b[l * n + i % n];
+        if (o->k[0] == AD_TANH) y[i] = quad_tanh(y[i]);
+        if (o->k[0] == AD_RELU && y[i] < 0) y[i] = 0;
+    }
+}
+
+static int best(int n, const quad *a)
+{
+    int at = n - 1;
+    for (int j = n - 2; j >= 0; j--)
+        if (a[j] >= a[at]) at = j;
+    return at;
+}
+
+NAIVE(row_max) { EACH(i) y[i] = a[i * o->a.c + best(o->a.c, a + i * o->a.c)]; }
+NAIVE(at_max)  { EACH(i) y[i] = i % o->y.c == best(o->y.c, b + i / o->y.c * o->y.c) ? a[i / o->y.c] : 0; }
+NAIVE(of_max)  { EACH(i) y[i] = a[i * o->a.c + best(o->a.c, b + i * o->a.c)]; }
+
+NAIVE(log_sum_exp)
+{
+    EACH(i) y[i] = 0;
+    for (int i = 0; i < o->a.r * o->a.c; i++) y[i / o->a.c] += quad_exp(a[i]);
+    for (int i = 0; i < o->y.r; i++) y[i] = quad_log(y[i]);
+}
+
 NAIVE(view)   { EACH(i) y[i] = a[o->k[0] + i]; }
 NAIVE(unview) { EACH(i) y[i] = i < o->k[0] || i >= o->k[0] + o->a.r * o->a.c ? 0 : a[i - o->k[0]]; }
 NAIVE(cols)   { EACH(i) y[i] = a[i / o->y.c]; }
@@ -270,6 +424,51 @@ static const op table[] = {
     ROW(scale, S(2, 2), ONE, S(2, 2), 0, 0, -1, 1),
     ROW(exp, S(1, 1), ONE, S(1, 1), 0, 0, -2, 2),
     ROW(exp, S(3, 4), ONE, S(3, 4), 0, 0, -2, 2),
+    ROW(div, S(3, 4), S(3, 4), S(3, 4), 0, 0, 0.5, 2),
+    ROW(div, S(2, 3), S(2, 3), S(2, 3), 0, 0, -2, -0.5),
+    ROW(shift, S(3, 4), ONE, S(3, 4), -3, 0, -1, 1),
+    ROW(square, S(3, 4), ONE, S(3, 4), 0, 0, -2, 2),
+    ROW(pow, S(3, 4), ONE, S(3, 4), 15, 0, 0.2, 2),
+    ROW(pow, S(3, 4), ONE, S(3, 4), -6, 0, 0.5, 2),
+    ROW(pow, S(2, 2), ONE, S(2, 2), 4, 0, 0.5, 2),
+    ROW(pow, S(2, 2), ONE, S(2, 2), 0, 0, 0.5, 2),
+    ROW(log, S(3, 4), ONE, S(3, 4), 0, 0, 0.2, 3),
+    ROW(sqrt, S(3, 4), ONE, S(3, 4), 0, 0, 0.2, 3),
+    ROW(tanh, S(3, 4), ONE, S(3, 4), 0, 0, -2, 2),
+    ROW(tanh, S(5, 7), ONE, S(5, 7), 0, 0, -30, 30),
+    ROW(dtanh, S(3, 4), S(3, 4), S(3, 4), 0, 0, -1, 1),
+    ROW(mul3, S(3, 4), S(6, 4), S(3, 4), -8, 0, -1, 1),
+    ROW(sigmoid, S(3, 4), ONE, S(3, 4), 0, 0, -30, 30),
+    ROW(softplus, S(3, 4), ONE, S(3, 4), 0, 0, -30, 30),
+    ROW(relu, S(3, 4), ONE, S(3, 4), 0, 0, -1, 1),
+    ROW(abs, S(3, 4), ONE, S(3, 4), 0, 0, -1, 1),
+    ROW(min, S(3, 4), S(3, 4), S(3, 4), 0, 0, -1, 1),
+    ROW(max, S(3, 4), S(3, 4), S(3, 4), 0, 0, -1, 1),
+    ROW(clip, S(3, 4), ONE, S(3, 4), -2, 1, -1, 1),
+    ROW(where, S(3, 4), S(3, 4), S(3, 4), 0, 0, -1, 1),
+    ROW(keep, S(3, 4), S(3, 4), S(3, 4), 1, 0, -1, 1),
+    ROW(keep, S(3, 4), S(3, 4), S(3, 4), 0, 0, -1, 1),
+    ROW(less, S(3, 4), S(3, 4), S(3, 4), 0, 0, -1, 1),
+    ROW(inside, S(3, 4), ONE, S(3, 4), -2, 1, -1, 1),
+    ROW(sign, S(3, 4), ONE, S(3, 4), 0, 0, -1, 1),
+    ROW(smul, S(1, 1), S(3, 4), S(3, 4), 0, 0, -1, 1),
+    ROW(dot, S(3, 4), S(3, 4), S(1, 1), 0, 0, -1, 1),
+    ROW(mean, S(3, 4), ONE, S(1, 1), 0, 0, -1, 1),
+    ROW(col_sum, S(3, 4), ONE, S(1, 4), 0, 0, -1, 1),
+    ROW(rows, S(1, 4), ONE, S(3, 4), 0, 0, -1, 1),
+    ROW(transpose, S(3, 4), ONE, S(4, 3), 0, 0, -1, 1),
+    ROW(concat, S(3, 2), S(3, 4), S(3, 6), 0, 0, -1, 1),
+    ROW(columns, S(3, 5), ONE, S(3, 2), 2, 0, -1, 1),
+    ROW(into_columns, S(3, 2), ONE, S(3, 5), 2, 0, -1, 1),
+    ROW(dense, S(3, 4), S(5, 2), S(3, 2), AD_LINEAR, 0, -1, 1),
+    ROW(dense, S(3, 4), S(5, 2), S(3, 2), AD_TANH, 0, -1, 1),
+    ROW(dense, S(1, 4), S(5, 7), S(1, 7), AD_TANH, 0, -1, 1),
+    ROW(dense, S(3, 4), S(5, 2), S(3, 2), AD_RELU, 0, -1, 1),
+    ROW(row_max, S(3, 5), ONE, S(3, 1), 0, 0, -1, 1),
+    ROW(at_max, S(3, 1), S(3, 5), S(3, 5), 0, 0, -1, 1),
+    ROW(of_max, S(3, 5), S(3, 5), S(3, 1), 0, 0, -1, 1),
+    ROW(log_sum_exp, S(3, 5), ONE, S(3, 1), 0, 0, -5, 5),
+    ROW(log_sum_exp, S(2, 4), ONE, S(2, 1), 0, 0, -300, 300),
     ROW(view, S(3, 4), ONE, S(2, 2), 0, 0, -1, 1),
     ROW(view, S(3, 4), ONE, S(2, 3), 5, 0, -1, 1),
     ROW(view, S(3, 4), ONE, S(4, 1), 8, 0, -1, 1),
@@ -496,7 +695,7 @@ static void test_same_operand(void **state)
 static void test_table_complete(void **state)
 {
     (void)state;
-    static const char *const other[] = { "input", "constant", "eye", "detach", "grad", "vjp" };
+    static const char *const other[] = { "input", "copy", "constant", "eye", "detach", "freeze", "grad", "vjp", "jvp" };
     FILE *f = fopen(AD_HEADER, "r");
     if (!f) fail_msg("%s: %s (run from the root of the project)", AD_HEADER, strerror(errno));
     char line[300], name[64];
@@ -676,22 +875,22 @@ static void test_intermediate(void **state)
     ad_tape_free(t);
 }
 
-/* Leaves: an input is a copy; constant and identity; shapes; NULL may be freed. */
+/* Leaves: an input is borrowed, a copy is not; constant and identity; shapes; NULL may be freed. */
 static void test_leaves(void **state)
 {
     (void)state;
     ad_tape *t = ad_tape_new();
     double data[6] = { 1, 2, 3, 4, 5, 6 };
-    ad x = ad_input(t, data, 2, 3), I = ad_eye(t, 3);
+    ad x = ad_copy(t, data, 2, 3), borrowed = ad_input(t, data, 2, 3), I = ad_eye(t, 3);
     data[4] = -1;
     for (int i = 0; i < 6; i++) assert_true(ad_value(x)[i] == i + 1);
+    assert_ptr_equal(ad_value(borrowed), data);
     assert_true(ad_nrows(x) == 2 && ad_ncols(x) == 3);
     for (int i = 0; i < 9; i++) assert_true(ad_value(I)[i] == (i % 4 == 0));
     assert_true(exactly(ad_constant(t, 2.5, 4, 2), 4, 2, 2.5));
     assert_true(ad_scalar(ad_constant(t, -3, 1, 1)) == -3);
-    int index[2] = { 2, 0 };                        /* index[] is copied: the gradient uses it later */
+    const int index[2] = { 2, 0 };
     ad picked = ad_sum(ad_gather(x, index));
-    index[0] = index[1] = 1;
     const double want[6] = { 0, 0, 1, 1, 0, 0 };
     assert_memory_equal(ad_value(ad_grad(picked, x)), want, sizeof want);
     ad_tape_free(t);
@@ -807,7 +1006,7 @@ static ad tape_step(ad_tape *t, const struct step *s, ad a, ad b)
     case SOLVE:       return ad_solve_(s->k[0], ad_add(a, ad_scale(4, ad_eye(t, SIDE))), b, AD_AT);
     case ROW_SUM:     return ad_cols(ad_row_sum(a), SIDE);
     case SUM:         return ad_spread(ad_sum(a), SIDE, SIDE);
-    case SHIFT:       return ad_unview(ad_view(a, s->k[0], 2, 2), s->k[1], SIDE, SIDE);
+    case SHIFT:       return unview(ad_view(a, s->k[0], 2, 2), &s->k[1], SIDE, SIDE);
     case PICK:        return ad_ungather(ad_gather(a, columns), columns + 2, SIDE);
     default:          return NULL;
     }
@@ -875,13 +1074,13 @@ static ad record_graph(gsl_rng *rng, ad_tape *t, struct graph *g, double *x, ad 
         s.a = earlier(rng, GRAPH_LEAVES + k);
         s.b = earlier(rng, GRAPH_LEAVES + k);
         for (int i = 0; i < 2; i++) s.k[i] = (int)gsl_rng_uniform_int(rng, (unsigned long)range);
-        ad y = tape_step(t, &s, node[s.a], node[s.b]);
+        g->step[k] = s;
+        ad y = tape_step(t, &g->step[k], node[s.a], node[s.b]);
         double largest = 0;
         for (int i = 0; i < ENTRIES; i++) largest = fmax(largest, fabs(ad_value(y)[i]));
         frexp(largest, &e);
-        if (e > 0) s.scale = ldexp(1, -e);
-        node[GRAPH_LEAVES + k] = ad_scale(s.scale, y);
-        g->step[k] = s;
+        if (e > 0) g->step[k].scale = ldexp(1, -e);
+        node[GRAPH_LEAVES + k] = ad_scale(g->step[k].scale, y);
     }
     const ad *last = node + GRAPH_LEAVES + g->steps;
     return ad_dot(ad_add(ad_add(last[-1], last[-2]), last[-3]), ad_input(t, g->W, SIDE, SIDE));
@@ -999,7 +1198,7 @@ static bool bad_call(int which, bool run, struct message *m)
     BAD(0, "ad_add", "[2 x 3] and [3 x 2]", ad_add(a, b));
     BAD(1, "ad_sub", "[3 x 1] and [1 x 3]", ad_sub(column, row));
     BAD(2, "ad_mul", "[1 x 3] and [3 x 1]", ad_mul(row, column));
-    BAD(3, "ad_mul", "[2 x 3] and [1 x 1]", ad_dot(a, scalar));
+    BAD(3, "ad_dot", "[2 x 3] and [1 x 1]", ad_dot(a, scalar));
     BAD(4, "ad_matmul", "[2 x 3] and [2 x 3]", ad_matmul(a, a));
     BAD(5, "ad_matmul", "[2 x 3] and [3 x 2]", ad_matmul_t(true, false, a, b));
     BAD(6, "ad_matmul", "[2 x 3] and [3 x 2]", ad_matmul_t(false, true, a, b));
@@ -1012,9 +1211,9 @@ static bool bad_call(int which, bool run, struct message *m)
     BAD(13, "ad_view", "[2 x 3]", ad_view(a, -1, 1, 1));
     BAD(14, "ad_view", "[2 x 3]", ad_view(a, 0, 0, 1));
     BAD(15, "ad_view", "[2 x 3]", ad_view(a, 0, 1, -1));
-    BAD(16, "ad_unview", "[2 x 3]", ad_unview(a, 0, 1, 5));
-    BAD(17, "ad_unview", "[2 x 3]", ad_unview(a, 1, 2, 3));
-    BAD(18, "ad_unview", "[2 x 3]", ad_unview(a, -1, 3, 3));
+    BAD(16, "ad_rows", "[3 x 1]", ad_rows(column, 3));
+    BAD(17, "ad_columns", "[2 x 3]", ad_columns(a, 2, 2));
+    BAD(18, "ad_concat", "[2 x 3] and [3 x 2]", ad_concat(a, b));
     BAD(19, "ad_cols", "[1 x 3]", ad_cols(row, 3));
     BAD(20, "ad_cols", "[3 x 1]", ad_cols(column, 0));
     BAD(21, "ad_spread", "[3 x 1]", ad_spread(column, 3, 3));
@@ -1026,7 +1225,7 @@ static bool bad_call(int which, bool run, struct message *m)
     BAD(27, "ad_ungather", "index[1] = -1", ad_ungather(ad_row_sum(a), negative, 3));
     BAD(28, "ad_grad", "[2 x 3]", ad_grad(a, a));
     BAD(29, "ad_grad", "[3 x 1]", ad_grad(column, scalar));
-    BAD(30, "ad_", "[2 x 3] and [3 x 2]", ad_vjp(a, a, b));
+    BAD(30, "ad_vjp", "[2 x 3] and [3 x 2]", ad_vjp(a, a, b));
     BAD(31, "", "[0 x 3]", ad_input(t, zeros, 0, 3));
     BAD(32, "", "[2 x 0]", ad_constant(t, 1, 2, 0));
     BAD(33, "", "[-1 x -1]", ad_eye(t, -1));
@@ -1117,7 +1316,7 @@ static ad row_mean_sum(ad a)              { return ad_scale(1.0 / ad_nrows(a), a
 
 static ad pick(ad a, ad labels)                         /* a[i, label[i]] */
 {
-    int index[MAX];
+    int *index = ad_alloc(a->tape, (size_t)ad_nrows(a) * sizeof *index);
     for (int i = 0; i < ad_nrows(labels); i++) index[i] = (int)ad_value(labels)[i];
     return ad_gather(a, index);
 }
@@ -1209,9 +1408,10 @@ CASE(gae)                                   /* v, r, w, vlast; (I - 0.97 0.9 shi
     double A[36] = { 0 };
     for (int i = 0; i < 6; i++) A[i * 6 + i] = 1;
     for (int i = 0; i < 5; i++) A[i * 6 + i + 1] = -0.97 * 0.9;
-    ad next = ad_add(ad_unview(ad_view(x[0], 1, 5, 1), 0, 6, 1), ad_unview(x[3], 5, 6, 1));
+    static const int place[2] = { 0, 5 };
+    ad next = ad_assemble(t, 6, 1, 2, (ad[]){ ad_view(x[0], 1, 5, 1), x[3] }, place, AD_AT);
     ad delta = ad_sub(ad_add(x[1], ad_scale(0.97, next)), x[0]);
-    return ad_dot(x[2], square(ad_solve(ad_input(t, A, 6, 6), delta)));
+    return ad_dot(x[2], square(ad_solve(ad_copy(t, A, 6, 6), delta)));
 }
 
 #define STORED(name) { #name, case_##name }
