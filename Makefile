@@ -13,6 +13,7 @@ SOURCES  = $(wildcard autodiff/*.c envs/*.c algorithms/*.c derivations/*.c)
 CHAPTERS = $(wildcard chapters/*/*.md)
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/derivations/registry.o
 LIB      = $(BUILD)/libascent.a
+EXAMPLES = $(patsubst %.c,$(BUILD)/%,$(wildcard chapters/examples/*.c))
 UNIT     = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 REFERENCE ?= tests/reference
 
@@ -40,6 +41,9 @@ $(BUILD)/derivations/registry.c: derivations/registry.awk derivations/registry.t
 
 $(BUILD)/derivations/registry.o: $(BUILD)/derivations/registry.c
 	$(SAY) cc $<; $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/chapters/examples/%: $(BUILD)/chapters/examples/%.o $(LIB)
+	$(LINK) $(LDLIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 	$(LINK) -lcmocka $(LDLIBS)
@@ -69,8 +73,8 @@ test-fast: $(BUILD)/ascent $(UNIT)
 # What a change must pass. At most 8 minutes.
 test:
 	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference
-	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/reference.sh
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(EXAMPLES)
+	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/reference.sh tests/examples.sh
 
 # Mutants, no warning from gcc or clang, the unit tests built by clang, sanitizers. At most 60 minutes.
 test-full:
@@ -84,6 +88,9 @@ test-full:
 # The exact layer against reference data, in any folder of the formats of tests/reference.
 test-reference: $(BUILD)/ascent $(BUILD)/tests/reference
 	$(BUILD)/tests/reference $(BUILD)/ascent $(REFERENCE)
+
+# Short programs that use the library: a start for your own.
+examples: $(EXAMPLES)
 
 # Speed, against the same step by hand and the matrix products alone.
 bench: $(BUILD)/tests/bench/bench
@@ -106,10 +113,11 @@ help:
 	@echo 'make run            install what is missing, build, show the first table'
 	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
 	@echo 'make test-reference REFERENCE=DIR    the exact layer against reference data of the same formats'
+	@echo 'make examples       short programs on the library, a start for your own: chapters/examples'
 	@echo 'make bench          speed, beside the same step by hand and its matrix products alone'
 	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
 	@echo 'make deps, make clean'
 
-.PHONY: all deps run test test-fast test-full test-reference bench asan clean help
+.PHONY: all deps run test test-fast test-full test-reference bench examples asan clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

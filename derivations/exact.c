@@ -281,30 +281,48 @@ void exact_chain(const exact *x, const double *w, double *g)
 
 double exact_rho(const exact *x, int s) { return x->absorbing[s] ? 0 : x->rho[s]; }
 
-/* Of V alone: r_pi, P_pi, one factorisation, one solve. For gamma < 1 no row of gamma P sums to more than q, and
- * q < 1 beyond doubt bounds the inverse by 1/(1 - q); else the norm is computed, which fails where there is none. */
+/* I - gamma P_pi into B [nS x nS], zeroed, and r_pi [nS], in one pass */
+static void bellman_system(const mdp *M, double gamma, const double *pi, double *B, double *r_pi)
+{
+    for (int s = 0; s < M->nS; s++) {
+        double *row = B + (size_t)s * (size_t)M->nS;
+        row[s] = 1;
+        r_pi[s] = 0;
+        if (mdp_absorbing(M, s)) continue;                      /* V(s) = 0, so its column does not matter */
+        for (int i = s * M->nA; i < (s + 1) * M->nA; i++) {
+            double r = 0;
+            for (int k = M->row[i]; k < M->row[i + 1]; k++) {
+                r += M->P[k] * M->R[k];
+                row[M->next[k]] -= gamma * pi[i] * M->P[k];
+            }
+            r_pi[s] += pi[i] * r;
+        }
+    }
+}
+
+/* For gamma < 1 no row of gamma P sums to more than q; q < 1 beyond doubt bounds the inverse by 1/(1 - q), and one
+ * factorisation and one solve are enough. */
 bool exact_V(const mdp *M, double gamma, const double *logits, double *V, char *error, size_t size)
 {
     size_t nS = (size_t)M->nS, nSA = nS * (size_t)M->nA;
-    double *pi = allocate(3 * nSA + nS, sizeof *pi, "values"), *r = pi + nSA, *logpi = r + nSA, *r_pi = logpi + nSA;
-    bool *absorbing = allocate(nS, sizeof *absorbing, "values");
-    softmax(M->nS, M->nA, logits, logpi, pi);
-    for (int s = 0; s < M->nS; s++) absorbing[s] = mdp_absorbing(M, s);
-    bool solvable = all_end(M, gamma, absorbing, pi, error, size);
-    if (solvable) {
-        rewards(M, pi, r, r_pi);
-        sparse *P = transition_matrix(M, absorbing, pi);
-        bellman *B = bellman_new(gamma, P, M->nS <= EXACT_MAX_DENSE);
-        bellman_solve(B, false, r_pi, V);
-        if (!(gamma * (1 + 1e-9) < 1 - 1e-9)) bellman_norm(B);
-        bellman_free(B);
-        sparse_free(P);
-        if (!isfinite(linalg_max_abs(M->nS, V)))
-            numerical_failure("%s: the values are too large for double precision", M->name);
+    bool regular = gamma * (1 + 1e-9) < 1 - 1e-9;
+    if (!regular || M->nS > EXACT_MAX_DENSE) {
+        exact *x = exact_new(M, gamma, logits, error, size);
+        if (x) memcpy(V, x->V, nS * sizeof *V);
+        exact_free(x);
+        return x != NULL;
     }
-    free(absorbing);
+    double *pi = allocate(2 * nSA + nS, sizeof *pi, "values"), *logpi = pi + nSA, *r_pi = logpi + nSA;
+    linalg_lu *B = linalg_lu_new(M->nS);
+    softmax(M->nS, M->nA, logits, logpi, pi);
+    bellman_system(M, gamma, pi, B->LU, r_pi);
+    bool solvable = linalg_lu_in_place(B) == LINALG_OK && isfinite(linalg_max_abs(M->nS, r_pi));
+    if (solvable) linalg_lu_solve(B, false, 1, r_pi, V);
+    if (!solvable || !isfinite(linalg_max_abs(M->nS, V)))
+        numerical_failure("%s: the values are too large for double precision", M->name);
+    linalg_lu_free(B);
     free(pi);
-    return solvable;
+    return true;
 }
 
 double exact_J(const mdp *M, double gamma, const double *logits)

@@ -9,7 +9,8 @@
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
 
-enum { MAX_STEPS = 20000 };             /* in one solve */
+enum { BICGSTAB_STEPS = 5000, MAX_STEPS = 20000,        /* in one run, in one solve */
+       RESTART = 30 };                                  /* steps of GMRES in one run */
 
 sparse *sparse_new(int n, int entries)
 {
@@ -206,19 +207,18 @@ static void precondition(const bellman_ilu *f, bool transposed, const double *r,
     }
 }
 
-/* ---- the iterations ---- */
+/* ---- the iterations: x about B^{-1} r0, or B^{-T} r0, up to tol ||r0||_2; they return the steps used ---- */
 
-/* x with B x = r up to tol ||r||_2 or as far as BiCGSTAB comes, preconditioned from the right. work [6n] */
-static int bicgstab(const bellman_ilu *f, bool transposed, double tol, int max_steps, const double *r0, double *x,
-                    double *work)
+static int bicgstab(const bellman_ilu *f, bool transposed, double tol, const double *r0, double *x)
 {
     int n = f->n, step = 0;
-    double *r = work, *p = r + n, *v = p + n, *t = v + n, *p_hat = t + n, *r_hat = p_hat + n;
+    size_t N = (size_t)n;
+    double *r = allocate(6 * N, sizeof *r, "a sparse solve"), *p = r + N, *v = p + N, *t = v + N;
+    double *p_hat = t + N, *r_hat = p_hat + N;
     double rho = 1, alpha = 1, omega = 1, enough = tol * linalg_norm2(n, r0);
-    memcpy(r, r0, (size_t)n * sizeof *r);
-    memset(p, 0, 2 * (size_t)n * sizeof *p);                                    /* and v */
-    memset(x, 0, (size_t)n * sizeof *x);
-    while (step++ < max_steps && linalg_norm2(n, r) > enough) {
+    memcpy(r, r0, N * sizeof *r);
+    memset(x, 0, N * sizeof *x);
+    while (step < BICGSTAB_STEPS && linalg_norm2(n, r) > enough) {
         double rho_old = rho;
         rho = linalg_dot(n, r0, r);
         double beta = rho / rho_old * (alpha / omega);
@@ -231,6 +231,7 @@ static int bicgstab(const bellman_ilu *f, bool transposed, double tol, int max_s
         sparse_times(f->B, transposed, r_hat, t);
         double t_t = linalg_dot(n, t, t);
         omega = t_t > 0 ? linalg_dot(n, t, r) / t_t : 0;
+        step++;
         if (!isfinite(alpha) || !isfinite(omega)) break;                        /* broken down: x as it was */
         for (int i = 0; i < n; i++) {
             x[i] += alpha * p_hat[i] + omega * r_hat[i];
@@ -238,7 +239,65 @@ static int bicgstab(const bellman_ilu *f, bool transposed, double tol, int max_s
         }
         if (omega == 0) break;
     }
+    free(r);
     return step;
+}
+
+/* V [RESTART + 1][n] orthonormal in the first m + 1 rows; B M^{-1} V = V R with R upper Hessenberg, by column. Takes
+ * one step: the next v by modified Gram-Schmidt, its column h of R [m + 2]. */
+static void arnoldi(const bellman_ilu *f, bool transposed, int m, double *V, double *z, double *h)
+{
+    size_t n = (size_t)f->n;
+    double *w = V + (size_t)(m + 1) * n;
+    precondition(f, transposed, w - n, z);
+    sparse_times(f->B, transposed, z, w);
+    for (int i = 0; i <= m; i++) {
+        const double *v = V + (size_t)i * n;
+        h[i] = linalg_dot(f->n, v, w);
+        for (size_t j = 0; j < n; j++) w[j] -= h[i] * v[j];
+    }
+    h[m + 1] = linalg_norm2(f->n, w);
+    for (size_t j = 0; j < n && h[m + 1] > 0; j++) w[j] /= h[m + 1];
+}
+
+/* GMRES(RESTART): the x = M^{-1} V y that leaves the least ||r0 - B x||_2 = ||g - R y||_2, R made triangular by
+ * rotations */
+static int gmres(const bellman_ilu *f, bool transposed, double tol, const double *r0, double *x)
+{
+    int m = 0;
+    size_t n = (size_t)f->n;
+    double *V = allocate((RESTART + 2) * n, sizeof *V, "a sparse solve"), *z = V + (RESTART + 1) * n;
+    double R[RESTART][RESTART + 1], cosine[RESTART], sine[RESTART], g[RESTART + 1], y[RESTART];
+    double beta = linalg_norm2(f->n, r0);
+    for (size_t i = 0; i < n && beta > 0; i++) V[i] = r0[i] / beta;
+    g[0] = beta;
+    while (m < RESTART && fabs(g[m]) > tol * beta) {
+        double *h = R[m];
+        arnoldi(f, transposed, m, V, z, h);
+        for (int i = 0; i < m; i++) {
+            double above = cosine[i] * h[i] + sine[i] * h[i + 1];
+            h[i + 1] = cosine[i] * h[i + 1] - sine[i] * h[i];
+            h[i] = above;
+        }
+        double length = hypot(h[m], h[m + 1]);
+        if (!(length > 0) || !isfinite(length)) break;
+        cosine[m] = h[m] / length;
+        sine[m] = h[m + 1] / length;
+        h[m] = length;
+        g[m + 1] = -sine[m] * g[m];
+        g[m] *= cosine[m];
+        m++;
+    }
+    memset(z, 0, n * sizeof *z);
+    for (int i = m - 1; i >= 0; i--) {
+        y[i] = g[i];
+        for (int j = i + 1; j < m; j++) y[i] -= R[j][i] * y[j];
+        y[i] /= R[i][i];
+        for (size_t j = 0; j < n; j++) z[j] += y[i] * V[(size_t)i * n + j];
+    }
+    precondition(f, transposed, z, x);
+    free(V);
+    return m;
 }
 
 static double norm(int n, bool transposed, const double *x)
@@ -249,45 +308,44 @@ static double norm(int n, bool transposed, const double *x)
     return sum;
 }
 
-/* r = b - B x; its norm over ||b|| + ||x|| */
-static double residual(const bellman_ilu *f, bool transposed, const double *b, const double *x, double *r)
+/* r = b - B x and its norm; size = ||b|| + ||x|| */
+static double residual(const bellman_ilu *f, bool transposed, const double *b, const double *x, double *r, double *size)
 {
     sparse_times(f->B, transposed, x, r);
     for (int i = 0; i < f->n; i++) r[i] = b[i] - r[i];
-    double size = norm(f->n, transposed, b) + norm(f->n, transposed, x);
-    return size > 0 ? norm(f->n, transposed, r) / size : 0;
+    *size = norm(f->n, transposed, b) + norm(f->n, transposed, x);
+    return norm(f->n, transposed, r);
 }
 
-/* x <- x + d, d about B^{-1} (b - B x) by BiCGSTAB; where that does not halve the residual, 100 plain steps
- * d = (LU)^{-1} (b - B x) bring it onto another way. Until only rounding is left or a whole round gains nothing.
- * b, x in the factors' order; x starts from 0; work [9n] */
+/* x <- x + d with d about B^{-1} (b - B x), by BiCGSTAB, where that fails by GMRES, while it brings the residual down:
+ * until only rounding is left, or both have failed. b, x [n] in the factors' order, x from 0; work [3n]. Returns the
+ * residual over ||b|| + ||x||. */
 static double refine(const bellman_ilu *f, bool transposed, const double *b, double *x, double *work)
 {
-    int n = f->n, left = MAX_STEPS;
-    double *r = work, *d = r + n, *tried = d + n, now = residual(f, transposed, b, x, r), before = INFINITY;
-    while (now > 8 * DBL_EPSILON && now < 0.9 * before && left > 0) {
-        before = now;
-        left -= bicgstab(f, transposed, 1e-8, MAX_STEPS / 4, r, d, work + 3 * n);
-        for (int i = 0; i < n; i++) tried[i] = x[i] + d[i];
-        double then = residual(f, transposed, b, tried, d);
+    size_t n = (size_t)f->n;
+    double *r = work, *d = r + n, *tried = d + n, size, now = residual(f, transposed, b, x, r, &size);
+    bool rescue = false;
+    for (int left = MAX_STEPS; now > 8 * DBL_EPSILON * size && left > 0;) {
+        left -= rescue ? gmres(f, transposed, 1e-8, r, d) : bicgstab(f, transposed, 1e-8, r, d);
+        for (size_t i = 0; i < n; i++) tried[i] = x[i] + d[i];
+        double size_tried, then = residual(f, transposed, b, tried, d, &size_tried);
+        bool gained = then < 0.5 * now;
         if (then < now) {
-            memcpy(x, tried, (size_t)n * sizeof *x);
-            memcpy(r, d, (size_t)n * sizeof *r);
+            memcpy(x, tried, n * sizeof *x);
+            memcpy(r, d, n * sizeof *r);
             now = then;
+            size = size_tried;
         }
-        for (int steps = 0; steps < 100 && now > 0.5 * before && now > 8 * DBL_EPSILON; steps++, left--) {
-            precondition(f, transposed, r, d);
-            for (int i = 0; i < n; i++) x[i] += d[i];
-            now = residual(f, transposed, b, x, r);
-        }
+        if (!gained && rescue) break;
+        rescue = !gained;
     }
-    return now;
+    return size > 0 ? now / size : 0;
 }
 
 double bellman_ilu_solve(const bellman_ilu *f, bool transposed, const double *b, double *x)
 {
     size_t n = (size_t)f->n;
-    double *work = allocate(11 * n, sizeof *work, "a sparse solve"), *c = work + 9 * n, *y = c + n;
+    double *work = allocate(5 * n, sizeof *work, "a sparse solve"), *c = work + 3 * n, *y = c + n;
     int exponent;
     frexp(linalg_max_abs(f->n, b), &exponent);                  /* so that no square over- or underflows */
     for (size_t i = 0; i < n; i++) c[i] = ldexp(b[f->order[i]], -exponent);

@@ -685,8 +685,78 @@ static void optimal(void **state)
             if (!e.o.absorbing[s]) within("greedy", c, s, (double)o_Q(&e.o, best, s, policy[s]), best[s], 1e-11);
         }
         assert_true(exact_optimal_residual(e.M, e.M->gamma, V) <= 10 * unit);
+        value_iteration result = exact_value_iteration(e.M, e.M->gamma, NULL, V);
+        assert_true(result.settled && (e.o.gamma == 1 ? isinf(result.bound) : result.bound > 0));
+        for (int s = 0; s < e.o.nS; s++) {
+            within("V* by value iteration", c, s, V[s], best[s], unit);
+            if (e.o.gamma < 1) within("its bound", c, s, V[s], best[s], result.bound / 10);
+        }
         example_free(&e);
     }
+}
+
+/* Value iteration where it is slow: a ring in which V goes round in circles and a ring walk, at discounts near 1.
+ * Entering state 0 pays 1. On the ring V*(s) = gamma^m / (1 - gamma^n), m = (-s - 1) mod n. */
+static void value_iteration_near_one(void **state)
+{
+    (void)state;
+    static const double gamma[] = { 0.9, 0.9999, 1 - 1e-9, 1 - 1e-12 };
+    for (int c = 0; c < 8; c++) {
+        int n = c < 4 ? 2 : 7;
+        double G = gamma[c % 4], V[7], V1[7], unit;
+        int policy[7];
+        char error[256];
+        mdp_builder *b = mdp_begin("ring", n, 2, G);
+        mdp_start(b, 0, 1);
+        for (int s = 0; s < n; s++) {
+            mdp_transition(b, s, 0, (s + 1) % n, 1, s == n - 1);
+            mdp_transition(b, s, 1, (s + 1) % n, 1, (s == n - 1) - 0.5);
+        }
+        mdp *M = mdp_finish(b);
+        value_iteration result = exact_value_iteration(M, G, NULL, V);
+        assert_true(result.settled && result.sweeps < 2e6);
+        assert_true(exact_optimal(M, G, V1, policy, &unit, error, sizeof error));
+        for (int s = 0; s < n; s++) {
+            real want = powl(G, n - 1 - s) / (1 - powl(G, n));
+            within("value iteration on a ring", c, s, V[s], want, unit);
+            within("its bound", c, s, V[s], want, result.bound / 10);
+            within("policy iteration on a ring", c, s, V1[s], want, unit);
+        }
+        mdp_free(M);
+    }
+}
+
+/* States 0 .. n - 1, two actions that lead on with probability 0.2 or 0.4 for 3 or 1 a step, gamma = 1: staying is
+ * slow and paid, so V*(s) = 15 (n - 1 - s). Where V* is infinite the states are left out, and so they stay. */
+static void value_iteration_without_discount(void **state)
+{
+    (void)state;
+    enum { N = 20 };
+    mdp_builder *b = mdp_begin("slow", N + 1, 2, 1);
+    mdp_start(b, 0, 1);
+    for (int s = 0; s < N; s++)
+        for (int a = 0; a < 2 && s < N - 1; a++) {
+            mdp_transition(b, s, a, s, a ? 0.6 : 0.8, a ? 1 : 3);
+            mdp_transition(b, s, a, s + 1, a ? 0.4 : 0.2, a ? 1 : 3);
+        }
+    for (int a = 0; a < 2; a++) {
+        mdp_transition(b, N - 1, a, N - 1, 1, 0);
+        mdp_transition(b, N, a, a ? N - 1 : N, 1, a ? 0 : 1);
+    }
+    mdp *M = mdp_finish(b);
+    double V[N + 1], V1[N + 1], unit;
+    int policy[N + 1];
+    bool left_out[N + 1];
+    char error[256];
+    assert_true(exact_optimal(M, 1, V1, policy, &unit, error, sizeof error));
+    for (int s = 0; s <= N; s++) left_out[s] = isnan(V1[s]);
+    value_iteration result = exact_value_iteration(M, 1, left_out, V);
+    assert_true(result.settled && isinf(result.bound) && isnan(V[N]) && left_out[N]);
+    for (int s = 0; s < N; s++) {
+        within("V* by value iteration", 0, s, V[s], 15 * (N - 1 - s), unit);
+        within("V* by policy iteration", 0, s, V1[s], 15 * (N - 1 - s), unit);
+    }
+    mdp_free(M);
 }
 
 /* gamma = 1. State 0: action 0 stays and pays r, action 1 ends and pays 1. State 1: ends, or goes to 0 in
@@ -988,7 +1058,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(natural_gradients), cmocka_unit_test(natural_gradient_closed_form),
         cmocka_unit_test(rank_rule), cmocka_unit_test(regular_fisher),
         cmocka_unit_test(cg_steps), cmocka_unit_test(cg_outcomes), cmocka_unit_test(comparisons),
-        cmocka_unit_test(optimal), cmocka_unit_test(optimal_at_gamma_one), cmocka_unit_test(optimal_without_pay),
+        cmocka_unit_test(optimal), cmocka_unit_test(value_iteration_near_one),
+        cmocka_unit_test(value_iteration_without_discount), cmocka_unit_test(optimal_at_gamma_one), cmocka_unit_test(optimal_without_pay),
         cmocka_unit_test(gamma_one_needs_an_end), cmocka_unit_test(divergence), cmocka_unit_test(policy_files),
         cmocka_unit_test(all_derivations_hold), cmocka_unit_test(nothing_visited), cmocka_unit_test(verdicts) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

@@ -74,5 +74,6 @@ int main(void)
     printf("compiler %s\nmedians of %d turns in us; in brackets how many times as long the first contestant takes\n\n",
            __VERSION__, TURNS);
     bench_network();
+    bench_exact();
     return 0;
 }

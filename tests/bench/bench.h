@@ -10,5 +10,6 @@ void    bench_row(const char *name, const char *goal, void *job, int n, const be
 double *bench_numbers(size_t n, double scale);          /* uniform in (-scale, scale); freed by free() */
 
 void bench_network(void);                               /* networks: network.c */
+void bench_exact(void);                                 /* the exact layer: exact.c */
 
 #endif
