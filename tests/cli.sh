@@ -449,15 +449,15 @@ check "files from another directory: the same" "the outputs differ" cmp once out
 # ---- verify ----
 
 # Rows start with an id; a verdict is a word of capitals.
-rows() { awk '$1 ~ /^[A-Z][A-Z0-9]*-[0-9]+$/' out; }
+rows() { awk '$1 ~ /^[A-Z][A-Z0-9]*-[0-9]+$/ && $1 !~ /^ERR-/' out; }
 verdicts() { rows | grep -Ecw "$1"; }
 
 for mdp in E5 FrozenLake-v1; do
     works "verify $mdp" verify "$mdp"
     check "verify $mdp: a PASS" "there is none" [ "$(verdicts PASS)" -gt 0 ]
     check "verify $mdp: no FAIL" "$(rows | grep -w FAIL)" [ "$(verdicts FAIL)" -eq 0 ]
-    check "verify $mdp: every row has a verdict" "$(rows | grep -Evw 'PASS|WEAK|n/a')" \
-        [ "$(rows | wc -l)" -eq "$(verdicts 'PASS|WEAK|n/a')" ]
+    check "verify $mdp: every row has a verdict" "$(rows | grep -Evw 'PASS|WEAK|n/a|REFUTED|agrees')" \
+        [ "$(rows | wc -l)" -eq "$(verdicts 'PASS|WEAK|n/a|REFUTED|agrees')" ]
 done
 works "verify --id PDI-6 E5" verify --id PDI-6 E5
 check "verify --id PDI-6 E5 is one row" "$(rows)" [ "$(rows | wc -l)" -eq 1 ]
@@ -490,6 +490,15 @@ for arguments in "PDI-1" "PDI-1 FrozenLake-v1" "PDI-1 chain.mdp"; do
     works "derive $arguments" derive $arguments
     check "derive $arguments: lines with equal numbers" "not equal, or fewer than two" equal_numbers
 done
+works "derive NPG-7 of features" derive NPG-7 --class linear:2
+check "derive NPG-7 shows its page" "no damping there" grep -q 'Damping' out
+works "derive ERR-30" derive ERR-30
+check "derive ERR-30 refutes it" "it does not" grep -q 'REFUTED' out
+works "list ERR-30" list ERR-30
+check "list ERR-30 names the equation" "not PDI-7" grep -q 'PDI-7' out
+refuses "derive --class cubic:2" 2 linear:D derive NPG-7 --class cubic:2
+refuses "derive --class linear:1.5" 2 1.5 derive NPG-7 --class linear:1.5
+refuses "derive --class and --policy" 2 class derive NPG-7 E5 --class linear:2 --policy none.csv
 refuses "derive without an id" 2 . derive
 refuses "derive NOPE" 2 NOPE derive NOPE
 

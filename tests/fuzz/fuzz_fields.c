@@ -20,9 +20,10 @@ static const char *const base_file[] = { BASE_1, BASE_2, BASE_3 };
 
 static const char *const field_value[] = {
     "0", "1", "0.5", "0.25", "-0", "1.0000000001", "0.0000000001", "1e-320", "-1e308", "1e999", "5.", ".5", "+1",
-    "-", "1e", "0x1", "nan", "inf", "4294967296", "18446744073709551617", "2", "3", "x", "y", "z", "a", "b", "go", "*",
-    ":", "\n", "#", "\r\n", "uniform", "identity", "reset", "include:", "exclude:", "T:", "R:", "start:",
-    "states:", "actions:", "values:", "discount:", "reward", "cost", "observations:", "\xEF\xBB\xBF", "\xC3\xA9", "\xFF" };
+    "-", "1e", "0x1", "nan", "inf", "4294967296", "18446744073709551617", "2", "3", "x", "y", "z", "a", "b", "go",
+    "*", ":", "\n", "#", "\r\n", "uniform", "identity", "reset", "include:", "exclude:", "T:", "R:", "start:",
+    "states:", "actions:", "values:", "discount:", "reward", "cost", "observations:", "\xEF\xBB\xBF",
+    "\xC3\xA9", "\xFF" };
 
 /* Where the fields of the text begin; it is cut at its blanks. */
 static int split_fields(char *text, const char *field[FIELDS_MAX])
