@@ -300,8 +300,8 @@ static void bellman_system(const mdp *M, double gamma, const double *pi, double 
     }
 }
 
-/* For gamma < 1 no row of gamma P sums to more than q; q < 1 beyond doubt bounds the inverse by 1/(1 - q),
- * and one factorisation and one solve are enough. */
+/* No row of gamma P sums to more than q = gamma (1 + 1e-9), the tolerance of mdp.h; where q < 1 beyond doubt,
+ * 1/(1 - q) bounds the inverse, and one factorisation and one solve are enough. */
 bool exact_V(const mdp *M, double gamma, const double *logits, double *V, char *error, size_t size)
 {
     size_t nS = (size_t)M->nS, nSA = nS * (size_t)M->nA;
