@@ -44,6 +44,9 @@ $(BUILD)/derivations/registry.o: $(BUILD)/derivations/registry.c
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 	$(LINK) -lcmocka $(LDLIBS)
 
+$(BUILD)/tests/faults/faults: $(BUILD)/tests/faults/faults.o $(BUILD)/ascent.o $(LIB)
+	$(LINK) -Wl,--wrap=main $(LDLIBS)
+
 $(BUILD)/tests/reference: $(BUILD)/tests/reference.o
 	$(LINK) $(LDLIBS)
 
@@ -66,14 +69,14 @@ test-fast: $(BUILD)/ascent $(UNIT)
 # What a change must pass. At most 8 minutes.
 test:
 	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference
-	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/reference.sh
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults
+	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/faults.sh tests/reference.sh
 
 # Mutants, no warning from gcc or clang, the unit tests built by clang, sanitizers. At most 60 minutes.
 test-full:
 	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT)
-	@tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults
+	@FAULTS=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/faults.sh
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@$(MAKE) --no-print-directory asan
@@ -82,10 +85,13 @@ test-full:
 test-reference: $(BUILD)/ascent $(BUILD)/tests/reference
 	$(BUILD)/tests/reference $(BUILD)/ascent $(REFERENCE)
 
+SANITIZE = -O1 -g -march=$(MARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+    -DASCENT_CHECKED
 asan:
 	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= \
-	    OPT="-O1 -g -march=$(MARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DASCENT_CHECKED"
+	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
+	@$(MAKE) --no-print-directory build/asan/tests/faults/faults BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
+	@tests/run.sh build/asan tests/faults.sh
 	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh
 
 clean:

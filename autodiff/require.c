@@ -44,7 +44,8 @@ void require_failed(const char *file, int line, const char *cond, const char *fm
 
 void out_of_memory(size_t bytes, const char *what)
 {
-    fprintf(stderr, "ascent: out of memory: %zu bytes for %s\n", bytes, what);
+    if (bytes) fprintf(stderr, "ascent: out of memory: %zu bytes for %s\n", bytes, what);
+    else       fprintf(stderr, "ascent: out of memory: %s\n", what);
     exit(EXIT_MEMORY);
 }
 

@@ -32,7 +32,7 @@ _Noreturn void require_failed(const char *file, int line, const char *cond, cons
 _Noreturn void bad_input(const char *fmt, ...) PRINTF_LIKE(1, 2);
 _Noreturn void io_failure(const char *fmt, ...) PRINTF_LIKE(1, 2);
 _Noreturn void numerical_failure(const char *fmt, ...) PRINTF_LIKE(1, 2);
-_Noreturn void out_of_memory(size_t bytes, const char *what);
+_Noreturn void out_of_memory(size_t bytes, const char *what);       /* bytes 0: not known, a library asked */
 
 /* n objects of the given size, zeroed; out_of_memory(.., what) when there is no room or n * size
  * overflows. Freed by free(). n = 0 gives a pointer that free() accepts. */

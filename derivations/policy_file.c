@@ -68,7 +68,8 @@ static int next_line(FILE *f, struct reader *r, char **line, size_t *room)
         text[n] = '\0';
         if (text[strspn(text, " \t")] != '\0') return 1;
     }
-    if (!ferror(f)) return 0;
+    if (feof(f)) return 0;
+    if (!ferror(f)) out_of_memory(0, "a line of a policy");     /* getline had no room for it */
     snprintf(r->error, r->size, "%s: %s", r->path, strerror(errno));
     return -1;
 }
@@ -99,6 +100,7 @@ bool policy_read(const char *path, const mdp *M, double *logits, char *error, si
     struct reader r = { path, 0, error, size };
     FILE *f = fopen(path, "r");
     if (!f) {
+        if (errno == ENOMEM) out_of_memory(0, path);
         snprintf(error, size, "%s: %s", path, strerror(errno));
         return false;
     }

@@ -745,6 +745,7 @@ mdp *mdp_read(const char *path, char *error, size_t size)
 {
     FILE *f = fopen(path, "rb");
     if (!f) {
+        if (errno == ENOMEM) out_of_memory(0, path);
         snprintf(error, size, "%s: %s", path, strerror(errno));
         return NULL;
     }
