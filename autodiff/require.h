@@ -43,6 +43,10 @@ void *reallocate(void *p, size_t n, size_t size, const char *what);
 /* Replaces GSL's handler, which calls abort(): a GSL error becomes exit 4, or 5 for GSL_ENOMEM. */
 void require_install_gsl_handler(void);
 
+/* Opens /dev/null for each of descriptors 0 to 2 that is closed, so that no file of ours gets its number and
+ * with it what is printed. Writing to a stdout that was closed still fails. */
+void hold_standard_streams(void);
+
 /* Flushes stdout and ends with `status`, or with 3 if anything written there was lost: a full disk
  * makes printf succeed and only the flush fail. */
 _Noreturn void finish(int status);
