@@ -74,9 +74,9 @@ test:
 
 # Mutants, no warning from gcc or clang, the unit tests built by clang, sanitizers. At most 60 minutes.
 test-full:
-	@CC="$(CC)" .ci/deps tests
+	@CC="$(CC)" .ci/deps full
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults
-	@FAULTS=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/faults.sh
+	@FAULTS=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/faults.sh tests/valgrind.sh
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@$(MAKE) --no-print-directory asan

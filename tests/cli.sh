@@ -417,7 +417,8 @@ printed() {
     for arguments in --help help "solve --help" "verify --help" "derive --help" "list --help" "solve E5" \
             "solve E5 --json" "solve E5 --policy policy.csv --against policy.csv --fisher --optimal" \
             "solve E5 --policy policy.csv --against policy.csv --fisher --optimal --json" \
-            "verify --id PDI-6 E5" "verify --id PDI-6 E5 --json" "verify --unbound" "derive PDI-1" list "list PDI-6"; do
+            "verify --id PDI-6 E5" "verify --id PDI-6 E5 --json" "verify --unbound" "derive PDI-1" list \
+            "list PDI-6"; do
         eval "$3"
         check "$arguments, $1" "exit status $status, not $2; on stderr: $(cat err)" \
             eval "[ $status -eq $2 ] && if [ $2 -eq 3 ]; then one_line err && grep -q '^ascent: stdout: ' err
@@ -431,7 +432,8 @@ else
 fi
 printed "stdout closed" 3 '"$ascent" $arguments >&- 2>err; status=$?'
 printed "stdin and stdout closed" 3 '"$ascent" $arguments <&- >&- 2>err; status=$?'
-printed "nobody reads" 141 '{ sleep 0.03; "$ascent" $arguments 2>err; echo $? >st; } | :; sleep 0.06; status=$(cat st)'
+printed "nobody reads" 141 \
+    '{ sleep 0.03; "$ascent" $arguments 2>err; echo $? >st; } | :; status=$(cat st)'
 printed "nobody reads, SIGPIPE ignored" 3 \
     '(trap "" PIPE; { sleep 0.03; "$ascent" $arguments 2>err; echo $? >st; } | :); status=$(cat st)'
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# tests/faults.sh BUILD   Every allocation of a command fails in turn, once and for ever (tests/faults/faults.c): the
-# program says so in one line, ends with 5, has printed all or nothing, and has changed no file. FAULTS=all takes
-# whole tables and every derivation too (about a minute).
+# tests/faults.sh BUILD   Every allocation of a command fails in turn, once and for ever (tests/faults/faults.c):
+# the program says so in one line, ends with 5, has printed all or nothing, and has changed no file. FAULTS=all
+# takes whole tables and every derivation too.
 set -u
 faults=$(cd "$1" && pwd)/tests/faults/faults
 ascent=$(cd "$1" && pwd)/ascent
