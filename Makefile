@@ -49,6 +49,9 @@ $(BUILD)/chapters/examples/%: $(BUILD)/chapters/examples/%.o $(LIB)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 	$(LINK) -lcmocka $(LDLIBS)
 
+$(BUILD)/tests/faults/faults: $(BUILD)/tests/faults/faults.o $(BUILD)/ascent.o $(LIB)
+	$(LINK) -Wl,--wrap=main $(LDLIBS)
+
 $(BUILD)/tests/reference: $(BUILD)/tests/reference.o
 	$(LINK) $(LDLIBS)
 
@@ -77,14 +80,15 @@ test-fast: $(BUILD)/ascent $(UNIT)
 # What a change must pass. At most 8 minutes.
 test:
 	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(EXAMPLES)
-	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/reference.sh tests/examples.sh
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults $(EXAMPLES)
+	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/faults.sh tests/reference.sh \
+	    tests/examples.sh
 
 # Mutants, no warning from gcc or clang, the unit tests built by clang, sanitizers. At most 60 minutes.
 test-full:
-	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT)
-	@tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh
+	@CC="$(CC)" .ci/deps full
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults
+	@FAULTS=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/faults.sh tests/valgrind.sh
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@$(MAKE) --no-print-directory asan
@@ -103,10 +107,13 @@ bench: $(BUILD)/tests/bench/bench
 	    if $$python -c 'import torch' 2>/dev/null; then exec $$python tests/bench/peer.py; fi; done; \
 	    echo; echo 'PyTorch is not installed (Debian: python3-torch): no figures of it beside'
 
+SANITIZE = -O1 -g -march=$(MARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+    -DASCENT_CHECKED
 asan:
 	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= \
-	    OPT="-O1 -g -march=$(MARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DASCENT_CHECKED"
+	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
+	@$(MAKE) --no-print-directory build/asan/tests/faults/faults BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
+	@tests/run.sh build/asan tests/faults.sh
 	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh
 
 # FUZZ_RUNS executions of each parser's fuzzer under the sanitizers.
