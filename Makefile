@@ -80,7 +80,8 @@ test-fast: $(BUILD)/ascent $(UNIT)
 # What a change must pass. At most 8 minutes.
 test:
 	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults $(EXAMPLES)
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
+	    $(BUILD)/tests/faults/faults $(EXAMPLES)
 	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/faults.sh tests/reference.sh \
 	    tests/examples.sh
 
@@ -93,9 +94,9 @@ test-full:
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@$(MAKE) --no-print-directory asan
 
-# The exact layer against reference data, in any folder of the formats of tests/reference.
-test-reference: $(BUILD)/ascent $(BUILD)/tests/reference
-	$(BUILD)/tests/reference $(BUILD)/ascent $(REFERENCE)
+# The reader, the tape and the exact layer against reference data, in any folder of the formats of tests/reference.
+test-reference: $(BUILD)/ascent $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp $(BUILD)/tests/test_ad_cases
+	@sh tests/reference.sh $(BUILD) $(REFERENCE)
 
 # Short programs that use the library: a start for your own.
 examples: $(EXAMPLES)
@@ -127,7 +128,7 @@ help:
 	@echo 'make                the program, build/ascent (CC=clang, MARCH=x86-64-v3 for another machine)'
 	@echo 'make run            install what is missing, build, show the first table'
 	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
-	@echo 'make test-reference REFERENCE=DIR    the exact layer against reference data of the same formats'
+	@echo 'make test-reference REFERENCE=DIR    reader, tape and exact layer against reference data'
 	@echo 'make examples       short programs on the library, a start for your own: chapters/examples'
 	@echo 'make bench          speed, beside the same step by hand and its matrix products alone'
 	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
