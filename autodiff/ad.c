@@ -1,14 +1,22 @@
-/* The tape and reverse mode. A tape is a list of nodes in order of creation, in one arena.
+/* The tape, reverse mode and replay. A tape is a list of nodes in order of creation, in one arena.
  * Reverse mode (AD): for y = f_n(... f_1(x)), the adjoint of a node is dy/d(node); it is the sum, over
  * the nodes that use it, of their adjoints times the derivative of their operator: the chain rule. */
 #include "autodiff/ad_node.h"
 
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "autodiff/require.h"
 
-struct ad_tape { arena *memory; ad last; };
+struct ad_tape {
+    arena *memory;
+    ad first, last;
+    unsigned long sweep;                    /* number of calls of ad_grad */
+    bool recording;                         /* inside ad_grad: nodes get their values afterwards */
+};
 
 ad_tape *ad_tape_new(void)
 {
@@ -34,6 +42,7 @@ void ad_reset(ad_tape *t, ad_mark m)
     arena_reset(t->memory, m.memory);
     t->last = m.last;
     if (t->last) t->last->newer = NULL;
+    else         t->first = NULL;
 }
 
 int           ad_nrows(ad a) { return a->r; }
@@ -46,53 +55,393 @@ double ad_scalar(ad a)
     return a->value[0];
 }
 
-void *ad_tape_alloc(ad_tape *t, size_t bytes)
+ad ad_name(ad a, const char *name)
+{
+    a->name = name;
+    return a;
+}
+
+void *ad_alloc(ad_tape *t, size_t bytes)
 {
     return arena_alloc(t->memory, bytes);
 }
 
-ad ad_node_new(ad_tape *t, const ad_op *op, int r, int c, ad a, ad b, const char *at)
+/* ---- recording ---- */
+static ad new_node(ad_tape *t, const ad_op *op, int r, int c, int inputs, const char *at)
 {
-    ad y = ad_tape_alloc(t, sizeof *y);
-    *y = (struct ad_node){ .op = op, .at = at, .tape = t, .older = t->last, .r = r, .c = c, .in = { a, b } };
+    require(r >= 1 && c >= 1 && r <= INT_MAX / c, "%s: ad_%s: [%d x %d]: expected at least one row and column, and "
+            "fewer than 2^31 entries", at, op->name, r, c);
+    ad y = ad_alloc(t, sizeof *y + (size_t)inputs * sizeof *y->in);
+    memset(y, 0, sizeof *y);
+    y->op = op;
+    y->at = at;
+    y->tape = t;
+    y->r = r;
+    y->c = c;
+    y->inputs = inputs;
+    y->derivative = t->recording;
+    y->older = t->last;
     y->number = t->last ? t->last->number + 1 : 0;
-    y->value = ad_tape_alloc(t, (size_t)r * (size_t)c * sizeof *y->value);
     if (t->last) t->last->newer = y;
+    else         t->first = y;
     t->last = y;
     return y;
 }
 
-/* Marks the nodes from x to y through which y can depend on x. */
-static void mark_reach(ad y, ad x)
+static double *room_for(ad y) { return ad_alloc(y->tape, (size_t)AD_SIZE(y) * sizeof *y->value); }
+
+ad ad_record(const ad_op *op, int r, int c, int n, const ad in[], const char *at)
 {
-    for (ad n = x; n != y->newer; n = n->newer) {
-        n->adjoint = NULL;
-        n->reaches = n == x;
-        for (int i = 0; i < 2 && n->in[i]; i++)
-            if (n->in[i]->number >= x->number && n->in[i]->reaches && n->op->vjp) n->reaches = true;
+    for (int i = 1; i < n; i++)
+        if (in[i]->tape != in[0]->tape) ad_shape_error(at, op->name, in[0], in[i], "nodes of one tape");
+    if (r < 1 || c < 1)
+        ad_shape_error(at, op->name, in[0], n > 1 ? in[1] : NULL, "a result with at least one row and column");
+    ad y = new_node(in[0]->tape, op, r, c, n, at);
+    for (int i = 0; i < n; i++) y->in[i] = in[i];
+    return y;
+}
+
+/* Nodes that lie inside their input take no memory of their own. */
+static void give_room(ad y)
+{
+    if (y->op->is & AD_INSIDE) y->value = y->in[0]->value + y->offset;
+    else if (!y->value)        y->value = room_for(y);
+}
+
+static bool runs(ad y) { return y->op->forward && !y->joined; }
+
+ad ad_compute(ad y)
+{
+    if (y->tape->recording) return y;
+    give_room(y);
+    if (runs(y)) y->op->forward(y);
+    return y;
+}
+
+/* ---- leaves: no forward rule, and no VJP, so adjoints end here ---- */
+static const ad_op op_input = { "input", "", NULL, NULL, 0 };
+
+ad ad_input_(ad_tape *t, const double *p, int r, int c, const char *at)
+{
+    ad y = new_node(t, &op_input, r, c, 0, at);
+    y->value = (double *)p;                 /* no operator writes into its inputs */
+    return y;
+}
+
+static ad leaf(ad_tape *t, int r, int c, const char *at)
+{
+    ad y = new_node(t, &op_input, r, c, 0, at);
+    y->value = room_for(y);
+    return y;
+}
+
+ad ad_copy_(ad_tape *t, const double *p, int r, int c, const char *at)
+{
+    ad y = leaf(t, r, c, at);
+    memcpy(y->value, p, (size_t)AD_SIZE(y) * sizeof *p);
+    return y;
+}
+
+ad ad_constant_(ad_tape *t, double k, int r, int c, const char *at)
+{
+    ad y = leaf(t, r, c, at);
+    for (int i = 0; i < AD_SIZE(y); i++) y->value[i] = k;
+    return y;
+}
+
+ad ad_eye_(ad_tape *t, int n, const char *at)
+{
+    ad y = ad_constant_(t, 0, n, n, at);
+    for (int i = 0; i < n; i++) y->value[i * n + i] = 1;
+    return y;
+}
+
+static const ad_op op_freeze = { "freeze", "as it was", NULL, NULL, 0 };
+
+ad ad_freeze_(ad a, const char *at)
+{
+    ad y = ad_copy_(a->tape, a->value, a->r, a->c, at);
+    y->op = &op_freeze;
+    return y;
+}
+
+/* ---- what is not finite ---- */
+static bool finite(const double *p, int n)      /* 0 * p is 0, or NaN where p is infinite or NaN */
+{
+    double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    int i = 0;
+    #pragma omp simd reduction(+:s0, s1, s2, s3)
+    for (i = 0; i < n / 4; i++) {
+        s0 += 0 * p[i];
+        s1 += 0 * p[n / 4 + i];
+        s2 += 0 * p[n / 4 * 2 + i];
+        s3 += 0 * p[n / 4 * 3 + i];
     }
+    for (i = n / 4 * 4; i < n; i++) s0 += 0 * p[i];
+    return s0 + s1 + s2 + s3 == 0;
+}
+
+/* Names the first node of the tape whose value is not finite while those of its inputs are. */
+static _Noreturn void not_finite(ad_tape *t)
+{
+    for (ad n = t->first; n; n = n->newer)
+        for (int i = 0; i < AD_SIZE(n); i++)
+            if (!isfinite(n->value[i]))
+                numerical_failure("%s: ad_%s%s%s%s, [%d x %d]: entry (%d, %d) is %g%s", n->at, n->op->name,
+                                  n->name ? " (" : "", n->name ? n->name : "", n->name ? ")" : "", n->r, n->c,
+                                  i / n->c, i % n->c, n->value[i], n->derivative ? ", in a derivative" : "");
+    require(false, "no node of the tape is infinite or NaN");
+    abort();
+}
+
+static void require_finite(ad a)
+{
+    if (!finite(a->value, AD_SIZE(a))) not_finite(a->tape);
+}
+
+/* ---- reverse mode ---- */
+bool ad_wants(ad y, int i) { return y->in[i]->sweep == y->tape->sweep; }
+
+unsigned long ad_sweep(ad a) { return a->tape->sweep; }
+
+struct ad_part { ad view, adjoint; struct ad_part *next; };
+
+/* Adds a share to the adjoint of u. What views of u receive is collected, to be put together once. */
+static void add_share(ad u, ad share, const char *at)
+{
+    u->adjoint = u->adjoint ? ad_add_(u->adjoint, share, at) : share;
+}
+
+void ad_collect(ad view, ad adjoint)
+{
+    ad u = view->in[0];
+    for (struct ad_part *p = u->parts; p; p = p->next)
+        if (p->view->offset == view->offset && p->view->r == view->r && p->view->c == view->c) {
+            p->adjoint = ad_add_(p->adjoint, adjoint, view->at);
+            return;
+        }
+    struct ad_part *p = ad_alloc(u->tape, sizeof *p);
+    *p = (struct ad_part){ view, adjoint, u->parts };
+    u->parts = p;
+}
+
+/* All nodes that use u are newer and done: the adjoints of its views become one node. */
+static void settle(ad u)
+{
+    if (!u->parts) return;
+    int n = 0;
+    for (struct ad_part *p = u->parts; p; p = p->next) n++;
+    ad *part = ad_alloc(u->tape, (size_t)n * sizeof *part);
+    int *place = ad_alloc(u->tape, (size_t)n * sizeof *place);
+    for (struct ad_part *p = u->parts; p; p = p->next) {
+        part[--n] = p->adjoint;
+        place[n] = p->view->offset;
+    }
+    for (struct ad_part *p = u->parts; p; p = p->next) n++;
+    u->parts = NULL;
+    add_share(u, ad_assemble(u->tape, u->r, u->c, n, part, place, u->at), u->at);
+}
+
+/* Marks the nodes from the oldest x to y through which y can depend on an x. */
+static void mark_between(ad y, int k, const ad x[])
+{
+    unsigned long sweep = ++y->tape->sweep;
+    ad oldest = y;
+    for (int i = 0; i < k; i++) {
+        x[i]->sweep = sweep;
+        x[i]->adjoint = NULL;
+        x[i]->parts = NULL;
+        if (x[i]->number < oldest->number) oldest = x[i];
+    }
+    for (ad n = oldest; n != y->newer; n = n->newer)
+        for (int i = 0; i < n->inputs && n->sweep != sweep && n->op->vjp; i++)
+            if (ad_wants(n, i)) {
+                n->sweep = sweep;
+                n->adjoint = NULL;
+                n->parts = NULL;
+            }
+}
+
+static void sweep_back(ad y, unsigned long oldest)
+{
+    for (ad n = y; n && n->number >= oldest; n = n->older) {
+        if (n->sweep != n->tape->sweep) continue;
+        settle(n);
+        if (!n->adjoint || !n->op->vjp) continue;
+        ad few[AD_MAX_INPUTS] = { NULL }, *share = few;
+        if (n->inputs > AD_MAX_INPUTS) {
+            share = ad_alloc(n->tape, (size_t)n->inputs * sizeof *share);
+            memset(share, 0, (size_t)n->inputs * sizeof *share);
+        }
+        n->op->vjp(n, n->adjoint, share);
+        for (int i = 0; i < n->inputs; i++)
+            if (share[i] && ad_wants(n, i)) add_share(n->in[i], share[i], n->at);
+    }
+}
+
+/* The sweep recorded nodes without values. The parts of a vector's gradient are computed where they belong, so
+ * that putting them together costs nothing. */
+static void place_parts(ad y, unsigned long first)
+{
+    if (!y->value) y->value = room_for(y);
+    for (int i = 0; i < y->inputs && y->tiled; i++)
+        if (y->in[i]->number >= first && !y->in[i]->value && !(y->in[i]->op->is & AD_INSIDE))
+            y->in[i]->value = y->value + y->place[i];
+}
+
+/* A sum of two terms that nothing else uses, the newer of which can add to what is there: it does, in the memory
+ * of the sum. */
+static void join_terms(ad y, unsigned long first)
+{
+    ad p = y->in[0]->number < y->in[1]->number ? y->in[0] : y->in[1], q = p == y->in[0] ? y->in[1] : y->in[0];
+    if (p->number < first || p->uses > 1 || p->value || p->op->is & (AD_INSIDE | AD_READS_Y)) return;
+    if (p == q || q->uses > 1 || q->value || !(q->op->is & AD_ADDS)) return;
+    if (!y->value) y->value = room_for(y);
+    p->value = q->value = y->value;
+    q->onto = y->joined = true;
+}
+
+static const ad_op op_assemble;
+
+static void compute_since(ad_tape *t, ad before, int k, ad g[])
+{
+    ad first = before ? before->newer : t->first;
+    for (ad n = first; n; n = n->newer)
+        for (int i = 0; i < n->inputs; i++) n->in[i]->uses++;
+    for (int i = 0; i < k; i++) g[i]->uses += 2;            /* the caller's */
+    for (ad n = t->last; n != before; n = n->older)
+        if (n->op == &op_assemble) place_parts(n, first->number);
+    for (ad n = t->last; n != before; n = n->older)
+        if (n->op->is & AD_SUM) join_terms(n, first->number);
+    for (ad n = first; n; n = n->newer) ad_compute(n);
+}
+
+/* g[i] = (dy/dx[i])^T w, w as y. */
+static void pull_back(ad y, ad w, int k, const ad x[], ad g[], const char *at)
+{
+    ad_tape *t = y->tape;
+    ad before = t->last;
+    unsigned long oldest = y->number + 1;
+    for (int i = 0; i < k; i++) {
+        require(x[i]->tape == t, "%s: ad_grad: y and x are on different tapes", at);
+        if (x[i]->number < oldest) oldest = x[i]->number;
+    }
+    mark_between(y, k, x);
+    t->recording = true;
+    y->adjoint = w;
+    y->parts = NULL;
+    sweep_back(y, oldest);
+    for (int i = 0; i < k; i++)
+        g[i] = x[i]->adjoint && x[i]->number <= y->number ? x[i]->adjoint : ad_constant_(t, 0, x[i]->r, x[i]->c, at);
+    t->recording = false;
+    compute_since(t, before, k, g);
+    for (int i = 0; i < k; i++) require_finite(g[i]);
+}
+
+void ad_grads_(ad y, int k, const ad x[], ad g[], const char *at)
+{
+    require(y->r == 1 && y->c == 1, "%s: ad_grad: y is [%d x %d], expected [1 x 1]", at, y->r, y->c);
+    pull_back(y, ad_constant_(y->tape, 1, 1, 1, at), k, x, g, at);
 }
 
 ad ad_grad_(ad y, ad x, const char *at)
 {
-    require(y->tape == x->tape, "%s: ad_grad: y and x are on different tapes", at);
-    require(y->r == 1 && y->c == 1, "%s: ad_grad: y is [%d x %d], expected [1 x 1]", at, y->r, y->c);
-    if (y->number < x->number) return ad_constant_(x->tape, 0, x->r, x->c, at);
-    mark_reach(y, x);
-    y->adjoint = ad_constant_(y->tape, 1, 1, 1, at);
-    for (ad n = y; n != x; n = n->older) {
-        if (!n->adjoint) continue;
-        for (int i = 0; i < 2 && n->in[i]; i++) {
-            ad u = n->in[i];
-            if (u->number < x->number || !u->reaches) continue;
-            ad share = n->op->vjp(n, n->adjoint, i);
-            u->adjoint = u->adjoint ? ad_add_(u->adjoint, share, at) : share;
-        }
-    }
-    return x->adjoint ? x->adjoint : ad_constant_(x->tape, 0, x->r, x->c, at);
+    ad g;
+    ad_grads_(y, 1, &x, &g, at);
+    return g;
 }
 
 ad ad_vjp_(ad y, ad x, ad w, const char *at)
 {
-    return ad_grad_(ad_sum_(ad_mul_(y, w, at), at), x, at);
+    ad g;
+    if (y->tape != w->tape || y->r != w->r || y->c != w->c) ad_shape_error(at, "vjp", y, w, "equal shapes on one tape");
+    pull_back(y, w, 1, &x, &g, at);
+    return g;
+}
+
+ad ad_jvp_(ad y, ad x, ad v, const char *at)
+{
+    ad u = ad_constant_(y->tape, 0, y->r, y->c, at);
+    return ad_vjp_(ad_vjp_(y, x, u, at), u, v, at);
+}
+
+/* ---- assembling: y = parts at their places; the VJP of a part is a view ---- */
+static void assemble_forward(ad y)
+{
+    if (!y->tiled) memset(y->value, 0, (size_t)AD_SIZE(y) * sizeof *y->value);
+    for (int p = 0; p < y->inputs; p++) {
+        const double *part = y->in[p]->value;
+        double *to = y->value + y->place[p];
+        if (part == to) continue;
+        for (int i = 0; i < AD_SIZE(y->in[p]); i++) to[i] = y->tiled ? part[i] : to[i] + part[i];
+    }
+}
+
+static void assemble_vjp(ad y, ad g, ad share[])
+{
+    for (int i = 0; i < y->inputs; i++)
+        if (ad_wants(y, i)) share[i] = ad_view_(g, y->place[i], y->in[i]->r, y->in[i]->c, y->at);
+}
+
+static const ad_op op_assemble = { "assemble", "parts", assemble_forward, assemble_vjp, 0 };
+
+/* Each part starts where one before it in memory ends, and together they are as large as the whole. */
+static bool tile(ad y)
+{
+    int covered = 0;
+    for (bool found = true; found && covered < AD_SIZE(y);) {
+        found = false;
+        for (int i = 0; i < y->inputs && !found; i++)
+            if (y->place[i] == covered) {
+                covered += AD_SIZE(y->in[i]);
+                found = true;
+            }
+    }
+    int total = 0;
+    for (int i = 0; i < y->inputs; i++) total += AD_SIZE(y->in[i]);
+    return covered == AD_SIZE(y) && total == covered;
+}
+
+ad ad_assemble(ad_tape *t, int r, int c, int n, const ad part[], const int place[], const char *at)
+{
+    ad y = new_node(t, &op_assemble, r, c, n, at);
+    for (int i = 0; i < n; i++) y->in[i] = part[i];
+    y->place = place;
+    y->tiled = tile(y);
+    return ad_compute(y);
+}
+
+/* ---- replay ---- */
+ad_plan ad_slice(int k, const ad in[], int m, const ad out[])
+{
+    require(k >= 1 && m >= 1, "ad_slice: %d inputs, %d outputs: expected at least one of each", k, m);
+    ad_tape *t = in[0]->tape;
+    ad_plan plan = { 0 };
+    for (ad n = t->first; n; n = n->newer) {
+        n->changes = n->index != NULL;      /* an index is borrowed: it may have changed too */
+        n->needed = false;
+        for (int i = 0; i < n->inputs; i++) n->changes |= n->in[i]->changes;
+        for (int i = 0; i < k; i++) n->changes |= n == in[i];
+    }
+    for (int i = 0; i < m; i++) out[i]->needed = true;
+    for (ad n = t->last; n; n = n->older) {
+        n->needed &= n->changes;
+        for (int i = 0; i < n->inputs && n->needed; i++) n->in[i]->needed = true;
+        for (int i = 0; i < n->inputs && n->joined && n->needed; i++) n->in[i]->changes = true;     /* both terms */
+        plan.n += n->needed && runs(n);
+    }
+    plan.node = ad_alloc(t, (size_t)plan.n * sizeof *plan.node);
+    plan.n = 0;
+    for (ad n = t->first; n; n = n->newer)
+        if (n->needed && runs(n)) plan.node[plan.n++] = n;
+    plan.out = ad_alloc(t, (size_t)m * sizeof *plan.out);
+    plan.outs = m;
+    memcpy(plan.out, out, (size_t)m * sizeof *out);
+    return plan;
+}
+
+void ad_run(const ad_plan *plan)
+{
+    for (int i = 0; i < plan->n; i++) plan->node[i]->op->forward(plan->node[i]);
+    for (int i = 0; i < plan->outs; i++) require_finite(plan->out[i]);
 }

@@ -276,7 +276,7 @@ static double V_over_time(const setting *x, double *out)
 static double V_after_one_step(const setting *x, double *out)   /* r_pi + gamma P_pi V */
 {
     const exact *pi = x->pi;
-    linalg_matvec(pi->nS, pi->nS, pi->P_pi, pi->V, out);
+    sparse_times(pi->P, false, pi->V, out);
     for (int s = 0; s < pi->nS; s++) out[s] = pi->r_pi[s] + pi->gamma * out[s];
     return 0;
 }
@@ -289,7 +289,7 @@ static double V_undiscounted(const setting *x, double *out)
     double *next = allocate((size_t)pi->nS, sizeof *next, "values");
     memset(out, 0, (size_t)pi->nS * sizeof *out);
     for (int t = 0; t < FIRST_REWARDS; t++) {
-        linalg_matvec(pi->nS, pi->nS, pi->P_pi, out, next);
+        sparse_times(pi->P, false, out, next);
         for (int s = 0; s < pi->nS; s++) out[s] = pi->r_pi[s] + next[s];
     }
     free(next);

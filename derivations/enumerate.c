@@ -149,9 +149,9 @@ void enumerate_moments(const mdp *M, const double *pi, int H, estimator f, void 
 finite_horizon *finite_new(const mdp *M, double gamma, const policy_class *policy, const double *theta, int H,
                            char *error, size_t size)
 {
-    if ((double)H * M->nS + 1 > EXACT_MAX_STATES) {
+    if ((double)H * M->nS + 1 > FINITE_MAX_STATES) {
         snprintf(error, size, "%s: horizon %d: expected at most %d states at all times together, found %.0f",
-                 M->name, H, EXACT_MAX_STATES, (double)H * M->nS + 1);
+                 M->name, H, FINITE_MAX_STATES, (double)H * M->nS + 1);
         return NULL;
     }
     int nSA = M->nS * M->nA;

@@ -30,6 +30,7 @@ void enumerate_moments(const mdp *M, const double *pi, int H, estimator f, void 
 
 /* The oracle: V_t, Q_t and the gradient of J_H(theta) = E[sum_{t<H} gamma^t r_t], from the exact layer on the
  * unrolled MDP (mdp_unroll), whose state t nS + s is s at time t. theta is one for all times. gamma may be 1. */
+enum { FINITE_MAX_STATES = 20000 };         /* of all times together */
 typedef struct {
     const mdp *M;                   /* the caller's, and so is policy */
     double gamma;

@@ -2,6 +2,7 @@
 #include "derivations/estimate.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,7 +132,7 @@ static ad log_pi(gradient_estimate *g, const traj *tau)
 {
     int nS = g->f->M->nS;
     for (int t = 0; t < tau->T; t++) g->one_hot[t * nS + tau->s[t]] = 1;
-    ad state = ad_input(g->t, g->one_hot, tau->T, nS);
+    ad state = ad_copy(g->t, g->one_hot, tau->T, nS);
     for (int t = 0; t < tau->T; t++) g->one_hot[t * nS + tau->s[t]] = 0;
     return ad_gather(ad_log_softmax(ad_matmul(state, g->z)), tau->a);
 }
@@ -195,8 +196,8 @@ static void estimate(const finite_horizon *f, const char *name, bool json)
     int n = f->M->nS * f->M->nA;
     double count = enumerate_count(f->M, f->x->pi, f->H);
     if (!(count <= MOST_TRAJECTORIES))
-        bad_input("estimate: %s: expected at most %d trajectories, found %.17g at --horizon %d", f->M->name,
-                  MOST_TRAJECTORIES, count, f->H);
+        bad_input("estimate: %s: expected at most %d trajectories, found %s%.17g at --horizon %d", f->M->name,
+                  MOST_TRAJECTORIES, isinf(count) ? "more than " : "", fmin(count, 0x1p999), f->H);
     double *p = allocate(4 * (size_t)n, sizeof *p, "an estimate");
     struct result r = { f, name, count, p, p + n, p + 2 * n, p + 3 * n };
     gradient_estimator_moments(f, name, r.mean, r.variance);
@@ -263,7 +264,7 @@ int estimate_command(int argc, char **argv)
         bad_input("estimate: expected --estimator NAME, found %s; `ascent estimate --help` lists them",
                   name ? name : "none");
     if (!horizon) bad_input("estimate: expected --horizon H");
-    double H = options_number("--horizon", horizon, 1, EXACT_MAX_STATES);
+    double H = options_number("--horizon", horizon, 1, FINITE_MAX_STATES);
     if (H != (int)H) bad_input("--horizon: expected a whole number, found %s", horizon);
 
     estimate_on(argv[1], policy, gamma, (int)H, name, json);

@@ -185,7 +185,7 @@ struct recursion { double *phi, *grad_V; };
 static bool recursion_new(const exact *x, struct recursion *r)
 {
     size_t nS = (size_t)x->nS, n = nS * (size_t)x->nSA;
-    if ((double)x->nS * x->nS * x->nSA > 1e8) return false;
+    if (!x->P_pi || (double)x->nS * x->nS * x->nSA > 1e8) return false;
     r->phi = allocate(2 * n, sizeof *r->phi, "gradients of V");
     r->grad_V = r->phi + n;
     for (int s = 0; s < x->nS; s++)

@@ -70,7 +70,11 @@ mdp *mdp_cliff_walking(const char *name, const double *x)
 mdp *mdp_taxi(const char *name, const double *x)
 {
     enum { n = 5, riding = 4, end = n * n * 5 * 4, nA = 6 };
-    static const char *const map[n] = { "|R: | : :G|", "| : | : : |", "| : : : : |", "| | : | : |", "|Y| : |B: |" };
+    static const char *const map[n] = { "|R: | : :G|",
+                                        "| : | : : |",
+                                        "| : : : : |",
+                                        "| | : | : |",
+                                        "|Y| : |B: |" };
     static const int place[4] = { 0, 4, 20, 23 };
     const move to[4] = { DOWN, UP, RIGHT, LEFT };
     (void)x;

@@ -43,7 +43,8 @@ static const struct builtin {
     { .name = "loops",                       .make = mdp_loops, .x = { 5 },
       .given = { { "N", true, 2, 100000 } } },
     { .name = "garnet",                      .make = mdp_garnet_named, .x = { 10, 4, 3, 1 },
-      .given = { { "S", true, 1, 1e6 }, { "A", true, 1, 1e4 }, { "b", true, 1, 1e6 }, { "seed", true, 0, 0x1p53 } } },
+      .given = { { "S", true, 1, 1e6 }, { "A", true, 1, 1e4 }, { "b", true, 1, 1e6 },
+                 { "seed", true, 0, 0x1p53 } } },
 };
 enum { COUNT = sizeof builtin / sizeof *builtin };
 
