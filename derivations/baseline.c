@@ -1,6 +1,6 @@
-/* Baselines: what may be taken from Q without changing the gradient, and what that does to its variance. 000 (l.188-205,
- * eq 8, 9, image 3), 002 (l.119-121), 003 (l.92). Where an expected value is 0, the error is measured against the terms
- * that cancel in it. */
+/* Baselines: what may be taken from Q without changing the gradient, and what that does to its variance.
+ * 000 (l.188-205, eq 8, 9, image 3), 002 (l.119-121), 003 (l.92). Where an expected value is 0, the error
+ * is measured against the terms that cancel in it. */
 #include "derivations/baseline.h"
 
 #include <float.h>
@@ -343,7 +343,7 @@ static double mean_Q(const setting *x, double *out)
 {
     double *Q = allocate((size_t)x->pi->nSA, sizeof *Q, "action values");
     bool solved = bellman_Q(x->pi, Q);
-    for (int s = 0; s < x->pi->nS; s++) out[s] = linalg_dot(x->pi->nA, x->pi->pi + s * x->pi->nA, Q + s * x->pi->nA);
+    for (int s = 0, nA = x->pi->nA; s < x->pi->nS; s++) out[s] = linalg_dot(nA, x->pi->pi + s * nA, Q + s * nA);
     free(Q);
     return solved ? bellman_Q_room(x->pi) : -1;
 }
@@ -496,7 +496,8 @@ static double table_by_recursion(const setting *x, double *out)    { (void)x; re
 static double table_before(const setting *x, double *out)
 {
     static const enum form before[FORMS] = { [TOTAL_RETURN] = TOTAL_RETURN, [REWARD_TO_GO] = TOTAL_RETURN,
-        [BASELINE] = REWARD_TO_GO, [ACTION_VALUE] = REWARD_TO_GO, [ADVANTAGE] = TD_RESIDUAL, [TD_RESIDUAL] = BASELINE };
+        [BASELINE] = REWARD_TO_GO, [ACTION_VALUE] = REWARD_TO_GO, [ADVANTAGE] = TD_RESIDUAL,
+        [TD_RESIDUAL] = BASELINE };
     double now[FORMS];
     table_by_trajectories(x, now);
     for (int i = 0; i < FORMS; i++) out[i] = now[before[i]];
@@ -507,7 +508,8 @@ const derivation baseline[] = {
     { "PGT-24", "E_a[grad log pi(a|s)] = 0", "E_a[d log pi(a|s)/dz[s,b]]", n_pairs, unit_relative, no_score,
       distance_of_scores, {
         { "E_{a\\sim\\pi}[\\nabla_\\theta\\log\\pi_\\theta(a|s)]", "the mean of the softmax's score", mean_score },
-        { "=\\nabla_\\theta\\sum_a\\pi_\\theta(a|s)", "pi grad log pi = grad pi (PGT-4); reverse mode", grad_of_one },
+        { "=\\nabla_\\theta\\sum_a\\pi_\\theta(a|s)",
+          "pi grad log pi = grad pi (PGT-4); reverse mode", grad_of_one },
         { "=0", "the sum is 1 for every theta", zeros } } },
     { "BL-1", "a baseline B(s) adds nothing: sum_s d(s) sum_a grad pi(a|s) B(s) = 0",
       "its component z[s,b], B(s) = 2 + cos(3s)", n_pairs, unit_relative, nothing_visited, distance_of_BL_1, {
@@ -522,13 +524,15 @@ const derivation baseline[] = {
           with_Q_minus_B },
         { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)A^\\pi(s,a)", "B = V, 000 eq 8", with_A },
         { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)A_w(s,a)",
-          "000 eq 9: = with a critic, here A_w = .7 Q + .3 sin(7s+4a) - V; it is an approximation", with_A_w, DIFFERS,
-          "ERR-12" } } },
+          "000 eq 9: = with a critic, here A_w = .7 Q + .3 sin(7s+4a) - V; it is an approximation",
+          with_A_w, DIFFERS, "ERR-12" } } },
     { "BL-3", "E_a[B(s) grad log pi(a|s)] = 0, with B = V", "E[V(s) d log pi/dz[s,b]]", n_pairs, unit_relative,
       no_value, distance_of_BL_3, {
         { "0", "what a baseline may add to the gradient", zeros },
-        { "=E_{s\\sim d,a\\sim\\pi}[V(s)\\nabla_\\theta\\log\\pi_\\theta(a|s)]", "PGT-24 in each state", V_times_score },
-        { "=E_{s\\sim d}[V(s)]", "000 l.205: `the expectation of B(s), that is V, is 0': of V times the score it is",
+        { "=E_{s\\sim d,a\\sim\\pi}[V(s)\\nabla_\\theta\\log\\pi_\\theta(a|s)]",
+          "PGT-24 in each state", V_times_score },
+        { "=E_{s\\sim d}[V(s)]",
+          "000 l.205: `the expectation of B(s), that is V, is 0': of V times the score it is",
           mean_V, DIFFERS, "ERR-17" } } },
     { "BL-4", "a suitable baseline lowers the variance; V need not", "trace variance at p = .6, .7, .9, .99",
       n_probabilities, unit_one, NULL, NULL, {
@@ -536,26 +540,30 @@ const derivation baseline[] = {
         { "=2p(1-p)(b^*-V)^2,\\quad b^*=(1-p)Q_0+pQ_1", "multiplied out for two actions", trace_V_formula },
         { "\\ge\\mathrm{Var}[(Q-b^*)\\nabla\\log\\pi]=0", "the suitable one (BL-5)", trace_optimal, AT_MOST },
         { "=\\min(\\mathrm{Var}[(Q-V)\\nabla\\log\\pi],\\mathrm{Var}[Q\\nabla\\log\\pi])",
-          "000 l.190, 002 l.119: subtracting V lowers the variance. Not for p > 2/3: at p = .9 .0018 becomes .1152",
-          trace_V_lowered, DIFFERS, "ERR-18" } }, "two actions, softmax, pi = (p, 1-p), Q = (1, 0)" },
-    { "BL-5", "the best state baseline: b* = E[|score|^2 Q] / E[|score|^2]", "E_a[|score|^2 (Q - b)^2] in s, then the trace variance",
-      n_spreads, unit_of_spread, no_score, NULL, {
+          "000 l.190, 002 l.119: subtracting V lowers the variance. Not for p > 2/3: at p = .9 .0018 becomes"
+          " .1152", trace_V_lowered, DIFFERS, "ERR-18" } }, "two actions, softmax, pi = (p, 1-p), Q = (1, 0)" },
+    { "BL-5", "the best state baseline: b* = E[|score|^2 Q] / E[|score|^2]",
+      "E_a[|score|^2 (Q - b)^2] in s, then the trace variance", n_spreads, unit_of_spread, no_score, NULL, {
         { "E_a[\\|\\nabla\\log\\pi\\|^2(Q-b^*)^2]", "b* by its formula", spread_optimal },
         { "=\\min_bE_a[\\|\\nabla\\log\\pi\\|^2(Q-b)^2]",
-          "all that depends on b in the variance; quadratic in b: the vertex through three of its values", spread_least },
+          "all that depends on b in the variance; quadratic in b: the vertex through three of its values",
+          spread_least },
         { "\\le E_a[\\|\\nabla\\log\\pi\\|^2(Q-V)^2]", "V is another choice", spread_V, AT_LEAST },
         { "\\le E_a[\\|\\nabla\\log\\pi\\|^2Q^2]", "none is another", spread_none, AT_LEAST } } },
     { "BL-6", "Q = 1e6 and 999900: a baseline makes the variance 6.2e8 times smaller at p = .3",
       "variance without / with V", one, unit_ratio, NULL, NULL, {
-        { "\\frac{\\mathrm{Var}[Q\\nabla\\log\\pi]}{\\mathrm{Var}[(Q-V)\\nabla\\log\\pi]}", "both by the definition", ratio },
-        { "=\\frac{(b^*/D)^2}{(1-2p)^2},\\quad D=Q_0-Q_1", "BL-4's formula, V - b* = (2p-1) D; infinite at p = 1/2",
-          ratio_formula },
-        { "=100", "the control: the difference 100 of 000 l.193 is what is left of Q, not what is gained", ratio_of_Q,
+        { "\\frac{\\mathrm{Var}[Q\\nabla\\log\\pi]}{\\mathrm{Var}[(Q-V)\\nabla\\log\\pi]}",
+          "both by the definition", ratio },
+        { "=\\frac{(b^*/D)^2}{(1-2p)^2},\\quad D=Q_0-Q_1",
+          "BL-4's formula, V - b* = (2p-1) D; infinite at p = 1/2", ratio_formula },
+        { "=100",
+          "the control: the difference 100 of 000 l.193 is what is left of Q, not what is gained", ratio_of_Q,
           DIFFERS } }, "two actions, softmax, pi = (.3, .7), Q = (1e6, 999900)" },
     { "BL-7", "V is Q averaged over actions: the natural baseline", "V(s)", n_states, unit_V, NULL, NULL, {
         { "V^\\pi(s)", "a linear solve over the states", V_by_solve },
         { "=E_{a\\sim\\pi}[Q^\\pi(s,a)]", "Q by a solve over the pairs", mean_Q },
-        { "=\\arg\\min_bE_{a\\sim\\pi}[(Q^\\pi(s,a)-b)^2]", "the one number nearest to all of them", nearest_to_Q } } },
+        { "=\\arg\\min_bE_{a\\sim\\pi}[(Q^\\pi(s,a)-b)^2]",
+          "the one number nearest to all of them", nearest_to_Q } } },
     { "VPG-8", "the variance of the estimate, and how it is lowered step by step",
       "trace variance: total, to go, to go - V, Q, A, TD", n_forms, unit_x3, NULL, NULL, {
         { "\\mathrm{Var}[\\hat g]", "over all trajectories, through algorithms/psi.c", table_by_trajectories },

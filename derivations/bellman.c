@@ -32,7 +32,7 @@ bool bellman_Q(const exact *x, double *Q)
     int n = x->nSA;
     if (n > BELLMAN_MAX_PAIRS) return false;
     const mdp *M = x->M;
-    double *B = allocate((size_t)n * (size_t)n, sizeof *B, "Bellman's equation for pairs");     /* I - gamma P Pi */
+    double *B = allocate((size_t)n * (size_t)n, sizeof *B, "an equation for pairs");   /* I - gamma P Pi */
     double *r = allocate((size_t)n, sizeof *r, "rewards");
     for (int i = 0; i < n; i++) {
         B[i * n + i] = 1;
@@ -208,10 +208,10 @@ static double J_undiscounted(const setting *x, double (*account)(const finite_ho
     return room;
 }
 
-static double J_by_solve(const setting *x, double *out)        { return J_undiscounted(x, over_horizon, out); }
-static double J_backward(const setting *x, double *out)        { return J_undiscounted(x, backward, out); }
-static double J_forward(const setting *x, double *out)         { return J_undiscounted(x, forward, out); }
-static double J_by_trajectories(const setting *x, double *out) { return J_undiscounted(x, over_trajectories, out); }
+static double J_by_solve(const setting *x, double *out) { return J_undiscounted(x, over_horizon, out); }
+static double J_backward(const setting *x, double *out) { return J_undiscounted(x, backward, out); }
+static double J_forward(const setting *x, double *out)  { return J_undiscounted(x, forward, out); }
+static double J_over_all(const setting *x, double *out) { return J_undiscounted(x, over_trajectories, out); }
 
 /* ---- J, V, Q, A ---- */
 
@@ -389,8 +389,8 @@ const derivation bellman[] = {
           "on the time-expanded MDP, whose states (t,s) end after T steps: a solve at gamma = 1", J_by_solve },
         { "=\\rho_0^TV_0,\\quad V_t=r_\\pi+P_\\pi V_{t+1},\\ V_T=0", "backward induction", J_backward },
         { "=\\sum_{t=0}^{T-1}\\sum_sP_\\pi(s_t=s)r_\\pi(s)", "the same sum, forward in time", J_forward },
-        { "=\\sum_\\tau p_\\theta(\\tau)\\sum_{t=0}^{T-1}r_t", "the definition: every trajectory with its probability",
-          J_by_trajectories } } },
+        { "=\\sum_\\tau p_\\theta(\\tau)\\sum_{t=0}^{T-1}r_t",
+          "the definition: every trajectory with its probability", J_over_all } } },
     { "MDP-6", "J = mu0^T V = sum_s rho(s) sum_a pi(a|s) r(s,a)", "J", one, unit_V, NULL, NULL, {
         { "J(\\theta)=\\rho_0^TV^{\\pi_\\theta}", "V by the solve of Bellman's equation", J_from_start },
         { "=E[\\sum_{t=0}^\\infty\\gamma^tr(s_t,a_t)]", "the definition: a sum over time, by powers of gamma P_pi",
@@ -403,7 +403,8 @@ const derivation bellman[] = {
     { "MDP-7", "Q(s,a) = E[sum_l gamma^l r_{t+l} | s_t = s, a_t = a]", "Q(s,a)", n_pairs, unit_V, NULL, NULL, {
         { "Q^\\pi(s,a)=E_\\pi[\\sum_{l\\ge0}\\gamma^lr_{t+l}\\,|\\,s_t=s,a_t=a]",
           "the definition: a first, then pi, summed over time by powers of gamma P_pi", Q_over_time },
-        { "=r(s,a)+\\gamma\\sum_{s'}P(s'|s,a)V^\\pi(s')", "the first reward taken out; V by its solve", Q_by_solve },
+        { "=r(s,a)+\\gamma\\sum_{s'}P(s'|s,a)V^\\pi(s')",
+          "the first reward taken out; V by its solve", Q_by_solve },
         { "=[(I-\\gamma P\\Pi)^{-1}r](s,a)", "a solve over the pairs (s,a), without V", Q_by_pairs } } },
     { "MDP-8", "V(s) = E[sum_l gamma^l r_{t+l} | s_t = s] = (I - gamma P_pi)^-1 r_pi", "V(s)", n_states, unit_V,
       NULL, NULL, {
@@ -411,8 +412,8 @@ const derivation bellman[] = {
         { "=\\sum_{l\\ge0}(\\gamma P_\\pi)^lr_\\pi", "the definition, by powers of gamma P_pi", V_over_time },
         { "=r_\\pi+\\gamma P_\\pi V^\\pi", "the first reward taken out: Bellman's equation", V_after_one_step },
         { "=E_\\pi[\\sum_{l\\ge0}r_{t+l}\\,|\\,s_t=s]",
-          "002 l.231: V as a sum without a discount, beside a discounted Q; here its first 100 rewards (at gamma = 1"
-          " all)", V_undiscounted, DIFFERS, "ERR-45" } } },
+          "002 l.231: V as a sum without a discount, beside a discounted Q; here its first 100 rewards (at"
+          " gamma = 1 all)", V_undiscounted, DIFFERS, "ERR-45" } } },
     { "MDP-9", "A = Q - V, and its mean over pi is 0", "A(s,a), then sum_a pi(a|s) A(s,a)", n_advantage, unit_A,
       NULL, NULL, {
         { "A^\\pi(s,a)=Q^\\pi(s,a)-V^\\pi(s)", "the definition, Q and V from the solve for V", A_by_solve },

@@ -50,9 +50,10 @@ double          finite_V(const finite_horizon *f, int t, int s);            /* 0
 double          finite_Q(const finite_horizon *f, int t, int s, int a);
 void            finite_gradient(const finite_horizon *f, double *g);        /* [n] */
 
-/* The problem that the derivations enumerate: the MDP and policy of x, from the FINITE_STARTS states where pi's
- * actions differ most, sum_a pi(a|s) |A(s,a)|, equally likely (a start far from every reward says nothing), over the
- * longest horizon <= FINITE_HORIZON that has at most FINITE_TRAJECTORIES. NULL and the reason when there is none. */
+/* The problem that the derivations enumerate: the MDP and policy of x, from the FINITE_STARTS states where
+ * pi's actions differ most, sum_a pi(a|s) |A(s,a)|, equally likely (a start far from every reward says
+ * nothing), over the longest horizon <= FINITE_HORIZON that has at most FINITE_TRAJECTORIES. NULL and the
+ * reason when there is none. */
 enum { FINITE_STARTS = 4, FINITE_HORIZON = 3, FINITE_TRAJECTORIES = 5000, FINITE_STATES = 400 };
 finite_horizon *finite_small(const exact *x, const char **reason);
 const char     *finite_small_reason(const exact *x);                        /* NULL: there is one */

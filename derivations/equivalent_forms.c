@@ -1,6 +1,7 @@
-/* One gradient, six estimators: all have its mean, each a variance of its own. 002 (images A3C3-A3C5; Schulman et al.
- * 2016, eq 1), 000 eq (5), (13), 003 (l.53, l.80). Estimators run over all trajectories, through the code of
- * algorithms/psi.c; their second moments are also carried backward in time, where no trajectory is made. */
+/* One gradient, six estimators: all have its mean, each a variance of its own. 002 (images A3C3-A3C5;
+ * Schulman et al. 2016, eq 1), 000 eq (5), (13), 003 (l.53, l.80). Estimators run over all trajectories,
+ * through the code of algorithms/psi.c; their second moments are also carried backward in time, where no
+ * trajectory is made. */
 #include "derivations/equivalent_forms.h"
 
 #include <float.h>
@@ -44,14 +45,15 @@ static struct moments with_returns(double r, double b, double c, double gamma, s
         .GX = (GG - b * G) * c + gamma * G_X1 };
 }
 
-static struct moments one_step(const finite_horizon *f, enum form form, int t, int i, int k, double c, struct moments m)
+static struct moments one_step(const finite_horizon *f, enum form form, int t, int i, int k, double c,
+                               struct moments m)
 {
     int s = i / f->M->nA, a = i % f->M->nA;
-    double r = f->M->R[k], V = finite_V(f, t, s), Q = finite_Q(f, t, s, a);
+    double r = f->M->R[k], V = finite_V(f, t, s), Q = finite_Q(f, t, s, a), V1 = finite_V(f, t + 1, f->M->next[k]);
     switch (form) {
         case ACTION_VALUE: return with_values(Q, c, f->gamma, m);
         case ADVANTAGE:    return with_values(Q - V, c, f->gamma, m);
-        case TD_RESIDUAL:  return with_values(r + f->gamma * finite_V(f, t + 1, f->M->next[k]) - V, c, f->gamma, m);
+        case TD_RESIDUAL:  return with_values(r + f->gamma * V1 - V, c, f->gamma, m);
         case BASELINE:     return with_returns(r, V, c, f->gamma, m);
         default:           return with_returns(r, 0, c, f->gamma, m);
     }
@@ -79,8 +81,8 @@ static void step_back(const finite_horizon *f, enum form form, int t, const doub
         }
 }
 
-/* The total return: g = R S with R = sum_t gamma^t r_t and S = sum_t c_t. E[R^p S^q] for p, q <= 2 from those of the
- * rest: (r + gamma R')^p (c + S')^q, multiplied out. */
+/* The total return: g = R S with R = sum_t gamma^t r_t and S = sum_t c_t. E[R^p S^q] for p, q <= 2 from
+ * those of the rest: (r + gamma R')^p (c + S')^q, multiplied out. */
 struct powers { double m[3][3]; };
 
 static void add_total(const double *r, const double *c, const double *gamma, double p, const struct powers *rest,
@@ -91,7 +93,8 @@ static void add_total(const double *r, const double *c, const double *gamma, dou
         for (int j = 0; j <= 2; j++)
             for (int u = 0; u <= i; u++)            /* R'^u S'^v */
                 for (int v = 0; v <= j; v++)
-                    to->m[i][j] += p * binomial[i][u] * binomial[j][v] * r[i - u] * gamma[u] * c[j - v] * rest->m[u][v];
+                    to->m[i][j] += p * binomial[i][u] * r[i - u] * gamma[u]
+                                   * binomial[j][v] * c[j - v] * rest->m[u][v];
 }
 
 static void step_back_total(const finite_horizon *f, const bool *absorbing, const double *score, int j,
@@ -135,7 +138,8 @@ static void total_moments(const finite_horizon *f, const double *score, int j, d
     free(next);
 }
 
-static void other_moments(const finite_horizon *f, enum form form, const double *score, int j, double *X, double *XX)
+static void other_moments(const finite_horizon *f, enum form form, const double *score, int j, double *X,
+                          double *XX)
 {
     int nS = f->M->nS;
     struct moments *next = allocate(2 * (size_t)nS, sizeof *next, "moments"), *now = next + nS;
@@ -170,8 +174,8 @@ void form_moments(const finite_horizon *f, enum form form, double *mean, double 
     free(score);
 }
 
-/* ERR-40: an action a_T is drawn where the trajectory is cut off, and its score added. Its mean over a_T, and that of
- * its square, are written behind one another: [n], 1. */
+/* ERR-40: an action a_T is drawn where the trajectory is cut off, and its score added. Its mean over a_T,
+ * and that of its square, are written behind one another: [n], 1. */
 struct beyond { const finite_horizon *f; gradient_estimate *estimate; traj tau; double *g; };
 
 static void one_action_more(void *context, const traj *tau, double *out)
@@ -448,77 +452,86 @@ static double by_critic(const setting *x, double *g)            /* X29: Q_w = .7
     return 0;
 }
 
-#define GRADIENT { "\\nabla_\\theta J(\\theta)", "PGT-3 on the time-expanded MDP, whose states are (t,s)", gradient_line }
 #define OF_FORM "dJ/dtheta[i] over up to 3 steps, then the trace of the covariance"
-#define RECURSION "the gradient by PGT-3; the variance by its moments, carried backward in time without a trajectory"
+#define RECURSION "the gradient by PGT-3; the variance from moments carried backward in time, no trajectory"
 #define TRAJECTORIES "over all trajectories, through algorithms/psi.c and autodiff"
 
 const derivation equivalent_forms[] = {
     { "PGT-8", "six choices of Psi in E[sum_t gamma^t Psi_t grad log pi(a_t|s_t)]: one gradient",
       "dJ/dtheta[i] over up to 3 steps", n_theta, unit_of_mean, no_small_problem, NULL, {
-        GRADIENT,
-        { "=E[\\sum_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)\\sum_{k=0}^{T-1}\\gamma^kr_k]", "PGT-9, PGT-7", mean_total },
+        { "\\nabla_\\theta J(\\theta)", "PGT-3 on the time-expanded MDP, whose states are (t,s)", gradient_line },
+        { "=E[\\sum_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)\\sum_{k=0}^{T-1}\\gamma^kr_k]",
+          "PGT-9, PGT-7", mean_total },
         { "=E[\\sum_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)\\sum_{k=t}^{T-1}\\gamma^kr_k]",
           "PGT-10: given the past, a score has mean 0, so rewards before it add nothing", mean_to_go },
         { "=E[\\sum_t\\gamma^t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)(G_t-b_t(s_t))]",
           "PGT-11: nor does what s_t alone fixes; b = V", mean_baseline },
         { "=E[\\sum_t\\gamma^t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)Q_t(s_t,a_t)]",
           "PGT-12: the mean of G_t given s_t, a_t (RF-1)", mean_Q },
-        { "=E[\\sum_t\\gamma^t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)A_t(s_t,a_t)]", "PGT-13: both at once", mean_A },
+        { "=E[\\sum_t\\gamma^t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)A_t(s_t,a_t)]",
+          "PGT-13: both at once", mean_A },
         { "=E[\\sum_t\\gamma^t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)(r_t+\\gamma V_{t+1}(s_{t+1})-V_t(s_t))]",
           "PGT-14: the TD residual has mean A_t given s_t, a_t (TDA-2)", mean_td },
         { "=E[\\sum_tG_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)]",
           "000 eq 5, 002 l.94: discounted returns without gamma^t", mean_no_gamma, DIFFERS, "ERR-3" } } },
-    { "PGT-9", "Psi = total return: mean and variance", OF_FORM, n_and_trace, unit_of_trace, no_small_problem, NULL, {
+    { "PGT-9", "Psi = total return: mean and variance", OF_FORM, n_and_trace, unit_of_trace,
+      no_small_problem, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_total },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_{k=0}^{T-1}\\gamma^kr_k\\sum_{t=0}^{T-1}\\nabla\\log\\pi(a_t|s_t)",
           TRAJECTORIES, all_total },
         { "g=\\sum_{k=0}^{T-1}\\gamma^kr_k\\sum_{t=0}^T\\nabla\\log\\pi(a_t|s_t)",
-          "003 l.51, l.57: a sum to T, beside a product to T-1 in l.42. There is no a_T; drawing one keeps the mean and"
-          " adds variance", all_total_to_T, DIFFERS, "ERR-40" } } },
-    { "PGT-10", "Psi = reward to go: mean and variance", OF_FORM, n_and_trace, unit_of_trace, no_small_problem, NULL, {
+          "003 l.51, l.57: a sum to T, beside a product to T-1 in l.42. There is no a_T; drawing one keeps the"
+          " mean and adds variance", all_total_to_T, DIFFERS, "ERR-40" } } },
+    { "PGT-10", "Psi = reward to go: mean and variance", OF_FORM, n_and_trace, unit_of_trace,
+      no_small_problem, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_to_go },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tG_t\\nabla\\log\\pi(a_t|s_t)", TRAJECTORIES, all_to_go },
         { "g=R(\\tau)\\sum_t\\nabla\\log\\pi(a_t|s_t)",
-          "003 l.53: each action `weighted by the rewards associated with it', printed with all of R(tau)", all_total,
-          DIFFERS, "ERR-82" } } },
-    { "PGT-11", "Psi = reward to go minus V: mean and variance", OF_FORM, n_and_trace, unit_of_trace, no_small_problem,
-      NULL, {
+          "003 l.53: each action `weighted by the rewards associated with it', printed with all of R(tau)",
+          all_total, DIFFERS, "ERR-82" } } },
+    { "PGT-11", "Psi = reward to go minus V: mean and variance", OF_FORM, n_and_trace, unit_of_trace,
+      no_small_problem, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_baseline },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^t(G_t-V_t(s_t))\\nabla\\log\\pi(a_t|s_t)", TRAJECTORIES,
           all_baseline } } },
     { "PGT-12", "Psi = Q: mean and variance", OF_FORM, n_and_trace, unit_of_trace, no_small_problem, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_Q },
-        { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tQ_t(s_t,a_t)\\nabla\\log\\pi(a_t|s_t)", TRAJECTORIES, all_Q } } },
+        { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tQ_t(s_t,a_t)\\nabla\\log\\pi(a_t|s_t)",
+          TRAJECTORIES, all_Q } } },
     { "PGT-13", "Psi = A: mean and variance", OF_FORM, n_and_trace, unit_of_trace, no_small_problem, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_A },
-        { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tA_t(s_t,a_t)\\nabla\\log\\pi(a_t|s_t)", TRAJECTORIES, all_A },
+        { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tA_t(s_t,a_t)\\nabla\\log\\pi(a_t|s_t)",
+          TRAJECTORIES, all_A },
         { "g=\\sum_t\\gamma^t(G_t-V_t(s_t))\\nabla\\log\\pi(a_t|s_t)",
-          "003 l.80: reward to go minus V called the advantage; it is an unbiased estimate of it, with a variance of its"
-          " own", all_baseline, DIFFERS, "ERR-41" } } },
-    { "PGT-14", "Psi = TD residual: mean and variance", OF_FORM, n_and_trace, unit_of_trace, no_small_problem, NULL, {
+          "003 l.80: reward to go minus V called the advantage; it is an unbiased estimate of it, with a"
+          " variance of its own", all_baseline, DIFFERS, "ERR-41" } } },
+    { "PGT-14", "Psi = TD residual: mean and variance", OF_FORM, n_and_trace, unit_of_trace,
+      no_small_problem, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_td },
-        { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^t(r_t+\\gamma V_{t+1}(s_{t+1})-V_t(s_t))\\nabla\\log\\pi(a_t|s_t)",
+        { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^t(r_t+\\gamma V_{t+1}(s_{t+1})-V_t(s_t))"
+          "\\nabla\\log\\pi(a_t|s_t)",
           TRAJECTORIES, all_td } } },
-    { "PGT-16", "grad J = E[G grad log pi] = E[Q ...] = E[A ...] = E[delta ...]", "dJ/dtheta[i]", n_theta, unit_gradient,
-      NULL, NULL, {
+    { "PGT-16", "grad J = E[G grad log pi] = E[Q ...] = E[A ...] = E[delta ...]", "dJ/dtheta[i]", n_theta,
+      unit_gradient, NULL, NULL, {
         { "\\nabla_\\theta J(\\theta)", "reverse mode through mu0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
         { "=\\sum_t\\gamma^tE[G_t\\nabla_\\theta\\log\\pi_\\theta]",
           "visits and returns both summed over time, by powers of gamma P_pi", by_returns },
-        { "=\\sum_t\\gamma^tE[Q^\\pi\\nabla_\\theta\\log\\pi_\\theta]", "RF-1; Q by its own solve over pairs", by_Q },
+        { "=\\sum_t\\gamma^tE[Q^\\pi\\nabla_\\theta\\log\\pi_\\theta]",
+          "RF-1; Q by its own solve over pairs", by_Q },
         { "=\\sum_t\\gamma^tE[A^\\pi\\nabla_\\theta\\log\\pi_\\theta]", "V(s) E_a[grad log pi] = 0 (BL-3)", by_A },
-        { "=\\sum_t\\gamma^tE[\\delta^\\pi\\nabla_\\theta\\log\\pi_\\theta]", "E[delta|s,a] = A (TDA-2)", by_delta },
+        { "=\\sum_t\\gamma^tE[\\delta^\\pi\\nabla_\\theta\\log\\pi_\\theta]",
+          "E[delta|s,a] = A (TDA-2)", by_delta },
         { "=\\sum_t\\gamma^tE[Q_w\\nabla_\\theta\\log\\pi_\\theta]",
-          "000 eq 6, 13: = with a critic, here Q_w = .7 Q + .3 sin(7s+4a); true of exact and of compatible critics only",
-          by_critic, DIFFERS, "ERR-12" } } },
+          "000 eq 6, 13: = with a critic, here Q_w = .7 Q + .3 sin(7s+4a); true of exact and of compatible"
+          " critics only", by_critic, DIFFERS, "ERR-12" } } },
     { "RF-1", "E[G_t | s_t = s, a_t = a] = Q_t(s,a): G_t is an unbiased estimate of Q",
       "gamma^t Pr(s_t=s,a_t=a) Q_t(s,a), t < 3", n_returns, unit_of_returns, no_small_problem, NULL, {
-        { "\\gamma^tP(s_t=s,a_t=a)\\,Q_t^\\pi(s,a)", "on the time-expanded MDP: where it goes, and what is left to earn",
-          visits_times_Q },
+        { "\\gamma^tP(s_t=s,a_t=a)\\,Q_t^\\pi(s,a)",
+          "on the time-expanded MDP: where it goes, and what is left to earn", visits_times_Q },
         { "=E[\\gamma^tG_t1\\{s_t=s,a_t=a\\}],\\quad G_t=\\sum_{k=0}^{T-t-1}\\gamma^kr_{t+k}",
           "over all trajectories, through algorithms/returns.c", returns_right },
         { "G_t=\\sum_{i=0}^{n-t}\\gamma^ir_{t+i},\\ \\text{episode}\\ s_0,a_0,r_1,\\dots,r_n",
-          "004 l.241: its r_t was paid for a_{t-1}; the sum should run over r_{t+1+i}, i < n-t", returns_printed, DIFFERS,
-          "ERR-2" } } },
+          "004 l.241: its r_t was paid for a_{t-1}; the sum should run over r_{t+1+i}, i < n-t",
+          returns_printed, DIFFERS, "ERR-2" } } },
     { .id = NULL }
 };

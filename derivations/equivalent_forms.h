@@ -1,4 +1,5 @@
-/* Means and variances of the six estimators of PGT-9 .. PGT-14 without a trajectory: moments carried backward in time. */
+/* Means and variances of the six estimators of PGT-9 .. PGT-14 without a trajectory: moments carried
+ * backward in time. */
 #ifndef ASCENT_EQUIVALENT_FORMS_H
 #define ASCENT_EQUIVALENT_FORMS_H
 

@@ -235,7 +235,8 @@ static char *about(void)
     char *text = allocate(SIZE, 1, "a help text");
     int n = snprintf(text, SIZE,
         "Runs an estimator of the policy gradient over ALL trajectories of H steps, each with its probability:\n"
-        "its exact mean, its bias against the exact gradient of J = E[sum_{t<H} gamma^t r_t], and the variance of\n"
+        "its exact mean, its bias against the exact gradient of J = E[sum_{t<H} gamma^t r_t], and the"
+        " variance of\n"
         "each component. MDP: a .mdp file or a built-in name. V_t, Q_t, A_t are exact, for the steps that are\n"
         "left. --json: mean, exact, bias, variance, each [states][actions]. The estimate is\n"
         "sum_t w_t grad log pi(a_t|s_t), and NAME");

@@ -1,5 +1,5 @@
-/* The likelihood-ratio trick, grad p = p grad log p: for one action, for any random x, for a whole trajectory, where
- * the MDP's own probabilities drop out. 000 eq (3), 003 (l.30-51), 001 (l.97). */
+/* The likelihood-ratio trick, grad p = p grad log p: for one action, for any random x, for a whole
+ * trajectory, where the MDP's own probabilities drop out. 000 eq (3), 003 (l.30-51), 001 (l.97). */
 #include "derivations/likelihood_ratio.h"
 
 #include <float.h>
@@ -40,8 +40,8 @@ void likelihood_ratio_scores(const exact *x, double *score)
 
 static const double step_0 = 0x1p-5;
 
-/* D [3] central differences with steps h, h/2, h/4: two steps of Richardson's extrapolation leave O(h^6). *error is
- * raised to the last one's correction. */
+/* D [3] central differences with steps h, h/2, h/4: two steps of Richardson's extrapolation leave O(h^6).
+ * *error is raised to the last one's correction. */
 static double extrapolate(const double *D, double *error)
 {
     double once = (4 * D[1] - D[0]) / 3, again = (4 * D[2] - D[1]) / 3, D_0 = (16 * again - once) / 15;
@@ -72,7 +72,8 @@ static ad gaussian_log_density(ad_tape *t, ad theta, double x)              /* t
     return ad_sub(ad_scale(-0.5, ad_mul(in_sigmas, in_sigmas)), ad_add(log_sigma, constant));
 }
 
-/* grad pi(a|s) (or, as_log, pi grad log pi) by reverse mode: rows do not mix, so that one sweep for each action does */
+/* grad pi(a|s) (or, as_log, pi grad log pi) by reverse mode: rows do not mix, so that one sweep for each
+ * action does */
 static void by_reverse_mode(const exact *x, bool as_log, double *out)
 {
     ad_tape *t = ad_tape_new();
@@ -82,8 +83,10 @@ static void by_reverse_mode(const exact *x, bool as_log, double *out)
         for (int s = 0; s < x->nS; s++) index[s] = a;
         ad f = ad_gather(log_pi, index);                                        /* [nS x 1] log pi(a|.) */
         const double *g = ad_value(ad_grad(ad_sum(as_log ? f : ad_exp(f)), z));
-        for (int i = 0; i < x->nSA; i++)
-            out[i / x->nA * x->nA * x->nA + a * x->nA + i % x->nA] = g[i] * (as_log ? x->pi[i / x->nA * x->nA + a] : 1);
+        for (int i = 0; i < x->nSA; i++) {
+            int s = i / x->nA, b = i % x->nA;
+            out[(s * x->nA + a) * x->nA + b] = g[i] * (as_log ? x->pi[s * x->nA + a] : 1);
+        }
     }
     free(index);
     const double at[2] = { mu, log(sigma) };
@@ -588,20 +591,23 @@ static double return_times_score(const setting *x, double *g)
 const derivation likelihood_ratio[] = {
     { "MDP-15", "p(tau) = mu0(s_0) prod_t pi(a_t|s_t) P(s_t+1|s_t,a_t) sums to 1",
       "sum_tau p(tau), then Pr(s_T = s)", n_ends, unit_probability, no_small_problem, NULL, {
-        { "1,\\quad P_\\pi(s_T=s)", "what the states at the end must add up to: one step after the other", step_by_step },
+        { "1,\\quad P_\\pi(s_T=s)",
+          "what the states at the end must add up to: one step after the other", step_by_step },
         { "=\\sum_\\tau p_\\theta(\\tau),\\quad\\sum_\\tau p_\\theta(\\tau)1\\{s_T=s\\},\\quad"
           "p_\\theta(\\tau)=\\rho_0(s_0)\\prod_{t=0}^{T-1}\\pi_\\theta(a_t|s_t)P(s_{t+1}|s_t,a_t)",
           "every trajectory of up to 3 steps from up to 4 states", sum_of_p } } },
     { "MDP-16", "grad log p(tau) = sum_t grad log pi(a_t|s_t), on every trajectory",
-      "d log p(tau)/dtheta[i], on 64 trajectories", n_trajectory_scores, unit_trajectory_score, no_small_problem, NULL, {
-        { "\\nabla_\\theta\\log p_\\theta(\\tau)", "the definition of a derivative; central differences, extrapolated",
-          differences_of_log_p },
-        { "=\\nabla_\\theta(\\log\\rho_0(s_0)+\\sum_{t=0}^{T-1}(\\log\\pi_\\theta(a_t|s_t)+\\log P(s_{t+1}|s_t,a_t)))",
+      "d log p(tau)/dtheta[i], on 64 trajectories",
+      n_trajectory_scores, unit_trajectory_score, no_small_problem, NULL, {
+        { "\\nabla_\\theta\\log p_\\theta(\\tau)",
+          "the definition of a derivative; central differences, extrapolated", differences_of_log_p },
+        { "=\\nabla_\\theta(\\log\\rho_0(s_0)+\\sum_{t=0}^{T-1}(\\log\\pi_\\theta(a_t|s_t)"
+          "+\\log P(s_{t+1}|s_t,a_t)))",
           "the logarithm of the product, MDP-15; reverse mode", reverse_mode_of_log_p },
         { "=\\sum_{t=0}^{T-1}\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "rho_0 and P do not know theta; the softmax's score", sum_of_scores } } },
-    { "MDP-17", "policy gradients are model-free: P has no part in the estimate", "dJ/dtheta[i] over up to 3 steps",
-      n_theta, unit_gradient, no_small_problem, NULL, {
+    { "MDP-17", "policy gradients are model-free: P has no part in the estimate",
+      "dJ/dtheta[i] over up to 3 steps", n_theta, unit_gradient, no_small_problem, NULL, {
         { "\\nabla_\\theta J(\\theta)", "with the model: PGT-3 on the time-expanded MDP", by_model },
         { "=E_{\\tau\\sim\\pi_\\theta}[\\sum_t\\gamma^tG_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)]",
           "without: the estimate reads s, a, r; run over all trajectories by an agent that believes in a wrong P",
@@ -614,7 +620,8 @@ const derivation likelihood_ratio[] = {
         { "=\\lim_{h\\to0}\\frac{\\pi_{\\theta+he}-\\pi_{\\theta-he}}{2h}", "central differences, extrapolated",
           grad_pi_differences },
         { "=\\pi_\\theta(a|s)\\nabla_\\theta\\log\\pi_\\theta(a|s)",
-          "the derivative of the logarithm is grad pi / pi, where pi > 0; reverse mode through log pi", pi_grad_log_pi },
+          "the derivative of the logarithm is grad pi / pi, where pi > 0; reverse mode through log pi",
+          pi_grad_log_pi },
         { "=\\pi_\\theta(a|s)(1\\{a=b\\}-\\pi_\\theta(b|s))",
           "the score of the softmax; of the Gaussian (x-mu)/sigma^2 and (x-mu)^2/sigma^2 - 1", closed_form } } },
     { "PGT-6", "grad E[f(x)] = E[f(x) grad log p(x)]", "dE[f]/dtheta for the four, then d/dmu, d/dlog sigma",
@@ -634,6 +641,7 @@ const derivation likelihood_ratio[] = {
         { "=\\nabla_\\theta\\sum_\\tau p_\\theta(\\tau)R(\\tau)",
           "the definition of J; central differences of the sum over all trajectories", differences_of_the_sum },
         { "=E_{\\tau\\sim\\pi_\\theta}[R(\\tau)\\sum_{t=0}^{T-1}\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)]",
-          "PGT-6 with x = tau, f = R, and MDP-16; the sum ends at T-1 (ERR-40, beside PGT-9)", return_times_score } } },
+          "PGT-6 with x = tau, f = R, and MDP-16; the sum ends at T-1 (ERR-40, beside PGT-9)",
+          return_times_score } } },
     { .id = NULL }
 };

@@ -508,9 +508,10 @@ static double tv_of_policy_iteration(const setting *x, double *out)
     for (int i = 0; i < 15; i++) z[i] = i % 3 ? -1e4 : 0;
     exact *pi = exact_new(M, M->gamma, z, error, sizeof error);
     for (int step = 0; step < ASCENT_STEPS; step++) {
-        for (int s = 0; s < 5; s++)
-            for (int a = 0; a < 3; a++)
-                z[3 * s + a] = pi->A[3 * s + a] >= fmax(pi->A[3 * s], fmax(pi->A[3 * s + 1], pi->A[3 * s + 2])) ? 0 : -1e4;
+        for (int s = 0; s < 5; s++) {
+            const double *A = pi->A + 3 * s, best = fmax(A[0], fmax(A[1], A[2]));
+            for (int a = 0; a < 3; a++) z[3 * s + a] = A[a] >= best ? 0 : -1e4;
+        }
         exact *greedy = exact_new(M, M->gamma, z, error, sizeof error);
         worst = fmax(worst, largest_tv(pi, greedy));
         exact_free(pi);
@@ -605,10 +606,11 @@ const derivation policy_gradient_theorem[] = {
         { "=\\sum_s\\rho_\\pi(s)\\sum_a\\pi_\\theta(a|s)\\nabla_\\theta\\log\\pi_\\theta(a|s)Q^\\pi(s,a)",
           "grad pi = pi grad log pi (PGT-4)", by_likelihood_ratio },
         { "=\\frac1{1-\\gamma}E_{s\\sim d,a\\sim\\pi}[Q^\\pi\\nabla_\\theta\\log\\pi_\\theta(a|s)]",
-          "d = (1-gamma) rho is a distribution (at gamma = 1 rho over its sum, and that sum in front)", by_scaled_d },
+          "d = (1-gamma) rho is a distribution (at gamma = 1 rho over its sum, and that sum in front)",
+          by_scaled_d },
         { "=E_{s\\sim d,a\\sim\\pi}[Q^\\pi\\nabla_\\theta\\log\\pi_\\theta(a|s)]",
-          "000 eq 2, 4: an expectation, with d = (1-gamma) rho: off by the factor 1/(1-gamma)", by_normalised_d, DIFFERS,
-          "ERR-1" },
+          "000 eq 2, 4: an expectation, with d = (1-gamma) rho: off by the factor 1/(1-gamma)",
+          by_normalised_d, DIFFERS, "ERR-1" },
         { "=\\sum_sd^\\pi(s)\\sum_aQ^\\pi(s,a)\\nabla_\\theta\\pi_\\theta(a|s)",
           "000 eq 1, 4: d as the probability of being in s, the stationary distribution: another direction",
           by_stationary_d, DIFFERS, "ERR-1" } } },
@@ -617,8 +619,8 @@ const derivation policy_gradient_theorem[] = {
         { "J(\\theta)=\\sum_sd^\\pi(s)V^\\pi(s)", "000 eq 1, with d = P_pi^T d (MDP-14)", J_of_V },
         { "=\\sum_sd^\\pi(s)\\sum_a\\pi_\\theta(a|s)Q^\\pi(s,a)", "MDP-11; Q by a solve over the pairs", J_of_Q },
         { "=\\frac1{1-\\gamma}\\sum_sd^\\pi(s)r_\\pi(s)",
-          "V = r_pi + gamma P_pi V, and d^T P_pi = d^T. As an objective it does not care for gamma; PGT-3 is not its"
-          " gradient (ERR-1)", J_of_mean_reward } } },
+          "V = r_pi + gamma P_pi V, and d^T P_pi = d^T. As an objective it does not care for gamma; PGT-3 is"
+          " not its gradient (ERR-1)", J_of_mean_reward } } },
     { "PGT-5", "sum_s d sum_a Q grad pi = E_d[Q grad log pi]; it need not be the gradient of sum_s d V",
       "the sum at gamma 0, .05", n_gammas, unit_two_states, NULL, NULL, {
         { "\\sum_sd(s)\\sum_a\\nabla\\pi(a|s)Q(s,a)", "000 eq 4, its first line; d is stationary", with_grad_pi },
@@ -626,8 +628,10 @@ const derivation policy_gradient_theorem[] = {
         { "=E_{s\\sim d,a\\sim\\pi}[Q\\nabla\\log\\pi]=d(G)(Q(G,a)-Q(G,b))",
           "only G has a choice; d and Q in closed form", in_closed_form },
         { "=\\nabla_\\theta\\sum_sd^\\pi(s)V^\\pi(s)",
-          "000 eq 4: the sum taken for the gradient of (1). That is the mean reward's over 1-gamma, with the other sign", gradient_of_1, DIFFERS, "ERR-1" } },
-      "states G, B: in G a pays 1 and leads to B, b pays .9 and stays; B goes back with probability .1; p = pi(a|G) = .5" },
+          "000 eq 4: the sum taken for the gradient of (1). That is the mean reward's over 1-gamma, with the"
+          " other sign", gradient_of_1, DIFFERS, "ERR-1" } },
+      "states G, B: in G a pays 1 and leads to B, b pays .9 and stays; B goes back with probability .1; p ="
+      " pi(a|G) = .5" },
     { "PGT-17", "gradient steps move the policy by at most a multiple of alpha; greedy improvement jumps",
       "max TV of one step, alpha 1, .1, .01, .001", n_step_sizes, unit_tv, NULL, NULL, {
         { "\\max_sD_{TV}(\\pi_k,\\pi_{k+1})(s),\\quad\\theta_{k+1}=\\theta_k+\\alpha\\nabla J(\\theta_k)",
@@ -636,18 +640,21 @@ const derivation policy_gradient_theorem[] = {
           "the softmax moves by half of the mean deviation of the step, at most a quarter of its range", tv_bound,
           AT_LEAST },
         { "\\max_sD_{TV}(\\pi_k,\\pi_{k+1})(s),\\quad\\pi_{k+1}=\\mathrm{greedy}(Q^{\\pi_k})",
-          "the control: policy iteration, a deterministic policy each time, jumps by 1", tv_of_policy_iteration, DIFFERS } },
+          "the control: policy iteration, a deterministic policy each time, jumps by 1",
+          tv_of_policy_iteration, DIFFERS } },
       "E5 from theta(s,a) = cos(s+2a)" },
-    { "PGT-19", "gradient ascent may stop at a local optimum", "J at the end from p = .1, .9, then |grad J|", n_ends,
-      unit_two_peak, NULL, NULL, {
+    { "PGT-19", "gradient ascent may stop at a local optimum", "J at the end from p = .1, .9, then |grad J|",
+      n_ends, unit_two_peak, NULL, NULL, {
         { "J(\\theta_k),\\ \\|\\nabla J(\\theta_k)\\|,\\quad k=400",
           "one theta for all states; exact gradient, alpha .05", ends_aliased },
         { "=J(1/5),\\ J(4/5),\\quad dJ/dp=-12(5p-1)(5p-2)(5p-4)=0",
           "J(p) written out: two maxima, 7.4 and 12.8; ascent ends at the one it starts near", maxima },
         { "\\text{a row of theta for each state}",
-          "the control: where each state has a row of its own, both starts go on past both", ends_tabular, DIFFERS } },
+          "the control: where each state has a row of its own, both starts go on past both",
+          ends_tabular, DIFFERS } },
       "two-peak: four choices in a row, whose states look alike; gamma 1" },
-    { "MDP-19", "J reads as action values averaged over actions and states, not summed", "J", one, unit_V, NULL, NULL, {
+    { "MDP-19", "J reads as action values averaged over actions and states, not summed", "J", one, unit_V,
+      NULL, NULL, {
         { "J(\\theta)=\\rho_0^TV^{\\pi_\\theta}", "MDP-6", J_from_start },
         { "=\\sum_s\\rho_0(s)\\sum_a\\pi_\\theta(a|s)Q^\\pi(s,a)", "each weighed by its probability (MDP-11)",
           J_of_mean_Q },
@@ -657,7 +664,8 @@ const derivation policy_gradient_theorem[] = {
       n_theta, unit_gradient, NULL, NULL, {
         { "\\nabla_\\theta\\eta(\\theta)=\\nabla_\\theta\\,\\mu_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi",
           "the definition of eta = J; reverse mode through the solve", by_autodiff },
-        { "=E_{\\pi_\\theta}[\\sum_{t=0}^\\infty\\gamma^t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)A_{\\pi_\\theta}(s_t,a_t)]",
+        { "=E_{\\pi_\\theta}[\\sum_{t=0}^\\infty\\gamma^t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)"
+          "A_{\\pi_\\theta}(s_t,a_t)]",
           "PGT-3 over time; Q becomes A, since E_a[grad log pi(a|s)] V(s) = 0", by_time },
         { "=\\sum_s\\rho_\\pi(s)\\,\\pi_\\theta(b|s)A_{\\pi_\\theta}(s,b)\\ \\text{in the direction of }z_{s,b}",
           "the softmax's score, and E_a[A] = 0", by_advantage } } },

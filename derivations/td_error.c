@@ -1,6 +1,6 @@
-/* The TD error: an unbiased estimate of the advantage, when it is made with V_pi and not with another V. And the two
- * targets for V: the return, which waits for the end, and one step with the value behind it. 000 eq (10), (11), (l.213,
- * l.215), 002 (l.106-107). */
+/* The TD error: an unbiased estimate of the advantage, when it is made with V_pi and not with another V.
+ * And the two targets for V: the return, which waits for the end, and one step with the value behind it.
+ * 000 eq (10), (11), (l.213, l.215), 002 (l.106-107). */
 #include "derivations/td_error.h"
 
 #include <float.h>
@@ -97,8 +97,11 @@ static void differences_of_surprises(const finite_horizon *f, const traj *tau, d
     }
 }
 
-static double deltas(const setting *x, double *out)    { return on_trajectories(x, td_errors, out); }
-static double surprises(const setting *x, double *out) { return on_trajectories(x, differences_of_surprises, out); }
+static double deltas(const setting *x, double *out) { return on_trajectories(x, td_errors, out); }
+static double of_surprises(const setting *x, double *out)
+{
+    return on_trajectories(x, differences_of_surprises, out);
+}
 
 /* ---- TDA-2 ---- */
 
@@ -254,11 +257,12 @@ static double monte_carlo_by_steps(const setting *x, double *out)
 }
 
 const derivation td_error[] = {
-    { "TDA-1", "delta_t = r_t + gamma V(s_t+1) - V(s_t)", "gamma^t delta_t, on 64 trajectories of up to 3 steps", n_errors,
+    { "TDA-1", "delta_t = r_t + gamma V(s_t+1) - V(s_t)",
+      "gamma^t delta_t, on 64 trajectories of up to 3 steps", n_errors,
       unit_of_values, no_small_problem, NULL, {
         { "\\delta^\\pi=r+\\gamma V^\\pi(s')-V^\\pi(s)", "the definition, through algorithms/psi.c", deltas },
         { "=(G_t-V^\\pi(s_t))-\\gamma(G_{t+1}-V^\\pi(s_{t+1}))",
-          "what a return is off from V(s_t) is the sum of the TD errors from t on, discounted", surprises } } },
+          "what a return is off from V(s_t) is the sum of the TD errors from t on, discounted", of_surprises } } },
     { "TDA-2", "E[delta | s,a] = Q(s,a) - V(s) = A(s,a)", "A(s,a)", n_pairs, unit_A, NULL, NULL, {
         { "E[r+\\gamma V^\\pi(s')-V^\\pi(s)\\,|\\,s,a]", "the mean over s'; V by its solve", mean_delta },
         { "=Q^\\pi(s,a)-V^\\pi(s)", "E[r + gamma V(s')] is Q (MDP-7); Q by its solve over pairs", Q_minus_V },
@@ -266,21 +270,27 @@ const derivation td_error[] = {
         { "=E[r+\\gamma V_w(s')-V_w(s)\\,|\\,s,a]",
           "000 l.213, eq 10-12: the TD error of a learned V, here V + 0.1 s, taken for unbiased; it is off by"
           " gamma E[e(s')] - e(s)", mean_delta_of_critic, DIFFERS, "ERR-19" } } },
-    { "TDA-5", "unbiased: the mean of the estimate is what is estimated", "dJ/dtheta[i] over up to 3 steps", n_theta,
-      unit_gradient, no_small_problem, NULL, {
-        { "\\vartheta=\\nabla_\\theta J(\\theta)", "what is estimated: PGT-3 on the time-expanded MDP", parameter },
-        { "=E[\\hat\\vartheta],\\quad\\hat\\vartheta=\\sum_t\\gamma^t\\delta_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
+    { "TDA-5", "unbiased: the mean of the estimate is what is estimated", "dJ/dtheta[i] over up to 3 steps",
+      n_theta, unit_gradient, no_small_problem, NULL, {
+        { "\\vartheta=\\nabla_\\theta J(\\theta)",
+          "what is estimated: PGT-3 on the time-expanded MDP", parameter },
+        { "=E[\\hat\\vartheta],\\quad\\hat\\vartheta"
+          "=\\sum_t\\gamma^t\\delta_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "the estimate's mean, over all that can be sampled", mean_of_estimate },
         { "=E[\\hat\\vartheta_w],\\quad\\delta_t=r_t+\\gamma V_w(s_{t+1})-V_w(s_t)",
-          "000 l.213: the same with a V that is off by 0.1 s: biased", mean_of_biased_estimate, DIFFERS, "ERR-19" } } },
+          "000 l.213: the same with a V that is off by 0.1 s: biased",
+          mean_of_biased_estimate, DIFFERS, "ERR-19" } } },
     { "TDA-8", "Monte Carlo waits for the end; TD after one step: less spread, and bias when V is off",
       "E[target - V(s_0)], E[(target - V(s_0))^2], up to 3 steps", two, unit_of_targets, no_small_problem, NULL, {
         { "G_0-V(s_0)", "Monte Carlo's target: the return, known at the end", monte_carlo },
         { "=\\sum_t\\gamma^t\\delta_t,\\quad E[(G_0-V(s_0))^2]=\\sum_t\\gamma^{2t}E[\\delta_t^2]",
-          "TD errors have mean 0 given the past, so that their squares add up; backward in time", monte_carlo_by_steps },
+          "TD errors have mean 0 given the past, so that their squares add up; backward in time",
+          monte_carlo_by_steps },
         { "\\ge E[\\delta_0^2],\\quad\\delta_0=r_0+\\gamma V(s_1)-V(s_0)",
-          "TD's target is the mean of the return given the first step: no more spread, no wait", td_exact, AT_MOST },
+          "TD's target is the mean of the return given the first step: no more spread, no wait",
+          td_exact, AT_MOST },
         { "r_0+\\gamma V_w(s_1)-V(s_0),\\quad V_w=V+1",
-          "the control: behind a V that is off by 1 the target is biased by gamma times that", td_critic, DIFFERS } } },
+          "the control: behind a V that is off by 1 the target is biased by gamma times that",
+          td_critic, DIFFERS } } },
     { .id = NULL }
 };

@@ -27,7 +27,8 @@ static double *whole_chain(const exact *x)
     return P;
 }
 
-/* MDP-14  d = P_pi^T d,  sum_s d(s) = 1: the balance of one state, which the others imply, makes room for the sum. */
+/* MDP-14  d = P_pi^T d,  sum_s d(s) = 1: the balance of one state, which the others imply, makes room for
+ * the sum. */
 static bool solve_balance(int nS, const double *P, double *d)
 {
     double *B = allocate((size_t)nS * (size_t)nS, sizeof *B, "balance equations");      /* I - P^T, then the sum */
@@ -171,13 +172,15 @@ static double total_visits(const setting *x, double *out)
     return room_of_rows(x->pi);
 }
 
-static double total_over_time(const setting *x, double *out)    /* 1^T rho = mu0^T sum_t (gamma P)^t 1, whole chain */
+/* 1^T rho = mu0^T sum_t (gamma P)^t 1, whole chain: a way into an absorbing state is worth gamma/(1-gamma) */
+static double total_over_time(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
-    double *f = allocate(2 * (size_t)pi->nS, sizeof *f, "a sum over time"), *sum = f + pi->nS, e = 1 / (1 - pi->gamma);
+    double *f = allocate(2 * (size_t)pi->nS, sizeof *f, "a sum over time"), *sum = f + pi->nS;
+    double e = 1 / (1 - pi->gamma);
     for (int s = 0; s < pi->nS; s++) f[s] = !pi->absorbing[s];
-    for (int i = 0; i < pi->nSA; i++)                               /* from an absorbing state on: gamma / (1 - gamma) */
+    for (int i = 0; i < pi->nSA; i++)
         for (int k = pi->M->row[i]; k < pi->M->row[i + 1]; k++)
             if (!pi->absorbing[i / pi->nA] && pi->absorbing[pi->M->next[k]])
                 f[i / pi->nA] += pi->pi[i] * pi->M->P[k] * pi->gamma * e;
@@ -198,7 +201,8 @@ static double total_of_a_probability(const setting *x, double *out)
 
 /* ---- MDP-14 ---- */
 
-/* Pr(s_t = s) at t = 2^40, by squaring P; rows are scaled again at each squaring, so that rounding does not add up */
+/* Pr(s_t = s) at t = 2^40, by squaring P; rows are scaled again at each squaring, so that rounding does
+ * not add up */
 static void far_ahead(const exact *x, double *d)
 {
     int nS = x->nS;
@@ -220,7 +224,8 @@ static void far_ahead(const exact *x, double *d)
 
 static const char *no_limit(const setting *x)
 {
-    double *d = allocate(3 * (size_t)x->pi->nS, sizeof *d, "distributions"), *after = d + x->pi->nS, kappa, step = 0;
+    double *d = allocate(2 * (size_t)x->pi->nS, sizeof *d, "distributions"), *after = d + x->pi->nS;
+    double kappa, step = 0;
     const char *reason = visitation_stationary(x->pi, d, &kappa);
     if (!reason && !(kappa < 1e6)) reason = "two sets of states that hardly communicate";
     if (!reason) {
@@ -271,21 +276,21 @@ static double one_step_on(const setting *x, double *out)        /* P_pi^T d */
 }
 
 const derivation state_visits[] = {
-    { "MDP-12", "rho(s) = sum_t gamma^t Pr(s_t = s) = [(I - gamma P_pi^T)^-1 mu0](s)", "rho(s), 0 in absorbing states",
-      n_states, unit_rho, NULL, NULL, {
+    { "MDP-12", "rho(s) = sum_t gamma^t Pr(s_t = s) = [(I - gamma P_pi^T)^-1 mu0](s)",
+      "rho(s), 0 in absorbing states", n_states, unit_rho, NULL, NULL, {
         { "\\rho_\\pi=(I-\\gamma P_\\pi^T)^{-1}\\rho_0", "a linear solve", visits_by_solve },
         { "=\\sum_{t=0}^\\infty(\\gamma P_\\pi^T)^t\\rho_0", "the geometric series, by powers of gamma P_pi^T",
           visits_over_time },
-        { "=\\sum_{t=0}^\\infty\\gamma^tP_\\pi(s_t=s)", "the definition: one step after the other through the table",
-          visits_step_by_step },
+        { "=\\sum_{t=0}^\\infty\\gamma^tP_\\pi(s_t=s)",
+          "the definition: one step after the other through the table", visits_step_by_step },
         { "=P(\\text{the agent is in }s)",
-          "004 l.340, l.356, 000 eq 14-16: taken for a probability, which d = (1-gamma) rho is (at gamma = 1 rho over"
-          " its sum)", as_a_probability, DIFFERS, "ERR-9" } } },
+          "004 l.340, l.356, 000 eq 14-16: taken for a probability, which d = (1-gamma) rho is (at gamma = 1"
+          " rho over its sum)", as_a_probability, DIFFERS, "ERR-9" } } },
     { "MDP-13", "sum_s rho(s) = 1/(1-gamma): (1-gamma) rho is a distribution, rho is none",
       "sum rho, then sum (1-gamma) rho", two, unit_total, no_discount, NULL, {
         { "\\sum_t\\gamma^t=\\frac1{1-\\gamma},\\quad1", "in each step the agent is somewhere", total_expected },
-        { "=\\sum_s\\rho_\\pi(s),\\quad\\sum_s(1-\\gamma)\\rho_\\pi(s)", "rho by its solve, absorbing states counted",
-          total_visits },
+        { "=\\sum_s\\rho_\\pi(s),\\quad\\sum_s(1-\\gamma)\\rho_\\pi(s)",
+          "rho by its solve, absorbing states counted", total_visits },
         { "=\\rho_0^T\\sum_t(\\gamma P_\\pi)^t1", "the same sum, backwards in time", total_over_time },
         { "=1", "004 l.340, 000 eq 14-16: an expectation over s ~ rho takes its sum for 1", total_of_a_probability,
           DIFFERS, "ERR-9" } } },

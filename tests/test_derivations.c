@@ -28,7 +28,8 @@ static void near(double x, double want, double bound, int line)
 
 struct example { mdp *M; policy_class *policy; exact *pi, *pi1; setting *x; };
 
-static struct example example_of(const char *name, double gamma, policy_class *(*policy)(const mdp *M), bool own_theta)
+static struct example example_of(const char *name, double gamma, policy_class *(*policy)(const mdp *M),
+                                 bool own_theta)
 {
     char error[256];
     struct example e = { .M = mdp_builtin(name) };
@@ -82,9 +83,11 @@ static int erratum_line(const char *id, const char *erratum)
 /* ---- each of them ---- */
 
 static const char *const ids[] = {
-    "MDP-1", "MDP-5", "MDP-6", "MDP-7", "MDP-8", "MDP-9", "MDP-10", "MDP-11", "MDP-12", "MDP-13", "MDP-14", "MDP-15",
+    "MDP-1",
+    "MDP-5", "MDP-6", "MDP-7", "MDP-8", "MDP-9", "MDP-10", "MDP-11", "MDP-12", "MDP-13", "MDP-14", "MDP-15",
     "MDP-16", "MDP-17", "MDP-19", "PGT-2", "PGT-3", "PGT-4", "PGT-5", "PGT-6", "PGT-7", "PGT-8", "PGT-9", "PGT-10",
-    "PGT-11", "PGT-12", "PGT-13", "PGT-14", "PGT-16", "PGT-17", "PGT-19", "PGT-24", "RF-1", "VPG-8", "BL-1", "BL-2",
+    "PGT-11",
+    "PGT-12", "PGT-13", "PGT-14", "PGT-16", "PGT-17", "PGT-19", "PGT-24", "RF-1", "VPG-8", "BL-1", "BL-2",
     "BL-3", "BL-4", "BL-5", "BL-6", "BL-7", "TDA-1", "TDA-2", "TDA-5", "TDA-8" };
 enum { IDS = sizeof ids / sizeof *ids };
 
@@ -96,7 +99,8 @@ static void all_pass(const setting *x, bool weak_allowed)
         derivation_result r = derivation_run(d, x);
         if (r.verdict != PASS && !(weak_allowed && r.verdict != FAIL))
             fail_msg("%s is %s: %s; line %d: %.3g units, %.3g allowed", ids[i], verdict_name(r.verdict),
-                     r.reason ? r.reason : "", r.worst + 1, r.n ? r.units[r.worst] : 0, r.n ? r.allowed[r.worst] : 0);
+                     r.reason ? r.reason : "", r.worst + 1, r.n ? r.units[r.worst] : 0,
+                     r.n ? r.allowed[r.worst] : 0);
         derivation_result_free(&r);
     }
 }
@@ -128,14 +132,18 @@ static void errata(void **state)
 {
     (void)state;
     static const char *const wrong[][2] = {
-        { "MDP-6", "ERR-44" }, { "MDP-8", "ERR-45" }, { "MDP-12", "ERR-9" }, { "MDP-13", "ERR-9" }, { "PGT-3", "ERR-1" },
-        { "PGT-5", "ERR-1" }, { "PGT-8", "ERR-3" }, { "PGT-9", "ERR-40" }, { "PGT-10", "ERR-82" }, { "PGT-13", "ERR-41" },
-        { "PGT-16", "ERR-12" }, { "RF-1", "ERR-2" }, { "BL-2", "ERR-12" }, { "BL-3", "ERR-17" }, { "BL-4", "ERR-18" },
+        { "MDP-6",
+          "ERR-44" }, { "MDP-8", "ERR-45" }, { "MDP-12", "ERR-9" }, { "MDP-13", "ERR-9" }, { "PGT-3", "ERR-1" },
+        { "PGT-5",
+          "ERR-1" }, { "PGT-8", "ERR-3" }, { "PGT-9", "ERR-40" }, { "PGT-10", "ERR-82" }, { "PGT-13", "ERR-41" },
+        { "PGT-16",
+          "ERR-12" }, { "RF-1", "ERR-2" }, { "BL-2", "ERR-12" }, { "BL-3", "ERR-17" }, { "BL-4", "ERR-18" },
         { "TDA-2", "ERR-19" }, { "TDA-5", "ERR-19" } };
     struct example e = e5(0.9);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         derivation_result r = derivation_run(derivation_find(wrong[i][0]), e.x);
-        if (!r.differs[erratum_line(wrong[i][0], wrong[i][1])]) fail_msg("%s agrees with %s", wrong[i][1], wrong[i][0]);
+        if (!r.differs[erratum_line(wrong[i][0], wrong[i][1])])
+            fail_msg("%s agrees with %s", wrong[i][1], wrong[i][0]);
         derivation_result_free(&r);
     }
     example_free(&e);
@@ -300,8 +308,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(on_e5), cmocka_unit_test(elsewhere), cmocka_unit_test(errata), cmocka_unit_test(visits),
-        cmocka_unit_test(which_d), cmocka_unit_test(variances), cmocka_unit_test(baselines), cmocka_unit_test(critics),
-        cmocka_unit_test(particular) };
+        cmocka_unit_test(which_d), cmocka_unit_test(variances), cmocka_unit_test(baselines),
+        cmocka_unit_test(critics), cmocka_unit_test(particular) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);

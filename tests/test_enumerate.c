@@ -26,7 +26,8 @@ enum { UNBIASED = 6, NAMES = 8 };
 
 static void near(real x, real want, real bound, int line)
 {
-    if (!(fabsl(x - want) <= bound)) fail_msg("line %d: %.18Lg, expected %.18Lg within %.2Lg", line, x, want, bound);
+    if (!(fabsl(x - want) <= bound))
+        fail_msg("line %d: %.18Lg, expected %.18Lg within %.2Lg", line, x, want, bound);
 }
 #define assert_near(x, want, bound) near(x, want, bound, __LINE__)
 
@@ -141,7 +142,7 @@ static real o_weight(const struct oracle *o, const struct path *w, int which, in
     }
     int s = w->s[t], a = w->a[t];
     real V = o->V[t][s], V1 = o->V[t + 1][w->s[t + 1]], G_004 = 0;
-    for (int i = 0; i <= w->T - t; i++)                         /* 004's sum of r_{t+i}, r_k the reward of a_{k-1} */
+    for (int i = 0; i <= w->T - t; i++)                         /* 004's r_{t+i}: r_k is the reward of a_{k-1} */
         if (t + i > 0) G_004 += powl(o->gamma, i) * w->r[t + i - 1];
     real G = 0;
     for (int k = t; k < w->T; k++) G += powl(o->gamma, k - t) * w->r[k];
@@ -230,7 +231,7 @@ static void means_and_variances(void **state)
         for (int k = 0; k < NAMES; k++) {
             struct total want = o_total(&e.o, k);
             gradient_estimator_moments(e.f, names[k], mean, variance);
-            real size = largest_value(&e.o);            /* a weight, Q - V say, is rounded at the size of Q and V */
+            real size = largest_value(&e.o);        /* Q - V, say, is rounded at the size of Q and V */
             for (int i = 0; i < n; i++) size = fmaxl(size, sqrtl(want.gg[i]));
             for (int i = 0; i < n; i++) {
                 assert_near(mean[i], want.g[i], 1e-14 * size);
@@ -313,7 +314,8 @@ static void impossible(void **state)
     example_free(&e);
 }
 
-/* A thousand terms, the second half the negatives of the first: the sum is compensated, its error n u^2 sum |terms|. */
+/* A thousand terms, the second half the negatives of the first: the sum is compensated, its error n u^2
+ * sum |terms|. */
 enum { STATES = 1000 };
 
 static void opposite(void *context, const traj *tau, double *g)
@@ -379,8 +381,9 @@ static void weights_are_constant(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(means_and_variances), cmocka_unit_test(the_documents_numbers), cmocka_unit_test(trajectories),
-        cmocka_unit_test(impossible), cmocka_unit_test(cancellation), cmocka_unit_test(by_hand),
+        cmocka_unit_test(means_and_variances), cmocka_unit_test(the_documents_numbers),
+        cmocka_unit_test(trajectories), cmocka_unit_test(impossible), cmocka_unit_test(cancellation),
+        cmocka_unit_test(by_hand),
         cmocka_unit_test(weights_are_constant) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
