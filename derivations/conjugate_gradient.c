@@ -375,13 +375,27 @@ static double by_lapack(const setting *x, double *out)
     return 0;
 }
 
+/* The rounding dF of the products, relative to F's least eigenvalue. In a table each block has its own: 4 nA u d(s)
+ * against at least d(s) min_a pi(a|s). */
+static double product_rounding(const setting *x)
+{
+    const exact *pi = x->pi;
+    const fisher_spectrum *f = x->spectrum;
+    double least_pi = 1, N = fmax(pi->nS, 4), max_d = linalg_max_abs(pi->nS, pi->d);
+    if (pi->J_z) return DBL_EPSILON * N * max_d * pi->c * pi->c / f->lambda[f->n - f->rank];
+    for (int i = 0; i < pi->nSA; i++)
+        if (pi->d[i / pi->nA] > 0) least_pi = fmin(least_pi, pi->pi[i]);
+    return 4 * pi->nA * DBL_EPSILON / least_pi;
+}
+
 /* ||x - x_cg||_F = ||F^{+1/2} r|| <= ||r|| / sqrt(least eigenvalue): where CG has given up, the residual says
  * how little its answer is worth. */
 static double by_cg(const setting *x, double *out)
 {
     const fisher_spectrum *f = x->spectrum;
     cg_result result = natural_gradient_cg(x->pi, f, x->g, out);
-    return result.residual * linalg_norm2(x->pi->n, x->g) / sqrt(f->lambda[f->n - f->rank]) / x->x_F;
+    double residual = result.residual * linalg_norm2(x->pi->n, x->g);
+    return residual / sqrt(f->lambda[f->n - f->rank]) / x->x_F + product_rounding(x);
 }
 
 const derivation conjugate_gradient[] = {

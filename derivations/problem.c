@@ -99,7 +99,7 @@ problem problem_open(const char *name_or_path, const char *gamma_text, const cha
     }
     add_tables(&p, policy_path, seed);
     if (p.M->nS * p.M->nA <= FISHER_MAX_N)
-        add_linear(&p, (int)fmin(8, fmax(1, p.M->nS / 2)), false, seed);
+        add_linear(&p, (int)fmin(4, fmax(1, p.M->nS / 2)), false, seed);
     return p;
 }
 
