@@ -16,6 +16,7 @@ LIB      = $(BUILD)/libascent.a
 EXAMPLES = $(patsubst %.c,$(BUILD)/%,$(wildcard chapters/examples/*.c))
 UNIT     = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 REFERENCE ?= tests/reference
+FUZZ_RUNS ?= 1000000
 
 SAY      = @$(if $(V),set -x,echo '  ')        # `make V=1` shows the whole commands
 LINK     = $(SAY) link $@; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
@@ -52,6 +53,9 @@ $(BUILD)/tests/reference: $(BUILD)/tests/reference.o
 	$(LINK) $(LDLIBS)
 
 $(BUILD)/tests/bench/bench: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c)) $(LIB)
+	$(LINK) $(LDLIBS)
+
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_DRIVER) $(LIB)
 	$(LINK) $(LDLIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
@@ -105,6 +109,10 @@ asan:
 	    OPT="-O1 -g -march=$(MARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DASCENT_CHECKED"
 	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh
 
+# FUZZ_RUNS executions of each parser's fuzzer under the sanitizers.
+fuzz:
+	@CC="$(CC)" tests/fuzz/run.sh $(FUZZ_RUNS)
+
 clean:
 	rm -rf build
 
@@ -116,8 +124,9 @@ help:
 	@echo 'make examples       short programs on the library, a start for your own: chapters/examples'
 	@echo 'make bench          speed, beside the same step by hand and its matrix products alone'
 	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
+	@echo 'make fuzz FUZZ_RUNS=1000000          the parsers on so many random files'
 	@echo 'make deps, make clean'
 
-.PHONY: all deps run test test-fast test-full test-reference bench examples asan clean help
+.PHONY: all deps run test test-fast test-full test-reference bench examples fuzz asan clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -24,21 +24,18 @@ ad categorical_kl(ad z_old, ad z_new)
     return ad_row_sum(ad_mul(ad_exp(old), ad_sub(old, new)));
 }
 
-/* The first action whose cumulated weight exceeds a uniform part of the total, among those with a weight */
+/* The first action whose cumulated weight exceeds u, a uniform part of the total: an action of weight 0
+ * adds nothing, and the last sum is the total (the same terms in the same order), which exceeds u. */
 int categorical_sample(gsl_rng *rng, int nA, const double *z)
 {
-    double max = -INFINITY, total = 0, sum = 0;
+    double max = -INFINITY, total = 0;
     for (int a = 0; a < nA; a++) max = fmax(max, z[a]);
     for (int a = 0; a < nA; a++) total += exp(z[a] - max);
-    if (!(total >= 1)) numerical_failure("categorical_sample: the logits of %d actions are not finite numbers", nA);
-    double u = gsl_rng_uniform(rng) * total;                        /* in [0, total) */
-    int drawn = 0;
-    for (int a = 0; a < nA && sum <= u; a++) {
-        double w = exp(z[a] - max);
-        if (w > 0) drawn = a;
-        sum += w;
-    }
-    return drawn;
+    if (!(total >= 1)) numerical_failure("categorical_sample: a logit of %d is NaN, or none is finite", nA);
+    double u = gsl_rng_uniform(rng) * total, sum = exp(z[0] - max);
+    int a = 0;
+    while (sum <= u && a < nA - 1) sum += exp(z[++a] - max);
+    return a;
 }
 
 /* ---- diagonal Gaussian ---- */

@@ -9,10 +9,12 @@
 
 static void check(const network *f)
 {
-    require(1 <= f->layers && f->layers <= NETWORK_MAX_LAYERS, "a network has %d layers, expected 1 .. %d", f->layers,
+    int L = f->layers;
+    require(1 <= L && L <= NETWORK_MAX_LAYERS, "a network of %d layers, expected 1 .. %d", L,
             NETWORK_MAX_LAYERS);
-    for (int l = 0; l <= f->layers; l++)
-        require(1 <= f->size[l] && f->size[l] <= 10000, "size[%d] of a network is %d, expected 1 .. 10000", l, f->size[l]);
+    for (int l = 0; l <= L; l++)
+        require(1 <= f->size[l] && f->size[l] <= NETWORK_MAX_SIZE,
+                "size[%d] of a network is %d, expected 1 .. %d", l, f->size[l], NETWORK_MAX_SIZE);
 }
 
 network_layer network_part(const network *f, int l)
@@ -38,11 +40,11 @@ int network_n(const network *f)
 ad network_forward(const network *f, ad theta, ad x)
 {
     int n = network_n(f);
-    require(ad_nrows(theta) == n && ad_ncols(theta) == 1, "network_forward: theta is [%d x %d], expected [%d x 1]",
-            ad_nrows(theta), ad_ncols(theta), n);
-    require(ad_ncols(x) == f->size[0], "network_forward: x is [%d x %d], expected %d columns", ad_nrows(x), ad_ncols(x),
-            f->size[0]);
-    ad h = x;                                                       /* [T x size[0]] */
+    require(ad_nrows(theta) == n && ad_ncols(theta) == 1,
+            "network_forward: theta is [%d x %d], expected [%d x 1]", ad_nrows(theta), ad_ncols(theta), n);
+    require(ad_ncols(x) == f->size[0], "network_forward: x is [%d x %d], expected %d columns",
+            ad_nrows(x), ad_ncols(x), f->size[0]);
+    ad h = x;                                                               /* [T x size[0]] */
     for (int l = 1; l <= f->layers; l++) {
         network_layer p = network_part(f, l);
         ad W = ad_view(theta, p.W, p.k, p.n);
@@ -53,19 +55,21 @@ ad network_forward(const network *f, ad theta, ad x)
 }
 
 /* ---- first parameters ---- */
-/* W [k x n] = gain Q, or gain Q^T where k < n, from A = QR of the tall shape, Q's columns turned so that diag R > 0 */
+/* W [k x n] = gain Q, or gain Q^T where k < n. A = QR has the tall shape; turning the columns of Q
+ * whose R_jj < 0 makes diag R > 0. */
 static void orthogonal(gsl_rng *rng, int k, int n, double gain, double *W)
 {
     size_t tall = (size_t)(k >= n ? k : n), narrow = (size_t)(k >= n ? n : k);
-    gsl_matrix *A = gsl_matrix_alloc(tall, narrow), *Q = gsl_matrix_alloc(tall, tall), *R = gsl_matrix_alloc(tall, narrow);
+    gsl_matrix *A = gsl_matrix_alloc(tall, narrow), *R = gsl_matrix_alloc(tall, narrow);
+    gsl_matrix *Q = gsl_matrix_alloc(tall, tall);
     gsl_vector *tau = gsl_vector_alloc(narrow);
     for (size_t i = 0; i < tall * narrow; i++) A->data[i] = gsl_ran_ugaussian(rng);
     gsl_linalg_QR_decomp(A, tau);
     gsl_linalg_QR_unpack(A, tau, Q, R);
     for (size_t i = 0; i < tall; i++)
         for (size_t j = 0; j < narrow; j++) {
-            double q = gsl_matrix_get(R, j, j) < 0 ? -gsl_matrix_get(Q, i, j) : gsl_matrix_get(Q, i, j);
-            W[k >= n ? i * narrow + j : j * tall + i] = gain * q;
+            double sign = gsl_matrix_get(R, j, j) < 0 ? -1 : 1;
+            W[k >= n ? i * narrow + j : j * tall + i] = gain * sign * gsl_matrix_get(Q, i, j);
         }
     gsl_vector_free(tau);
     gsl_matrix_free(R);
@@ -73,7 +77,8 @@ static void orthogonal(gsl_rng *rng, int k, int n, double gain, double *W)
     gsl_matrix_free(A);
 }
 
-void network_init_orthogonal(const network *f, double hidden_gain, double output_gain, gsl_rng *rng, double *theta)
+void network_init_orthogonal(const network *f, double hidden_gain, double output_gain, gsl_rng *rng,
+                             double *theta)
 {
     for (int l = 1; l <= f->layers; l++) {
         network_layer p = network_part(f, l);
@@ -100,6 +105,6 @@ void network_init_fan_in(const network *f, gsl_rng *rng, double *theta)
 {
     for (int l = 1; l <= f->layers; l++) {
         network_layer p = network_part(f, l);
-        uniform(rng, (p.k + 1) * p.n, 1 / sqrt(p.k), theta + p.W);           /* W_l and b_l, which follows it */
+        uniform(rng, (p.k + 1) * p.n, 1 / sqrt(p.k), theta + p.W);           /* W_l, and b_l behind it */
     }
 }

@@ -12,7 +12,7 @@ void sgd_ascend(int n, double lr, double *restrict theta, const double *restrict
     for (int i = 0; i < n; i++) theta[i] += lr * g[i];
 }
 
-static double one_minus_power(double beta, long t)                  /* 1 - beta^t, without cancellation */
+static double one_minus_power(double beta, long t)          /* 1 - beta^t, without cancellation */
 {
     return -expm1((double)t * log(beta));
 }
@@ -80,8 +80,9 @@ double clip_global_norm(int n, double *g, double max_norm)
 {
     require(max_norm > 0, "clip_global_norm: max_norm = %g, expected > 0", max_norm);
     double norm = sqrt(linalg_dot(n, g, g));
-    if (!(norm > 1e-140 && norm < 1e140)) norm = linalg_norm2(n, g);       /* slower, for squares out of range */
+    if (!(norm > 1e-140 && norm < 1e140)) norm = linalg_norm2(n, g);        /* squares out of range */
     if (!isfinite(norm)) numerical_failure("clip_global_norm: the norm of the gradient is %g", norm);
-    for (int i = 0; i < n && norm > max_norm; i++) g[i] = g[i] / norm * max_norm;    /* max_norm / norm might underflow */
+    for (int i = 0; i < n && norm > max_norm; i++)
+        g[i] = g[i] / norm * max_norm;                          /* max_norm / norm may be denormal */
     return norm;
 }

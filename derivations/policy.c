@@ -18,14 +18,33 @@ static policy_class *policy_new(const mdp *M, enum policy_kind kind, int n)
 
 policy_class *policy_tabular(const mdp *M) { return policy_new(M, POLICY_TABULAR, M->nS * M->nA); }
 
-policy_class *policy_linear(const mdp *M, int d, const double *X)
+/* X [nS x d] is copied; one-hot when NULL */
+static policy_class *policy_with_features(const mdp *M, enum policy_kind kind, int n, int d, const double *X)
 {
-    require(d >= 1, "%d features", d);
-    policy_class *p = policy_new(M, POLICY_LINEAR, d * M->nA);
+    policy_class *p = policy_new(M, kind, n);
     size_t size = (size_t)M->nS * (size_t)d;
     p->d = d;
     p->X = allocate(size, sizeof *p->X, "features");
-    memcpy(p->X, X, size * sizeof *X);
+    if (X) memcpy(p->X, X, size * sizeof *X);
+    else   for (size_t s = 0; s < (size_t)M->nS; s++) p->X[s * (size_t)d + s] = 1;
+    return p;
+}
+
+policy_class *policy_linear(const mdp *M, int d, const double *X)
+{
+    require(d >= 1 && X, "%d features", d);
+    return policy_with_features(M, POLICY_LINEAR, d * M->nA, d, X);
+}
+
+policy_class *policy_mlp(const mdp *M, int d, const double *X, int hidden, const int *width)
+{
+    require(hidden >= 1 && hidden < NETWORK_MAX_LAYERS, "%d hidden layers", hidden);
+    network net = { .layers = hidden + 1, .hidden = AD_TANH };
+    net.size[0] = X ? d : M->nS;
+    for (int l = 0; l < hidden; l++) net.size[l + 1] = width[l];
+    net.size[hidden + 1] = M->nA;
+    policy_class *p = policy_with_features(M, POLICY_MLP, network_n(&net), net.size[0], X);
+    p->net = net;
     return p;
 }
 
@@ -55,15 +74,15 @@ void policy_free(policy_class *p)
 
 void policy_theta_random(const policy_class *p, uint64_t seed, uint32_t worker, double *theta)
 {
-    gaussian(p->n, 1, seed, worker, theta);
+    gaussian(p->n, p->kind == POLICY_MLP ? 0.5 : 1, seed, worker, theta);
 }
 
 ad policy_logits(ad_tape *t, const policy_class *p, ad theta)
 {
     if (p->kind == POLICY_TABULAR) return ad_view(theta, 0, p->nS, p->nA);
     ad X = ad_input(t, p->X, p->nS, p->d);
-    ad W = ad_view(theta, 0, p->d, p->nA);
-    return ad_matmul(X, W);                                                     /* z = X W */
+    if (p->kind == POLICY_MLP) return network_forward(&p->net, theta, X);
+    return ad_matmul(X, ad_view(theta, 0, p->d, p->nA));                        /* z = X W */
 }
 
 void policy_logits_at(const policy_class *p, const double *theta, double *z)

@@ -101,7 +101,7 @@ mdp *mdp_finish(mdp_builder *b)
             equal = equal && b->t[j].R == t->R;
         }
         M->next[n] = t->next;
-        M->P[n] = P;
+        M->P[n] = fmin(P, 1);           /* as a sum it may round to 1 + 2^-52 */
         M->R[n] = equal ? t->R : PR / P;
         M->row[t->row + 1]++;
     }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 typedef struct {
     char *name;             /* the file's path or the built-in name */
@@ -33,6 +34,11 @@ typedef struct {
 mdp *mdp_read(const char *path, char *error, size_t size);
 /* The same from memory: text need not end in a newline or a NUL; name stands for the path. */
 mdp *mdp_parse(const char *name, const char *text, size_t length, char *error, size_t size);
+
+/* Writes M in the same format. Within that reader's bounds what is written reads back as the same table,
+ * bit by bit, names included (these must be words of the grammar, as those of a file are). false when
+ * something could not be written; errno says why. */
+bool mdp_write(const mdp *M, FILE *out);
 
 /* A built-in by name. Where an episode can end, the last state is absorbing, pays nothing, and is what every
  * terminated transition enters. gamma is 0.9 unless said. N, eps, ... may follow the name: chain:20.

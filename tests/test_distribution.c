@@ -355,15 +355,17 @@ static void forbidden(void **state)
     ad z = ad_input(t, masked, 1, 4), z3 = ad_input(t, alone, 1, 3);
     ad old = ad_mul(z, ad_constant(t, 1.25, 1, 4)), old3 = ad_mul(z3, ad_constant(t, 1.25, 1, 3));
     assert_true(exp(ad_value(categorical_log_probabilities(z))[1]) == 0);
-    ad y[] = { categorical_entropy(z), categorical_kl(old, z), categorical_kl(z, old), categorical_logp(z, last) };
+    ad y[] = { categorical_entropy(z), categorical_kl(old, z), categorical_kl(z, old),
+               categorical_logp(z, last) };
     ad y3[] = { categorical_entropy(z3), categorical_kl(old3, z3), categorical_kl(z3, old3),
                 categorical_logp(z3, last_alone) };
     for (int k = 0; k < 4; k++) {
         ad g = ad_grad(y[k], z), g3 = ad_grad(y3[k], z3);
         ad Hv = ad_grad(ad_dot(g, ad_input(t, v, 1, 4)), z);
-        long double want[4] = { ad_value(g3)[0], 0, ad_value(g3)[1], ad_value(g3)[2] }, alone_y = ad_scalar(y3[k]);
-        check("forbidden", "value", 1, ad_value(y[k]), &alone_y, 4);
-        check("forbidden", "gradient", 4, ad_value(g), want, 4);
+        const double *alone_g = ad_value(g3);
+        long double want = ad_scalar(y3[k]), want_g[4] = { alone_g[0], 0, alone_g[1], alone_g[2] };
+        check("forbidden", "value", 1, ad_value(y[k]), &want, 4);
+        check("forbidden", "gradient", 4, ad_value(g), want_g, 4);
         assert_true(ad_value(g)[1] == 0 && ad_value(Hv)[1] == 0);
     }
     ad_tape_free(t);
@@ -431,7 +433,7 @@ static double logp_at(const struct integral *x, const struct law *p)
     return logp;
 }
 
-static double score_at(const struct integral *x, int i)         /* by the mean, in units of 1 / sd (0); by ln sd (1) */
+static double score_at(const struct integral *x, int i)     /* times sd by the mean (0); by ln sd (1) */
 {
     ad leaf[2];
     ad_mark mark = ad_here(x->t);
@@ -512,7 +514,8 @@ static double entropy_node(ad_tape *t, const struct law *p, const struct law *q)
 static double kl_node(ad_tape *t, const struct law *p, const struct law *q)
 {
     ad m = ad_input(t, p->mean, 1, p->size), l = ad_input(t, p->log_sd, 1, p->size);
-    return ad_scalar(gaussian_kl(m, l, ad_input(t, q->mean, 1, p->size), ad_input(t, q->log_sd, 1, p->size)));
+    ad m1 = ad_input(t, q->mean, 1, q->size), l1 = ad_input(t, q->log_sd, 1, q->size);
+    return ad_scalar(gaussian_kl(m, l, m1, l1));
 }
 
 static const struct law laws[] = {
@@ -573,12 +576,15 @@ static double squashed_at(double u, void *law)
 static void squashed_integral(void **state)
 {
     (void)state;
-    static struct law squashed[] = { { 1, { 0.3, 0 }, { -0.5, 0 } }, { 1, { 9, 0 }, { 0.3, 0 } }, { 1, { -3, 0 }, { 1, 0 } } };
+    static struct law squashed[] = { { 1, { 0.3, 0 }, { -0.5, 0 } }, { 1, { 9, 0 }, { 0.3, 0 } },
+                                     { 1, { -3, 0 }, { 1, 0 } } };
     gsl_integration_workspace *space = gsl_integration_workspace_alloc(200);
     for (int k = 0; k < COUNT(squashed); k++) {
         double value, error, mean = squashed[k].mean[0], sd = exp(squashed[k].log_sd[0]);
         gsl_function f = { squashed_at, &squashed[k] };
-        gsl_integration_qag(&f, mean - 12 * sd, mean + 12 * sd, 1e-12, 1e-12, 200, GSL_INTEG_GAUSS61, space, &value, &error);
+        gsl_integration_qag(&f, mean - 12 * sd, mean + 12 * sd, 1e-12, 1e-12, 200, GSL_INTEG_GAUSS61,
+                            space, &value, &error);
+        assert_true(error <= 1e-11);
         assert_integral("squashed density", value, 1);
     }
     gsl_integration_workspace_free(space);
@@ -661,18 +667,24 @@ static void categorical_samples(void **state)
 /* A generator that gives the same number for ever: the first and the last that there are */
 static double fixed_number;
 static void fixed_set(void *s, unsigned long seed) { (void)s; (void)seed; }
-static unsigned long fixed_get(void *s) { (void)s; return 0; }
-static double fixed_double(void *s) { (void)s; return fixed_number; }
-static const gsl_rng_type fixed_type = { "fixed", 0xffffffffUL, 0, sizeof(int), fixed_set, fixed_get, fixed_double };
+static unsigned long fixed_get(void *s)            { (void)s; return 0; }
+static double fixed_double(void *s)                { (void)s; return fixed_number; }
+static const gsl_rng_type fixed_type = { "fixed", 0xffffffffUL, 0, sizeof(int),
+                                         fixed_set, fixed_get, fixed_double };
 
 /* Uniform 0 and 1 - 2^-53: the first and last action with a probability, never one without */
 static void edge_draws(void **state)
 {
     (void)state;
     static const struct { double z[4]; int first, last; } edge[] = {
-        { { -INFINITY, 0, 1, -INFINITY }, 1, 2 }, { { CATEGORICAL_FORBIDDEN, 3, CATEGORICAL_FORBIDDEN, -INFINITY }, 1, 1 },
-        { { 700, 0, 0, 0 }, 0, 0 }, { { 0, 0, 0, 800 }, 3, 3 }, { { 0, 0, 0, 700 }, 0, 3 }, { { 1e300, -1e300, 0, 1e300 }, 0, 3 },
-        { { -1e300, -1e300, -1e300, -1e300 }, 0, 3 }, { { 0.1, 0.2, 0.3, 0.4 }, 0, 3 },
+        { { -INFINITY, 0, 1, -INFINITY }, 1, 2 },
+        { { CATEGORICAL_FORBIDDEN, 3, CATEGORICAL_FORBIDDEN, -INFINITY }, 1, 1 },
+        { { 700, 0, 0, 0 }, 0, 0 },
+        { { 0, 0, 0, 700 }, 0, 3 },
+        { { 0, 0, 0, 800 }, 3, 3 },
+        { { 1e300, -1e300, 0, 1e300 }, 0, 3 },
+        { { -1e300, -1e300, -1e300, -1e300 }, 0, 3 },
+        { { 0.1, 0.2, 0.3, 0.4 }, 0, 3 },
     };
     gsl_rng *rng = gsl_rng_alloc(&fixed_type);
     for (int i = 0; i < COUNT(edge); i++) {
@@ -760,6 +772,7 @@ struct stored {
     struct tensor t[TENSORS];
     double x[LONGEST], dir[LONGEST], out;
     long double grad[LONGEST], hvp[LONGEST];
+    int labels[LONGEST];
     ad_tape *tape;
     ad X;
 };
@@ -767,17 +780,14 @@ struct stored {
 static ad part(struct stored *s, int k)     /* tensor k: a view of x, or a constant */
 {
     struct tensor *t = &s->t[k];
-    return t->differentiated ? ad_view(s->X, t->offset, t->r, t->c) : ad_input(s->tape, t->value, t->r, t->c);
+    if (t->differentiated) return ad_view(s->X, t->offset, t->r, t->c);
+    return ad_input(s->tape, t->value, t->r, t->c);
 }
 
 static const int *labels(struct stored *s, int k)
 {
-    int *index = (int *)s->t[k].value;      /* in place: an int is no longer than a double */
-    for (int i = 0; i < s->t[k].r; i++) {
-        int label = (int)s->t[k].value[i];
-        memcpy(&index[i], &label, sizeof label);
-    }
-    return index;
+    for (int i = 0; i < s->t[k].r; i++) s->labels[i] = (int)s->t[k].value[i];
+    return s->labels;
 }
 
 static ad policy_output(struct stored *s, const network *f, int offset, ad x)
@@ -800,7 +810,11 @@ CASE(kl_categorical_same) { return ad_mean(categorical_kl(part(s, 1), part(s, 0)
 CASE(gauss_logprob)       { return per_row(gaussian_logp(part(s, 1), part(s, 2), part(s, 0))); }
 CASE(gauss_entropy)       { return ad_sum(ad_square(gaussian_entropy(ad_transpose(part(s, 0))))); }
 CASE(kl_gauss)            { return per_row(gaussian_kl(part(s, 0), part(s, 1), part(s, 2), part(s, 3))); }
-CASE(mlp2_relu_ce)        { return ad_neg(ad_mean(categorical_logp(policy_output(s, &mlp_relu, 0, part(s, 4)), labels(s, 5)))); }
+
+CASE(mlp2_relu_ce)
+{
+    return ad_neg(ad_mean(categorical_logp(policy_output(s, &mlp_relu, 0, part(s, 4)), labels(s, 5))));
+}
 
 CASE(tanh_gauss_logprob)                    /* u = mu + e^ls eps */
 {
@@ -838,9 +852,10 @@ CASE(a2c_loss)
 
 #define STORED(name) { #name, case_##name }
 static const struct { const char *name; ad (*build)(struct stored *s); } cases[] = {
-    STORED(log_softmax), { "log_softmax_large", case_log_softmax }, STORED(cross_entropy), STORED(entropy_categorical),
-    STORED(kl_categorical), STORED(kl_categorical_same), STORED(gauss_logprob), STORED(gauss_entropy), STORED(kl_gauss),
-    STORED(tanh_gauss_logprob), STORED(ppo_clip_logits), STORED(mlp2_tanh_mse), STORED(mlp2_relu_ce),
+    STORED(log_softmax), { "log_softmax_large", case_log_softmax }, STORED(cross_entropy),
+    STORED(entropy_categorical), STORED(kl_categorical), STORED(kl_categorical_same),
+    STORED(gauss_logprob), STORED(gauss_entropy), STORED(kl_gauss), STORED(tanh_gauss_logprob),
+    STORED(ppo_clip_logits), STORED(mlp2_tanh_mse), STORED(mlp2_relu_ce),
     STORED(gauss_policy_surrogate), STORED(a2c_loss),
 };
 
@@ -861,9 +876,11 @@ static void load_shapes(const char *name, struct stored *s)
     int r, c;
     FILE *f = open_reference("cases.csv");
     while (fgets(line, sizeof line, f)) {
-        if (sscanf(line, WORDS ",%d,%d", word[0], word[1], word[2], &r, &c) != 5 || strcmp(word[0], name)) continue;
+        if (sscanf(line, WORDS ",%d,%d", word[0], word[1], word[2], &r, &c) != 5) continue;
+        if (strcmp(word[0], name)) continue;
         struct tensor *t = &s->t[s->tensors++];
-        *t = (struct tensor){ .differentiated = strcmp(word[2], "in") == 0, .r = r, .c = c, .offset = s->size };
+        bool in = strcmp(word[2], "in") == 0;
+        *t = (struct tensor){ .differentiated = in, .r = r, .c = c, .offset = s->size };
         snprintf(t->name, sizeof t->name, "%.7s", word[1]);
         if (t->differentiated) s->size += r * c;
         assert_true(s->tensors <= TENSORS && s->size <= LONGEST && r * c <= LONGEST);
@@ -923,11 +940,13 @@ static void stored_cases(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(closed_forms), cmocka_unit_test(known_values), cmocka_unit_test(kl_of_equals),
-        cmocka_unit_test(forbidden), cmocka_unit_test(large_gaps), cmocka_unit_test(saturation),
-        cmocka_unit_test(quadrature), cmocka_unit_test(scores), cmocka_unit_test(squashed_integral),
-        cmocka_unit_test(categorical_sums), cmocka_unit_test(categorical_samples), cmocka_unit_test(edge_draws),
-        cmocka_unit_test(sample_errors), cmocka_unit_test(gaussian_samples), cmocka_unit_test(stored_cases),
+        cmocka_unit_test(closed_forms), cmocka_unit_test(known_values),
+        cmocka_unit_test(kl_of_equals), cmocka_unit_test(forbidden), cmocka_unit_test(large_gaps),
+        cmocka_unit_test(saturation), cmocka_unit_test(quadrature), cmocka_unit_test(scores),
+        cmocka_unit_test(squashed_integral), cmocka_unit_test(categorical_sums),
+        cmocka_unit_test(categorical_samples), cmocka_unit_test(edge_draws),
+        cmocka_unit_test(sample_errors), cmocka_unit_test(gaussian_samples),
+        cmocka_unit_test(stored_cases),
     };
     gsl_set_error_handler_off();            /* the quadratures look at the status */
     if (argc > 1) cmocka_set_test_filter(argv[1]);

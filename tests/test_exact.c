@@ -327,57 +327,50 @@ static void fisher_matrices(void **state)
     }
 }
 
-/* ---- policies with features: z = X W ---- */
+/* ---- policies with features: z = X W, and z = tanh(X W1 + b1) W2 + b2 ---- */
 
-enum { D = 3 };
+enum { FEATURES = 3, HIDDEN = 4 };
 
-/* z in long double, by the definition */
-static void o_linear(const struct oracle *o, const double *X, const real *W, real *z)
+/* z and dz_i / dtheta_j in long double, by hand */
+static void o_logits(const struct oracle *o, const policy_class *p, const real *theta, real *z, real J_z[N_MAX][N_MAX])
 {
-    for (int i = 0; i < o->nS * o->nA; i++) {
+    int nA = o->nA;
+    memset(J_z, 0, N_MAX * sizeof *J_z);
+    for (int i = 0; i < o->nS * nA; i++) {
+        const double *X = p->X + i / nA * FEATURES;
+        int b = i % nA;
         z[i] = 0;
-        for (int f = 0; f < D; f++) z[i] += X[i / o->nA * D + f] * W[f * o->nA + i % o->nA];
+        if (p->kind == POLICY_LINEAR)
+            for (int f = 0; f < FEATURES; f++) z[i] += (J_z[i][f * nA + b] = X[f]) * theta[f * nA + b];
+        else {
+            const real *W1 = theta, *b1 = W1 + FEATURES * HIDDEN, *W2 = b1 + HIDDEN, *b2 = W2 + HIDDEN * nA;
+            z[i] = b2[b];
+            J_z[i][FEATURES * HIDDEN + HIDDEN + HIDDEN * nA + b] = 1;
+            for (int j = 0; j < HIDDEN; j++) {
+                real sum = b1[j];
+                for (int f = 0; f < FEATURES; f++) sum += X[f] * W1[f * HIDDEN + j];
+                real h = tanhl(sum), dh = (1 - h * h) * W2[j * nA + b];
+                z[i] += h * W2[j * nA + b];
+                for (int f = 0; f < FEATURES; f++) J_z[i][f * HIDDEN + j] = X[f] * dh;
+                J_z[i][FEATURES * HIDDEN + j] = dh;
+                J_z[i][FEATURES * HIDDEN + HIDDEN + j * nA + b] = h;
+            }
+        }
     }
 }
 
-static real o_linear_J(const struct oracle *o, const double *X, const real *W)
+/* grad J = J_z^T grad_z J with grad_z J by differences; F = J_z^T M J_z, M the covariance of the score in z */
+static void parametrised_case(int c, const struct example *e, const exact *x, const double *theta)
 {
-    real z[N_MAX];
-    o_linear(o, X, W, z);
-    return o_J(o, z);
-}
-
-static real o_linear_dJ(const struct oracle *o, const double *X, const real *W, int i)
-{
-    real at[N_MAX], D_h[3], h = 0x1p-6L;
-    memcpy(at, W, sizeof at);
-    for (int level = 0; level < 3; level++, h /= 2) {
-        at[i] = W[i] + h;
-        D_h[level] = o_linear_J(o, X, at);
-        at[i] = W[i] - h;
-        D_h[level] = (D_h[level] - o_linear_J(o, X, at)) / (2 * h);
-    }
-    real once = (4 * D_h[1] - D_h[0]) / 3, again = (4 * D_h[2] - D_h[1]) / 3;
-    return (16 * again - once) / 15;
-}
-
-/* d log pi(a|s) / dW[f,b] = X[s,f] (1{a = b} - pi(b|s)) */
-static real o_linear_score(const struct oracle *o, const double *X, const real *z, int i, int j)
-{
-    int s = i / o->nA, b = j % o->nA;
-    return X[s * D + j / o->nA] * ((i % o->nA == b) - o_pi(o, z, s, b));
-}
-
-static void linear_case(int c, const struct example *e, const exact *x, const double *X, const double *W)
-{
-    int n = x->n, nSA = x->nSA;
+    const struct oracle *o = &e->o;
+    int n = x->n, nSA = x->nSA, nA = o->nA;
     double g[3][N_MAX], F[3][N_MAX * N_MAX];
-    real w[N_MAX], z[N_MAX], rho[S_MAX], total = 0;
-    widen(W, w);
-    o_linear(&e->o, X, w, z);
-    o_rho(&e->o, z, rho);
-    for (int s = 0; s < e->o.nS; s++) total += rho[s];
-    real scale = e->o.gamma < 1 ? 1 - e->o.gamma : 1 / total;
+    real th[N_MAX], z[N_MAX], J_z[N_MAX][N_MAX], rho[S_MAX], g_z[N_MAX], total = 0;
+    widen(theta, th);
+    o_logits(o, &x->policy, th, z, J_z);
+    o_rho(o, z, rho);
+    for (int s = 0; s < o->nS; s++) total += rho[s];
+    real scale = o->gamma < 1 ? 1 - o->gamma : 1 / total;
     gradient_theorem(x, g[0]);
     assert_true(gradient_autodiff(x, g[1]));
     double error = gradient_differences(x, g[2]);
@@ -385,40 +378,54 @@ static void linear_case(int c, const struct example *e, const exact *x, const do
     fisher_scores(x, F[0]);
     fisher_kl(x, F[1]);
     fisher_jacobian(x, F[2]);
-    for (int i = 0; i < nSA; i++) within("z = X W", c, i, x->logits[i], z[i], 1e-16 * D);
+    for (int i = 0; i < nSA; i++) {
+        g_z[i] = o_dJ(o, z, i);
+        within("z", c, i, x->logits[i], z[i], 1e-15);
+        for (int j = 0; j < n; j++) within("J_z", c, i, x->J_z[i * n + j], J_z[i][j], 1e-15);
+    }
     for (int j = 0; j < n; j++) {
-        real want = o_linear_dJ(&e->o, X, w, j);
-        within("gradient in W by the theorem", c, j, g[0][j], want, x->unit_gradient);
-        within("gradient in W by autodiff", c, j, g[1][j], want, x->unit_gradient);
-        within("gradient in W by differences", c, j, g[2][j], want, error / 10);
+        real want = 0;
+        for (int i = 0; i < nSA; i++) want += J_z[i][j] * g_z[i];
+        within("gradient by the theorem", c, j, g[0][j], want, x->unit_gradient);
+        within("gradient by autodiff", c, j, g[1][j], want, x->unit_gradient);
+        within("gradient by differences", c, j, g[2][j], want, error / 10);
         for (int k = 0; k < n; k++) {
             want = 0;
             for (int i = 0; i < nSA; i++)
-                want += scale * rho[i / e->o.nA] * o_pi(&e->o, z, i / e->o.nA, i % e->o.nA) *
-                        o_linear_score(&e->o, X, z, i, j) * o_linear_score(&e->o, X, z, i, k);
-            for (int way = 0; way < 3; way++) within("F in W", c, j * n + k, F[way][j * n + k], want, x->unit_fisher);
+                for (int b = i / nA * nA; b < i / nA * nA + nA; b++)
+                    want += scale * rho[i / nA] * o_pi(o, z, i / nA, i % nA) * ((i == b) - o_pi(o, z, i / nA, b % nA)) *
+                            J_z[i][j] * J_z[b][k];
+            for (int way = 0; way < 3; way++) within("F", c, j * n + k, F[way][j * n + k], want, x->unit_fisher);
         }
     }
 }
 
-static void linear_policies(void **state)
+static void parametrised(bool mlp)
 {
-    (void)state;
     for (int c = 0; c < CASES; c++) {
         struct example e = example(c);
         char error[256];
-        double W[N_MAX] = { 0 };
-        policy_class *p = policy_linear_random(e.M, D, (uint64_t)c);
-        assert_int_equal(p->n, D * e.o.nA);
-        policy_theta_random(p, 5, (uint32_t)c, W);
-        exact *x = exact_new_policy(e.M, e.o.gamma, p, W, error, sizeof error);
+        const int width[] = { HIDDEN };
+        double theta[N_MAX] = { 0 };
+        policy_class *p = policy_linear_random(e.M, FEATURES, (uint64_t)c);
+        if (mlp) {
+            policy_class *linear = p;
+            p = policy_mlp(e.M, FEATURES, linear->X, 1, width);
+            policy_free(linear);
+        }
+        assert_int_equal(p->n, mlp ? (FEATURES + 1) * HIDDEN + (HIDDEN + 1) * e.o.nA : FEATURES * e.o.nA);
+        policy_theta_random(p, 5, (uint32_t)c, theta);
+        exact *x = exact_new_policy(e.M, e.o.gamma, p, theta, error, sizeof error);
         assert_non_null(x);
-        linear_case(c, &e, x, p->X, W);
+        parametrised_case(c, &e, x, theta);
         exact_free(x);
         policy_free(p);
         example_free(&e);
     }
 }
+
+static void linear_policies(void **state) { (void)state; parametrised(false); }
+static void mlp_policies(void **state)    { (void)state; parametrised(true); }
 
 /* With one-hot features the linear policy is the tabular one, to the bit: products with 0 and 1 do not round */
 static void one_hot_features(void **state)
@@ -439,6 +446,13 @@ static void one_hot_features(void **state)
         for (int i = 0; i < x->n; i++) assert_true(g[0][i] == g[1][i]);
         exact_free(x);
         policy_free(p);
+        const int width[] = { 1, 2 };
+        policy_class *given = policy_mlp(e.M, e.o.nS, X, 2, width);
+        p = policy_mlp(e.M, 0, NULL, 2, width);
+        assert_int_equal(p->n, given->n);
+        assert_memory_equal(p->X, given->X, (size_t)(e.o.nS * e.o.nS) * sizeof *X);
+        policy_free(p);
+        policy_free(given);
         example_free(&e);
     }
 }
@@ -1054,7 +1068,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values), cmocka_unit_test(visitation), cmocka_unit_test(condition),
         cmocka_unit_test(time_sums), cmocka_unit_test(gradients), cmocka_unit_test(fisher_matrices),
-        cmocka_unit_test(linear_policies), cmocka_unit_test(one_hot_features),
+        cmocka_unit_test(linear_policies), cmocka_unit_test(mlp_policies), cmocka_unit_test(one_hot_features),
         cmocka_unit_test(natural_gradients), cmocka_unit_test(natural_gradient_closed_form),
         cmocka_unit_test(rank_rule), cmocka_unit_test(regular_fisher),
         cmocka_unit_test(cg_steps), cmocka_unit_test(cg_outcomes), cmocka_unit_test(comparisons),

@@ -1,8 +1,8 @@
-/* Networks: where parameters stand, the forward pass and its gradient against loops written by hand in long double, and
- * the laws of first parameters.
+/* Networks: where parameters stand, the forward pass and its gradient against loops written by hand in
+ * long double, and the laws of first parameters.
  *     test_network [pattern]          runs the tests whose names match
- * u = 2^-52. Sampled checks have fixed seeds; a right program fails one with probability <= 1e-6 a seed, and each is
- * shown to reject a wrong law. */
+ * u = 2^-52. Sampled checks have fixed seeds; a right program fails one with probability <= 1e-6 a seed,
+ * and each is shown to reject a wrong law. */
 #include <float.h>
 #include <math.h>
 #include <signal.h>
@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "autodiff/network.h"
+#include "autodiff/optimiser.h"
 #include "autodiff/random.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
@@ -82,15 +83,17 @@ static void forward_by_hand(const network *f, const double *theta, int T, const 
             for (int j = 0; j < n; j++) {
                 long double z = theta[k * n + j];
                 for (int i = 0; i < k; i++) z += a->h[l - 1][t][i] * theta[i * n + j];
-                bool hidden = l < f->layers;
-                a->h[l][t][j] = hidden && f->hidden == AD_TANH ? tanhl(z) : hidden && f->hidden == AD_RELU && z < 0 ? 0 : z;
+                if (l < f->layers && f->hidden == AD_TANH) z = tanhl(z);
+                if (l < f->layers && f->hidden == AD_RELU && z < 0) z = 0;
+                a->h[l][t][j] = z;
             }
         theta += (k + 1) * n;
     }
 }
 
 /* Backpropagation of dJ/dy = h_L: J = sum y^2 / 2. g as theta, g_x as x */
-static void backward_by_hand(const network *f, const double *theta, int T, const activations *a, long double *g, long double *g_x)
+static void backward_by_hand(const network *f, const double *theta, int T, const activations *a,
+                             long double *g, long double *g_x)
 {
     long double delta[ROWS][WIDEST], below[ROWS][WIDEST];
     memcpy(delta, a->h[f->layers], sizeof delta);
@@ -118,7 +121,8 @@ static void backward_by_hand(const network *f, const double *theta, int T, const
         for (int i = 0; i < f->size[0]; i++) g_x[t * f->size[0] + i] = delta[t][i];
 }
 
-/* An entry is a sum over at most N = T + all widths terms along its path, each rounded a few times: 10 u N S. */
+/* An entry is a sum of at most N = T + all widths terms along its path, each rounded a few times:
+ * 10 u N S, S = max(1, largest entry). */
 static void assert_close(const char *what, int n, const double *got, const long double *want, double N)
 {
     double S = 1;
@@ -130,8 +134,9 @@ static void assert_close(const char *what, int n, const double *got, const long 
 }
 
 static const network shapes[] = {
-    { 3, { 4, 8, 7, 2 }, AD_TANH }, { 3, { 4, 8, 7, 2 }, AD_RELU }, { 2, { 3, 5, 1 }, AD_TANH }, { 1, { 6, 3 }, AD_TANH },
-    { 2, { 1, 8, 4 }, AD_RELU }, { 4, { 5, 6, 8, 6, 3 }, AD_TANH }, { 2, { 8, 8, 8 }, AD_LINEAR },
+    { 3, { 4, 8, 7, 2 }, AD_TANH }, { 3, { 4, 8, 7, 2 }, AD_RELU }, { 2, { 3, 5, 1 }, AD_TANH },
+    { 1, { 6, 3 }, AD_TANH }, { 2, { 1, 8, 4 }, AD_RELU }, { 4, { 5, 6, 8, 6, 3 }, AD_TANH },
+    { 2, { 8, 8, 8 }, AD_LINEAR },
 };
 
 static void by_hand(void **state)
@@ -165,8 +170,8 @@ static void by_hand(void **state)
         }
 }
 
-/* Two networks and three numbers more in one vector, through views: each part's gradient is that of the network alone,
- * the rest of the vector's is its own. */
+/* Two networks and three numbers more in one vector, through views: each part's gradient is that of the
+ * network alone, the rest of the vector's is its own. */
 static void one_vector(void **state)
 {
     (void)state;
@@ -191,6 +196,36 @@ static void one_vector(void **state)
     ad_tape_free(t);
 }
 
+/* Steps on theta where it lies, then replay: the bits of recording anew at the new theta. */
+static void replay(void **state)
+{
+    (void)state;
+    const network *f = &shapes[0];
+    double theta[PARAMETERS], x[ROWS * WIDEST];
+    int n = network_n(f);
+    gaussians(11, n, 0.5, theta);
+    gaussians(12, ROWS * f->size[0], 1, x);
+    ad_tape *t = ad_tape_new();
+    ad input = ad_input(t, theta, n, 1), y = network_forward(f, input, ad_input(t, x, ROWS, f->size[0]));
+    ad J = ad_neg(ad_mean(ad_square(y))), g = ad_grad(J, input);
+    const ad out[2] = { J, g };
+    ad_plan plan = ad_slice(1, &input, 2, out);
+    for (int step = 0; step < 5; step++) {
+        double before = ad_scalar(J);
+        sgd_ascend(n, 0.01, theta, ad_value(g));
+        ad_run(&plan);
+        assert_true(ad_scalar(J) > before);
+        ad_tape *fresh = ad_tape_new();
+        ad again = ad_input(fresh, theta, n, 1);
+        ad z = network_forward(f, again, ad_input(fresh, x, ROWS, f->size[0]));
+        ad J_again = ad_neg(ad_mean(ad_square(z)));
+        assert_true(ad_scalar(J) == ad_scalar(J_again));
+        assert_memory_equal(ad_value(g), ad_value(ad_grad(J_again, again)), (size_t)n * sizeof(double));
+        ad_tape_free(fresh);
+    }
+    ad_tape_free(t);
+}
+
 /* ---- first parameters ---- */
 static int ascending(const void *a, const void *b)
 {
@@ -198,8 +233,8 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Kolmogorov's statistic of w [n] (which is sorted) against U(-c, c), and its limit: P(sqrt n D > x) <= 2 e^{-2 x^2}
- * (Massart 1990) = 1e-6 at x = 2.70. */
+/* Kolmogorov's statistic of w [n] (which is sorted) against U(-c, c), and its limit:
+ * P(sqrt n D > x) <= 2 e^{-2 x^2} (Massart 1990) = 1e-6 at x = 2.70. */
 static void uniform_cdf_check(const char *what, int n, double *w, double c, bool holds)
 {
     double D = 0, limit = sqrt(log(2 / 1e-6) / 2 / n);
@@ -208,14 +243,15 @@ static void uniform_cdf_check(const char *what, int n, double *w, double c, bool
         double F = (w[i] / c + 1) / 2;
         D = fmax(D, fmax(F - (double)i / n, (i + 1.0) / n - F));
     }
-    if (!((D <= limit) == holds)) fail_msg("%s: D = %g, limit %g, expected %s", what, D, limit, holds ? "below" : "above");
+    if (!((D <= limit) == holds))
+        fail_msg("%s: D = %g, limit %g, expected %s", what, D, limit, holds ? "below" : "above");
 }
 
 static const network wide = { 3, { 40, 300, 200, 10 }, AD_TANH };
 enum { N_WIDE = 40 * 300 + 300 + 300 * 200 + 200 + 200 * 10 + 10 };
 
-/* Bounds, law (and so mean and variance), and biases. A bound 3 % off (or a mean or a variance) is rejected where
- * n >= 2e4: D = .015 against a limit of 2.70 / sqrt(n) = .019 .. .011 */
+/* Bounds, law, variance, and biases. A bound 3 % off is rejected where n = 60000: D = .015 against a
+ * limit of 2.70 / sqrt(n) = .011. */
 static void uniform_laws(void **state)
 {
     (void)state;
@@ -234,7 +270,7 @@ static void uniform_laws(void **state)
             }
             for (int j = 0; j < p.n; j++)
                 assert_true(glorot ? theta[p.b + j] == 0 : theta[p.b + j] != 0 && fabs(theta[p.b + j]) <= c);
-            /* Var w = c^2 / 3, 2 / (k + n) for Glorot; the mean of w^2 has the deviation c^2 sqrt(4/45 / n): 5 of them */
+            /* E w^2 = c^2 / 3, which is Glorot's 2 / (k + n); its mean has the deviation c^2 sqrt(4/45 / n) */
             assert_true(fabs(square - c * c / 3) <= 5 * c * c * sqrt(4 / 45.0 / n));
             uniform_cdf_check("weights", n, theta + p.W, c, true);
             if (!glorot) uniform_cdf_check("biases", p.n, theta + p.b, c, true);
@@ -249,7 +285,8 @@ static void uniform_laws(void **state)
 static void orthogonality(void **state)
 {
     (void)state;
-    static const network f[] = { { 3, { 4, 64, 64, 2 }, AD_TANH }, { 2, { 30, 7, 7 }, AD_RELU }, { 2, { 1, 3, 1 }, AD_TANH } };
+    static const network f[] = { { 3, { 4, 64, 64, 2 }, AD_TANH }, { 2, { 30, 7, 7 }, AD_RELU },
+                                 { 2, { 1, 3, 1 }, AD_TANH } };
     static double theta[5000];
     for (int which = 0; which < COUNT(f); which++) {
         gsl_rng *rng = random_stream(6, 0, RANDOM_INIT);
@@ -274,8 +311,8 @@ static void orthogonality(void **state)
     }
 }
 
-/* Every entry of a uniformly distributed rotation or reflection of three dimensions is uniform on [-1, 1] (Archimedes'
- * hat box). Householder's Q as it comes is not: its first entry never has the sign of the Gaussian's. */
+/* Every entry of a uniformly distributed rotation or reflection of three dimensions is uniform on [-1, 1]
+ * (Archimedes' hat box). Householder's Q as it comes is not: its last entry, say, has always one sign. */
 static void uniform_on_the_group(void **state)
 {
     (void)state;
@@ -317,8 +354,8 @@ static const struct { network f; int theta, x, layer; const char *text; } wrong[
     { { 2, { 3, 4, 2 }, AD_TANH }, 25, 3, 0, "theta is [25 x 1], expected [26 x 1]" },
     { { 2, { 3, 4, 2 }, AD_TANH }, 26, 4, 0, "x is [1 x 4], expected 3 columns" },
     { { 2, { 3, 4, 0 }, AD_TANH }, 26, 3, 0, "size[2] of a network is 0" },
-    { { 0, { 3 }, AD_TANH }, 26, 3, 0, "0 layers, expected 1 .. 7" },
-    { { 8, { 3, 3, 3, 3, 3, 3, 3, 3 }, AD_TANH }, 26, 3, 0, "8 layers, expected 1 .. 7" },
+    { { 0, { 3 }, AD_TANH }, 26, 3, 0, "a network of 0 layers, expected 1 .. 7" },
+    { { 8, { 3, 3, 3, 3, 3, 3, 3, 3 }, AD_TANH }, 26, 3, 0, "a network of 8 layers, expected 1 .. 7" },
     { { 2, { 3, 4, 2 }, AD_TANH }, 26, 3, 3, "layer 3 of a network with layers 1 .. 2" },
 };
 
@@ -334,8 +371,9 @@ static void errors(void **state)
         if (child == 0) {
             dup2(err[1], STDERR_FILENO);
             ad_tape *t = ad_tape_new();
+            ad theta = ad_constant(t, 1, wrong[i].theta, 1), x = ad_constant(t, 1, 1, wrong[i].x);
             if (wrong[i].layer) network_part(&wrong[i].f, wrong[i].layer);
-            else network_forward(&wrong[i].f, ad_constant(t, 1, wrong[i].theta, 1), ad_constant(t, 1, 1, wrong[i].x));
+            else                network_forward(&wrong[i].f, theta, x);
             _exit(99);
         }
         close(err[1]);
@@ -350,9 +388,10 @@ static void errors(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts), cmocka_unit_test(parts), cmocka_unit_test(by_hand), cmocka_unit_test(one_vector),
-        cmocka_unit_test(uniform_laws), cmocka_unit_test(orthogonality), cmocka_unit_test(uniform_on_the_group),
-        cmocka_unit_test(streams), cmocka_unit_test(errors),
+        cmocka_unit_test(counts), cmocka_unit_test(parts), cmocka_unit_test(by_hand),
+        cmocka_unit_test(one_vector), cmocka_unit_test(replay), cmocka_unit_test(uniform_laws),
+        cmocka_unit_test(orthogonality), cmocka_unit_test(uniform_on_the_group), cmocka_unit_test(streams),
+        cmocka_unit_test(errors),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
