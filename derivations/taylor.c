@@ -29,11 +29,14 @@ static ad along(ad_tape *tape, const setting *x, ad t)
     return ad_add(theta, ad_mul(ad_spread(t, pi->n, 1), ad_sub(theta1, theta)));
 }
 
-/* max(1, the largest change of a logit per unit of t): J_z v at theta, or theta' - theta as a whole */
+/* max(1, the largest change of a logit per unit of t): J_z v at theta, or theta' - theta as a whole. In a network
+ * a unit's input moves by 2 max|v| for one-hot states, and tanh's series ends at pi/2: 3 max|v| keeps well within. */
 static double logit_step(const setting *x)
 {
     const exact *pi = x->pi;
     double greatest = 1;
+    for (int j = 0; j < pi->n && pi->policy.kind == POLICY_MLP; j++)
+        greatest = fmax(greatest, 3 * fabs(x->pi1->theta[j] - pi->theta[j]));
     for (int i = 0; i < pi->nSA; i++) {
         double slope = 0;
         for (int j = 0; j < pi->n && pi->J_z; j++)
