@@ -22,6 +22,7 @@ enum { COMMANDS = sizeof command / sizeof *command };
 
 int main(int argc, char **argv)
 {
+    hold_standard_streams();
     require_install_gsl_handler();
     linalg_start();
     if (argc < 2) bad_input("expected a command; `ascent --help` lists them");

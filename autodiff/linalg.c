@@ -1,5 +1,6 @@
 /* CBLAS and LAPACKE behind row-major names: see linalg.h. LAPACKE is called column-major throughout,
- * because its row-major mode copies every matrix: a row-major A is a column-major A^T. */
+ * because its row-major mode copies every matrix: a row-major A is a column-major A^T. Workspace is ours:
+ * where LAPACKE has no memory for its own it says so on stdout, and takes the norm of a matrix for 0. */
 #include "autodiff/linalg.h"
 
 #include <cblas.h>
@@ -124,18 +125,14 @@ double linalg_max_abs(int n, const double *x)
     return max;
 }
 
-/* info < 0: LAPACKE's own memory ran out, or an argument that is wrong, which is a bug */
 static void check_info(const char *routine, lapack_int info, int n)
 {
-    if (info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR)
-        out_of_memory((size_t)n * (size_t)n * sizeof(double), routine);
     require(info >= 0, "%s: argument %d is not valid (n = %d; a NaN in the matrix?)", routine, (int)-info, n);
 }
 
-/* LAPACKE gives a negative number for the norm of a matrix with a NaN. */
 static void require_finite(const char *routine, int n, double norm)
 {
-    require(norm >= 0 && isfinite(norm), "%s: an entry is not finite (n = %d)", routine, n);
+    require(isfinite(norm), "%s: an entry is not finite (n = %d)", routine, n);
 }
 
 linalg_lu *linalg_lu_new(int n)
@@ -145,6 +142,8 @@ linalg_lu *linalg_lu_new(int n)
     f->n = n;
     f->LU = allocate((size_t)n * (size_t)n, sizeof *f->LU, "an LU factorisation");
     f->pivot = allocate((size_t)n, sizeof *f->pivot, "an LU factorisation");
+    f->work = allocate(4 * (size_t)n, sizeof *f->work, "an LU factorisation");
+    f->iwork = allocate((size_t)n, sizeof *f->iwork, "an LU factorisation");
     return f;
 }
 
@@ -153,6 +152,8 @@ void linalg_lu_free(linalg_lu *f)
     if (!f) return;
     free(f->LU);
     free(f->pivot);
+    free(f->work);
+    free(f->iwork);
     free(f);
 }
 
@@ -168,12 +169,13 @@ enum linalg_outcome linalg_lu_factor(linalg_lu *f, const double *A)
 {
     int n = f->n;
     memcpy(f->LU, A, (size_t)n * (size_t)n * sizeof *A);
-    double norm_1 = LAPACKE_dlange(LAPACK_COL_MAJOR, 'I', n, n, A, n);      /* ||A||_1 = ||A^T||_inf */
+    double norm_1 = LAPACKE_dlange_work(LAPACK_COL_MAJOR, 'I', n, n, A, n, f->work);    /* ||A^T||_inf */
     require_finite("linalg_lu_factor", n, norm_1);
     bool singular = linalg_lu_in_place(f) == LINALG_SINGULAR;
     f->rcond = 0;
     if (singular) return LINALG_SINGULAR;
-    check_info("dgecon", LAPACKE_dgecon(LAPACK_COL_MAJOR, 'I', n, f->LU, n, norm_1, &f->rcond), n);
+    lapack_int info = LAPACKE_dgecon_work(LAPACK_COL_MAJOR, 'I', n, f->LU, n, norm_1, &f->rcond, f->work, f->iwork);
+    check_info("dgecon", info, n);
     return f->rcond >= DBL_EPSILON ? LINALG_OK : LINALG_SINGULAR;
 }
 
@@ -198,6 +200,8 @@ linalg_cholesky *linalg_cholesky_new(int n)
     linalg_cholesky *f = allocate(1, sizeof *f, "a Cholesky factorisation");
     f->n = n;
     f->L = allocate((size_t)n * (size_t)n, sizeof *f->L, "a Cholesky factorisation");
+    f->work = allocate(3 * (size_t)n, sizeof *f->work, "a Cholesky factorisation");
+    f->iwork = allocate((size_t)n, sizeof *f->iwork, "a Cholesky factorisation");
     return f;
 }
 
@@ -205,6 +209,8 @@ void linalg_cholesky_free(linalg_cholesky *f)
 {
     if (!f) return;
     free(f->L);
+    free(f->work);
+    free(f->iwork);
     free(f);
 }
 
@@ -212,13 +218,14 @@ enum linalg_outcome linalg_cholesky_factor(linalg_cholesky *f, const double *A)
 {
     int n = f->n;
     memcpy(f->L, A, (size_t)n * (size_t)n * sizeof *A);
-    double norm_1 = LAPACKE_dlansy(LAPACK_COL_MAJOR, '1', 'L', n, A, n);
+    double norm_1 = LAPACKE_dlansy_work(LAPACK_COL_MAJOR, '1', 'L', n, A, n, f->work);
     require_finite("linalg_cholesky_factor", n, norm_1);
     lapack_int info = LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'L', n, f->L, n);
     check_info("dpotrf", info, n);
     f->rcond = 0;
     if (info > 0) return LINALG_SINGULAR;
-    check_info("dpocon", LAPACKE_dpocon(LAPACK_COL_MAJOR, 'L', n, f->L, n, norm_1, &f->rcond), n);
+    info = LAPACKE_dpocon_work(LAPACK_COL_MAJOR, 'L', n, f->L, n, norm_1, &f->rcond, f->work, f->iwork);
+    check_info("dpocon", info, n);
     return f->rcond >= DBL_EPSILON ? LINALG_OK : LINALG_SINGULAR;
 }
 
@@ -232,7 +239,15 @@ void linalg_eigen_symmetric(int n, const double *A, double *w, double *Ut)
 {
     require(n >= 1, "linalg_eigen_symmetric: n = %d", n);
     memcpy(Ut, A, (size_t)n * (size_t)n * sizeof *A);
-    lapack_int info = LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'L', n, Ut, n, w);
+    require_finite("linalg_eigen_symmetric", n, LAPACKE_dlansy_work(LAPACK_COL_MAJOR, 'M', 'L', n, A, n, NULL));
+    double room;                                        /* a first call only asks how much workspace is best */
+    lapack_int iroom, info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'V', 'L', n, Ut, n, w, &room, -1, &iroom, -1);
     check_info("dsyevd", info, n);
+    double *work = allocate((size_t)room, sizeof *work, "eigenvalues");
+    lapack_int *iwork = allocate((size_t)iroom, sizeof *iwork, "eigenvalues");
+    info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'V', 'L', n, Ut, n, w, work, (lapack_int)room, iwork, iroom);
+    check_info("dsyevd", info, n);
+    free(work);
+    free(iwork);
     if (info > 0) numerical_failure("dsyevd: %d elements did not converge (n = %d)", (int)info, n);
 }

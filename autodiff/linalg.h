@@ -28,7 +28,7 @@ enum linalg_outcome {
 
 /* P A = L U by partial pivoting. rcond is the reciprocal condition number in the 1-norm: LAPACK's
  * `info == 0` does not mean that a matrix is regular, this number does. */
-typedef struct { int n; double *LU; int *pivot; double rcond; } linalg_lu;
+typedef struct { int n; double *LU; int *pivot; double rcond, *work; int *iwork; } linalg_lu;
 linalg_lu *linalg_lu_new(int n);
 void       linalg_lu_free(linalg_lu *f);
 enum linalg_outcome linalg_lu_factor(linalg_lu *f, const double *A);                /* A [n x n] */
@@ -40,7 +40,7 @@ void linalg_lu_solve(const linalg_lu *f, bool transposed, int m, const double *B
 
 /* A = L L^T for symmetric positive definite A [n x n] (upper triangle read), and x = A^{-1} b [n].
  * Not positive definite counts as singular. */
-typedef struct { int n; double *L; double rcond; } linalg_cholesky;
+typedef struct { int n; double *L; double rcond, *work; int *iwork; } linalg_cholesky;
 linalg_cholesky *linalg_cholesky_new(int n);
 void             linalg_cholesky_free(linalg_cholesky *f);
 enum linalg_outcome linalg_cholesky_factor(linalg_cholesky *f, const double *A);

@@ -1,4 +1,4 @@
-/* The exact layer: see exact.h. One function per equation, in the order in which they depend on one another. */
+/* The exact layer: see exact.h. One function per equation, in the order of their dependence. */
 #include "derivations/exact.h"
 
 #include <float.h>
@@ -32,7 +32,7 @@ static void softmax(int nS, int nA, const double *theta, double *logpi, double *
 sparse *transition_matrix(const mdp *M, const bool *closed, const double *pi)
 {
     sparse *P = sparse_new(M->nS, M->row[M->nS * M->nA]);
-    int *at = allocate((size_t)M->nS, sizeof *at, "a transition matrix"), end = 0;  /* 1 + where s' is in this row */
+    int *at = allocate((size_t)M->nS, sizeof *at, "a transition matrix"), end = 0;  /* 1 + where s' is */
     for (int s = 0; s < M->nS; s++) {
         for (int i = s * M->nA; i < (s + 1) * M->nA && !closed[s]; i++) {
             if (pi[i] == 0) continue;
@@ -223,8 +223,8 @@ static bool logits_and_jacobian(exact *x)
     return true;
 }
 
-static exact *solve(const mdp *M, double gamma, const policy_class *p, const double *theta, bool dense, char *error,
-                    size_t size)
+static exact *solve(const mdp *M, double gamma, const policy_class *p, const double *theta, bool dense,
+                    char *error, size_t size)
 {
     require(p->nS == M->nS && p->nA == M->nA, "a policy for %d states, %d actions", p->nS, p->nA);
     exact *x = exact_allocate(M, gamma, p);
@@ -300,8 +300,8 @@ static void bellman_system(const mdp *M, double gamma, const double *pi, double 
     }
 }
 
-/* For gamma < 1 no row of gamma P sums to more than q; q < 1 beyond doubt bounds the inverse by 1/(1 - q), and one
- * factorisation and one solve are enough. */
+/* No row of gamma P sums to more than q = gamma (1 + 1e-9), the tolerance of mdp.h; where q < 1 beyond doubt,
+ * 1/(1 - q) bounds the inverse, and one factorisation and one solve are enough. */
 bool exact_V(const mdp *M, double gamma, const double *logits, double *V, char *error, size_t size)
 {
     size_t nS = (size_t)M->nS, nSA = nS * (size_t)M->nA;

@@ -26,7 +26,8 @@ bellman *bellman_new(double gamma, const sparse *P, bool dense)
         singular = !B->ilu;
     }
     if (singular)
-        numerical_failure("I - gamma P_pi is singular (%d states, gamma %.17g): no discount and no end", P->n, gamma);
+        numerical_failure("I - gamma P_pi is singular (%d states, gamma %.17g): no discount and no end",
+                          P->n, gamma);
     return B;
 }
 
@@ -46,17 +47,19 @@ void bellman_solve(const bellman *B, bool transposed, const double *b, double *x
     }
     double left = bellman_ilu_solve(B->ilu, transposed, b, x);
     if (!(left <= fmax(B->P->n, 16) * DBL_EPSILON))
-        numerical_failure("(I - gamma P_pi) x = b is not solved (%d states, gamma %.17g): the iteration ends with a "
-                          "residual of %.1e", B->P->n, B->gamma, left);
+        numerical_failure("(I - gamma P_pi) x = b is not solved (%d states, gamma %.17g): the iteration ends with "
+                          "a residual of %.1e", B->P->n, B->gamma, left);
 }
 
-/* The inverse is sum_t (gamma P)^t and has no negative entry, so its row sums y = (I - gamma P)^{-1} 1 give its norm.
- * What comes out of the solve may be anything when the sum diverges (rows of P may exceed 1 by what is tolerated in a
- * file) or rounding has taken over. But a y > 0 with (I - gamma P) y > 0 exists only where the sum converges. */
+/* The inverse is sum_t (gamma P)^t and has no negative entry, so its row sums y = (I - gamma P)^{-1} 1 give
+ * its norm. What comes out of the solve may be anything when the sum diverges (rows of P may exceed 1 by
+ * what is tolerated in a file) or rounding has taken over. But a y > 0 with (I - gamma P) y > 0 exists only
+ * where the sum converges. */
 double bellman_norm(const bellman *B)
 {
     int n = B->P->n;
-    double *one = allocate(3 * (size_t)n, sizeof *one, "a norm"), *y = one + n, *Py = y + n, k = 1, least = INFINITY;
+    double *one = allocate(3 * (size_t)n, sizeof *one, "a norm"), *y = one + n, *Py = y + n;
+    double k = 1, least = INFINITY;
     for (int s = 0; s < n; s++) one[s] = 1;
     bellman_solve(B, false, one, y);
     sparse_times(B->P, false, y, Py);

@@ -88,8 +88,8 @@ static void proper_policy(struct plan *p)
     reaches(p->M, p->closed, NULL, p->ends, p->policy);
 }
 
-/* The average reward per step from each state that never reaches a closed one under the policy, 0 elsewhere:
- * lim_T ((I + P) / 2)^T r, by squaring; half of a step at a time has no period. */
+/* The average reward per step from each state that never reaches a closed one under the policy, 0
+ * elsewhere: lim_T ((I + P) / 2)^T r, by squaring; half of a step at a time has no period. */
 static void average_reward(const struct plan *p, double *gain)
 {
     const mdp *M = p->M;
@@ -117,8 +117,8 @@ static void average_reward(const struct plan *p, double *gain)
     free(r);
 }
 
-/* Under this policy some states never reach a closed one. Where they earn more than 0 a step for ever, they and
- * all that can reach them under any policy are closed as unbounded. false when none does. */
+/* Under this policy some states never reach a closed one. Where they earn more than 0 a step for ever, they
+ * and all that can reach them under any policy are closed as unbounded. false when none does. */
 static bool close_unbounded(struct plan *p)
 {
     const mdp *M = p->M;
@@ -177,8 +177,8 @@ static void lowest_optimal(struct plan *p)
     }
 }
 
-/* At gamma = 1 the policy is made one that ends: by closing what is unbounded, else by going back to the one
- * before. True when something was closed. */
+/* At gamma = 1 the policy is made one that ends: by closing what is unbounded, else by going back to the
+ * one before. True when something was closed. */
 static bool make_proper(struct plan *p, const int *before)
 {
     if (policy_ends(p)) return false;
@@ -188,10 +188,10 @@ static bool make_proper(struct plan *p, const int *before)
     return closed;
 }
 
-/* Policy iteration; at gamma = 1 from a policy that ends. V is known to u N k max|Q|: what seems better by less is no
- * better (at most 1e-11 max|Q|, as the first policy may have a large k). That bound grows whenever what seemed
- * better was not: the sum of V did not rise, or, at gamma = 1, the better policy goes round for ever and earns
- * nothing. Returns u N k max|Q|, at least u N k. */
+/* Policy iteration; at gamma = 1 from a policy that ends. V is known to u N k max|Q|: what seems better by
+ * less is no better (at most 1e-11 max|Q|, as the first policy may have a large k). That bound grows
+ * whenever what seemed better was not: the sum of V did not rise, or, at gamma = 1, the better policy goes
+ * round for ever and earns nothing. Returns u N k max|Q|, at least u N k. */
 static double policy_iteration(struct plan *p)
 {
     size_t nS = (size_t)p->M->nS;
@@ -246,7 +246,7 @@ double exact_optimal_residual(const mdp *M, double gamma, const double *V)
         double best = -INFINITY;
         for (int a = 0; a < M->nA; a++) {
             double next = 0;
-            for (int k = M->row[s * M->nA + a]; k < M->row[s * M->nA + a + 1]; k++) next += M->P[k] * V[M->next[k]];
+            for (int i = s * M->nA + a, k = M->row[i]; k < M->row[i + 1]; k++) next += M->P[k] * V[M->next[k]];
             best = fmax(best, mdp_reward(M, s, a) + gamma * next);
         }
         residual = linalg_greater(residual, fabs(best - V[s]));
@@ -256,8 +256,8 @@ double exact_optimal_residual(const mdp *M, double gamma, const double *V)
 
 /* ---- value iteration ---- */
 
-/* next(s) = max_a [ r(s,a) + gamma sum_s' P(s'|s,a) V(s') ]; the least and greatest of next - V, closed states' 0
- * among them */
+/* next(s) = max_a [ r(s,a) + gamma sum_s' P(s'|s,a) V(s') ]; the least and greatest of next - V, closed
+ * states' 0 among them */
 static void sweep(const struct plan *p, const double *V, double *next, double *low, double *high)
 {
     *low = INFINITY;
@@ -292,8 +292,8 @@ static value_iteration iterate(const struct plan *p, double *V, double *next)
 {
     int nS = p->M->nS, longest;
     size_t bytes = (size_t)nS * sizeof *V;
-    double q = contraction(p, &longest), largest_r = linalg_max_abs(nS * p->M->nA, p->r), low, high, span = INFINITY;
-    double work = 0, sweep_work = p->M->row[nS * p->M->nA] + 4.0 * nS * p->M->nA;
+    double q = contraction(p, &longest), largest_r = linalg_max_abs(nS * p->M->nA, p->r);
+    double work = 0, sweep_work = p->M->row[nS * p->M->nA] + 4.0 * nS * p->M->nA, low, high, span = INFINITY;
     for (int sweeps = 1;; sweeps++) {
         sweep(p, V, next, &low, &high);
         double most = fmax(-low, high), span_before = span;
@@ -304,7 +304,7 @@ static value_iteration iterate(const struct plan *p, double *V, double *next)
             return (value_iteration){ sweeps, settled, q < 1 ? (q * most + rounding) / (1 - q) : INFINITY };
         }
         span = high - low;
-        if (q < 1 && span < most / 4) {                         /* all moves alike, and will: gamma + gamma^2 + ... */
+        if (q < 1 && span < most / 4) {                         /* all moves alike: gamma + gamma^2 + ... */
             for (int s = 0; s < nS; s++) V[s] = next[s] + p->gamma / (1 - p->gamma) * (low + high) / 2;
         } else if (span > 0.999 * span_before) {                /* V goes round in a circle: half of a step */
             for (int s = 0; s < nS; s++) V[s] = (V[s] + next[s]) / 2;

@@ -61,8 +61,8 @@ static sparse *transpose(const sparse *A)
 
 /* ---- the order of the states ---- */
 
-/* Breadth first over the edges of P and P^T, directions ignored; writes what it finds to order, returns how much.
- * seen[s] = stamp marks the states found. */
+/* Breadth first over the edges of P and P^T, directions ignored; writes what it finds to order, returns how
+ * much. seen[s] = stamp marks the states found. */
 static int breadth_first(const sparse *P, const sparse *Pt, int root, int stamp, int *seen, int *order)
 {
     int found = 1;
@@ -81,8 +81,8 @@ static int breadth_first(const sparse *P, const sparse *Pt, int root, int stamp,
     return found;
 }
 
-/* Neighbours get near numbers, from one end of each connected part to the other: the last state of a search from
- * anywhere is at an end. order [n]: which state is i-th. */
+/* Neighbours get near numbers, from one end of each connected part to the other: the last state of a search
+ * from anywhere is at an end. order [n]: which state is i-th. */
 static int *cuthill_mckee(const sparse *P, const sparse *Pt)
 {
     int n = P->n, *order = allocate(2 * (size_t)n, sizeof *order, "an order of states"), *seen = order + n;
@@ -138,11 +138,12 @@ static sparse *bellman_matrix(double gamma, const sparse *P, const sparse *Pt, c
     return B;
 }
 
-/* ILU(0): Gaussian elimination that drops what falls outside the pattern of B. false where a pivot is not positive. */
+/* ILU(0): Gaussian elimination that drops what falls outside the pattern of B. false where a pivot is not
+ * positive. */
 static bool factor(bellman_ilu *f)
 {
     const sparse *B = f->B;
-    int *at = allocate((size_t)f->n, sizeof *at, "incomplete factors");         /* 1 + where column j is in row i */
+    int *at = allocate((size_t)f->n, sizeof *at, "incomplete factors");     /* 1 + place of column j in row i */
     bool positive = true;
     memcpy(f->LU, B->x, (size_t)B->row[f->n] * sizeof *f->LU);
     for (int i = 0; i < f->n && positive; i++) {
@@ -243,8 +244,8 @@ static int bicgstab(const bellman_ilu *f, bool transposed, double tol, const dou
     return step;
 }
 
-/* V [RESTART + 1][n] orthonormal in the first m + 1 rows; B M^{-1} V = V R with R upper Hessenberg, by column. Takes
- * one step: the next v by modified Gram-Schmidt, its column h of R [m + 2]. */
+/* V [RESTART + 1][n] orthonormal in the first m + 1 rows; B M^{-1} V = V R with R upper Hessenberg, by
+ * column. Takes one step: the next v by modified Gram-Schmidt, its column h of R [m + 2]. */
 static void arnoldi(const bellman_ilu *f, bool transposed, int m, double *V, double *z, double *h)
 {
     size_t n = (size_t)f->n;
@@ -260,8 +261,8 @@ static void arnoldi(const bellman_ilu *f, bool transposed, int m, double *V, dou
     for (size_t j = 0; j < n && h[m + 1] > 0; j++) w[j] /= h[m + 1];
 }
 
-/* GMRES(RESTART): the x = M^{-1} V y that leaves the least ||r0 - B x||_2 = ||g - R y||_2, R made triangular by
- * rotations */
+/* GMRES(RESTART): the x = M^{-1} V y that leaves the least ||r0 - B x||_2 = ||g - R y||_2, R made
+ * triangular by rotations */
 static int gmres(const bellman_ilu *f, bool transposed, double tol, const double *r0, double *x)
 {
     int m = 0;
@@ -309,7 +310,8 @@ static double norm(int n, bool transposed, const double *x)
 }
 
 /* r = b - B x and its norm; size = ||b|| + ||x|| */
-static double residual(const bellman_ilu *f, bool transposed, const double *b, const double *x, double *r, double *size)
+static double residual(const bellman_ilu *f, bool transposed, const double *b, const double *x, double *r,
+                       double *size)
 {
     sparse_times(f->B, transposed, x, r);
     for (int i = 0; i < f->n; i++) r[i] = b[i] - r[i];
@@ -317,9 +319,9 @@ static double residual(const bellman_ilu *f, bool transposed, const double *b, c
     return norm(f->n, transposed, r);
 }
 
-/* x <- x + d with d about B^{-1} (b - B x), by BiCGSTAB, where that fails by GMRES, while it brings the residual down:
- * until only rounding is left, or both have failed. b, x [n] in the factors' order, x from 0; work [3n]. Returns the
- * residual over ||b|| + ||x||. */
+/* x <- x + d with d about B^{-1} (b - B x), by BiCGSTAB, where that fails by GMRES, while it brings the
+ * residual down: until only rounding is left, or both have failed. b, x [n] in the factors' order, x from
+ * 0; work [3n]. Returns the residual over ||b|| + ||x||. */
 static double refine(const bellman_ilu *f, bool transposed, const double *b, double *x, double *work)
 {
     size_t n = (size_t)f->n;

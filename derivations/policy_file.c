@@ -121,6 +121,7 @@ bool policy_read(const char *path, const mdp *M, double *logits, char *error, si
 {
     FILE *f = fopen(path, "r");
     if (!f) {
+        if (errno == ENOMEM) out_of_memory(0, path);
         snprintf(error, size, "%s: %s", path, strerror(errno));
         return false;
     }

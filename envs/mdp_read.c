@@ -795,6 +795,7 @@ mdp *mdp_read(const char *path, char *error, size_t size)
     char buffer[BUFFER_SIZE];
     FILE *file = fopen(path, "rb");
     if (!file) {
+        if (errno == ENOMEM) out_of_memory(0, path);
         snprintf(error, size, "%s: %s", path, strerror(errno));
         return NULL;
     }

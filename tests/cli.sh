@@ -234,6 +234,12 @@ check "solve: array lengths" "V, Q, gradient are not 3, 3x2, 3x2" awk '
 check "solve: residuals are at most 10 units" "they are not" awk '
     /^residuals\./ { n++; if (!($2 ~ /^[0-9]/ && $2 <= 10)) bad = 1 } END { exit bad || !n }' flat
 
+json "solve, too large for a dense solve" solve garnet:5000,2,3,1
+is "solve, sparse: states" states 5000
+is "solve, sparse: no gradient through the solve" residuals.gradient null
+check "solve, sparse: residuals are at most 10 units" "they are not" awk '
+    /^residuals\.[^g]/ { n++; if (!($2 ~ /^[0-9]/ && $2 <= 10)) bad = 1 } END { exit bad || n != 4 }' flat
+
 json "solve --gamma 1" solve chain.mdp --gamma 1
 near "solve --gamma 1: V(0)" 'V[0]' 1.5
 is "solve --gamma 1: rho(absorbing) is null" 'rho[2]' null
@@ -409,19 +415,57 @@ done
 refuses "a folder as an mdp file" '2' . solve .
 refuses "a folder as a policy file" '2' . solve E5 --policy .
 
-# ---- a full disk ----
+# ---- where the output goes ----
 
-if [ -c /dev/full ]; then
-    for arguments in --help "solve --help" "solve E5" "solve E5 --json" "verify --id PDI-6 E5" \
-                     "verify --id PDI-6 E5 --json" "derive PDI-1" list "list PDI-6"; do
-        "$ascent" $arguments >/dev/full 2>err
-        status=$?
-        check "$arguments on a full disk" "exit status $status, not 3; $(wc -l <err) lines on stderr" \
-            eval '[ $status -eq 3 ] && one_line err'
+# printed TITLE WANTED COMMAND: for each command line that prints, what the shell command with `$arguments` in it
+# does: exit status and one line on stderr that names stdout, or none
+printed() {
+    for arguments in --help help "solve --help" "verify --help" "derive --help" "list --help" "solve E5" \
+            "solve E5 --json" "solve E5 --policy policy.csv --against policy.csv --fisher --optimal" \
+            "solve E5 --policy policy.csv --against policy.csv --fisher --optimal --json" \
+            "verify --id PDI-6 E5" "verify --id PDI-6 E5 --json" "verify --unbound" "derive PDI-1" list \
+            "list PDI-6"; do
+        eval "$3"
+        check "$arguments, $1" "exit status $status, not $2; on stderr: $(cat err)" \
+            eval "[ $status -eq $2 ] && if [ $2 -eq 3 ]; then one_line err && grep -q '^ascent: stdout: ' err
+                  else [ ! -s err ]; fi"
     done
+}
+if [ -c /dev/full ]; then
+    printed "stdout on a full disk" 3 '"$ascent" $arguments >/dev/full 2>err; status=$?'
 else
     fail "a full disk" "this system has no /dev/full"
 fi
+printed "stdout closed" 3 '"$ascent" $arguments >&- 2>err; status=$?'
+printed "stdin and stdout closed" 3 '"$ascent" $arguments <&- >&- 2>err; status=$?'
+mkfifo pipe
+exec 8<>pipe 9>pipe 8<&-                                    # 9: a pipe whose reader is gone
+printed "nobody reads" 141 '"$ascent" $arguments >&9 2>err; status=$?'
+printed "nobody reads, SIGPIPE ignored" 3 '(trap "" PIPE; exec "$ascent" $arguments >&9 2>err); status=$?'
+exec 9>&-
+
+# without a stderr: the same exit status, the same stdout, and no word of it anywhere else
+for arguments in "solve E5" "solve E5 --json" "verify --id PDI-6 E5" "derive PDI-1" list "solve NoSuch" \
+        "solve short.mdp" "solve E5 --policy policy.csv --against short.csv" "solve E5 --gamma 2" nosuch; do
+    sed 6d chain.mdp >short.mdp
+    policy | sed 2d >short.csv
+    run $arguments
+    expected=$status
+    cp out once
+    cksum short.* >sums
+    for how in '2>&-' '2>/dev/full' '<&- 2>&-'; do
+        eval "\"\$ascent\" \$arguments >out $how"
+        status=$?
+        check "$arguments $how" "exit status $status, not $expected, or another stdout, or a file changed" \
+            eval '[ $status -eq $expected ] && cmp out once && cksum short.* | cmp - sums'
+    done
+done
+run solve /dev/stdin <&-
+check "a closed stdin reads as an empty file" "$(first_line err)" grep -q '^/dev/stdin:1:1: ' err
+for how in '>&- 2>&-' '<&- >&- 2>&-'; do
+    eval "\"\$ascent\" solve E5 $how"
+    check "solve E5 $how" "exit status $?, not 3" [ $? -eq 3 ]
+done
 
 # ---- the same command, the same bytes ----
 

@@ -418,6 +418,14 @@ static void parametrised(bool mlp)
         exact *x = exact_new_policy(e.M, e.o.gamma, p, theta, error, sizeof error);
         assert_non_null(x);
         parametrised_case(c, &e, x, theta);
+        setting *at = setting_new(x, e.x1, 3);
+        const derivation *d;
+        for (int i = 0; c % 4 == 0 && (d = derivation_at(i)); i++) {
+            derivation_result r = derivation_run(d, at);
+            if (r.verdict == FAIL) fail_msg("%s, case %d: %.3g units", d->id, c, r.units[r.worst]);
+            derivation_result_free(&r);
+        }
+        setting_free(at);
         exact_free(x);
         policy_free(p);
         example_free(&e);

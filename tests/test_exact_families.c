@@ -1,6 +1,6 @@
-/* The exact layer, dense and sparse, on families that are hard for a solver, against Gaussian elimination in long
- * double; on large problems against closed forms and long double sweeps; and under changes of the problem whose
- * effect is known. The oracles share no code with what they check. */
+/* The exact layer, dense and sparse, on families that are hard for a solver, against Gaussian elimination
+ * in long double; on large problems against closed forms and long double sweeps; and under changes of the
+ * problem whose effect is known. The oracles share no code with what they check. */
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>
@@ -27,7 +27,8 @@ typedef long double real;
 /* ---- the families ---- */
 
 enum family { GARNET, PERIODIC, REDUCIBLE, DECOUPLED, EPISODIC, WALK, FAMILIES };
-static const char *const family_name[] = { "garnet", "periodic", "reducible", "near-decoupled", "episodic", "walk" };
+static const char *const family_name[] = { "garnet", "periodic", "reducible", "near-decoupled", "episodic",
+                                           "walk" };
 
 static void spread(mdp_builder *b, gsl_rng *rng, int s, int a, int first, int n, double mass)
 {
@@ -152,7 +153,8 @@ static struct oracle oracle_new(const mdp *M, double gamma, const double *z)
                 for (int k = M->row[i]; k < M->row[i + 1]; k++) {
                     int j = M->next[k];
                     if (!transposed) x[s] += o.pi[i] * M->P[k] * M->R[k];
-                    if (!o.absorbing[j]) A[transposed ? j * n + s : s * n + j] -= (real)gamma * o.pi[i] * M->P[k];
+                    if (o.absorbing[j]) continue;
+                    A[transposed ? j * n + s : s * n + j] -= (real)gamma * o.pi[i] * M->P[k];
                 }
         }
         o_solve(n, A, x);
@@ -175,8 +177,8 @@ static void within(const char *what, const exact *x, int i, double got, real wan
 {
     double units = (double)fabsl(got - want) / unit;
     if (!(units <= 10))
-        fail_msg("%s, %s, n = %d, gamma = %.17g, %s, entry %d: got %.17g, expected %.17Lg: %.3g units", what, x->M->name,
-                 x->nS, x->gamma, x->P_pi ? "dense" : "sparse", i, got, want, units);
+        fail_msg("%s, %s, n = %d, gamma = %.17g, %s, entry %d: got %.17g, expected %.17Lg: %.3g units", what,
+                 x->M->name, x->nS, x->gamma, x->P_pi ? "dense" : "sparse", i, got, want, units);
 }
 
 static void compare(const exact *x, const struct oracle *o)
@@ -247,7 +249,8 @@ static void one_state(void **state)
         mdp *M = mdp_finish(b);
         for (int dense = 0; dense < 2; dense++) {
             exact *x = solve(M, G, z, dense);
-            within("V", x, 0, x->V[0], r[i % 3] / (1 - (real)G), 4 * DBL_EPSILON / (1 - G) * (r[i % 3] / (1 - G)));
+            double V = r[i % 3] / (1 - G);
+            within("V", x, 0, x->V[0], r[i % 3] / (1 - (real)G), 4 * DBL_EPSILON / (1 - G) * V);
             within("rho", x, 0, x->rho[0], 1 / (1 - (real)G), x->unit_rho);
             within("k", x, 0, x->k, 1 / (1 - (real)G), x->unit_rho);
             assert_true(x->A[0] == 0 || fabs(x->A[0]) <= 10 * DBL_EPSILON * x->V[0]);
@@ -280,9 +283,10 @@ static void values_alone(void **state)
 
 /* ---- large problems ---- */
 
-/* States 0 .. n-2 step on with probability p_a, else stay, pay 1 a step; n - 1 is absorbing. With p the policy's
- * probability and x = gamma p / (1 - gamma (1 - p)): V(s) = (1 - x^m) / (1 - gamma), m = n - 1 - s, or m / p at
- * gamma = 1; rho(s) = x^s / (1 - gamma (1 - p)) from state 0. Numbered at random, to hide the order. */
+/* States 0 .. n-2 step on with probability p_a, else stay, pay 1 a step; n - 1 is absorbing. With p the
+ * policy's probability and x = gamma p / (1 - gamma (1 - p)): V(s) = (1 - x^m) / (1 - gamma), m = n - 1 -
+ * s, or m / p at gamma = 1; rho(s) = x^s / (1 - gamma (1 - p)) from state 0. Numbered at random, to hide
+ * the order. */
 static void chains(void **state)
 {
     (void)state;
@@ -303,7 +307,7 @@ static void chains(void **state)
             if (!last) mdp_transition(b, s, i % 2, s, 1 - p[i % 2], 1);
         }
         mdp *M = mdp_finish(b);
-        double *z = allocate((size_t)(2 * n), sizeof *z, "logits"), *g = allocate((size_t)(2 * n), sizeof *g, "gradient");
+        double *z = allocate((size_t)(4 * n), sizeof *z, "logits and gradient"), *g = z + 2 * n;
         for (int i = 0; i < 2 * n; i++) z[i] = i % 2 ? 0 : 1;
         real pi0 = expl(1) / (1 + expl(1)), step = pi0 * p[0] + (1 - pi0) * p[1];
         real stay = 1 - G * (1 - step), x0 = G * step / stay;
@@ -323,7 +327,6 @@ static void chains(void **state)
         within("k", x, 0, x->k, x->V[name[0]], x->unit_V);
         exact_free(x);
         free(z);
-        free(g);
         free(name);
         mdp_free(M);
     }
@@ -346,7 +349,8 @@ static void large_garnets(void **state)
                 real sum = 0, total = 0, before = V[s];
                 for (int i = 2 * s; i < 2 * s + 2; i++) {
                     real Q = 0, w = expl((real)z[i] - z[2 * s]);
-                    for (int k = M->row[i]; k < M->row[i + 1]; k++) Q += M->P[k] * (M->R[k] + (real)G * V[M->next[k]]);
+                    for (int k = M->row[i]; k < M->row[i + 1]; k++)
+                        Q += M->P[k] * (M->R[k] + (real)G * V[M->next[k]]);
                     sum += w * Q;
                     total += w;
                 }
@@ -474,7 +478,8 @@ static void scaled_rewards(void **state)
     }
 }
 
-/* r <- a r + b in the decision states: V <- a V + b T, T the value of being paid 1, 1/(1-gamma) where nothing ends */
+/* r <- a r + b in the decision states: V <- a V + b T, T the value of being paid 1, 1/(1-gamma) where
+ * nothing ends */
 static void affine_rewards(void **state)
 {
     (void)state;

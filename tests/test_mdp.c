@@ -97,29 +97,6 @@ static void assert_valid(const mdp *M)
     }
 }
 
-/* The next row of numbers of a CSV file, comments and the header skipped; how many fields. */
-static int csv_row(FILE *f, char *name, double *x, int max)
-{
-    char line[512];
-    while (fgets(line, sizeof line, f)) {
-        int n = 0;
-        char *p = line;
-        if (name) {
-            size_t length = strcspn(line, ",");
-            snprintf(name, 64, "%.*s", (int)length, line);
-            p = line + length + (line[length] == ',');
-        }
-        for (char *end; n < max; p = end + 1) {
-            x[n] = strtod(p, &end);
-            if (end == p) break;
-            n++;
-            if (*end != ',') break;
-        }
-        if (line[0] != '#' && n > 0) return n;
-    }
-    return 0;
-}
-
 enum { PATH_SIZE = 512, FILES_MAX = 128 };
 static char stem[FILES_MAX][PATH_SIZE];         /* paths without their endings */
 
@@ -128,14 +105,6 @@ static const char *path_of(char path[PATH_SIZE], const char *base, const char *e
     int n = snprintf(path, PATH_SIZE, "%s.%s", base, ending);
     assert_true(n > 0 && n < PATH_SIZE);
     return path;
-}
-
-static FILE *open_csv(const char *base, const char *ending)
-{
-    char path[PATH_SIZE];
-    FILE *f = fopen(path_of(path, base, ending), "r");
-    if (!f) fail_msg("%s: %s", path, strerror(errno));
-    return f;
 }
 
 /* Fills stem with the .mdp files that match; how many there are. */
@@ -159,81 +128,6 @@ static mdp *read_stem(const char *base)
 {
     char path[PATH_SIZE];
     return read_mdp(path_of(path, base, "mdp"));
-}
-
-/* ------------------------------------------------------------------------------------ reference files */
-
-static void test_syntax_files(void **state)
-{
-    (void)state;
-    int files = find_files(REFERENCE "/mdp_syntax/*.mdp");
-    for (int i = 0; i < files; i++) {
-        mdp *M = read_stem(stem[i]);
-        assert_valid(M);
-        double x[8];
-        int k = 0, s = 0;
-        FILE *f = open_csv(stem[i], "expected.csv");
-        for (; csv_row(f, NULL, x, 5) == 5; k++) {
-            assert_true(k < M->row[M->nS * M->nA]);
-            int row = (int)x[0] * M->nA + (int)x[1];
-            assert_true(M->row[row] <= k && k < M->row[row + 1]);
-            assert_int_equal(M->next[k], (int)x[2]);
-            assert_memory_equal(&M->P[k], &x[3], sizeof(double));
-            assert_memory_equal(&M->R[k], &x[4], sizeof(double));
-        }
-        fclose(f);
-        assert_int_equal(k, M->row[M->nS * M->nA]);
-        f = open_csv(stem[i], "expected_start.csv");
-        for (; csv_row(f, NULL, x, 2) == 2; s++) assert_memory_equal(&M->mu0[s], &x[1], sizeof(double));
-        fclose(f);
-        assert_int_equal(s, M->nS);
-        assert_true(M->gamma == 0.95);
-        mdp_free(M);
-    }
-}
-
-/* A table of the folder mdp as its CSV files give it. */
-static mdp *from_csv(const char *path, const char *name, double gamma)
-{
-    char row_name[64];
-    double x[8];
-    int nS = 0, nA = 0, episodic = 0;
-    FILE *f = open_csv(REFERENCE "/mdp/index", "csv");
-    while (csv_row(f, row_name, x, 5))
-        if (strcmp(row_name, name) == 0) nS = (int)x[0], nA = (int)x[1], episodic = (int)x[3];
-    fclose(f);
-    mdp_builder *b = mdp_begin(name, nS + episodic, nA, gamma);
-    f = open_csv(path, "transitions.csv");
-    while (csv_row(f, NULL, x, 6) == 6)
-        mdp_transition(b, (int)x[0], (int)x[1], x[5] != 0 ? nS : (int)x[2], x[3], x[4]);
-    fclose(f);
-    for (int a = 0; a < nA && episodic; a++) mdp_transition(b, nS, a, nS, 1, 0);
-    f = open_csv(REFERENCE "/mdp/starts", "csv");
-    while (csv_row(f, row_name, x, 2))
-        if (strcmp(row_name, name) == 0) mdp_start(b, (int)x[0], x[1]);
-    fclose(f);
-    return mdp_finish(b);
-}
-
-static void test_mdp_files(void **state)
-{
-    (void)state;
-    int files = find_files(REFERENCE "/mdp/*.mdp");
-    for (int i = 0; i < files; i++) {
-        mdp *M = read_stem(stem[i]);
-        size_t length = strlen(stem[i]);
-        bool undiscounted = strcmp(stem[i] + length - 3, "_g1") == 0;
-        if (undiscounted) stem[i][length - 3] = '\0';
-        const char *name = strrchr(stem[i], '/') + 1;
-        double gamma = undiscounted ? 1 : strcmp(name, "taxi") == 0 ? 0.99 : 0.9;
-        mdp *N = from_csv(stem[i], name, gamma);
-        assert_valid(M);
-        assert_true(M->gamma == gamma);
-        assert_same_table(M, N, 1e-15, 1e-14);
-        for (int s = 0; s < M->nS - 1; s++) assert_false(mdp_absorbing(M, s) && M->mu0[s] > 0);
-        mdp_free(M);
-        mdp_free(N);
-    }
 }
 
 /* --------------------------------------------------------------------------------------- built-in ones */
@@ -1233,7 +1127,7 @@ static void test_mutated(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_syntax_files), cmocka_unit_test(test_mdp_files),
+ 
         cmocka_unit_test(test_lakes), cmocka_unit_test(test_E5), cmocka_unit_test(test_open),
         cmocka_unit_test(test_unreadable_file), cmocka_unit_test(test_builder),
         cmocka_unit_test(test_numbers), cmocka_unit_test(test_start_forms), cmocka_unit_test(test_T_forms),
