@@ -298,11 +298,15 @@ static void print_damping(const setting *at, FILE *out)
 
 /* ---- 5. cost ---- */
 
-/* Multiplications in F v as J_z^T (M (J_z v)): forwards, three for each logit, and back */
+/* Multiplications in F v as J_z^T (M (J_z v)), for all states: three for each logit, and of each layer's k x n
+ * weights forwards W v_h and v_W h, backwards W^T u and u h^T; inputs have no derivative. */
 static double product_cost(const policy_class *p)
 {
-    double nSA = (double)p->nS * p->nA;
-    return 3 * nSA + (p->kind == POLICY_TABULAR ? 0 : 2.0 * p->nS * p->d * p->nA);
+    double cost = 3.0 * p->nS * p->nA;
+    if (p->kind == POLICY_LINEAR) cost += 2.0 * p->nS * p->d * p->nA;
+    for (int l = 1; l <= p->net.layers && p->kind == POLICY_MLP; l++)
+        cost += (l == 1 ? 2.0 : 4.0) * p->nS * p->net.size[l - 1] * p->net.size[l];
+    return cost;
 }
 
 static void print_cost_row(const char *name, const setting *at, FILE *out)
@@ -320,28 +324,39 @@ static void print_cost_row(const char *name, const setting *at, FILE *out)
     free(x);
 }
 
+/* A random policy of the class, which is taken over; no row where its F is too large or it does not end */
+static void print_class(const setting *at, const char *name, policy_class *class, FILE *out)
+{
+    char message[256];
+    double *theta = allocate((size_t)class->n, sizeof *theta, "parameters");
+    policy_theta_random(class, at->seed, 0, theta);
+    exact *pi = class->n > FISHER_MAX_N ? NULL
+              : exact_new_policy(at->pi->M, at->pi->gamma, class, theta, message, sizeof message);
+    if (pi) {
+        setting *y = setting_new(pi, pi, at->seed);
+        print_cost_row(name, y, out);
+        setting_free(y);
+    }
+    exact_free(pi);
+    free(theta);
+    policy_free(class);
+}
+
 static void print_cost(const setting *at, FILE *out)
 {
-    const exact *pi = at->pi;
-    char name[32], message[256];
+    const mdp *M = at->pi->M;
+    char name[32];
     fprintf(out, "\n5. Other policies, and what a solution costs, in multiplications\n\n"
             "   %-20s %5s %5s %8s %8s %6s %9s %9s %9s %8s\n", "policy", "n", "rank", "distinct", "cond", "steps",
             "F-norm", "CG", "n^3/6", "n equal");
     print_cost_row("this one", at, out);
-    for (int d = 2; d <= 32 && d <= pi->nS && d * pi->nA <= FISHER_MAX_N; d *= 2) {
-        policy_class *class = policy_linear_random(pi->M, d, at->seed);
-        double *theta = allocate((size_t)class->n, sizeof *theta, "parameters");
-        policy_theta_random(class, at->seed, 0, theta);
-        exact *linear = exact_new_policy(pi->M, pi->gamma, class, theta, message, sizeof message);
-        if (linear) {
-            setting *y = setting_new(linear, linear, at->seed);
-            snprintf(name, sizeof name, "linear, %d features", d);
-            print_cost_row(name, y, out);
-            setting_free(y);
-        }
-        exact_free(linear);
-        free(theta);
-        policy_free(class);
+    for (int d = 2; d <= 32 && d <= M->nS; d *= 2) {
+        snprintf(name, sizeof name, "linear, %d features", d);
+        print_class(at, name, policy_linear_random(M, d, at->seed), out);
+    }
+    for (int hidden = 2; hidden <= 8; hidden *= 2) {
+        snprintf(name, sizeof name, "network, %d units", hidden);
+        print_class(at, name, policy_mlp(M, 0, NULL, 1, &hidden), out);
     }
     fputs("   CG: steps to 1e-12 times one product F v; n^3/6: one Cholesky factorisation, the least a dense\n"
           "   solver pays, once F is formed. n equal: where both cost the same, with as many steps and products\n"
@@ -375,13 +390,32 @@ static double by_lapack(const setting *x, double *out)
     return 0;
 }
 
+/* The rounding dF of the products, relative to F's least eigenvalue: at most 4 nA u d(s) ||J_s||^2 from each state.
+ * In a table each block has its own eigenvalues, at least d(s) min_a pi(a|s). */
+static double product_rounding(const setting *x)
+{
+    const exact *pi = x->pi;
+    double least_pi = 1, sum = 0;
+    for (int i = 0; i < pi->nSA; i++) {
+        double d = pi->d[i / pi->nA];
+        if (d > 0) least_pi = fmin(least_pi, pi->pi[i]);
+        for (int j = 0; j < pi->n && pi->J_z; j++) {
+            double J_ij = pi->J_z[(size_t)i * (size_t)pi->n + (size_t)j];
+            sum += d * J_ij * J_ij;
+        }
+    }
+    double least = x->spectrum->lambda[pi->n - x->spectrum->rank];
+    return 4 * pi->nA * DBL_EPSILON * (pi->J_z ? sum / least : 1 / least_pi);
+}
+
 /* ||x - x_cg||_F = ||F^{+1/2} r|| <= ||r|| / sqrt(least eigenvalue): where CG has given up, the residual says
  * how little its answer is worth. */
 static double by_cg(const setting *x, double *out)
 {
     const fisher_spectrum *f = x->spectrum;
     cg_result result = natural_gradient_cg(x->pi, f, x->g, out);
-    return result.residual * linalg_norm2(x->pi->n, x->g) / sqrt(f->lambda[f->n - f->rank]) / x->x_F;
+    double residual = result.residual * linalg_norm2(x->pi->n, x->g);
+    return residual / sqrt(f->lambda[f->n - f->rank]) / x->x_F + product_rounding(x);
 }
 
 const derivation conjugate_gradient[] = {

@@ -74,7 +74,7 @@ int derive_command(int argc, char **argv)
     const char *gamma = NULL, *policy = NULL, *class = NULL, *seed_text = "1";
     const option table[] = { { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
                              { "--policy", "FILE", "pi: logits, CSV, one row a state", &policy, NULL },
-                             { "--class", "KIND", "pi: random, of that kind: linear:D has D features", &class, NULL },
+                             { "--class", "KIND", "pi: random; linear:D in D features, network:H of H units", &class, NULL },
                              { "--seed", "K", "of pi' and of sampled trajectories (1)", &seed_text, NULL },
                              { NULL, NULL, NULL, NULL, NULL } };
     int left = options_parse(argc, argv, "derive ID [MDP] [--gamma G] [--policy FILE | --class KIND] [--seed K]",

@@ -68,17 +68,37 @@ static void add_class(problem *p, const char *name, policy_class *class, bool mu
         add(p, name, "another of the same kind", class, pair[0], pair[1], seed);
         return;
     }
-    if (must) bad_input("%s", error);
+    if (must) bad_input("%s", error[0] ? error : "--class: at most 1500 parameters");
     exact_free(pair[0]);
     exact_free(pair[1]);
     policy_free(class);
 }
 
+/* D random features, or a network of H tanh units over the states one by one */
 static void add_linear(problem *p, int d, bool must, uint64_t seed)
 {
     char name[64];
     snprintf(name, sizeof name, "linear in %d random features", d);
     add_class(p, name, policy_linear_random(p->M, d, seed), must, seed);
+}
+
+static void add_network(problem *p, int hidden, bool must, uint64_t seed)
+{
+    char name[64];
+    snprintf(name, sizeof name, "a network of %d tanh units", hidden);
+    add_class(p, name, policy_mlp(p->M, 0, NULL, 1, &hidden), must, seed);
+}
+
+/* "linear:D", "network:H" */
+static void add_named_class(problem *p, const char *text, uint64_t seed)
+{
+    bool linear = strncmp(text, "linear:", 7) == 0, net = strncmp(text, "network:", 8) == 0;
+    if (!linear && !net)
+        bad_input("--class: expected linear:D with D features or network:H with H hidden units, found \"%s\"", text);
+    double size = options_number("--class", strchr(text, ':') + 1, 1, 1e4);
+    if (size != floor(size)) bad_input("--class: expected a whole number, found \"%s\"", text);
+    if (linear) add_linear(p, (int)size, true, seed);
+    else        add_network(p, (int)size, true, seed);
 }
 
 problem problem_open(const char *name_or_path, const char *gamma_text, const char *policy_path,
@@ -90,16 +110,14 @@ problem problem_open(const char *name_or_path, const char *gamma_text, const cha
     p.gamma = gamma_text ? options_number("--gamma", gamma_text, 0, 1) : p.M->gamma;
     if (class_text && policy_path) bad_input("--policy is a table of logits: expected no --class beside it");
     if (class_text) {
-        if (strncmp(class_text, "linear:", 7) != 0)
-            bad_input("--class: expected linear:D with D features, found \"%s\"", class_text);
-        double d = options_number("--class linear:", class_text + 7, 1, 1e6);
-        if (d != floor(d)) bad_input("--class: expected a whole number of features, found \"%s\"", class_text);
-        add_linear(&p, (int)d, true, seed);
+        add_named_class(&p, class_text, seed);
         return p;
     }
     add_tables(&p, policy_path, seed);
-    if (p.M->nS * p.M->nA <= FISHER_MAX_N)
-        add_linear(&p, (int)fmin(8, fmax(1, p.M->nS / 2)), false, seed);
+    if (p.M->nS * p.M->nA <= FISHER_MAX_N) {
+        add_linear(&p, (int)fmin(4, fmax(1, p.M->nS / 2)), false, seed);
+        add_network(&p, 4, false, seed);
+    }
     return p;
 }
 

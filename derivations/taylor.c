@@ -29,11 +29,14 @@ static ad along(ad_tape *tape, const setting *x, ad t)
     return ad_add(theta, ad_mul(ad_spread(t, pi->n, 1), ad_sub(theta1, theta)));
 }
 
-/* max(1, the largest change of a logit per unit of t): J_z v at theta, or theta' - theta as a whole */
+/* max(1, the largest change of a logit per unit of t): J_z v at theta, or theta' - theta as a whole. In a network
+ * a unit's input moves by 2 max|v| for one-hot states, and tanh's series ends at pi/2: 3 max|v| keeps well within. */
 static double logit_step(const setting *x)
 {
     const exact *pi = x->pi;
     double greatest = 1;
+    for (int j = 0; j < pi->n && pi->policy.kind == POLICY_MLP; j++)
+        greatest = fmax(greatest, 3 * fabs(x->pi1->theta[j] - pi->theta[j]));
     for (int i = 0; i < pi->nSA; i++) {
         double slope = 0;
         for (int j = 0; j < pi->n && pi->J_z; j++)
@@ -173,12 +176,22 @@ static double kl_by_values(const setting *x, double *c)
 }
 
 /* NPG-1   KL(theta, theta + t v) / t^2 -> 1/2 v^T F v as t -> 0, in both directions of KL */
-static double unit_form(const setting *x)                       /* |v^T dF v| <= max|dF| ||v||_1^2 */
+/* |v^T dF v| <= u N sum_s d(s) (sum_j |J_z| |v|)^2, the greatest row of state s */
+static double unit_form(const setting *x)
 {
     const exact *pi = x->pi;
-    double sum = 0, u_d = DBL_EPSILON * fmax(pi->nS, 4) * linalg_max_abs(pi->nS, pi->d);
-    for (int i = 0; i < pi->n; i++) sum += pi->c * fabs(x->pi1->theta[i] - pi->theta[i]);
-    return fmax(u_d * sum * sum, DBL_MIN);
+    double sum = 0;
+    for (int s = 0; s < pi->nS; s++) {
+        double greatest = 0;
+        for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) {
+            double row = pi->J_z ? 0 : fabs(x->pi1->theta[i] - pi->theta[i]);
+            for (int j = 0; j < pi->n && pi->J_z; j++)
+                row += fabs(pi->J_z[(size_t)i * (size_t)pi->n + (size_t)j] * (x->pi1->theta[j] - pi->theta[j]));
+            greatest = fmax(greatest, row);
+        }
+        sum += pi->d[s] * greatest * greatest;
+    }
+    return fmax(DBL_EPSILON * fmax(pi->n, 4) * sum, DBL_MIN);
 }
 
 static double quadratic_form(const setting *x, double *out)
