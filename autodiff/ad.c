@@ -361,6 +361,7 @@ ad ad_vjp_(ad y, ad x, ad w, const char *at)
 
 ad ad_jvp_(ad y, ad x, ad v, const char *at)
 {
+    if (x->tape != v->tape || x->r != v->r || x->c != v->c) ad_shape_error(at, "jvp", x, v, "equal shapes on one tape");
     ad u = ad_constant_(y->tape, 0, y->r, y->c, at);
     return ad_vjp_(ad_vjp_(y, x, u, at), u, v, at);
 }

@@ -571,7 +571,7 @@ static bool bad_shape(int which, bool run)
     SHAPES(53, "ad_keep", "[2 x 3] and [2 x 2]", ad_keep(a, s, true));
     SHAPES(54, "ad_at_max", "[3 x 1] and [2 x 3]", ad_at_max(column, a));
     SHAPES(55, "ad_of_max", "[2 x 3] and [2 x 2]", ad_of_max(a, s));
-    SHAPES(56, "ad_dot", "[2 x 3] and [2 x 2]", ad_jvp(row, a, s));
+    SHAPES(56, "ad_jvp", "[2 x 3] and [2 x 2]", ad_jvp(row, a, s));
     SHAPES(57, "ad_ungather", "[2 x 1]", ad_ungather(ad_row_sum(a), index, 0));
     case 58:
         expected = (struct message){ "ad_scalar", "[2 x 3]", "", 0 };
