@@ -13,8 +13,10 @@ SOURCES  = $(wildcard autodiff/*.c envs/*.c algorithms/*.c derivations/*.c)
 CHAPTERS = $(wildcard chapters/*/*.md)
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/derivations/registry.o
 LIB      = $(BUILD)/libascent.a
+EXAMPLES = $(patsubst %.c,$(BUILD)/%,$(wildcard chapters/examples/*.c))
 UNIT     = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 REFERENCE ?= tests/reference
+FUZZ_RUNS ?= 1000000
 
 SAY      = @$(if $(V),set -x,echo '  ')        # `make V=1` shows the whole commands
 LINK     = $(SAY) link $@; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
@@ -41,10 +43,22 @@ $(BUILD)/derivations/registry.c: derivations/registry.awk derivations/registry.t
 $(BUILD)/derivations/registry.o: $(BUILD)/derivations/registry.c
 	$(SAY) cc $<; $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+$(BUILD)/chapters/examples/%: $(BUILD)/chapters/examples/%.o $(LIB)
+	$(LINK) $(LDLIBS)
+
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 	$(LINK) -lcmocka $(LDLIBS)
 
+$(BUILD)/tests/faults/faults: $(BUILD)/tests/faults/faults.o $(BUILD)/ascent.o $(LIB)
+	$(LINK) -Wl,--wrap=main $(LDLIBS)
+
 $(BUILD)/tests/reference: $(BUILD)/tests/reference.o
+	$(LINK) $(LDLIBS)
+
+$(BUILD)/tests/bench/bench: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c)) $(LIB)
+	$(LINK) $(LDLIBS)
+
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_DRIVER) $(LIB)
 	$(LINK) $(LDLIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
@@ -66,27 +80,49 @@ test-fast: $(BUILD)/ascent $(UNIT)
 # What a change must pass. At most 8 minutes.
 test:
 	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference
-	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/reference.sh
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
+	    $(BUILD)/tests/faults/faults $(EXAMPLES)
+	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/faults.sh tests/reference.sh \
+	    tests/examples.sh
 
-# Mutants, no warning from gcc or clang, the unit tests built by clang, sanitizers. At most 60 minutes.
+# Mutants, faults, no warning from gcc or clang, the unit tests built by clang, fuzzing, sanitizers, valgrind. At
+# most 60 minutes.
 test-full:
-	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT)
-	@tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh
+	@CC="$(CC)" .ci/deps full
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults
+	@FAULTS=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh \
+	    tests/faults.sh tests/valgrind.sh
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
+	@CC="$(CC)" tests/fuzz/run.sh 100000
 	@$(MAKE) --no-print-directory asan
 
-# The exact layer and the tape against reference data, in any folder of the formats of tests/reference.
-test-reference: $(BUILD)/ascent $(BUILD)/tests/reference $(BUILD)/tests/test_ad_cases
+# The reader, the tape and the exact layer against reference data, in any folder of the formats of tests/reference.
+test-reference: $(BUILD)/ascent $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp $(BUILD)/tests/test_ad_cases
 	@sh tests/reference.sh $(BUILD) $(REFERENCE)
 
+# Short programs that use the library: a start for your own.
+examples: $(EXAMPLES)
+
+# Speed, against the same step by hand and the matrix products alone.
+bench: $(BUILD)/tests/bench/bench
+	@$(BUILD)/tests/bench/bench
+	@for python in python3 /usr/bin/python3; do \
+	    if $$python -c 'import torch' 2>/dev/null; then exec $$python tests/bench/peer.py; fi; done; \
+	    echo; echo 'PyTorch is not installed (Debian: python3-torch): no figures of it beside'
+
+SANITIZE = -O1 -g -march=$(MARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+    -DASCENT_CHECKED
 asan:
 	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= \
-	    OPT="-O1 -g -march=$(MARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DASCENT_CHECKED"
+	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
+	@$(MAKE) --no-print-directory build/asan/tests/faults/faults BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
+	@tests/run.sh build/asan tests/faults.sh
 	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh
+
+# FUZZ_RUNS executions of each parser's fuzzer under the sanitizers.
+fuzz:
+	@CC="$(CC)" tests/fuzz/run.sh $(FUZZ_RUNS)
 
 clean:
 	rm -rf build
@@ -95,10 +131,13 @@ help:
 	@echo 'make                the program, build/ascent (CC=clang, MARCH=x86-64-v3 for another machine)'
 	@echo 'make run            install what is missing, build, show the first table'
 	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
-	@echo 'make test-reference REFERENCE=DIR    exact layer and tape against reference data of the same formats'
+	@echo 'make test-reference REFERENCE=DIR    reader, tape and exact layer against reference data'
+	@echo 'make examples       short programs on the library, a start for your own: chapters/examples'
+	@echo 'make bench          speed, beside the same step by hand and its matrix products alone'
 	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
+	@echo 'make fuzz FUZZ_RUNS=1000000          the parsers on so many random files'
 	@echo 'make deps, make clean'
 
-.PHONY: all deps run test test-fast test-full test-reference asan clean help
+.PHONY: all deps run test test-fast test-full test-reference bench examples fuzz asan clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "algorithms/commands.h"
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
 #include "derivations/commands.h"
@@ -14,12 +15,15 @@ static const struct {
     { "solve",  solve_command,  "everything exact about a policy on a finite MDP" },
     { "verify", verify_command, "every equation evaluated on both sides, as a table" },
     { "derive", derive_command, "a proof, each line with its number" },
+    { "estimate", estimate_command, "an estimator's exact bias and variance, over all trajectories" },
+    { "graph",  graph_command,  "an objective as the tape records it, for Graphviz" },
     { "list",   list_command,   "the equations, and where each stands in the code" },
 };
 enum { COMMANDS = sizeof command / sizeof *command };
 
 int main(int argc, char **argv)
 {
+    hold_standard_streams();
     require_install_gsl_handler();
     linalg_start();
     if (argc < 2) bad_input("expected a command; `ascent --help` lists them");

@@ -104,20 +104,22 @@ ad ad_record(const ad_op *op, int r, int c, int n, const ad in[], const char *at
 /* Nodes that lie inside their input take no memory of their own. */
 static void give_room(ad y)
 {
-    if (y->op->inside)  y->value = y->in[0]->value + y->offset;
-    else if (!y->value) y->value = room_for(y);
+    if (y->op->is & AD_INSIDE) y->value = y->in[0]->value + y->offset;
+    else if (!y->value)        y->value = room_for(y);
 }
+
+static bool runs(ad y) { return y->op->forward && !y->joined; }
 
 ad ad_compute(ad y)
 {
     if (y->tape->recording) return y;
     give_room(y);
-    if (y->op->forward) y->op->forward(y);
+    if (runs(y)) y->op->forward(y);
     return y;
 }
 
 /* ---- leaves: no forward rule, and no VJP, so adjoints end here ---- */
-static const ad_op op_input = { "input", "", NULL, NULL, false };
+static const ad_op op_input = { "input", "", NULL, NULL, 0 };
 
 ad ad_input_(ad_tape *t, const double *p, int r, int c, const char *at)
 {
@@ -154,7 +156,14 @@ ad ad_eye_(ad_tape *t, int n, const char *at)
     return y;
 }
 
-ad ad_freeze_(ad a, const char *at) { return ad_copy_(a->tape, a->value, a->r, a->c, at); }
+static const ad_op op_freeze = { "freeze", "as it was", NULL, NULL, 0 };
+
+ad ad_freeze_(ad a, const char *at)
+{
+    ad y = ad_copy_(a->tape, a->value, a->r, a->c, at);
+    y->op = &op_freeze;
+    return y;
+}
 
 /* ---- what is not finite ---- */
 static bool finite(const double *p, int n)      /* 0 * p is 0, or NaN where p is infinite or NaN */
@@ -192,6 +201,8 @@ static void require_finite(ad a)
 
 /* ---- reverse mode ---- */
 bool ad_wants(ad y, int i) { return y->in[i]->sweep == y->tape->sweep; }
+
+unsigned long ad_sweep(ad a) { return a->tape->sweep; }
 
 struct ad_part { ad view, adjoint; struct ad_part *next; };
 
@@ -274,40 +285,63 @@ static void place_parts(ad y, unsigned long first)
 {
     if (!y->value) y->value = room_for(y);
     for (int i = 0; i < y->inputs && y->tiled; i++)
-        if (y->in[i]->number >= first && !y->in[i]->value && !y->in[i]->op->inside)
+        if (y->in[i]->number >= first && !y->in[i]->value && !(y->in[i]->op->is & AD_INSIDE))
             y->in[i]->value = y->value + y->place[i];
+}
+
+/* A sum of two terms that nothing else uses, the newer of which can add to what is there: it does, in the memory
+ * of the sum. */
+static void join_terms(ad y, unsigned long first)
+{
+    ad p = y->in[0]->number < y->in[1]->number ? y->in[0] : y->in[1], q = p == y->in[0] ? y->in[1] : y->in[0];
+    if (p->number < first || p->uses > 1 || p->value || p->op->is & (AD_INSIDE | AD_READS_Y)) return;
+    if (p == q || q->uses > 1 || q->value || !(q->op->is & AD_ADDS)) return;
+    if (!y->value) y->value = room_for(y);
+    p->value = q->value = y->value;
+    q->onto = y->joined = true;
 }
 
 static const ad_op op_assemble;
 
-static void compute_since(ad_tape *t, ad before)
+static void compute_since(ad_tape *t, ad before, int k, ad g[])
 {
     ad first = before ? before->newer : t->first;
+    for (ad n = first; n; n = n->newer)
+        for (int i = 0; i < n->inputs; i++) n->in[i]->uses++;
+    for (int i = 0; i < k; i++) g[i]->uses += 2;            /* the caller's */
     for (ad n = t->last; n != before; n = n->older)
         if (n->op == &op_assemble) place_parts(n, first->number);
+    for (ad n = t->last; n != before; n = n->older)
+        if (n->op->is & AD_SUM) join_terms(n, first->number);
     for (ad n = first; n; n = n->newer) ad_compute(n);
 }
 
-void ad_grads_(ad y, int k, const ad x[], ad g[], const char *at)
+/* g[i] = (dy/dx[i])^T w, w as y. */
+static void pull_back(ad y, ad w, int k, const ad x[], ad g[], const char *at)
 {
     ad_tape *t = y->tape;
+    ad before = t->last;
     unsigned long oldest = y->number + 1;
-    require(y->r == 1 && y->c == 1, "%s: ad_grad: y is [%d x %d], expected [1 x 1]", at, y->r, y->c);
     for (int i = 0; i < k; i++) {
         require(x[i]->tape == t, "%s: ad_grad: y and x are on different tapes", at);
         if (x[i]->number < oldest) oldest = x[i]->number;
     }
-    ad before = t->last;
     mark_between(y, k, x);
     t->recording = true;
-    y->adjoint = ad_constant_(t, 1, 1, 1, at);
+    y->adjoint = w;
     y->parts = NULL;
     sweep_back(y, oldest);
     for (int i = 0; i < k; i++)
         g[i] = x[i]->adjoint && x[i]->number <= y->number ? x[i]->adjoint : ad_constant_(t, 0, x[i]->r, x[i]->c, at);
     t->recording = false;
-    compute_since(t, before);
+    compute_since(t, before, k, g);
     for (int i = 0; i < k; i++) require_finite(g[i]);
+}
+
+void ad_grads_(ad y, int k, const ad x[], ad g[], const char *at)
+{
+    require(y->r == 1 && y->c == 1, "%s: ad_grad: y is [%d x %d], expected [1 x 1]", at, y->r, y->c);
+    pull_back(y, ad_constant_(y->tape, 1, 1, 1, at), k, x, g, at);
 }
 
 ad ad_grad_(ad y, ad x, const char *at)
@@ -317,11 +351,19 @@ ad ad_grad_(ad y, ad x, const char *at)
     return g;
 }
 
+ad ad_vjp_(ad y, ad x, ad w, const char *at)
+{
+    ad g;
+    if (y->tape != w->tape || y->r != w->r || y->c != w->c) ad_shape_error(at, "vjp", y, w, "equal shapes on one tape");
+    pull_back(y, w, 1, &x, &g, at);
+    return g;
+}
+
 ad ad_jvp_(ad y, ad x, ad v, const char *at)
 {
+    if (x->tape != v->tape || x->r != v->r || x->c != v->c) ad_shape_error(at, "jvp", x, v, "equal shapes on one tape");
     ad u = ad_constant_(y->tape, 0, y->r, y->c, at);
-    ad Jt_u = ad_grad_(ad_dot_(y, u, at), x, at);
-    return ad_grad_(ad_dot_(Jt_u, v, at), u, at);
+    return ad_vjp_(ad_vjp_(y, x, u, at), u, v, at);
 }
 
 /* ---- assembling: y = parts at their places; the VJP of a part is a view ---- */
@@ -342,7 +384,7 @@ static void assemble_vjp(ad y, ad g, ad share[])
         if (ad_wants(y, i)) share[i] = ad_view_(g, y->place[i], y->in[i]->r, y->in[i]->c, y->at);
 }
 
-static const ad_op op_assemble = { "assemble", "parts", assemble_forward, assemble_vjp, false };
+static const ad_op op_assemble = { "assemble", "parts", assemble_forward, assemble_vjp, 0 };
 
 /* Each part starts where one before it in memory ends, and together they are as large as the whole. */
 static bool tile(ad y)
@@ -386,12 +428,13 @@ ad_plan ad_slice(int k, const ad in[], int m, const ad out[])
     for (ad n = t->last; n; n = n->older) {
         n->needed &= n->changes;
         for (int i = 0; i < n->inputs && n->needed; i++) n->in[i]->needed = true;
-        plan.n += n->needed && n->op->forward;
+        for (int i = 0; i < n->inputs && n->joined && n->needed; i++) n->in[i]->changes = true;     /* both terms */
+        plan.n += n->needed && runs(n);
     }
     plan.node = ad_alloc(t, (size_t)plan.n * sizeof *plan.node);
     plan.n = 0;
     for (ad n = t->first; n; n = n->newer)
-        if (n->needed && n->op->forward) plan.node[plan.n++] = n;
+        if (n->needed && runs(n)) plan.node[plan.n++] = n;
     plan.out = ad_alloc(t, (size_t)m * sizeof *plan.out);
     plan.outs = m;
     memcpy(plan.out, out, (size_t)m * sizeof *out);

@@ -122,9 +122,9 @@ enum ad_activation { AD_LINEAR, AD_TANH, AD_RELU };
 #define ad_grad(y, x)           ad_grad_(y, x, AD_AT)
 /* g[i] = dy/dx[i] for k nodes at once, in one sweep. */
 #define ad_grads(y, k, x, g)    ad_grads_(y, k, x, g, AD_AT)
-/* (dy/dx)^T w for any y: the gradient of <y, w>; w as y, result as x. */
-#define ad_vjp(y, x, w)         ad_grad_(ad_dot_(y, w, AD_AT), x, AD_AT)
-/* (dy/dx) v: v as x, result as y. <y, u> has the gradient J^T u, linear in u, and <J^T u, v> the gradient J v. */
+/* J^T w with J = dy/dx, for any y: w as y, result as x. w is a constant to this derivative. */
+#define ad_vjp(y, x, w)         ad_vjp_(y, x, w, AD_AT)
+/* J v: v as x, result as y. J^T u is linear in u; the transpose of its Jacobian in u, times v, is J v. */
 #define ad_jvp(y, x, v)         ad_jvp_(y, x, v, AD_AT)
 
 /* ---- replay ---- */
@@ -134,6 +134,10 @@ ad_plan ad_slice(int k, const ad in[], int m, const ad out[]);
 /* Runs it. The other nodes keep their values. */
 void    ad_run(const ad_plan *plan);
 
+
+/* The graph of y as Graphviz DOT: formulas, shapes, values (a matrix by its range); dashed where gradients stop.
+ * With adjoints: those of the last ad_grad. */
+void    ad_draw(FILE *out, ad y, bool adjoints);
 
 /* ---- behind the names above: every call carries its place in the source for the error message ---- */
 #define AD_LINE_(l) #l
@@ -193,6 +197,7 @@ ad ad_detach_(ad a, const char *at);
 ad ad_freeze_(ad a, const char *at);
 ad ad_grad_(ad y, ad x, const char *at);
 void ad_grads_(ad y, int k, const ad x[], ad g[], const char *at);
+ad ad_vjp_(ad y, ad x, ad w, const char *at);
 ad ad_jvp_(ad y, ad x, ad v, const char *at);
 
 #endif

@@ -43,8 +43,8 @@ _Noreturn void ad_domain_error(ad y, int input, int i, const char *expected)
         for (int i = 0; i < n; i++) out[i] = (expression);              \
     }
 #define VJP(op) static void op##_vjp(ad y, ad g, ad share[])
-#define ENTRY(op, formula) static const ad_op op_##op = { #op, formula, op##_forward, op##_vjp, false };
-#define MASK(op, formula)  static const ad_op op_##op = { #op, formula, op##_forward, NULL, false };
+#define ENTRY(op, formula, is) static const ad_op op_##op = { #op, formula, op##_forward, op##_vjp, is };
+#define MASK(op, formula)      static const ad_op op_##op = { #op, formula, op##_forward, NULL, 0 };
 
 /* ---- recording: shapes are equal ---- */
 static ad unary(const ad_op *op, ad a, double k0, double k1, const char *at)
@@ -71,7 +71,7 @@ static ad binary(const ad_op *op, ad a, ad b, const char *at)
 /* ---- arithmetic ---- */
 FORWARD(add, a[i] + b[i])
 VJP(add) { (void)y; share[0] = share[1] = g; }
-ENTRY(add, "a + b")
+ENTRY(add, "a + b", AD_SUM)
 ad ad_add_(ad a, ad b, const char *at) { return binary(&op_add, a, b, at); }
 
 FORWARD(sub, a[i] - b[i])
@@ -80,7 +80,7 @@ VJP(sub)
     share[0] = g;
     if (ad_wants(y, 1)) share[1] = ad_neg(g);
 }
-ENTRY(sub, "a - b")
+ENTRY(sub, "a - b", 0)
 ad ad_sub_(ad a, ad b, const char *at) { return binary(&op_sub, a, b, at); }
 
 FORWARD(mul, a[i] * b[i])
@@ -89,7 +89,7 @@ VJP(mul)
     if (ad_wants(y, 0)) share[0] = ad_mul(g, B);
     if (ad_wants(y, 1)) share[1] = ad_mul(g, A);
 }
-ENTRY(mul, "a b")
+ENTRY(mul, "a b", 0)
 ad ad_mul_(ad a, ad b, const char *at) { return binary(&op_mul, a, b, at); }
 
 static void div_forward(ad y)
@@ -104,23 +104,23 @@ VJP(div)                                            /* a' = g / b,  b' = -g y / 
     share[0] = g_b;
     if (ad_wants(y, 1)) share[1] = ad_neg(ad_mul(g_b, y));
 }
-ENTRY(div, "a / b")
+ENTRY(div, "a / b", AD_READS_Y)
 ad ad_div_(ad a, ad b, const char *at) { return binary(&op_div, a, b, at); }
 
 FORWARD(scale, k * a[i])
 VJP(scale) { share[0] = ad_scale(y->k[0], g); }
-ENTRY(scale, "k a")
+ENTRY(scale, "k a", 0)
 ad ad_scale_(double k, ad a, const char *at) { return unary(&op_scale, a, k, 0, at); }
 
 FORWARD(shift, a[i] + k)
 VJP(shift) { (void)y; share[0] = g; }
-ENTRY(shift, "a + k")
+ENTRY(shift, "a + k", 0)
 ad ad_shift_(ad a, double k, const char *at) { return unary(&op_shift, a, k, 0, at); }
 
 /* ---- powers, exponentials ---- */
 FORWARD(square, a[i] * a[i])
 VJP(square) { share[0] = ad_scale(2, ad_mul(g, A)); }
-ENTRY(square, "a^2")
+ENTRY(square, "a^2", 0)
 ad ad_square_(ad a, const char *at) { return unary(&op_square, a, 0, 0, at); }
 
 static void pow_forward(ad y)
@@ -129,12 +129,12 @@ static void pow_forward(ad y)
     for (int i = 0; i < AD_SIZE(y); i++) y->value[i] = pow(A->value[i], y->k[0]);
 }
 VJP(pow) { share[0] = ad_scale(y->k[0], ad_mul(g, ad_pow(A, y->k[0] - 1))); }
-ENTRY(pow, "a^k")
+ENTRY(pow, "a^k", 0)
 ad ad_pow_(ad a, double k, const char *at) { return unary(&op_pow, a, k, 0, at); }
 
 FORWARD(exp, exp(a[i]))
 VJP(exp) { share[0] = ad_mul(g, y); }
-ENTRY(exp, "exp a")
+ENTRY(exp, "exp a", AD_READS_Y)
 ad ad_exp_(ad a, const char *at) { return unary(&op_exp, a, 0, 0, at); }
 
 static void log_forward(ad y)
@@ -147,7 +147,7 @@ static void log_forward(ad y)
     for (int i = 0; i < n; i++) out[i] = log(a[i]);
 }
 VJP(log) { share[0] = ad_div(g, A); }
-ENTRY(log, "ln a")
+ENTRY(log, "ln a", 0)
 ad ad_log_(ad a, const char *at) { return unary(&op_log, a, 0, 0, at); }
 
 static void sqrt_forward(ad y)
@@ -156,13 +156,13 @@ static void sqrt_forward(ad y)
     for (int i = 0; i < AD_SIZE(y); i++) y->value[i] = sqrt(A->value[i]);
 }
 VJP(sqrt) { share[0] = ad_scale(0.5, ad_div(g, y)); }
-ENTRY(sqrt, "sqrt a")
+ENTRY(sqrt, "sqrt a", AD_READS_Y)
 ad ad_sqrt_(ad a, const char *at) { return unary(&op_sqrt, a, 0, 0, at); }
 
 /* ---- activations ---- */
 FORWARD(tanh, tanh(a[i]))
 VJP(tanh) { share[0] = ad_dtanh(g, y); }
-ENTRY(tanh, "tanh a")
+ENTRY(tanh, "tanh a", AD_READS_Y)
 ad ad_tanh_(ad a, const char *at) { return unary(&op_tanh, a, 0, 0, at); }
 
 /* tanh' with its adjoint: a = g, b = tanh; the second factor keeps its digits where tanh is near 1 */
@@ -172,7 +172,7 @@ VJP(dtanh)
     if (ad_wants(y, 0)) share[0] = ad_dtanh(g, B);
     if (ad_wants(y, 1)) share[1] = ad_mul3(-2, g, A, B);
 }
-ENTRY(dtanh, "a (1 - b^2)")
+ENTRY(dtanh, "a (1 - b^2)", 0)
 ad ad_dtanh_(ad g, ad tanh, const char *at) { return binary(&op_dtanh, g, tanh, at); }
 
 static void mul3_forward(ad y)
@@ -187,7 +187,7 @@ VJP(mul3)
     if (ad_wants(y, 1)) share[1] = ad_mul3(y->k[0], g, a, c);
     if (ad_wants(y, 2)) share[2] = ad_mul3(y->k[0], g, a, b);
 }
-ENTRY(mul3, "k a b c")
+ENTRY(mul3, "k a b c", 0)
 ad ad_mul3_(double k, ad a, ad b, ad c, const char *at)
 {
     ad y = ad_record(&op_mul3, a->r, a->c, 3, (ad[]){ a, b, c }, at);
@@ -197,7 +197,7 @@ ad ad_mul3_(double k, ad a, ad b, ad c, const char *at)
 
 FORWARD(sigmoid, 1 / (1 + exp(-a[i])))
 VJP(sigmoid) { share[0] = ad_mul(g, ad_mul(y, ad_sigmoid(ad_neg(A)))); }       /* 1 - y without cancellation */
-ENTRY(sigmoid, "1 / (1 + exp -a)")
+ENTRY(sigmoid, "1 / (1 + exp -a)", AD_READS_Y)
 ad ad_sigmoid_(ad a, const char *at) { return unary(&op_sigmoid, a, 0, 0, at); }
 
 static void softplus_forward(ad y)                  /* ln(1 + e^a) = max(a, 0) + ln(1 + e^-|a|) */
@@ -206,18 +206,18 @@ static void softplus_forward(ad y)                  /* ln(1 + e^a) = max(a, 0) +
     for (int i = 0; i < AD_SIZE(y); i++) y->value[i] = (a[i] > 0 ? a[i] : 0) + log1p(exp(-fabs(a[i])));
 }
 VJP(softplus) { share[0] = ad_mul(g, ad_sigmoid(A)); }
-ENTRY(softplus, "ln(1 + exp a)")
+ENTRY(softplus, "ln(1 + exp a)", 0)
 ad ad_softplus_(ad a, const char *at) { return unary(&op_softplus, a, 0, 0, at); }
 
 /* ---- kinks: NaN goes through ---- */
 FORWARD(relu, a[i] > 0 || isnan(a[i]) ? a[i] : 0)
 VJP(relu) { share[0] = ad_keep(g, y, true); }       /* y != 0 exactly where a > 0 */
-ENTRY(relu, "max(a, 0)")
+ENTRY(relu, "max(a, 0)", AD_READS_Y)
 ad ad_relu_(ad a, const char *at) { return unary(&op_relu, a, 0, 0, at); }
 
 FORWARD(abs, fabs(a[i]))
 VJP(abs) { share[0] = ad_mul(g, ad_sign(A)); }
-ENTRY(abs, "|a|")
+ENTRY(abs, "|a|", 0)
 ad ad_abs_(ad a, const char *at) { return unary(&op_abs, a, 0, 0, at); }
 
 FORWARD(min, b[i] < a[i] || isnan(b[i]) ? b[i] : a[i])
@@ -227,7 +227,7 @@ VJP(min)
     if (ad_wants(y, 0)) share[0] = ad_keep(g, second, false);
     if (ad_wants(y, 1)) share[1] = ad_keep(g, second, true);
 }
-ENTRY(min, "min(a, b)")
+ENTRY(min, "min(a, b)", 0)
 ad ad_min_(ad a, ad b, const char *at) { return binary(&op_min, a, b, at); }
 
 FORWARD(max, b[i] > a[i] || isnan(b[i]) ? b[i] : a[i])
@@ -237,7 +237,7 @@ VJP(max)
     if (ad_wants(y, 0)) share[0] = ad_keep(g, second, false);
     if (ad_wants(y, 1)) share[1] = ad_keep(g, second, true);
 }
-ENTRY(max, "max(a, b)")
+ENTRY(max, "max(a, b)", 0)
 ad ad_max_(ad a, ad b, const char *at) { return binary(&op_max, a, b, at); }
 
 /* PPO-3   clip(x, lo, hi) = min(max(x, lo), hi) */
@@ -247,7 +247,7 @@ static void clip_forward(ad y)
     for (int i = 0; i < AD_SIZE(y); i++) y->value[i] = a[i] < lo ? lo : a[i] > hi ? hi : a[i];
 }
 VJP(clip) { share[0] = ad_keep(g, ad_inside(A, y->k[0], y->k[1]), true); }
-ENTRY(clip, "clip(a, lo, hi)")
+ENTRY(clip, "clip(a, lo, hi)", 0)
 ad ad_clip_(ad a, double lo, double hi, const char *at)
 {
     require(lo <= hi, "%s: ad_clip: bounds %g and %g: expected the first to be at most the second", at, lo, hi);
@@ -264,7 +264,7 @@ VJP(where)
     if (ad_wants(y, 1)) share[1] = ad_keep(g, A, true);
     if (ad_wants(y, 2)) share[2] = ad_keep(g, A, false);
 }
-ENTRY(where, "a where m, else b")
+ENTRY(where, "a where m, else b", 0)
 ad ad_where_(ad m, ad a, ad b, const char *at)
 {
     if (m->r != a->r || m->c != a->c) ad_shape_error(at, "where", m, a, "equal shapes");
@@ -275,7 +275,7 @@ ad ad_where_(ad m, ad a, ad b, const char *at)
 /* a where the mask b is set (or, with k = 0, where it is not), else 0, whatever a is there */
 FORWARD(keep, (b[i] != 0) == (k != 0) ? a[i] : 0)
 VJP(keep) { share[0] = ad_keep(g, B, y->k[0] != 0); }
-ENTRY(keep, "a where b, else 0")
+ENTRY(keep, "a where b, else 0", 0)
 ad ad_keep_(ad a, ad mask, bool where, const char *at)
 {
     if (a->r != mask->r || a->c != mask->c) ad_shape_error(at, "keep", a, mask, "equal shapes");

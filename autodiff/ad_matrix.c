@@ -15,7 +15,7 @@
 #define B y->in[1]
 
 #define VJP(op) static void op##_vjp(ad y, ad g, ad share[])
-#define ENTRY(op, formula) static const ad_op op_##op = { #op, formula, op##_forward, op##_vjp, false };
+#define ENTRY(op, formula, is) static const ad_op op_##op = { #op, formula, op##_forward, op##_vjp, is };
 
 static ad unary(const ad_op *op, ad a, int r, int c, const char *at)
 {
@@ -26,14 +26,16 @@ static double *row(ad a, int i) { return a->value + (size_t)i * (size_t)a->c; }
 
 /* ---- parts of a vector ---- */
 VJP(view) { (void)share; ad_collect(y, g); }
-static const ad_op op_view = { "view", "a[o .. o+rc)", NULL, view_vjp, true };
+static const ad_op op_view = { "view", "a[o .. o+rc)", NULL, view_vjp, AD_INSIDE };
 
 ad ad_view_(ad a, int offset, int r, int c, const char *at)
 {
-    long n = r < 1 || c < 1 ? 0 : (long)r * c, whole = AD_SIZE(a);
-    char expected[96];
-    snprintf(expected, sizeof expected, "a part inside, found %ld entries from %d on of %ld", n, offset, whole);
-    if (offset < 0 || n < 1 || offset + n > whole) ad_shape_error(at, "view", a, NULL, expected);
+    long n = r < 1 || c < 1 ? 0 : (long)r * c;
+    if (offset < 0 || n < 1 || offset + n > AD_SIZE(a)) {
+        char expected[96];
+        snprintf(expected, sizeof expected, "a part inside, found %ld entries from %d on of %d", n, offset, AD_SIZE(a));
+        ad_shape_error(at, "view", a, NULL, expected);
+    }
     ad y = ad_record(&op_view, r, c, 1, &a, at);
     y->offset = offset;
     return ad_compute(y);
@@ -54,7 +56,7 @@ VJP(dot)
     if (ad_wants(y, 0)) share[0] = ad_smul(g, B);
     if (ad_wants(y, 1)) share[1] = ad_smul(g, A);
 }
-ENTRY(dot, "<a, b>")
+ENTRY(dot, "<a, b>", 0)
 
 ad ad_dot_(ad a, ad b, const char *at)
 {
@@ -72,7 +74,7 @@ VJP(smul)
     if (ad_wants(y, 0)) share[0] = ad_dot(g, B);
     if (ad_wants(y, 1)) share[1] = ad_smul(A, g);
 }
-ENTRY(smul, "k a")
+ENTRY(smul, "k a", 0)
 
 ad ad_smul_(ad k, ad a, const char *at)
 {
@@ -82,7 +84,8 @@ ad ad_smul_(ad k, ad a, const char *at)
 
 static void matmul_forward(ad y)                    /* y = op(a) op(b) */
 {
-    linalg_matmul(y->ta, y->tb, y->r, y->c, y->ta ? A->r : A->c, A->value, B->value, y->value);
+    (y->onto ? linalg_matmul_add : linalg_matmul)(y->ta, y->tb, y->r, y->c, y->ta ? A->r : A->c, A->value, B->value,
+                                                  y->value);
 }
 VJP(matmul)                                         /* op(a)' = g op(b)^T, op(b)' = op(a)^T g; transposed back */
 {
@@ -90,7 +93,7 @@ VJP(matmul)                                         /* op(a)' = g op(b)^T, op(b)
     if (ad_wants(y, 0)) share[0] = y->ta ? ad_matmul_t(y->tb, true, b, g) : ad_matmul_t(false, !y->tb, g, b);
     if (ad_wants(y, 1)) share[1] = y->tb ? ad_matmul_t(true, y->ta, g, a) : ad_matmul_t(!y->ta, false, a, g);
 }
-ENTRY(matmul, "op(a) op(b)")
+ENTRY(matmul, "op(a) op(b)", AD_ADDS)
 
 ad ad_matmul_(bool ta, bool tb, ad a, ad b, const char *at)
 {
@@ -133,7 +136,7 @@ VJP(dense)                                          /* z' = f'(z) g;  x' = z' W^
     if (ad_wants(y, 1)) share[1] = ad_matmul_t(true, false, A, z_bar);
     if (ad_wants(y, 2)) share[2] = ad_col_sum(z_bar);
 }
-ENTRY(dense, "f(x W + 1 b)")
+ENTRY(dense, "f(x W + 1 b)", AD_READS_Y)
 
 ad ad_dense_(ad x, ad W, ad b, enum ad_activation f, const char *at)
 {
@@ -162,7 +165,7 @@ VJP(solve)                                          /* b' = op(a)^{-T} g;  op(a)
     if (ad_wants(y, 0))
         share[0] = ad_neg(y->ta ? ad_matmul_t(false, true, y, b_bar) : ad_matmul_t(false, true, b_bar, y));
 }
-ENTRY(solve, "op(a)^-1 b")
+ENTRY(solve, "op(a)^-1 b", AD_READS_Y)
 
 ad ad_solve_(bool transposed, ad a, ad b, const char *at)
 {
@@ -183,7 +186,7 @@ static void sum_forward(ad y)
     y->value[0] = sum;
 }
 VJP(sum) { share[0] = ad_spread(g, A->r, A->c); }
-ENTRY(sum, "sum a")
+ENTRY(sum, "sum a", 0)
 ad ad_sum_(ad a, const char *at)  { return unary(&op_sum, a, 1, 1, at); }
 ad ad_mean_(ad a, const char *at) { return ad_scale_(1.0 / AD_SIZE(a), ad_sum_(a, at), at); }
 
@@ -192,7 +195,7 @@ static void spread_forward(ad y)
     for (int i = 0; i < AD_SIZE(y); i++) y->value[i] = A->value[0];
 }
 VJP(spread) { (void)y; share[0] = ad_sum(g); }
-ENTRY(spread, "a everywhere")
+ENTRY(spread, "a everywhere", 0)
 
 ad ad_spread_(ad a, int r, int c, const char *at)
 {
@@ -209,7 +212,7 @@ static void row_sum_forward(ad y)
     }
 }
 VJP(row_sum) { share[0] = ad_cols(g, A->c); }
-ENTRY(row_sum, "sum_j a[i,j]")
+ENTRY(row_sum, "sum_j a[i,j]", 0)
 ad ad_row_sum_(ad a, const char *at) { return unary(&op_row_sum, a, a->r, 1, at); }
 
 static void cols_forward(ad y)
@@ -218,7 +221,7 @@ static void cols_forward(ad y)
         for (int j = 0; j < y->c; j++) row(y, i)[j] = A->value[i];
 }
 VJP(cols) { (void)y; share[0] = ad_row_sum(g); }
-ENTRY(cols, "a[i] in each column")
+ENTRY(cols, "a[i] in each column", 0)
 
 ad ad_cols_(ad a, int c, const char *at)
 {
@@ -234,7 +237,7 @@ static void col_sum_forward(ad y)
         for (int j = 0; j < y->c; j++) out[j] += row(A, i)[j];
 }
 VJP(col_sum) { share[0] = ad_rows(g, A->r); }
-ENTRY(col_sum, "sum_i a[i,j]")
+ENTRY(col_sum, "sum_i a[i,j]", 0)
 ad ad_col_sum_(ad a, const char *at) { return unary(&op_col_sum, a, 1, a->c, at); }
 
 static void rows_forward(ad y)
@@ -242,7 +245,7 @@ static void rows_forward(ad y)
     for (int i = 0; i < y->r; i++) memcpy(row(y, i), A->value, (size_t)y->c * sizeof(double));
 }
 VJP(rows) { (void)y; share[0] = ad_col_sum(g); }
-ENTRY(rows, "a[j] in each row")
+ENTRY(rows, "a[j] in each row", 0)
 
 ad ad_rows_(ad a, int r, const char *at)
 {
@@ -257,7 +260,7 @@ static void transpose_forward(ad y)
         for (int j = 0; j < y->c; j++) row(y, i)[j] = row(A, j)[i];
 }
 VJP(transpose) { (void)y; share[0] = ad_transpose(g); }
-ENTRY(transpose, "a^T")
+ENTRY(transpose, "a^T", 0)
 ad ad_transpose_(ad a, const char *at) { return unary(&op_transpose, a, a->c, a->r, at); }
 
 static void concat_forward(ad y)
@@ -272,7 +275,7 @@ VJP(concat)
     if (ad_wants(y, 0)) share[0] = ad_columns(g, 0, A->c);
     if (ad_wants(y, 1)) share[1] = ad_columns(g, A->c, B->c);
 }
-ENTRY(concat, "(a b)")
+ENTRY(concat, "(a b)", 0)
 
 ad ad_concat_(ad a, ad b, const char *at)
 {
@@ -285,7 +288,7 @@ static void columns_forward(ad y)
     for (int i = 0; i < y->r; i++) memcpy(row(y, i), row(A, i) + y->offset, (size_t)y->c * sizeof(double));
 }
 VJP(columns) { share[0] = ad_into_columns(g, y->offset, A->c); }
-ENTRY(columns, "columns of a")
+ENTRY(columns, "columns of a", 0)
 
 static ad columns(const ad_op *op, ad a, int j, int c, const char *at)
 {
@@ -306,7 +309,7 @@ static void into_columns_forward(ad y)
     for (int i = 0; i < y->r; i++) memcpy(row(y, i) + y->offset, row(A, i), (size_t)A->c * sizeof(double));
 }
 VJP(into_columns) { share[0] = ad_columns(g, y->offset, A->c); }
-ENTRY(into_columns, "a among zeros")
+ENTRY(into_columns, "a among zeros", 0)
 ad ad_into_columns_(ad a, int j, int c, const char *at) { return columns(&op_into_columns, a, j, c, at); }
 
 /* ---- one entry of each row, and back ---- */
@@ -323,7 +326,7 @@ static void gather_forward(ad y)
     for (int i = 0; i < y->r; i++) y->value[i] = row(A, i)[y->index[i]];
 }
 VJP(gather) { share[0] = ad_ungather(g, y->index, A->c); }
-ENTRY(gather, "a[i, index[i]]")
+ENTRY(gather, "a[i, index[i]]", 0)
 
 ad ad_gather_(ad a, const int *index, const char *at)
 {
@@ -339,7 +342,7 @@ static void ungather_forward(ad y)
     for (int i = 0; i < y->r; i++) row(y, i)[y->index[i]] = A->value[i];
 }
 VJP(ungather) { share[0] = ad_gather(g, y->index); }
-ENTRY(ungather, "a[i] at index[i]")
+ENTRY(ungather, "a[i] at index[i]", 0)
 
 ad ad_ungather_(ad a, const int *index, int c, const char *at)
 {
@@ -363,7 +366,7 @@ static void row_max_forward(ad y)
     for (int i = 0; i < y->r; i++) y->value[i] = row(A, i)[first_max(A->c, row(A, i))];
 }
 VJP(row_max) { share[0] = ad_at_max(g, A); }
-ENTRY(row_max, "max_j a[i,j]")
+ENTRY(row_max, "max_j a[i,j]", 0)
 ad ad_row_max_(ad a, const char *at) { return unary(&op_row_max, a, a->r, 1, at); }
 
 static void at_max_forward(ad y)
@@ -372,7 +375,7 @@ static void at_max_forward(ad y)
     for (int i = 0; i < y->r; i++) row(y, i)[first_max(y->c, row(B, i))] = A->value[i];
 }
 VJP(at_max) { share[0] = ad_of_max(g, B); }
-ENTRY(at_max, "a[i] at b's maximum")
+ENTRY(at_max, "a[i] at b's maximum", 0)
 
 ad ad_at_max_(ad a, ad b, const char *at)
 {
@@ -385,7 +388,7 @@ static void of_max_forward(ad y)
     for (int i = 0; i < y->r; i++) y->value[i] = row(A, i)[first_max(B->c, row(B, i))];
 }
 VJP(of_max) { share[0] = ad_at_max(g, B); }
-ENTRY(of_max, "a at b's maximum")
+ENTRY(of_max, "a at b's maximum", 0)
 
 ad ad_of_max_(ad a, ad b, const char *at)
 {
@@ -414,7 +417,7 @@ VJP(log_softmax)                                    /* g - softmax(a) sum_j g[:,
 {
     share[0] = ad_sub(g, ad_mul(ad_exp(y), ad_cols(ad_row_sum(g), y->c)));
 }
-ENTRY(log_softmax, "a[i,j] - ln sum_k e^a[i,k]")
+ENTRY(log_softmax, "a[i,j] - ln sum_k e^a[i,k]", AD_READS_Y)
 ad ad_log_softmax_(ad a, const char *at) { return unary(&op_log_softmax, a, a->r, a->c, at); }
 
 static void log_sum_exp_forward(ad y)
@@ -422,9 +425,9 @@ static void log_sum_exp_forward(ad y)
     for (int i = 0; i < y->r; i++) y->value[i] = log_sum_exp(A->c, row(A, i));
 }
 VJP(log_sum_exp) { share[0] = ad_mul(ad_cols(g, A->c), ad_exp(ad_log_softmax(A))); }
-ENTRY(log_sum_exp, "ln sum_j e^a[i,j]")
+ENTRY(log_sum_exp, "ln sum_j e^a[i,j]", 0)
 ad ad_log_sum_exp_(ad a, const char *at) { return unary(&op_log_sum_exp, a, a->r, 1, at); }
 
 /* ---- y = a, a constant to every derivative: no VJP ---- */
-static const ad_op op_detach = { "detach", "a, constant", NULL, NULL, true };
+static const ad_op op_detach = { "detach", "a, constant", NULL, NULL, AD_INSIDE };
 ad ad_detach_(ad a, const char *at) { return unary(&op_detach, a, a->r, a->c, at); }

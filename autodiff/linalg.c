@@ -1,5 +1,6 @@
 /* CBLAS and LAPACKE behind row-major names: see linalg.h. LAPACKE is called column-major throughout,
- * because its row-major mode copies every matrix: a row-major A is a column-major A^T. */
+ * because its row-major mode copies every matrix: a row-major A is a column-major A^T. Workspace is ours:
+ * where LAPACKE has no memory for its own it says so on stdout, and takes the norm of a matrix for 0. */
 #include "autodiff/linalg.h"
 
 #include <cblas.h>
@@ -24,11 +25,82 @@ void linalg_start(void)
 #endif
 }
 
+void linalg_print_backend(FILE *out)
+{
+#ifdef OPENBLAS_CONFIG_H
+    fprintf(out, "%s, core type %s, %d thread\n", openblas_get_config(), openblas_get_corename(), openblas_get_num_threads());
+#else
+    fprintf(out, "BLAS without a name\n");
+#endif
+}
+
+/* ---- one row or one term in each sum: BLAS would spend more on preparations than on the product ---- */
+
+/* c [n] += a [k] B, four rows of B [k x n] at a time */
+static void row_times_matrix(int n, int k, const double *a, const double *B, double *c)
+{
+    int p = 0;
+    for (; p + 4 <= k; p += 4, a += 4, B += 4 * n) {
+        double a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
+        #pragma omp simd
+        for (int j = 0; j < n; j++)
+            c[j] += (a0 * B[j] + a1 * B[n + j]) + (a2 * B[2 * n + j] + a3 * B[3 * n + j]);
+    }
+    for (; p < k; p++, a++, B += n)
+        for (int j = 0; j < n; j++) c[j] += a[0] * B[j];
+}
+
+/* c [n] += B a with B [n x k], four rows of B at a time */
+static void matrix_times_column(int n, int k, const double *a, const double *B, double *c)
+{
+    int j = 0;
+    for (; j + 4 <= n; j += 4, B += 4 * k) {
+        double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+        #pragma omp simd reduction(+:s0, s1, s2, s3)
+        for (int p = 0; p < k; p++) {
+            s0 += a[p] * B[p];
+            s1 += a[p] * B[k + p];
+            s2 += a[p] * B[2 * k + p];
+            s3 += a[p] * B[3 * k + p];
+        }
+        c[j] += s0, c[j + 1] += s1, c[j + 2] += s2, c[j + 3] += s3;
+    }
+    for (; j < n; j++, B += k)
+        for (int p = 0; p < k; p++) c[j] += a[p] * B[p];
+}
+
+/* C [m x n] = a b^T, or += */
+static void column_times_row(bool add, int m, int n, const double *a, const double *b, double *C)
+{
+    for (int i = 0; i < m; i++, C += n) {
+        if (add) for (int j = 0; j < n; j++) C[j] += a[i] * b[j];
+        else     for (int j = 0; j < n; j++) C[j] = a[i] * b[j];
+    }
+}
+
+static void matmul(bool add, bool At, bool Bt, int m, int n, int k, const double *A, const double *B, double *C)
+{
+    enum { SHORT = 8 };                     /* vectors for which BLAS is as good */
+    if (m == 0 || n == 0) return;
+    if (m == 1 && (Bt ? k : n) >= SHORT) {
+        if (!add) memset(C, 0, (size_t)n * sizeof *C);
+        (Bt ? matrix_times_column : row_times_matrix)(n, k, A, B, C);
+    } else if (k == 1 && n >= SHORT) {
+        column_times_row(add, m, n, A, B, C);
+    } else {
+        cblas_dgemm(CblasRowMajor, At ? CblasTrans : CblasNoTrans, Bt ? CblasTrans : CblasNoTrans, m, n, k, 1.0,
+                    A, At ? m : (k ? k : 1), B, Bt ? (k ? k : 1) : n, add, C, n);
+    }
+}
+
 void linalg_matmul(bool At, bool Bt, int m, int n, int k, const double *A, const double *B, double *C)
 {
-    if (m == 0 || n == 0) return;
-    cblas_dgemm(CblasRowMajor, At ? CblasTrans : CblasNoTrans, Bt ? CblasTrans : CblasNoTrans, m, n, k, 1.0,
-                A, At ? (m ? m : 1) : (k ? k : 1), B, Bt ? (k ? k : 1) : n, 0.0, C, n);
+    matmul(false, At, Bt, m, n, k, A, B, C);
+}
+
+void linalg_matmul_add(bool At, bool Bt, int m, int n, int k, const double *A, const double *B, double *C)
+{
+    matmul(true, At, Bt, m, n, k, A, B, C);
 }
 
 void linalg_matvec(int m, int n, const double *A, const double *x, double *y)
@@ -53,18 +125,14 @@ double linalg_max_abs(int n, const double *x)
     return max;
 }
 
-/* info < 0: LAPACKE's own memory ran out, or an argument that is wrong, which is a bug */
 static void check_info(const char *routine, lapack_int info, int n)
 {
-    if (info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR)
-        out_of_memory((size_t)n * (size_t)n * sizeof(double), routine);
     require(info >= 0, "%s: argument %d is not valid (n = %d; a NaN in the matrix?)", routine, (int)-info, n);
 }
 
-/* LAPACKE gives a negative number for the norm of a matrix with a NaN. */
 static void require_finite(const char *routine, int n, double norm)
 {
-    require(norm >= 0 && isfinite(norm), "%s: an entry is not finite (n = %d)", routine, n);
+    require(isfinite(norm), "%s: an entry is not finite (n = %d)", routine, n);
 }
 
 linalg_lu *linalg_lu_new(int n)
@@ -74,6 +142,8 @@ linalg_lu *linalg_lu_new(int n)
     f->n = n;
     f->LU = allocate((size_t)n * (size_t)n, sizeof *f->LU, "an LU factorisation");
     f->pivot = allocate((size_t)n, sizeof *f->pivot, "an LU factorisation");
+    f->work = allocate(4 * (size_t)n, sizeof *f->work, "an LU factorisation");
+    f->iwork = allocate((size_t)n, sizeof *f->iwork, "an LU factorisation");
     return f;
 }
 
@@ -82,20 +152,30 @@ void linalg_lu_free(linalg_lu *f)
     if (!f) return;
     free(f->LU);
     free(f->pivot);
+    free(f->work);
+    free(f->iwork);
     free(f);
+}
+
+enum linalg_outcome linalg_lu_in_place(linalg_lu *f)
+{
+    lapack_int info = LAPACKE_dgetrf_work(LAPACK_COL_MAJOR, f->n, f->n, f->LU, f->n, f->pivot);
+    check_info("dgetrf", info, f->n);
+    f->rcond = -1;
+    return info == 0 ? LINALG_OK : LINALG_SINGULAR;
 }
 
 enum linalg_outcome linalg_lu_factor(linalg_lu *f, const double *A)
 {
     int n = f->n;
     memcpy(f->LU, A, (size_t)n * (size_t)n * sizeof *A);
-    double norm_1 = LAPACKE_dlange(LAPACK_COL_MAJOR, 'I', n, n, A, n);      /* ||A||_1 = ||A^T||_inf */
+    double norm_1 = LAPACKE_dlange_work(LAPACK_COL_MAJOR, 'I', n, n, A, n, f->work);    /* ||A^T||_inf */
     require_finite("linalg_lu_factor", n, norm_1);
-    lapack_int info = LAPACKE_dgetrf(LAPACK_COL_MAJOR, n, n, f->LU, n, f->pivot);
-    check_info("dgetrf", info, n);
+    bool singular = linalg_lu_in_place(f) == LINALG_SINGULAR;
     f->rcond = 0;
-    if (info > 0) return LINALG_SINGULAR;
-    check_info("dgecon", LAPACKE_dgecon(LAPACK_COL_MAJOR, 'I', n, f->LU, n, norm_1, &f->rcond), n);
+    if (singular) return LINALG_SINGULAR;
+    lapack_int info = LAPACKE_dgecon_work(LAPACK_COL_MAJOR, 'I', n, f->LU, n, norm_1, &f->rcond, f->work, f->iwork);
+    check_info("dgecon", info, n);
     return f->rcond >= DBL_EPSILON ? LINALG_OK : LINALG_SINGULAR;
 }
 
@@ -106,7 +186,8 @@ void linalg_lu_solve(const linalg_lu *f, bool transposed, int m, const double *B
     for (int j = 0; j < m; j++)                         /* row-major B [n x m] to column-major */
         for (int i = 0; i < n; i++) column[(size_t)j * (size_t)n + i] = B[(size_t)i * (size_t)m + j];
     char op = transposed ? 'N' : 'T';                   /* the factors are those of A^T */
-    check_info("dgetrs", LAPACKE_dgetrs(LAPACK_COL_MAJOR, op, n, m, f->LU, n, f->pivot, column, n), n);
+    require_finite("linalg_lu_solve", n, linalg_max_abs(n * m, column));
+    check_info("dgetrs", LAPACKE_dgetrs_work(LAPACK_COL_MAJOR, op, n, m, f->LU, n, f->pivot, column, n), n);
     if (m == 1) return;
     for (int j = 0; j < m; j++)
         for (int i = 0; i < n; i++) X[(size_t)i * (size_t)m + j] = column[(size_t)j * (size_t)n + i];
@@ -119,6 +200,8 @@ linalg_cholesky *linalg_cholesky_new(int n)
     linalg_cholesky *f = allocate(1, sizeof *f, "a Cholesky factorisation");
     f->n = n;
     f->L = allocate((size_t)n * (size_t)n, sizeof *f->L, "a Cholesky factorisation");
+    f->work = allocate(3 * (size_t)n, sizeof *f->work, "a Cholesky factorisation");
+    f->iwork = allocate((size_t)n, sizeof *f->iwork, "a Cholesky factorisation");
     return f;
 }
 
@@ -126,6 +209,8 @@ void linalg_cholesky_free(linalg_cholesky *f)
 {
     if (!f) return;
     free(f->L);
+    free(f->work);
+    free(f->iwork);
     free(f);
 }
 
@@ -133,13 +218,14 @@ enum linalg_outcome linalg_cholesky_factor(linalg_cholesky *f, const double *A)
 {
     int n = f->n;
     memcpy(f->L, A, (size_t)n * (size_t)n * sizeof *A);
-    double norm_1 = LAPACKE_dlansy(LAPACK_COL_MAJOR, '1', 'L', n, A, n);
+    double norm_1 = LAPACKE_dlansy_work(LAPACK_COL_MAJOR, '1', 'L', n, A, n, f->work);
     require_finite("linalg_cholesky_factor", n, norm_1);
     lapack_int info = LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'L', n, f->L, n);
     check_info("dpotrf", info, n);
     f->rcond = 0;
     if (info > 0) return LINALG_SINGULAR;
-    check_info("dpocon", LAPACKE_dpocon(LAPACK_COL_MAJOR, 'L', n, f->L, n, norm_1, &f->rcond), n);
+    info = LAPACKE_dpocon_work(LAPACK_COL_MAJOR, 'L', n, f->L, n, norm_1, &f->rcond, f->work, f->iwork);
+    check_info("dpocon", info, n);
     return f->rcond >= DBL_EPSILON ? LINALG_OK : LINALG_SINGULAR;
 }
 
@@ -153,7 +239,15 @@ void linalg_eigen_symmetric(int n, const double *A, double *w, double *Ut)
 {
     require(n >= 1, "linalg_eigen_symmetric: n = %d", n);
     memcpy(Ut, A, (size_t)n * (size_t)n * sizeof *A);
-    lapack_int info = LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'L', n, Ut, n, w);
+    require_finite("linalg_eigen_symmetric", n, LAPACKE_dlansy_work(LAPACK_COL_MAJOR, 'M', 'L', n, A, n, NULL));
+    double room;                                        /* a first call only asks how much workspace is best */
+    lapack_int iroom, info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'V', 'L', n, Ut, n, w, &room, -1, &iroom, -1);
     check_info("dsyevd", info, n);
+    double *work = allocate((size_t)room, sizeof *work, "eigenvalues");
+    lapack_int *iwork = allocate((size_t)iroom, sizeof *iwork, "eigenvalues");
+    info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'V', 'L', n, Ut, n, w, work, (lapack_int)room, iwork, iroom);
+    check_info("dsyevd", info, n);
+    free(work);
+    free(iwork);
     if (info > 0) numerical_failure("dsyevd: %d elements did not converge (n = %d)", (int)info, n);
 }

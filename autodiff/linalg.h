@@ -5,13 +5,16 @@
 #define ASCENT_LINALG_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 /* Called once at the start. One thread inside BLAS, so that results do not depend on the number of cores; and
  * OpenBLAS takes its buffer now, because it tries for ever where there is no memory for it: exit 5. */
 void linalg_start(void);
+void linalg_print_backend(FILE *out);       /* BLAS, its kernels' core type, threads */
 
 /* C [m x n] = op(A) [m x k] op(B) [k x n], op(X) = X^T where the flag is set */
 void linalg_matmul(bool At, bool Bt, int m, int n, int k, const double *A, const double *B, double *C);
+void linalg_matmul_add(bool At, bool Bt, int m, int n, int k, const double *A, const double *B, double *C); /* C += */
 void linalg_matvec(int m, int n, const double *A, const double *x, double *y);      /* y [m] = A x */
 double linalg_dot(int n, const double *x, const double *y);
 double linalg_norm2(int n, const double *x);            /* ||x||_2, without overflow */
@@ -25,16 +28,19 @@ enum linalg_outcome {
 
 /* P A = L U by partial pivoting. rcond is the reciprocal condition number in the 1-norm: LAPACK's
  * `info == 0` does not mean that a matrix is regular, this number does. */
-typedef struct { int n; double *LU; int *pivot; double rcond; } linalg_lu;
+typedef struct { int n; double *LU; int *pivot; double rcond, *work; int *iwork; } linalg_lu;
 linalg_lu *linalg_lu_new(int n);
 void       linalg_lu_free(linalg_lu *f);
 enum linalg_outcome linalg_lu_factor(linalg_lu *f, const double *A);                /* A [n x n] */
+/* The same for the A that stands in f->LU, where it is overwritten; rcond is not computed (-1), and only an exact
+ * zero among the pivots makes it singular: for callers that have a better judge of the condition. */
+enum linalg_outcome linalg_lu_in_place(linalg_lu *f);
 /* X [n x m] = A^{-1} B, or A^{-T} B; B [n x m]. Normwise backward stable: residual O(n eps |A| |X|). */
 void linalg_lu_solve(const linalg_lu *f, bool transposed, int m, const double *B, double *X);
 
 /* A = L L^T for symmetric positive definite A [n x n] (upper triangle read), and x = A^{-1} b [n].
  * Not positive definite counts as singular. */
-typedef struct { int n; double *L; double rcond; } linalg_cholesky;
+typedef struct { int n; double *L; double rcond, *work; int *iwork; } linalg_cholesky;
 linalg_cholesky *linalg_cholesky_new(int n);
 void             linalg_cholesky_free(linalg_cholesky *f);
 enum linalg_outcome linalg_cholesky_factor(linalg_cholesky *f, const double *A);

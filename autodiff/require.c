@@ -2,11 +2,13 @@
 #include "autodiff/require.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gsl/gsl_errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* One line on stderr, whatever bytes a file name in it has. */
 static void say(const char *prefix, const char *fmt, va_list args)
@@ -44,7 +46,8 @@ void require_failed(const char *file, int line, const char *cond, const char *fm
 
 void out_of_memory(size_t bytes, const char *what)
 {
-    fprintf(stderr, "ascent: out of memory: %zu bytes for %s\n", bytes, what);
+    if (bytes) fprintf(stderr, "ascent: out of memory: %zu bytes for %s\n", bytes, what);
+    else       fprintf(stderr, "ascent: out of memory: %s\n", what);
     exit(EXIT_MEMORY);
 }
 
@@ -74,6 +77,13 @@ static void on_gsl_error(const char *reason, const char *file, int line, int cod
 void require_install_gsl_handler(void)
 {
     gsl_set_error_handler(on_gsl_error);
+}
+
+void hold_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)          /* open takes the least that is free */
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            exit(EXIT_IO);
 }
 
 void finish(int status)

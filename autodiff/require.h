@@ -32,7 +32,7 @@ _Noreturn void require_failed(const char *file, int line, const char *cond, cons
 _Noreturn void bad_input(const char *fmt, ...) PRINTF_LIKE(1, 2);
 _Noreturn void io_failure(const char *fmt, ...) PRINTF_LIKE(1, 2);
 _Noreturn void numerical_failure(const char *fmt, ...) PRINTF_LIKE(1, 2);
-_Noreturn void out_of_memory(size_t bytes, const char *what);
+_Noreturn void out_of_memory(size_t bytes, const char *what);       /* bytes 0: not known, a library asked */
 
 /* n objects of the given size, zeroed; out_of_memory(.., what) when there is no room or n * size
  * overflows. Freed by free(). n = 0 gives a pointer that free() accepts. */
@@ -42,6 +42,10 @@ void *reallocate(void *p, size_t n, size_t size, const char *what);
 
 /* Replaces GSL's handler, which calls abort(): a GSL error becomes exit 4, or 5 for GSL_ENOMEM. */
 void require_install_gsl_handler(void);
+
+/* Opens /dev/null for each of descriptors 0 to 2 that is closed, so that no file of ours gets its number and
+ * with it what is printed. Writing to a stdout that was closed still fails. */
+void hold_standard_streams(void);
 
 /* Flushes stdout and ends with `status`, or with 3 if anything written there was lost: a full disk
  * makes printf succeed and only the flush fail. */

@@ -39,8 +39,9 @@ void setting_free(setting *x)
 
 const derivation *derivation_at(int i)
 {
-    static const derivation *const file[] = { policy_gradient_theorem, performance_difference, fisher,
-                                              natural_gradient };
+    static const derivation *const file[] = {
+        bellman, state_visits, likelihood_ratio, equivalent_forms, baseline, td_error, policy_gradient_theorem,
+        performance_difference, taylor, fisher, natural_gradient, conjugate_gradient, autodiff_uses };
     for (size_t f = 0; f < sizeof file / sizeof *file; f++)
         for (const derivation *d = file[f]; d->id; d++)
             if (i-- == 0) return d;
@@ -52,6 +53,17 @@ const derivation *derivation_find(const char *id)
     const derivation *d;
     for (int i = 0; (d = derivation_at(i)); i++)
         if (strcmp(d->id, id) == 0) return d;
+    return NULL;
+}
+
+const derivation *derivation_find_erratum(const char *erratum, int *line)
+{
+    const derivation *d;
+    for (int i = 0; (d = derivation_at(i)); i++)
+        for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].value; l++) {
+            *line = l;
+            if (d->line[l].erratum && strcmp(d->line[l].erratum, erratum) == 0) return d;
+        }
     return NULL;
 }
 

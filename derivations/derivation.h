@@ -6,6 +6,7 @@
 #define ASCENT_DERIVATION_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "derivations/exact.h"
 #include "derivations/natural_gradient.h"
@@ -58,12 +59,17 @@ typedef struct {
     double (*distance)(const setting *x, int n, const double *a, const double *b);
     derivation_line line[DERIVATION_MAX_LINES];     /* ends at the first without a value */
     const char *own_problem;                        /* NULL, or what it is about instead of an MDP: shown once */
+    void (*page)(const setting *x, FILE *out);      /* NULL, or what derive prints below the lines where they apply */
 } derivation;
 
 /* All derivations, one file after the other; NULL ends the list. By id: NULL when there is none. */
 const derivation *derivation_at(int i);
 const derivation *derivation_find(const char *id);
-extern const derivation policy_gradient_theorem[], performance_difference[], fisher[], natural_gradient[];
+/* The derivation that holds the erratum's line; line receives its number from 0. */
+const derivation *derivation_find_erratum(const char *erratum, int *line);
+extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalent_forms[], baseline[], td_error[],
+    policy_gradient_theorem[], performance_difference[], taylor[], fisher[], natural_gradient[], conjugate_gradient[],
+    autodiff_uses[];
 
 /* PASS: every line agrees with the first computed one within 10 units and their own errors. WEAK: they do, but
  * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. An erratum's line has no part

@@ -31,7 +31,7 @@ static void print_derivation(const derivation *d, const problem *p, const deriva
     const registry_row *row = registry_find(d->id);
     printf("%s   %s\n    %s\n    source: %s\n\n", d->id, d->says, row->statement, row->documents);
     if (p) printf("on %s: %d states, %d actions, gamma %.15g; pi: %s; pi': %s\n", p->M->name, p->M->nS, p->M->nA,
-                  p->gamma, p->policy_name[0], p->pi1_name);
+                  p->gamma, p->policy[0].name, p->policy[0].name1);
     else printf("on %s\n", d->own_problem);
     if (r->verdict == NOT_APPLICABLE) {
         printf("not applicable here: %s\n", r->reason);
@@ -50,32 +50,48 @@ static enum verdict derive(const derivation *d, const problem *p, const setting 
 {
     derivation_result r = derivation_run(d, x);
     print_derivation(d, p, &r);
+    if (d->page && r.verdict != NOT_APPLICABLE) {
+        putchar('\n');
+        d->page(x, stdout);
+    }
     derivation_result_free(&r);
     return r.verdict;
 }
 
+/* Of an id, or of an erratum: the derivation beside which its line stands */
+static const derivation *derivation_of(const char *id)
+{
+    int line;
+    const derivation *d = derivation_find(id);
+    if (!d) d = derivation_find_erratum(id, &line);
+    if (!d && !registry_find(id)) bad_input("derive: no id %s; `ascent list` prints them all", id);
+    if (!d) bad_input("derive: %s has no derivation yet", id);
+    return d;
+}
+
 int derive_command(int argc, char **argv)
 {
-    const char *gamma = NULL, *policy = NULL, *seed_text = "1";
+    const char *gamma = NULL, *policy = NULL, *class = NULL, *seed_text = "1";
     const option table[] = { { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
                              { "--policy", "FILE", "pi: logits, CSV, one row a state", &policy, NULL },
+                             { "--class", "KIND", "pi: random; linear:D in D features, network:H of H units", &class, NULL },
                              { "--seed", "K", "of pi' and of sampled trajectories (1)", &seed_text, NULL },
                              { NULL, NULL, NULL, NULL, NULL } };
-    int left = options_parse(argc, argv, "derive ID [MDP] [--gamma G] [--policy FILE] [--seed K]",
+    int left = options_parse(argc, argv, "derive ID [MDP] [--gamma G] [--policy FILE | --class KIND] [--seed K]",
         "Prints a derivation: each line, the reason for the step, and its value computed by its own means.\n"
+        "ID: of an equation, or of an erratum (ERR-30): its line stands beside the right ones.\n"
         "MDP: a .mdp file or a built-in name (E5). Exit 1 unless the verdict is PASS.", table);
     if (left < 1 || left > 2)
         bad_input("derive: expected an id and perhaps an MDP, found %d arguments", left);
-    if (!registry_find(argv[1])) bad_input("derive: no id %s; `ascent list` prints them all", argv[1]);
-    const derivation *d = derivation_find(argv[1]);
-    if (!d) bad_input("derive: %s has no derivation yet", argv[1]);
+    const derivation *d = derivation_of(argv[1]);
     uint64_t seed = options_seed("--seed", seed_text);
     if (d->own_problem) {
-        if (left == 2 || gamma || policy) bad_input("derive: %s has a problem of its own, it takes no MDP", d->id);
+        if (left == 2 || gamma || policy || class)
+            bad_input("derive: %s has a problem of its own, it takes no MDP", d->id);
         return derive(d, NULL, &(setting){ .seed = seed }) == PASS ? EXIT_HELD : EXIT_CHECK_FAILED;
     }
-    problem p = problem_open(left == 2 ? argv[2] : "E5", gamma, policy, seed);
-    enum verdict verdict = derive(d, &p, p.setting[0]);
+    problem p = problem_open(left == 2 ? argv[2] : "E5", gamma, policy, class, seed);
+    enum verdict verdict = derive(d, &p, p.policy[0].setting);
     problem_close(&p);
     return verdict == PASS ? EXIT_HELD : EXIT_CHECK_FAILED;
 }

@@ -1,5 +1,4 @@
-/* The exact layer by dense linear algebra: see exact.h. One function per equation, in the order in which
- * they depend on one another. */
+/* The exact layer: see exact.h. One function per equation, in the order of their dependence. */
 #include "derivations/exact.h"
 
 #include <float.h>
@@ -10,6 +9,8 @@
 
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
+#include "derivations/exact_bellman.h"
+#include "derivations/exact_parts.h"
 
 /* pi(a|s) = exp(theta[s,a]) / sum_b exp(theta[s,b]) and its logarithm, the row's maximum taken out first */
 static void softmax(int nS, int nA, const double *theta, double *logpi, double *pi)
@@ -18,23 +19,46 @@ static void softmax(int nS, int nA, const double *theta, double *logpi, double *
         const double *z = theta + s * nA;
         double max = z[0], sum = 0;
         for (int a = 1; a < nA; a++) max = fmax(max, z[a]);
-        for (int a = 0; a < nA; a++) sum += exp(z[a] - max);
+        for (int a = 0; a < nA; a++) sum += pi[s * nA + a] = exp(z[a] - max);
+        double log_sum = log(sum);
         for (int a = 0; a < nA; a++) {
-            logpi[s * nA + a] = (z[a] - max) - log(sum);
-            pi[s * nA + a] = exp(z[a] - max) / sum;
+            logpi[s * nA + a] = (z[a] - max) - log_sum;
+            pi[s * nA + a] /= sum;
         }
     }
 }
 
-/* P_pi(s,s') = sum_a pi(a|s) P(s'|s,a) between decision states; rows and columns of absorbing ones are 0 */
-static void transition_matrix(const mdp *M, const bool *absorbing, const double *pi, double *P_pi)
+/* P_pi(s,s') = sum_a pi(a|s) P(s'|s,a) between decision states */
+sparse *transition_matrix(const mdp *M, const bool *closed, const double *pi)
 {
-    memset(P_pi, 0, (size_t)M->nS * (size_t)M->nS * sizeof *P_pi);
-    for (int s = 0; s < M->nS; s++)
-        for (int a = 0; a < M->nA && !absorbing[s]; a++)
-            for (int k = M->row[s * M->nA + a]; k < M->row[s * M->nA + a + 1]; k++)
-                if (!absorbing[M->next[k]])
-                    P_pi[s * M->nS + M->next[k]] += pi[s * M->nA + a] * M->P[k];
+    sparse *P = sparse_new(M->nS, M->row[M->nS * M->nA]);
+    int *at = allocate((size_t)M->nS, sizeof *at, "a transition matrix"), end = 0;  /* 1 + where s' is */
+    for (int s = 0; s < M->nS; s++) {
+        for (int i = s * M->nA; i < (s + 1) * M->nA && !closed[s]; i++) {
+            if (pi[i] == 0) continue;
+            for (int k = M->row[i]; k < M->row[i + 1]; k++) {
+                int s1 = M->next[k];
+                if (closed[s1]) continue;
+                if (at[s1] <= P->row[s]) {
+                    P->col[end] = s1;
+                    at[s1] = ++end;
+                }
+                P->x[at[s1] - 1] += pi[i] * M->P[k];
+            }
+        }
+        P->row[s + 1] = end;
+    }
+    free(at);
+    return P;
+}
+
+static double *dense_matrix(const sparse *P)
+{
+    size_t n = (size_t)P->n;
+    double *A = allocate(n * n, sizeof *A, "the transition matrix of a policy");
+    for (size_t s = 0; s < n; s++)
+        for (int k = P->row[s]; k < P->row[s + 1]; k++) A[s * n + (size_t)P->col[k]] = P->x[k];
+    return A;
 }
 
 /* r(s,a) = sum_s' P(s'|s,a) r(s,a,s'), and r_pi(s) = sum_a pi(a|s) r(s,a) */
@@ -47,62 +71,60 @@ static void rewards(const mdp *M, const double *pi, double *r, double *r_pi)
             r_pi[s] += pi[s * M->nA + a] * r[s * M->nA + a];
         }
     }
+    if (!isfinite(linalg_max_abs(M->nS, r_pi)))
+        numerical_failure("%s: the rewards are too large for double precision", M->name);
 }
 
-/* LU factors of I - gamma P_pi */
-static linalg_lu *bellman_matrix(int nS, double gamma, const double *P_pi)
+double action_value(const mdp *M, double gamma, const double *r, const double *V, int i)
 {
-    double *B = allocate((size_t)nS * (size_t)nS, sizeof *B, "the matrix of Bellman's equation");
-    for (int s = 0; s < nS; s++)
-        for (int s1 = 0; s1 < nS; s1++)
-            B[s * nS + s1] = (s == s1) - gamma * P_pi[s * nS + s1];
-    linalg_lu *lu = linalg_lu_new(nS);
-    if (linalg_lu_factor(lu, B) == LINALG_SINGULAR)
-        numerical_failure("I - gamma P_pi is singular to working precision (%d states, gamma %.17g, reciprocal "
-                          "condition %.1e): almost no discount and almost no end", nS, gamma, lu->rcond);
-    free(B);
-    return lu;
+    double next = 0;
+    for (int k = M->row[i]; k < M->row[i + 1]; k++) next += M->P[k] * V[M->next[k]];
+    return r[i] + gamma * next;
 }
 
-/* MDP-7   Q(s,a) = r(s,a) + gamma sum_s' P(s'|s,a) V(s') */
-static double action_value(const mdp *M, double gamma, const double *V, int s, int a)
+/* Which rows i = s*nA + a lead to each state: the entries from[row[s1]] .. from[row[s1 + 1] - 1] */
+static int *predecessors(const mdp *M, const double *pi, int *row)
 {
-    double r = 0, next = 0;
-    for (int k = M->row[s * M->nA + a]; k < M->row[s * M->nA + a + 1]; k++) {
-        r += M->P[k] * M->R[k];
-        next += M->P[k] * V[M->next[k]];
-    }
-    return r + gamma * next;
+    int rows = M->nS * M->nA, *from = allocate((size_t)M->row[rows], sizeof *from, "a search");
+    for (int i = 0; i < rows; i++)
+        for (int k = M->row[i]; k < M->row[i + 1]; k++)
+            if (!pi || pi[i] > 0) row[M->next[k] + 1]++;
+    for (int s = 0; s < M->nS; s++) row[s + 1] += row[s];
+    for (int i = 0; i < rows; i++)
+        for (int k = M->row[i]; k < M->row[i + 1]; k++)
+            if (!pi || pi[i] > 0) from[row[M->next[k]]++] = i;
+    for (int s = M->nS; s > 0; s--) row[s] = row[s - 1];
+    row[0] = 0;
+    return from;
 }
 
-/* A state, never absorbing, from which no absorbing state is reached under pi; -1 when there is none.
- * can[s] is set where one is reached. Backward search by repeated sweeps. */
-static int never_ends(const mdp *M, const bool *absorbing, const double *pi, bool *can)
+/* Backward from the targets, breadth first */
+int reaches(const mdp *M, const bool *target, const double *pi, bool *can, int *action)
 {
-    memcpy(can, absorbing, (size_t)M->nS * sizeof *can);
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (int s = M->nS - 1; s >= 0; s--)
-            for (int i = s * M->nA; i < (s + 1) * M->nA && !can[s]; i++)
-                for (int k = M->row[i]; k < M->row[i + 1] && !can[s]; k++)
-                    if (pi[i] > 0 && can[M->next[k]]) can[s] = changed = true;
-    }
+    int *row = allocate(2 * (size_t)M->nS + 1, sizeof *row, "a search"), *queue = row + M->nS + 1, found = 0;
+    int *from = predecessors(M, pi, row);
+    for (int s = 0; s < M->nS; s++)
+        if ((can[s] = target[s])) queue[found++] = s;
+    for (int done = 0; done < found; done++)
+        for (int k = row[queue[done]]; k < row[queue[done] + 1]; k++) {
+            int s = from[k] / M->nA;
+            if (can[s]) continue;
+            can[s] = true;
+            if (action) action[s] = from[k] % M->nA;
+            queue[found++] = s;
+        }
+    free(from);
+    free(row);
     for (int s = 0; s < M->nS; s++)
         if (!can[s]) return s;
     return -1;
 }
 
-static bool solvable(const mdp *M, double gamma, const bool *absorbing, const double *pi, char *error,
-                     size_t size)
+bool all_end(const mdp *M, double gamma, const bool *absorbing, const double *pi, char *error, size_t size)
 {
-    if (M->nS > EXACT_MAX_STATES) {
-        snprintf(error, size, "%s: expected at most %d states for a dense solve, found %d", M->name,
-                 EXACT_MAX_STATES, M->nS);
-        return false;
-    }
     if (gamma < 1) return true;
     bool *can = allocate((size_t)M->nS, sizeof *can, "a search");
-    int s = never_ends(M, absorbing, pi, can);
+    int s = reaches(M, absorbing, pi, can, NULL);
     free(can);
     if (s < 0) return true;
     snprintf(error, size, "%s: at gamma = 1 expected every state to reach an absorbing zero-reward state under "
@@ -113,12 +135,12 @@ static bool solvable(const mdp *M, double gamma, const bool *absorbing, const do
 
 /* MDP-12  rho = (I - gamma P_pi^T)^{-1} mu0; an absorbing state collects what flows in, again and again
  * with a factor gamma. */
-static void visitation(exact *x, const linalg_lu *lu)
+static void visitation(exact *x, const bellman *B)
 {
     const mdp *M = x->M;
     double *mu0 = allocate((size_t)x->nS, sizeof *mu0, "a start distribution"), total = 0;
     for (int s = 0; s < x->nS; s++) mu0[s] = x->absorbing[s] ? 0 : M->mu0[s];
-    linalg_lu_solve(lu, true, 1, mu0, x->rho);
+    bellman_solve(B, true, mu0, x->rho);
     for (int s = 0; s < x->nS; s++) total += x->rho[s];
     x->fisher_scale = x->gamma < 1 ? 1 - x->gamma : total > 0 ? 1 / total : 0;
     for (int s = 0; s < x->nS; s++) x->d[s] = x->absorbing[s] ? 0 : x->fisher_scale * x->rho[s];
@@ -133,95 +155,192 @@ static void visitation(exact *x, const linalg_lu *lu)
     free(mu0);
 }
 
-/* k = ||(I - gamma P_pi)^{-1}||_inf: the inverse is sum_t (gamma P_pi)^t and has no negative entry, so its row
- * sums are its image of 1, each at least 1. If one is not, the sum diverges: rows of P that exceed 1 by what
- * is tolerated in a file outweigh the discount. */
-static double inverse_norm(int nS, const linalg_lu *lu)
+static double jacobian_norm(const exact *x)         /* max(1, max_j sum_i |J_z[i,j]|) */
 {
-    double *one = allocate(2 * (size_t)nS, sizeof *one, "a norm"), *sum = one + nS, least = 1;
-    for (int s = 0; s < nS; s++) one[s] = 1;
-    linalg_lu_solve(lu, false, 1, one, sum);
-    for (int s = 0; s < nS; s++) least = fmin(least, sum[s]);
-    double k = linalg_greater(1, linalg_max_abs(nS, sum));
-    free(one);
-    if (!(least > 0.5))
-        numerical_failure("discounted sums diverge: rows of P sum to more than 1, with almost no discount");
-    return k;
+    double greatest = 1;
+    for (int j = 0; j < x->n && x->J_z; j++) {
+        double sum = 0;
+        for (int i = 0; i < x->nSA; i++) sum += fabs(x->J_z[(size_t)i * (size_t)x->n + (size_t)j]);
+        greatest = linalg_greater(greatest, sum);
+    }
+    return greatest;
 }
 
 static void set_units(exact *x)
 {
     double u = DBL_EPSILON, N = fmax(x->nS, 4);
-    double M = fmax(1, fmax(linalg_max_abs(x->nS, x->V), linalg_max_abs(x->n, x->A)));
+    double M = fmax(1, fmax(linalg_max_abs(x->nS, x->V), linalg_max_abs(x->nSA, x->A)));
     x->unit_V = u * N * x->k * M;
     x->unit_rho = u * N * x->k * x->k;
-    x->unit_gradient = u * N * x->k * x->k * M;
-    x->unit_fisher = fmax(u, x->unit_rho * x->fisher_scale);
+    x->c = jacobian_norm(x);
+    x->unit_gradient = u * N * x->k * x->k * M * x->c;
+    x->unit_fisher = fmax(u, x->unit_rho * x->fisher_scale) * x->c * x->c;
 }
 
 static void values(exact *x)
 {
-    linalg_lu *lu = bellman_matrix(x->nS, x->gamma, x->P_pi);
-    linalg_lu_solve(lu, false, 1, x->r_pi, x->V);               /* MDP-8   V = (I - gamma P_pi)^{-1} r_pi */
-    for (int s = 0; s < x->nS; s++)
-        if (x->absorbing[s]) x->V[s] = 0;
-    for (int s = 0; s < x->nS; s++)
-        for (int a = 0; a < x->nA; a++) {
-            x->Q[s * x->nA + a] = x->absorbing[s] ? 0 : action_value(x->M, x->gamma, x->V, s, a);
-            x->A[s * x->nA + a] = x->Q[s * x->nA + a] - x->V[s];            /* MDP-9   A = Q - V */
-        }
-    if (!isfinite(linalg_max_abs(x->nS, x->V)) || !isfinite(linalg_max_abs(x->n, x->Q)))
+    bellman *B = bellman_new(x->gamma, x->P, x->P_pi);
+    bellman_solve(B, false, x->r_pi, x->V);                     /* MDP-8   V = (I - gamma P_pi)^{-1} r_pi */
+    for (int i = 0; i < x->nSA; i++) {
+        int s = i / x->nA;
+        x->Q[i] = x->absorbing[s] ? 0 : action_value(x->M, x->gamma, x->r, x->V, i);
+        x->A[i] = x->Q[i] - x->V[s];                            /* MDP-9   A = Q - V */
+    }
+    if (!isfinite(linalg_max_abs(x->nS, x->V)) || !isfinite(linalg_max_abs(x->nSA, x->Q)))
         numerical_failure("%s: the values are too large for double precision", x->M->name);
-    visitation(x, lu);
     x->J = linalg_dot(x->nS, x->M->mu0, x->V);                  /* MDP-6   J = mu0^T V */
-    x->k = inverse_norm(x->nS, lu);
-    linalg_lu_free(lu);
+    x->k = bellman_norm(B);
+    visitation(x, B);
+    bellman_free(B);
     set_units(x);
 }
 
-exact *exact_new(const mdp *M, double gamma, const double *logits, char *error, size_t size)
+/* Memory for everything but J_z and P_pi */
+static exact *exact_allocate(const mdp *M, double gamma, const policy_class *policy)
 {
     exact *x = allocate(1, sizeof *x, "an exact solution");
-    size_t nS = (size_t)M->nS, n = nS * (size_t)M->nA;
-    *x = (exact){ .M = M, .gamma = gamma, .nS = M->nS, .nA = M->nA, .n = M->nS * M->nA };
-    double *p = allocate(4 * nS + 6 * n, sizeof *p, "an exact solution");
-    x->theta = p;           x->logpi = p + n;       x->pi = p + 2 * n;
-    x->r = p + 3 * n;       x->Q = p + 4 * n;       x->A = p + 5 * n;
-    x->V = p + 6 * n;       x->r_pi = x->V + nS;    x->rho = x->V + 2 * nS;     x->d = x->V + 3 * nS;
+    size_t nS = (size_t)M->nS, nSA = nS * (size_t)M->nA;
+    bool tabular = policy->kind == POLICY_TABULAR;
+    *x = (exact){ .M = M, .gamma = gamma, .policy = *policy, .nS = M->nS, .nA = M->nA, .nSA = M->nS * M->nA,
+                  .n = policy->n };
+    double *p = allocate(4 * nS + 6 * nSA + (tabular ? 0 : (size_t)x->n), sizeof *p, "an exact solution");
+    x->logits = p;          x->logpi = p + nSA;     x->pi = p + 2 * nSA;
+    x->r = p + 3 * nSA;     x->Q = p + 4 * nSA;     x->A = p + 5 * nSA;
+    x->V = p + 6 * nSA;     x->r_pi = x->V + nS;    x->rho = x->V + 2 * nS;     x->d = x->V + 3 * nS;
+    x->theta = tabular ? x->logits : x->V + 4 * nS;
     x->absorbing = allocate(nS, sizeof *x->absorbing, "an exact solution");
+    return x;
+}
 
-    memcpy(x->theta, logits, n * sizeof *logits);
-    softmax(x->nS, x->nA, x->theta, x->logpi, x->pi);
+/* z and J_z at theta; false when J_z is too large */
+static bool logits_and_jacobian(exact *x)
+{
+    if (x->policy.kind == POLICY_TABULAR) return true;
+    if ((double)x->nSA * x->n > EXACT_MAX_JACOBIAN) return false;
+    policy_logits_at(&x->policy, x->theta, x->logits);
+    x->J_z = allocate((size_t)x->nSA * (size_t)x->n, sizeof *x->J_z, "the Jacobian of the logits");
+    policy_jacobian(&x->policy, x->theta, x->J_z);
+    return true;
+}
+
+static exact *solve(const mdp *M, double gamma, const policy_class *p, const double *theta, bool dense,
+                    char *error, size_t size)
+{
+    require(p->nS == M->nS && p->nA == M->nA, "a policy for %d states, %d actions", p->nS, p->nA);
+    exact *x = exact_allocate(M, gamma, p);
+    memcpy(x->theta, theta, (size_t)x->n * sizeof *theta);
+    bool fits = logits_and_jacobian(x);
+    if (!fits) snprintf(error, size, "%s: %d parameters for %d logits: J_z is too large", M->name, x->n, x->nSA);
+    softmax(x->nS, x->nA, x->logits, x->logpi, x->pi);
     for (int s = 0; s < x->nS; s++) x->absorbing[s] = mdp_absorbing(M, s);
-    if (!solvable(M, gamma, x->absorbing, x->pi, error, size)) {
+    if (!fits || !all_end(M, gamma, x->absorbing, x->pi, error, size)) {
         exact_free(x);
         return NULL;
     }
-    x->P_pi = allocate(nS * nS, sizeof *x->P_pi, "the transition matrix of a policy");
-    transition_matrix(M, x->absorbing, x->pi, x->P_pi);
+    x->P = transition_matrix(M, x->absorbing, x->pi);
+    if (dense) x->P_pi = dense_matrix(x->P);
     rewards(M, x->pi, x->r, x->r_pi);
     values(x);
     return x;
 }
 
+exact *exact_new_policy(const mdp *M, double gamma, const policy_class *p, const double *theta, char *error,
+                        size_t size)
+{
+    return solve(M, gamma, p, theta, M->nS <= EXACT_MAX_DENSE, error, size);
+}
+
+exact *exact_new_sparse(const mdp *M, double gamma, const policy_class *p, const double *theta, char *error,
+                        size_t size)
+{
+    return solve(M, gamma, p, theta, false, error, size);
+}
+
+exact *exact_new(const mdp *M, double gamma, const double *logits, char *error, size_t size)
+{
+    policy_class tabular = { .kind = POLICY_TABULAR, .nS = M->nS, .nA = M->nA, .n = M->nS * M->nA };
+    return exact_new_policy(M, gamma, &tabular, logits, error, size);
+}
+
 void exact_free(exact *x)
 {
     if (!x) return;
-    free(x->theta);         /* and all that was cut from the same block */
+    free(x->logits);        /* and all that was cut from the same block */
     free(x->absorbing);
+    sparse_free(x->P);
     free(x->P_pi);
+    free(x->J_z);
     free(x);
+}
+
+void exact_chain(const exact *x, const double *w, double *g)
+{
+    if (x->policy.kind == POLICY_TABULAR) memmove(g, w, (size_t)x->n * sizeof *g);
+    else                                  policy_vjp(&x->policy, x->theta, w, g);
 }
 
 double exact_rho(const exact *x, int s) { return x->absorbing[s] ? 0 : x->rho[s]; }
 
+/* I - gamma P_pi into B [nS x nS], zeroed, and r_pi [nS], in one pass */
+static void bellman_system(const mdp *M, double gamma, const double *pi, double *B, double *r_pi)
+{
+    for (int s = 0; s < M->nS; s++) {
+        double *row = B + (size_t)s * (size_t)M->nS;
+        row[s] = 1;
+        r_pi[s] = 0;
+        if (mdp_absorbing(M, s)) continue;                      /* V(s) = 0, so its column does not matter */
+        for (int i = s * M->nA; i < (s + 1) * M->nA; i++) {
+            double r = 0;
+            for (int k = M->row[i]; k < M->row[i + 1]; k++) {
+                r += M->P[k] * M->R[k];
+                row[M->next[k]] -= gamma * pi[i] * M->P[k];
+            }
+            r_pi[s] += pi[i] * r;
+        }
+    }
+}
+
+/* No row of gamma P sums to more than q = gamma (1 + 1e-9), the tolerance of mdp.h; where q < 1 beyond doubt,
+ * 1/(1 - q) bounds the inverse, and one factorisation and one solve are enough. */
+bool exact_V(const mdp *M, double gamma, const double *logits, double *V, char *error, size_t size)
+{
+    size_t nS = (size_t)M->nS, nSA = nS * (size_t)M->nA;
+    bool regular = gamma * (1 + 1e-9) < 1 - 1e-9;
+    if (!regular || M->nS > EXACT_MAX_DENSE) {
+        exact *x = exact_new(M, gamma, logits, error, size);
+        if (x) memcpy(V, x->V, nS * sizeof *V);
+        exact_free(x);
+        return x != NULL;
+    }
+    double *pi = allocate(2 * nSA + nS, sizeof *pi, "values"), *logpi = pi + nSA, *r_pi = logpi + nSA;
+    linalg_lu *B = linalg_lu_new(M->nS);
+    softmax(M->nS, M->nA, logits, logpi, pi);
+    bellman_system(M, gamma, pi, B->LU, r_pi);
+    bool solvable = linalg_lu_in_place(B) == LINALG_OK && isfinite(linalg_max_abs(M->nS, r_pi));
+    if (solvable) linalg_lu_solve(B, false, 1, r_pi, V);
+    if (!solvable || !isfinite(linalg_max_abs(M->nS, V)))
+        numerical_failure("%s: the values are too large for double precision", M->name);
+    linalg_lu_free(B);
+    free(pi);
+    return true;
+}
+
 double exact_J(const mdp *M, double gamma, const double *logits)
 {
     char error[256];
-    exact *x = exact_new(M, gamma, logits, error, sizeof error);
-    if (!x) return NAN;
-    double J = x->J;
-    exact_free(x);
+    double *V = allocate((size_t)M->nS, sizeof *V, "values");
+    double J = exact_V(M, gamma, logits, V, error, sizeof error) ? linalg_dot(M->nS, M->mu0, V) : NAN;
+    free(V);
+    return J;
+}
+
+double exact_J_at(const exact *x, const double *theta)
+{
+    if (x->policy.kind == POLICY_TABULAR) return exact_J(x->M, x->gamma, theta);
+    double *z = allocate((size_t)x->nSA, sizeof *z, "logits");
+    policy_logits_at(&x->policy, theta, z);
+    double J = exact_J(x->M, x->gamma, z);
+    free(z);
     return J;
 }
 
@@ -242,7 +361,7 @@ static ad transition_node(ad_tape *t, const exact *x, int a)
 ad exact_J_node(ad_tape *t, const exact *x, ad theta)
 {
     int nS = x->nS, nA = x->nA;
-    ad pi   = ad_exp(ad_log_softmax(ad_view(theta, 0, nS, nA)));            /* [nS x nA] */
+    ad pi   = ad_exp(ad_log_softmax(policy_logits(t, &x->policy, theta)));  /* [nS x nA] */
     ad r_pi = ad_row_sum(ad_mul(pi, ad_input(t, x->r, nS, nA)));            /* [nS x 1]  */
     ad P_pi = NULL;                             /* [nS x nS] sum_a pi(a|.) P(.|.,a) */
     for (int a = 0; a < nA; a++) {
@@ -256,6 +375,7 @@ ad exact_J_node(ad_tape *t, const exact *x, ad theta)
 void exact_sum_over_time(const exact *x, bool transposed, const double *f, double *sum)
 {
     int nS = x->nS;
+    require(x->P_pi, "%d states: no dense P_pi", nS);
     size_t bytes = (size_t)nS * (size_t)nS * sizeof(double);
     double *power = allocate(2 * (size_t)nS * (size_t)nS, sizeof *power, "powers of P_pi");     /* (gamma P)^T */
     double *square = power + nS * nS;
@@ -273,216 +393,4 @@ void exact_sum_over_time(const exact *x, bool transposed, const double *f, doubl
     }
     free(power);
     free(tail);
-}
-
-/* ---- optimal values by policy iteration ---- */
-
-/* V of a deterministic policy and k, returning sum_s V(s). Closed states, absorbing or unbounded, are worth 0
- * and never left. */
-static double evaluate(const mdp *M, double gamma, const bool *closed, const int *policy, double *V, double *k)
-{
-    size_t nS = (size_t)M->nS;
-    double *pi = allocate(nS * (size_t)M->nA, sizeof *pi, "a policy");
-    double *P_pi = allocate(nS * nS, sizeof *P_pi, "a transition matrix");
-    double *r_pi = allocate(nS, sizeof *r_pi, "rewards"), total = 0;
-    for (int s = 0; s < M->nS; s++) {
-        pi[s * M->nA + policy[s]] = 1;
-        r_pi[s] = closed[s] ? 0 : mdp_reward(M, s, policy[s]);
-    }
-    transition_matrix(M, closed, pi, P_pi);
-    linalg_lu *lu = bellman_matrix(M->nS, gamma, P_pi);
-    linalg_lu_solve(lu, false, 1, r_pi, V);
-    *k = inverse_norm(M->nS, lu);
-    for (int s = 0; s < M->nS; s++) total += V[s];
-    linalg_lu_free(lu);
-    free(pi);
-    free(P_pi);
-    free(r_pi);
-    if (!isfinite(total))
-        numerical_failure("%s: the optimal values are too large for double precision", M->name);
-    return total;
-}
-
-/* The average reward per step from each state that never reaches a closed one under the policy, 0 elsewhere:
- * lim_T ((I + P) / 2)^T r, by squaring; half of a step at a time has no period. */
-static void average_reward(const mdp *M, const bool *ends, const int *policy, double *gain)
-{
-    int nS = M->nS;
-    double *P = allocate(2 * (size_t)nS * (size_t)nS, sizeof *P, "a limit matrix");
-    double *square = P + nS * nS;
-    double *r = allocate((size_t)nS, sizeof *r, "rewards");
-    for (int s = 0; s < nS; s++) {
-        int row = s * M->nA + policy[s];
-        P[s * nS + s] = ends[s] ? 1 : 0.5;
-        if (ends[s]) continue;
-        r[s] = mdp_reward(M, s, policy[s]);
-        for (int k = M->row[row]; k < M->row[row + 1]; k++) P[s * nS + M->next[k]] += M->P[k] / 2;
-    }
-    for (int doublings = 0; doublings < 60; doublings++) {
-        linalg_matmul(false, false, nS, nS, nS, P, P, square);
-        for (int s = 0; s < nS; s++) {
-            double sum = 0, *to = P + s * nS, *from = square + s * nS;
-            for (int j = 0; j < nS; j++) sum += from[j];
-            for (int j = 0; j < nS; j++) to[j] = from[j] / sum;         /* rounding must not drift */
-        }
-    }
-    linalg_matvec(nS, nS, P, r, gain);
-    free(P);
-    free(r);
-}
-
-/* Under this policy some states never reach a closed one. Where they earn more than 0 a step for ever, they and
- * all that can reach them under any policy are closed as unbounded. false when none does. */
-static bool close_unbounded(const mdp *M, const bool *ends, const int *policy, bool *closed, bool *unbounded)
-{
-    size_t nS = (size_t)M->nS;
-    double *gain = allocate(nS, sizeof *gain, "average rewards"), largest_r = 0;
-    double *any = allocate(nS * (size_t)M->nA, sizeof *any, "a policy");
-    bool *earns = allocate(2 * nS, sizeof *earns, "a search"), *can = earns + nS, found = false;
-    average_reward(M, ends, policy, gain);
-    for (int s = 0; s < M->nS; s++) largest_r = fmax(largest_r, fabs(mdp_reward(M, s, policy[s])));
-    for (int s = 0; s < M->nS; s++)
-        found |= earns[s] = !ends[s] && gain[s] > 1e2 * M->nS * DBL_EPSILON * largest_r;
-    for (size_t i = 0; i < nS * (size_t)M->nA; i++) any[i] = 1;
-    never_ends(M, earns, any, can);                                     /* can: reaches one that earns */
-    for (int s = 0; s < M->nS && found; s++)
-        if (can[s]) closed[s] = unbounded[s] = true;
-    free(gain);
-    free(any);
-    free(earns);
-    return found;
-}
-
-/* A policy from which every state reaches a closed one: each takes an action that may lead to a state done
- * before. The states where none exists keep action 0. */
-static void proper_policy(const mdp *M, const bool *closed, int *policy)
-{
-    bool *done = allocate((size_t)M->nS, sizeof *done, "a search"), changed = true;
-    memcpy(done, closed, (size_t)M->nS * sizeof *done);
-    memset(policy, 0, (size_t)M->nS * sizeof *policy);
-    while (changed) {
-        changed = false;
-        for (int s = M->nS - 1; s >= 0; s--)
-            for (int a = 0; a < M->nA && !done[s]; a++)
-                for (int k = M->row[s * M->nA + a]; k < M->row[s * M->nA + a + 1] && !done[s]; k++)
-                    if (done[M->next[k]]) {
-                        policy[s] = a;
-                        done[s] = changed = true;
-                    }
-    }
-    free(done);
-}
-
-static double scale_of_Q(const mdp *M, double gamma, const double *V)       /* max |Q(s,a)| */
-{
-    double scale = 0;
-    for (int s = 0; s < M->nS; s++)
-        for (int a = 0; a < M->nA; a++) scale = fmax(scale, fabs(action_value(M, gamma, V, s, a)));
-    return scale;
-}
-
-/* policy(s) <- argmax_a Q(s,a), kept where nothing is better by more than rounding max|Q|. */
-static bool improve(const mdp *M, double gamma, const bool *closed, const double *V, double rounding,
-                    int *policy)
-{
-    bool changed = false;
-    rounding *= scale_of_Q(M, gamma, V);
-    for (int s = 0; s < M->nS; s++) {
-        if (closed[s]) continue;
-        double best = action_value(M, gamma, V, s, policy[s]);
-        for (int a = 0; a < M->nA; a++) {
-            double Q = action_value(M, gamma, V, s, a);
-            if (!(Q > best + rounding)) continue;
-            best = Q;
-            policy[s] = a;
-            changed = true;
-        }
-    }
-    return changed;
-}
-
-/* For gamma < 1: the lowest-numbered action that is optimal up to 1e-12 max |Q|. */
-static void lowest_optimal(const mdp *M, double gamma, const double *V, int *policy)
-{
-    double tie = 1e-12 * scale_of_Q(M, gamma, V);
-    for (int s = 0; s < M->nS; s++) {
-        double best = -INFINITY;
-        for (int a = 0; a < M->nA; a++) best = fmax(best, action_value(M, gamma, V, s, a));
-        policy[s] = 0;
-        while (action_value(M, gamma, V, s, policy[s]) < best - tie) policy[s]++;
-    }
-}
-
-/* Whether every state reaches a closed one under a deterministic policy; ends[s]: this one does. */
-static bool all_end(const mdp *M, const bool *closed, const int *policy, bool *ends)
-{
-    double *pi = allocate((size_t)M->nS * (size_t)M->nA, sizeof *pi, "a policy");
-    for (int s = 0; s < M->nS; s++) pi[s * M->nA + policy[s]] = 1;
-    bool all = never_ends(M, closed, pi, ends) < 0;
-    free(pi);
-    return all;
-}
-
-/* Policy iteration from a policy that ends. V is known to u N k max|Q|: what seems better by less is no better
- * (at most 1e-11 max|Q|, as the first policy may have a large k). That bound grows whenever what seemed better
- * was not: the sum of V did not rise, or, at gamma = 1, the better policy goes round for ever and earns nothing. */
-static void policy_iteration(const mdp *M, double gamma, bool *closed, bool *unbounded, double *V, int *policy,
-                             double *unit)
-{
-    size_t nS = (size_t)M->nS;
-    int *before = allocate(nS, sizeof *before, "a policy");
-    bool *ends = allocate(nS, sizeof *ends, "a search");
-    double total = -INFINITY, k, u_N = DBL_EPSILON * fmax(M->nS, 4), growth = 1;
-    proper_policy(M, closed, policy);
-    do {
-        double total_before = total;
-        if (gamma == 1 && !all_end(M, closed, policy, ends)) {
-            if (close_unbounded(M, ends, policy, closed, unbounded)) {
-                proper_policy(M, closed, policy);
-                total_before = -INFINITY;
-            } else {
-                memcpy(policy, before, nS * sizeof *policy);
-            }
-        }
-        total = evaluate(M, gamma, closed, policy, V, &k);
-        if (!(total > total_before)) growth *= 2;
-        memcpy(before, policy, nS * sizeof *policy);
-    } while (improve(M, gamma, closed, V, growth * fmin(u_N * k, 1e-11), policy));
-    *unit = u_N * k * fmax(1, scale_of_Q(M, gamma, V));
-    free(before);
-    free(ends);
-}
-
-bool exact_optimal(const mdp *M, double gamma, double *V, int *policy, double *unit, char *error, size_t size)
-{
-    size_t nS = (size_t)M->nS, n = nS * (size_t)M->nA;
-    bool *closed = allocate(2 * nS, sizeof *closed, "optimal values"), *unbounded = closed + nS;
-    double *any = allocate(n, sizeof *any, "optimal values");
-    for (size_t i = 0; i < n; i++) any[i] = 1;                          /* every action possible */
-    for (int s = 0; s < M->nS; s++) closed[s] = mdp_absorbing(M, s);
-    bool solved = solvable(M, gamma, closed, any, error, size);
-    if (solved) {
-        policy_iteration(M, gamma, closed, unbounded, V, policy, unit);
-        if (gamma < 1) lowest_optimal(M, gamma, V, policy);
-        for (int s = 0; s < M->nS; s++)
-            if (unbounded[s]) {
-                V[s] = NAN;
-                policy[s] = -1;
-            }
-    }
-    free(closed);
-    free(any);
-    return solved;
-}
-
-double exact_optimal_residual(const mdp *M, double gamma, const double *V)
-{
-    double residual = 0;
-    for (int s = 0; s < M->nS; s++) {
-        if (isnan(V[s])) continue;
-        double best = -INFINITY;
-        for (int a = 0; a < M->nA; a++) best = fmax(best, action_value(M, gamma, V, s, a));
-        if (!mdp_absorbing(M, s)) residual = linalg_greater(residual, fabs(best - V[s]));
-    }
-    return residual;
 }

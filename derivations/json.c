@@ -1,6 +1,7 @@
 /* Numbers and tables as JSON: see json.h. */
 #include "derivations/json.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +19,9 @@ json_t *json_number(double x) { return json_checked(isfinite(x) ? json_real(x) :
 
 json_t *json_text(const char *s)
 {
+    errno = 0;
     json_t *text = json_string(s);
-    if (text) return text;
+    if (text || errno == ENOMEM) return json_checked(text);
     char *ascii = allocate(strlen(s) + 1, 1, "JSON");
     for (size_t i = 0; s[i]; i++) ascii[i] = (unsigned char)s[i] < 0x80 ? s[i] : '?';
     text = json_checked(json_string(ascii));
@@ -53,8 +55,13 @@ json_t *json_matrix(int r, int c, const double *x)
 
 void json_print(json_t *value)
 {
-    if (json_dumpf(json_checked(value), stdout, JSON_COMPACT | JSON_REAL_PRECISION(17)) != 0)
-        io_failure("stdout: the JSON could not be written");
-    putchar('\n');
+    /* All of it or nothing; not by json_dumps, which without memory can leave out a key and go on. */
+    const size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(17);
+    size_t size = json_dumpb(json_checked(value), NULL, 0, flags);
+    if (size == 0) out_of_memory(0, "JSON");
+    char *text = allocate(size + 1, 1, "JSON");
+    if (json_dumpb(value, text, size, flags) != size) out_of_memory(0, "JSON");
+    puts(text);
+    free(text);
     json_decref(value);
 }

@@ -5,6 +5,7 @@
 #include "autodiff/options.h"
 #include "autodiff/require.h"
 #include "derivations/commands.h"
+#include "derivations/derivation.h"
 #include "derivations/registry.h"
 
 const registry_row *registry_find(const char *id)
@@ -30,6 +31,15 @@ static void print_row(const registry_row *r)
     if (*r->note) print_place("note", r->note, "");
 }
 
+/* An erratum: the wrong line, and the equation beside which it is computed */
+static void print_erratum(const derivation *d, int line)
+{
+    printf("%s  beside %s\nas printed; `ascent derive %s` computes it beside the right lines\n\n    %s\n\n",
+           d->line[line].erratum, d->id, d->line[line].erratum, d->line[line].latex);
+    print_place("wrong", d->line[line].why, "");
+    print_place("right", registry_find(d->id)->statement, "");
+}
+
 int list_command(int argc, char **argv)
 {
     const option table[] = { { NULL, NULL, NULL, NULL, NULL } };
@@ -40,6 +50,12 @@ int list_command(int argc, char **argv)
     if (left > 1) bad_input("list: expected at most one id, found %d", left);
     if (left == 1) {
         const registry_row *r = registry_find(argv[1]);
+        int line;
+        const derivation *d = r ? NULL : derivation_find_erratum(argv[1], &line);
+        if (d) {
+            print_erratum(d, line);
+            return EXIT_HELD;
+        }
         if (!r) bad_input("list: no id %s; `ascent list` prints them all", argv[1]);
         print_row(r);
         return EXIT_HELD;

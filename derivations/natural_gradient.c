@@ -1,5 +1,5 @@
-/* The natural gradient by LAPACK, by conjugate gradients, and in closed form for the tabular softmax, where
- * it is the advantage. 001 (l.516-550), 004 (l.461); Kakade 2002. */
+/* The natural gradient: the steepest direction when steps are measured by the KL; in closed form for the tabular
+ * softmax, where it is the advantage. 001 (l.418-550), 004 (l.229, 265-314, 461); Kakade 2002. */
 #include "derivations/natural_gradient.h"
 
 #include <float.h>
@@ -7,7 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <gsl/gsl_integration.h>
+#include <gsl/gsl_math.h>
+#include <gsl/gsl_randist.h>
+#include <gsl/gsl_sf_log.h>
+
 #include "autodiff/linalg.h"
+#include "autodiff/random.h"
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
 #include "derivations/fisher.h"
@@ -24,6 +30,11 @@ fisher_spectrum *fisher_spectrum_new(int n, const double *F)
     while (f->rank < n && f->lambda[n - 1 - f->rank] > cutoff) f->rank++;
     f->cond = f->rank ? f->lambda[n - 1] / f->lambda[n - f->rank] : 1;
     return f;
+}
+
+bool fisher_spectrum_doubtful(const fisher_spectrum *f)
+{
+    return f->rank > 0 && f->cond > 0.1 / (10 * f->n * DBL_EPSILON);
 }
 
 void fisher_spectrum_free(fisher_spectrum *f)
@@ -105,7 +116,7 @@ const char *fisher_rank_undecided(const exact *policy)
 {
     if (policy->n > FISHER_MAX_N) return "more than 1500 parameters: no dense F";
     double least = INFINITY, greatest = 0;
-    for (int i = 0; i < policy->n; i++) {
+    for (int i = 0; i < policy->nSA; i++) {
         double d = policy->d[i / policy->nA];
         if (d <= 0) continue;
         least = fmin(least, d * policy->pi[i]);
@@ -115,8 +126,361 @@ const char *fisher_rank_undecided(const exact *policy)
     return drowns ? "the least d(s) pi(a|s) drowns in rounding" : NULL;
 }
 
-/* ---- the derivations: distances are relative, in the F-norm ---- */
+/* NULL, or what is wrong with a g no larger than its own rounding, nA u max rho max|Q| c */
+static const char *no_gradient(const exact *policy, const double *g)
+{
+    double rho = 0, greatest = linalg_max_abs(policy->n, g);
+    for (int s = 0; s < policy->nS; s++) rho = fmax(rho, exact_rho(policy, s));
+    double rounding = policy->nA * DBL_EPSILON * rho * linalg_max_abs(policy->nSA, policy->Q) * policy->c;
+    if (greatest <= DBL_MIN / DBL_EPSILON) return "the gradient is zero";
+    return greatest <= 10 * rounding ? "the gradient is rounding only" : NULL;
+}
+
+const char *natural_gradient_none(const exact *policy, const fisher_spectrum *f, const double *g, double x_F)
+{
+    const char *undecided = fisher_rank_undecided(policy);
+    if (undecided) return undecided;
+    if (policy->J_z && fisher_spectrum_doubtful(f)) return "an eigenvalue of F is too near its rounding";
+    if (no_gradient(policy, g)) return no_gradient(policy, g);
+    return x_F > 0 ? NULL : "the gradient is zero";
+}
+
+/* ---- what holds of every direction ---- */
+
 static int n_theta(const setting *x) { return x->pi->n; }
+static int one(const setting *x)     { (void)x; return 1; }
+
+static const char *no_direction(const setting *x)
+{
+    return natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
+}
+
+/* g and x = F^+ g, divided by max|g|, so that their products stay in range */
+typedef struct { int n; double scale, *g, *x; } direction;
+
+static direction direction_new(const setting *at)
+{
+    int n = at->pi->n;
+    direction y = { n, linalg_max_abs(n, at->g), allocate(2 * (size_t)n, sizeof(double), "a direction"), NULL };
+    y.x = y.g + n;
+    for (int i = 0; i < n; i++) {
+        y.g[i] = at->g[i] / y.scale;
+        y.x[i] = at->x[i] / y.scale;
+    }
+    return y;
+}
+
+static void direction_free(direction *y) { free(y->g); }
+
+/* v^T F v */
+static double form(const setting *x, const double *v)
+{
+    double norm = fisher_norm(x->pi->n, x->F, v);
+    return norm * norm;
+}
+
+/* ---- KL-10: the best step of a given KL; the gain g^T v divided by sqrt(2 eps) ---- */
+
+/* g^T F^+ g = ||x||_F^2 is as exact as x is in the F-norm. */
+static double unit_gain(const setting *x)
+{
+    return fmax(fisher_distance_bound(x->spectrum->cond) / 10 * x->x_F, DBL_MIN);
+}
+
+/* The greatest g^T v with v^T F v <= 1: stationary where g = mu F v, v = x / mu; mu by bisection. */
+static double gain_by_multiplier(const setting *x, double *out)
+{
+    direction y = direction_new(x);
+    double low = 0, high = 1, xFx = form(x, y.x);
+    while (xFx / (high * high) > 1) high *= 2;                      /* v^T F v falls as mu grows */
+    for (int i = 0; i < 200; i++) {
+        double mu = (low + high) / 2;
+        if (xFx / (mu * mu) > 1) low = mu;
+        else                     high = mu;
+    }
+    *out = y.scale * linalg_dot(y.n, y.g, y.x) / high;
+    direction_free(&y);
+    return 0;
+}
+
+static double gain_closed(const setting *x, double *out)            /* sqrt(g^T F^+ g), in F's eigenvectors */
+{
+    const fisher_spectrum *f = x->spectrum;
+    direction y = direction_new(x);
+    double sum = 0;
+    for (int i = f->n - f->rank; i < f->n; i++) {
+        double c = linalg_dot(f->n, f->Ut + i * f->n, y.g);
+        sum += c * c / f->lambda[i];
+    }
+    *out = y.scale * sqrt(sum);
+    direction_free(&y);
+    return 0;
+}
+
+static double gain_of_gradient(const setting *x, double *out)       /* v = g / sqrt(g^T F g) */
+{
+    direction y = direction_new(x);
+    double gFg = form(x, y.g);
+    *out = gFg > 0 ? y.scale * linalg_dot(y.n, y.g, y.g) / sqrt(gFg) : 0;
+    direction_free(&y);
+    return 0;
+}
+
+/* How far, relative and in the F-norm, the rounding of g takes F^+ g from the advantage (NPG-9) in a table: it is
+ * 2 nA u rho(s) max|Q| in each entry of state s, divided by the root of that block's least eigenvalue, at least
+ * d(s) min_a pi(a|s). */
+static double advantage_distance(const setting *x)
+{
+    const exact *pi = x->pi;
+    double rounding = 2 * pi->nA * DBL_EPSILON * linalg_max_abs(pi->nSA, pi->Q), square = 0;
+    for (int s = 0; s < pi->nS; s++) {
+        double least = 1;
+        for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) least = fmin(least, pi->pi[i]);
+        if (pi->d[s] > 0) square += pi->nA * pi->rho[s] / (pi->fisher_scale * least);
+    }
+    return rounding / x->x_F * sqrt(square);
+}
+
+/* The true KL instead of its quadratic form. For the tabular softmax, g^T v - mu KL(theta || theta + v) is
+ * stationary where pi'(a|s) = pi(a|s) (1 + A(s,a) / (c mu)), d = c rho, and concave in v. With y = A / (c mu),
+ * whose mean under pi is 0: g^T v = sum_s rho sum_a pi A log(1 + y), KL = sum_s d sum_a pi (y - log(1 + y)). */
+static double gain_at(const exact *pi, double greatest_y)
+{
+    double A_max = fmax(linalg_max_abs(pi->nSA, pi->A), DBL_MIN), gain = 0, kl = 0;
+    for (int i = 0; i < pi->nSA; i++) {
+        double A = pi->A[i] / A_max, y = greatest_y * A, log_y = gsl_sf_log_1plusx_mx(y);   /* log(1+y) - y */
+        gain += exact_rho(pi, i / pi->nA) * pi->pi[i] * A * (log_y + y);
+        kl -= pi->d[i / pi->nA] * pi->pi[i] * log_y;
+    }
+    return kl > 0 ? A_max * (gain / sqrt(2 * kl)) : 0;
+}
+
+/* KL-10   max grad J^T v subject to KL <= eps, per sqrt(2 eps), as eps -> 0: y -> 0, extrapolated */
+static double gain_of_true_kl(const setting *x, double *out)
+{
+    enum { LEVELS = 8 };
+    double D[LEVELS], y = 0.25, correction = 0;
+    if (x->pi->J_z) return -1;
+    for (int i = 0; i < LEVELS; i++, y /= 2) D[i] = gain_at(x->pi, y);
+    for (int j = 1, weight = 2; j < LEVELS; j++, weight *= 2) {     /* an error in every power of y */
+        correction = fabs(D[LEVELS - 1] - D[LEVELS - 2]) / (weight - 1);
+        for (int i = LEVELS - 1; i >= j; i--) D[i] += (D[i] - D[i - 1]) / (weight - 1);
+    }
+    *out = D[LEVELS - 1];
+    return correction + advantage_distance(x) * x->x_F;
+}
+
+/* ---- NPG-4: the step whose quadratic KL is eps ---- */
+
+static const double eps = 0.01;
+
+static double unit_eps(const setting *x) { return fisher_distance_bound(x->spectrum->cond) / 10 * eps; }
+
+static double radius(const setting *x, double *out)
+{
+    (void)x;
+    *out = eps;
+    return 0;
+}
+
+/* NPG-4   theta' = theta + sqrt(2 eps / g^T F^+ g) F^+ g; what half its F-norm squared is */
+static double quadratic_kl(const setting *x, double *out)
+{
+    direction y = direction_new(x);
+    double alpha = sqrt(2 * eps / linalg_dot(y.n, y.g, y.x));
+    for (int i = 0; i < y.n; i++) y.x[i] *= alpha;
+    *out = form(x, y.x) / 2;
+    direction_free(&y);
+    return 0;
+}
+
+static double quadratic_kl_printed(const setting *x, double *out)   /* alpha = sqrt(2 eps / g^T F g) */
+{
+    direction y = direction_new(x);
+    double gFg = form(x, y.g);
+    *out = gFg > 0 ? eps * (form(x, y.x) / gFg) : INFINITY;         /* alpha^2 x^T F x / 2 */
+    direction_free(&y);
+    return 0;
+}
+
+/* ---- KL-11: the best step of a given length; the gain g^T v at ||v||^2 = eps ---- */
+
+static const char *no_length(const setting *x)
+{
+    return x->g ? no_gradient(x->pi, x->g) : fisher_rank_undecided(x->pi);          /* too large */
+}
+
+static double unit_length(const setting *x)
+{
+    return fmax(DBL_EPSILON * fmax(x->pi->n, 4) * linalg_norm2(x->pi->n, x->g), DBL_MIN);
+}
+
+static double length_closed(const setting *x, double *out)
+{
+    *out = sqrt(eps) * linalg_norm2(x->pi->n, x->g);
+    return 0;
+}
+
+/* KL-11   theta' = theta + sqrt(eps / ||grad J||^2) grad J */
+static double length_step(const setting *x, double *out)
+{
+    double norm = linalg_norm2(x->pi->n, x->g), alpha = sqrt(eps) / norm, gain = 0;
+    for (int i = 0; i < x->pi->n; i++) gain += x->g[i] / norm * (alpha * x->g[i]);
+    *out = norm * gain;
+    return 0;
+}
+
+/* max g^T v with ||v||^2 <= eps: stationary where g = 2 mu v; mu by bisection */
+static double length_by_multiplier(const setting *x, double *out)
+{
+    double norm = linalg_norm2(x->pi->n, x->g), low = 0, high = 1;  /* of g / norm, whose length is 1 */
+    while (1 / (4 * high * high) > eps) high *= 2;
+    for (int i = 0; i < 200; i++) {
+        double mu = (low + high) / 2;
+        if (1 / (4 * mu * mu) > eps) low = mu;
+        else                         high = mu;
+    }
+    *out = norm / (2 * high);
+    return 0;
+}
+
+/* The best of 100 other steps of that length, the optimum turned by random angles */
+static double length_of_others(const setting *x, double *out)
+{
+    int n = x->pi->n;
+    double norm = linalg_norm2(n, x->g), best = -INFINITY, *v = allocate((size_t)n, sizeof *v, "a step");
+    gsl_rng *rng = random_stream(x->seed, 0, RANDOM_TEST);
+    for (int k = 0; k < 100; k++) {
+        double gain = 0;
+        for (int i = 0; i < n; i++) v[i] = x->g[i] / norm + gsl_ran_gaussian(rng, 1) / (k + 1) / sqrt(n);
+        double length = linalg_norm2(n, v);
+        for (int i = 0; i < n; i++) gain += x->g[i] / norm * (sqrt(eps) / length * v[i]);
+        best = fmax(best, gain);
+    }
+    gsl_rng_free(rng);
+    free(v);
+    *out = norm * best;
+    return 0;
+}
+
+/* ---- KL-12: a Gaussian's mean moved by 0.1, sigma = 1, 0.1, 0.01 ---- */
+
+static const double sigmas[] = { 1, 0.1, 0.01 }, moved = 0.1;
+
+static int    n_sigmas(const setting *x)  { (void)x; return 3; }
+static double unit_sigmas(const setting *x) { (void)x; return 4 * DBL_EPSILON * 50; }       /* the largest is 50 */
+
+/* KL-12   KL(N(0, sigma^2) || N(m, sigma^2)) = m^2 / (2 sigma^2) */
+static double gaussian_closed(const setting *x, double *out)
+{
+    (void)x;
+    for (int i = 0; i < 3; i++) out[i] = moved * moved / (2 * sigmas[i] * sigmas[i]);
+    return 0;
+}
+
+static double kl_integrand(double z, void *sigma_)              /* p (log p - log q), z in units of sigma */
+{
+    double m = moved / *(const double *)sigma_;
+    return exp(-z * z / 2) / sqrt(2 * M_PI) * ((z - m) * (z - m) - z * z) / 2;
+}
+
+static double gaussian_quadrature(const setting *x, double *out)
+{
+    (void)x;
+    double worst = 0, error;
+    gsl_integration_workspace *w = gsl_integration_workspace_alloc(200);
+    if (!w) out_of_memory(200, "a quadrature");
+    for (int i = 0; i < 3; i++) {
+        double sigma = sigmas[i];
+        gsl_function f = { kl_integrand, &sigma };
+        gsl_integration_qagi(&f, 1e-12, 1e-12, 200, w, &out[i], &error);
+        worst = fmax(worst, error);
+    }
+    gsl_integration_workspace_free(w);
+    return worst;
+}
+
+static double gaussian_fisher(const setting *x, double *out)    /* F = 1 / sigma^2 */
+{
+    (void)x;
+    for (int i = 0; i < 3; i++) out[i] = moved * (1 / (sigmas[i] * sigmas[i])) * moved / 2;
+    return 0;
+}
+
+static double gaussian_length(const setting *x, double *out)
+{
+    (void)x;
+    for (int i = 0; i < 3; i++) out[i] = moved * moved / 2;
+    return 0;
+}
+
+/* ---- TRPO-30: a narrow ridge, f(v) = v_1 + 10 v_2 - 50 v_2^2 from v = 0, steps of at most 1 ---- */
+
+static const double ridge_g[2] = { 1, 10 }, ridge_H[2] = { 0, 100 };
+
+static double ridge(double v1, double v2)
+{
+    return ridge_g[0] * v1 + ridge_g[1] * v2 - (ridge_H[0] * v1 * v1 + ridge_H[1] * v2 * v2) / 2;
+}
+
+static double unit_ridge(const setting *x) { (void)x; return 64 * DBL_EPSILON * 10; }
+
+/* TRPO-30  the region first: max f over ||v|| <= 1. (H + mu I) v = g, ||v|| = 1; mu by bisection */
+static double ridge_region(const setting *x, double *out)
+{
+    (void)x;
+    double low = 0, high = 100;
+    for (int i = 0; i < 200; i++) {
+        double mu = (low + high) / 2, v1 = ridge_g[0] / (ridge_H[0] + mu), v2 = ridge_g[1] / (ridge_H[1] + mu);
+        if (v1 * v1 + v2 * v2 > 1) low = mu;
+        else                       high = mu;
+    }
+    *out = ridge(ridge_g[0] / (ridge_H[0] + high), ridge_g[1] / (ridge_H[1] + high));
+    return 0;
+}
+
+/* Every angle of the circle, ever finer about the best; f grows along the ridge, so the best point is there. */
+static double ridge_search(const setting *x, double *out)
+{
+    (void)x;
+    double best = 0, width = M_PI;
+    *out = -INFINITY;
+    for (int round = 0; round < 12; round++, width /= 50) {
+        double about = best;
+        for (int i = -500; i <= 500; i++) {
+            double angle = about + width * i / 500, f = ridge(cos(angle), sin(angle));
+            if (f > *out) { *out = f; best = angle; }
+        }
+    }
+    return 0;
+}
+
+/* The direction first: the best point along g */
+static double ridge_line(const setting *x, double *out)
+{
+    (void)x;
+    double gg = ridge_g[0] * ridge_g[0] + ridge_g[1] * ridge_g[1];
+    double gHg = ridge_H[0] * ridge_g[0] * ridge_g[0] + ridge_H[1] * ridge_g[1] * ridge_g[1], alpha = gg / gHg;
+    *out = ridge(alpha * ridge_g[0], alpha * ridge_g[1]);
+    return 0;
+}
+
+static double ridge_start(const setting *x, double *out)
+{
+    (void)x;
+    *out = ridge(0, 0);
+    return 0;
+}
+
+static double ridge_fixed(const setting *x, double *out)            /* a step of length 1 along g */
+{
+    (void)x;
+    double norm = sqrt(ridge_g[0] * ridge_g[0] + ridge_g[1] * ridge_g[1]);
+    *out = ridge(ridge_g[0] / norm, ridge_g[1] / norm);
+    return 0;
+}
+
+/* ---- NPG-9: distances are relative, in the F-norm ---- */
 
 static double unit_distance(const setting *x) { return fisher_distance_bound(x->spectrum->cond) / 10; }
 
@@ -125,55 +489,94 @@ static double distance(const setting *x, int n, const double *a, const double *b
     return fisher_distance(n, x->F, a, b);
 }
 
-static const char *no_direction(const setting *x)
-{
-    if (fisher_rank_undecided(x->pi)) return fisher_rank_undecided(x->pi);
-    return x->x_F > 0 ? NULL : "the gradient is zero";
-}
-
 static double by_lapack(const setting *x, double *out)
 {
     memcpy(out, x->x, (size_t)x->pi->n * sizeof *out);          /* natural_gradient_lapack(F, g) */
     return 0;
 }
 
-/* ||x - x_cg||_F = ||F^{+1/2} r|| <= ||r|| / sqrt(least eigenvalue): where CG has given up, the residual says
- * how little its answer is worth. */
-static double by_cg(const setting *x, double *out)
+static const char *no_closed_form(const setting *x)
 {
-    const fisher_spectrum *f = x->spectrum;
-    cg_result result = natural_gradient_cg(x->pi, f, x->g, out);
-    return result.residual * linalg_norm2(x->pi->n, x->g) / sqrt(f->lambda[f->n - f->rank]) / x->x_F;
+    return x->pi->J_z ? "the policy is not tabular" : no_direction(x);
 }
 
 /* NPG-9   F^+ g = (A(s,a) - mean_b A(s,b)) / fisher_scale where s is visited, else 0. The weights of F and
- * of g cancel, d(s) = fisher_scale rho(s), so only the ratio of their scales is left.
- * Its distance to F^+ g comes from the rounding of g: 2 nA u rho(s) max|Q| in each entry of state s, divided
- * by the root of that block's least eigenvalue, at least d(s) min_a pi(a|s). */
+ * of g cancel, d(s) = fisher_scale rho(s), so only the ratio of their scales is left. */
 static double by_advantage(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    double rounding = 2 * pi->nA * DBL_EPSILON * linalg_max_abs(pi->n, pi->Q), square = 0;
     for (int s = 0; s < pi->nS; s++) {
         const double *A = pi->A + s * pi->nA;
-        double mean = 0, least = 1;
+        double mean = 0;
         for (int a = 0; a < pi->nA; a++) mean += A[a] / pi->nA;
-        for (int a = 0; a < pi->nA; a++) least = fmin(least, pi->pi[s * pi->nA + a]);
         for (int a = 0; a < pi->nA; a++)
             out[s * pi->nA + a] = pi->d[s] > 0 ? (A[a] - mean) / pi->fisher_scale : 0;
-        if (pi->d[s] > 0) square += pi->nA * pi->rho[s] / (pi->fisher_scale * least);
     }
-    return rounding / x->x_F * sqrt(square);
+    return advantage_distance(x);
 }
 
 const derivation natural_gradient[] = {
-    { "NPG-7", "F x = g by conjugate gradients = by LAPACK, in the F-norm", "x[s,a]",
-      n_theta, unit_distance, no_direction, distance, {
-        { "x=F^+g", "LAPACK: eigendecomposition of F from the scores, rank rule 10 n u max|lambda|",
-          by_lapack },
-        { "Fx=g", "conjugate gradients on Fisher-vector products; F is never formed", by_cg } } },
+    { "KL-10", "the best step of a given KL has gain sqrt(2 eps g^T F^+ g)", "gain / sqrt(2 eps)",
+      one, unit_gain, no_direction, NULL, {
+        { "\\max_v g^Tv\\ \\text{s.t.}\\ \\tfrac12v^TFv\\le\\epsilon",
+          "the KL by NPG-1; g = mu F v, mu by bisection",
+          gain_by_multiplier },
+        { "=\\sqrt{g^TF^+g}", "NPG-4: v along F^+ g, as long as the region lets it; in F's eigenvectors",
+          gain_closed },
+        { "=\\lim_{\\epsilon\\to0}\\max_v g^Tv/\\sqrt{2\\epsilon}\\ \\text{s.t.}\\ \\bar D_{KL}(\\theta,\\theta+v)\\le\\epsilon",
+          "the true KL: pi' = pi (1 + A/(c mu)) for the tabular softmax; extrapolated to mu -> infinity",
+          gain_of_true_kl },
+        { "\\ge g^Tg/\\sqrt{g^TFg}",
+          "the gradient itself, made as long as the same KL allows", gain_of_gradient,
+          AT_MOST } } },
+    { "KL-11", "the best step of a given length is along the gradient, with gain sqrt(eps) |grad J|",
+      "gain at eps = 0.01",
+      one, unit_length, no_length, NULL, {
+        { "\\max_v\\nabla J^Tv\\ \\text{s.t.}\\ \\|v\\|^2\\le\\epsilon", "grad J = 2 mu v, mu by bisection",
+          length_by_multiplier },
+        { "=\\nabla J^Tv,\\quad v=\\sqrt{\\frac\\epsilon{\\|\\nabla J\\|^2}}\\nabla J",
+          "gradient ascent is the answer",
+          length_step },
+        { "=\\sqrt\\epsilon\\,\\|\\nabla J\\|",
+          "Cauchy-Schwarz, with equality for v along grad J", length_closed },
+        { "\\ge\\nabla J^Tv'",
+          "the best of 100 other steps of that length", length_of_others, AT_MOST } } },
+    { "KL-12", "a small step in theta can change the policy a lot", "KL for sigma = 1, 0.1, 0.01",
+      n_sigmas, unit_sigmas, NULL, NULL, {
+        { "D_{KL}(N(0,\\sigma^2)\\|N(m,\\sigma^2))=\\frac{m^2}{2\\sigma^2}",
+          "the same step m = 0.1 for every sigma",
+          gaussian_closed },
+        { "=\\int p\\,(\\log p-\\log q)", "the definition, by quadrature", gaussian_quadrature },
+        { "=\\tfrac12\\,m\\,F\\,m,\\quad F=1/\\sigma^2",
+          "NPG-1, exact for a mean: the Fisher matrix sees it",
+          gaussian_fisher },
+        { "\\tfrac12\\,m^2", "the length of the step does not", gaussian_length, DIFFERS } },
+      "a Gaussian policy whose mean moves by 0.1" },
+    { "NPG-4", "theta' = theta + sqrt(2 eps / g^T F^+ g) F^+ g has quadratic KL eps",
+      "quadratic KL at eps = 0.01",
+      one, unit_eps, no_direction, NULL, {
+        { "\\epsilon", "the radius of the region", radius },
+        { "=\\tfrac12v^TFv,\\quad v=\\sqrt{2\\epsilon/(g^TF^+g)}\\,F^+g",
+          "v^T F v = alpha^2 g^T F^+ F F^+ g",
+          quadratic_kl },
+        { "\\tfrac12v^TFv,\\quad v=\\sqrt{2\\epsilon/(g^TFg)}\\,F^{-1}g",
+          "001 (l.528) has F for its inverse",
+          quadratic_kl_printed, DIFFERS, "ERR-54" } } },
+    { "TRPO-30", "trust region: the region first, then its best point; line search: the direction first",
+      "f after the step",
+      one, unit_ridge, NULL, NULL, {
+        { "\\max_{\\|v\\|\\le1}f(v)",
+          "the best point of the region: (H + mu I) v = g, mu by bisection", ridge_region },
+        { "=\\max_\\phi f(\\cos\\phi,\\sin\\phi)", "found by looking all round its rim", ridge_search },
+        { "\\ge\\max_\\alpha f(\\alpha g)",
+          "the direction first, then the best step along it: off the ridge at once",
+          ridge_line, AT_MOST },
+        { "\\ge f(0)", "the start is in the region: its best point is never worse", ridge_start, AT_MOST },
+        { "f(g/\\|g\\|)",
+          "a step of the same length along the gradient falls off the ridge", ridge_fixed, DIFFERS } },
+      "a narrow ridge, f(v) = v_1 + 10 v_2 - 50 v_2^2, from v = 0 with steps of length 1" },
     { "NPG-9", "tabular softmax: F^+ grad J = A/(1-gamma) up to a constant per state", "x[s,a]",
-      n_theta, unit_distance, no_direction, distance, {
+      n_theta, unit_distance, no_closed_form, distance, {
         { "x=F^+\\nabla_\\theta J", "LAPACK: eigendecomposition of F from the scores", by_lapack },
         { "=\\frac1c(A^\\pi(s,a)-\\tfrac1{|A|}\\sum_bA^\\pi(s,b)),\\quad d(s)=c\\,\\rho_\\pi(s)",
           "solve rho pi A = d (diag pi - pi pi^T) x state by state, the shortest x has mean 0;"

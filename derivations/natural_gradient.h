@@ -15,6 +15,7 @@ typedef struct {
     double *Ut;             /* [n x n], row i the eigenvector of lambda[i] */
 } fisher_spectrum;
 fisher_spectrum *fisher_spectrum_new(int n, const double *F);
+bool             fisher_spectrum_doubtful(const fisher_spectrum *f);    /* one counts by less than a factor 10 */
 void             fisher_spectrum_free(fisher_spectrum *f);
 void             fisher_project(const fisher_spectrum *f, double *x);       /* x [n] <- its part in F's range */
 
@@ -36,5 +37,8 @@ double fisher_distance_bound(double cond);
 /* NULL, or why the rank of F cannot be told from F: the least d(s) pi(a|s) drowns in rounding, or F is too
  * large to be formed. */
 const char *fisher_rank_undecided(const exact *policy);
+/* NULL, or why F^+ g is not to be compared: the same, an eigenvalue near the cutoff, or a gradient of rounding.
+ * g [n], x_F the F-norm of F^+ g. */
+const char *natural_gradient_none(const exact *policy, const fisher_spectrum *f, const double *g, double x_F);
 
 #endif

@@ -37,7 +37,7 @@ policy_comparison compare_policies(const exact *pi, const exact *pi1)
 {
     policy_comparison c = { .J = pi1->J, .lhs = pi1->J - pi->J, .rhs = performance_difference_sum(pi, pi1),
                             .surrogate = pi->J };
-    double visits = 0, eps = linalg_max_abs(pi->n, pi->A);
+    double visits = 0, eps = linalg_max_abs(pi->nSA, pi->A);
     for (int s = 0; s < pi->nS; s++) {
         if (pi->absorbing[s]) continue;
         double tv = 0, kl = 0;
@@ -64,9 +64,11 @@ enum { HORIZON = 12, TRAJECTORIES = 64, TRAJECTORY_STEPS = 40 };
 /* ---- units; a line that needs more room than the statement says so ---- */
 static int one(const setting *x)            { (void)x; return 1; }
 static int n_trajectories(const setting *x) { (void)x; return TRAJECTORIES; }
-static int n_theta(const setting *x)        { return x->pi->n; }
+static int n_states(const setting *x)       { return x->pi->nS; }
+static int n_table(const setting *x)        { return x->pi->nSA; }
 
 static double unit_J(const setting *x) { return pair_unit(x->pi, x->pi1); }
+static double unit_value(const setting *x) { return x->pi->unit_V; }
 static double unit_A(const setting *x) { return 2 * x->pi->unit_V; }
 
 /* A sum of V over time is k times as large as V, and so is its rounding. */
@@ -77,7 +79,7 @@ static double room_of_trajectories(const setting *x)
 {
     const mdp *M = x->pi->M;
     double defect = 0;
-    for (int i = 0; i < x->pi->n; i++) {
+    for (int i = 0; i < x->pi->nSA; i++) {
         double sum = 0;
         for (int k = M->row[i]; k < M->row[i + 1]; k++) sum += M->P[k];
         defect = fmax(defect, fabs(sum - 1));
@@ -310,11 +312,31 @@ static double expected_td_error(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     const mdp *M = pi->M;
-    for (int i = 0; i < pi->n; i++) {
+    for (int i = 0; i < pi->nSA; i++) {
         double E = 0;
         for (int k = M->row[i]; k < M->row[i + 1]; k++)
             E += M->P[k] * (M->R[k] + pi->gamma * pi->V[M->next[k]]);
         out[i] = pi->absorbing[i / pi->nA] ? 0 : E - pi->V[i / pi->nA];
+    }
+    return 0;
+}
+
+/* ERR-29: the same without the mean over s': A plus the standard deviation over s' of r + gamma V(s') - V(s) */
+static double pointwise_td_error(const setting *x, double *out)
+{
+    const exact *pi = x->pi;
+    const mdp *M = pi->M;
+    expected_td_error(x, out);
+    for (int i = 0; i < pi->nSA; i++) {
+        int s = i / pi->nA;
+        double A = out[i], largest = 0, square = 0;             /* squares of what is at most 1 */
+        for (int k = M->row[i]; k < M->row[i + 1] && !pi->absorbing[s]; k++)
+            largest = fmax(largest, fabs(M->R[k] + pi->gamma * pi->V[M->next[k]] - pi->V[s] - A));
+        for (int k = M->row[i]; k < M->row[i + 1] && largest > 0; k++) {
+            double off = (M->R[k] + pi->gamma * pi->V[M->next[k]] - pi->V[s] - A) / largest;
+            square += M->P[k] * off * off;
+        }
+        out[i] = A + largest * sqrt(square);
     }
     return 0;
 }
@@ -338,6 +360,141 @@ static double advantages_over_time(const setting *x, double *out)
     }
     free(V_pi);
     return 0;
+}
+
+/* PDI-5   theta' <- argmax_theta' J(theta') - J(theta). A step of policy iteration: pi' greedy in sign A_pi. */
+static exact *greedy(const exact *pi, double sign)
+{
+    char error[256];
+    double *logits = allocate((size_t)pi->nSA, sizeof *logits, "logits");
+    for (int s = 0; s < pi->nS; s++) {
+        int best = s * pi->nA;
+        for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) {
+            if (sign * pi->A[i] > sign * pi->A[best]) best = i;
+            logits[i] = -1e4;                                   /* exp(-1e4) is 0 */
+        }
+        logits[best] = 0;
+    }
+    exact *x = exact_new(pi->M, pi->gamma, logits, error, sizeof error);
+    free(logits);
+    return x;
+}
+
+static double value_greedy(const setting *x, double sign, double *out)
+{
+    exact *pi1 = greedy(x->pi, sign);
+    if (!pi1) return -1;                                        /* gamma = 1, and it never ends */
+    memcpy(out, pi1->V, (size_t)pi1->nS * sizeof *out);
+    double room = 10 * pi1->unit_V;
+    exact_free(pi1);
+    return room;
+}
+
+static double value(const setting *x, double *out)
+{
+    memcpy(out, x->pi->V, (size_t)x->pi->nS * sizeof *out);
+    return 0;
+}
+
+static double value_of_best_step(const setting *x, double *out)  { return value_greedy(x, 1, out); }
+static double value_of_worst_step(const setting *x, double *out) { return value_greedy(x, -1, out); }
+
+static double value_of_argmax(const setting *x, double *out)
+{
+    char error[256];
+    const exact *pi = x->pi;
+    int *policy = allocate((size_t)pi->nS, sizeof *policy, "a policy");
+    double unit;
+    bool found = exact_optimal(pi->M, pi->gamma, out, policy, &unit, error, sizeof error);
+    free(policy);
+    return found && !isnan(linalg_max_abs(pi->nS, out)) ? 10 * unit : -1;
+}
+
+/* Other policies than pi may have much larger values: exact_new would end the program. */
+static const char *others_diverge(const setting *x)
+{
+    double r = linalg_max_abs(x->pi->nSA, x->pi->r), gamma = x->pi->gamma;
+    if (gamma < 1 && gamma > 1 - 1e-12) return "almost no discount: a greedy policy need not end";
+    return r > 1e300 * fmax(1 - gamma, 1e-100) ? "the values of a greedy policy might overflow" : NULL;
+}
+
+/* PDI-7   eta(pi') = eta(pi) + sum_s rho_pi'(s) sum_a pi'(a|s) A_pi(s,a), rho_pi' summed over time */
+static double known_advantages(const setting *x, double *out)
+{
+    if (too_many_states(x)) return -1;
+    int nS = x->pi->nS;
+    double *mu0 = allocate(2 * (size_t)nS, sizeof *mu0, "a visitation"), *rho1 = mu0 + nS;
+    for (int s = 0; s < nS; s++) mu0[s] = x->pi->absorbing[s] ? 0 : x->pi->M->mu0[s];
+    exact_sum_over_time(x->pi1, true, mu0, rho1);
+    *out = x->pi->J;
+    for (int s = 0; s < nS; s++) *out += rho1[s] * expected_advantage(x->pi, x->pi1, s);
+    free(mu0);
+    return room_of_sums(x);
+}
+
+static double J_of_new(const setting *x, double *out)
+{
+    *out = x->pi1->J;
+    return 0;
+}
+
+static double known_visits(const setting *x, double *out)       /* rho_pi for rho_pi' */
+{
+    *out = compare_policies(x->pi, x->pi1).surrogate;
+    return 0;
+}
+
+static const double LARGEST_RATIO = 1e200;
+
+/* p1(s') = sum_s p(s) sum_a pi(a|s) P(s'|s,a) */
+static void step_forward(const exact *pi, const double *p, double *p1)
+{
+    const mdp *M = pi->M;
+    memset(p1, 0, (size_t)pi->nS * sizeof *p1);
+    for (int i = 0; i < pi->nSA; i++)
+        for (int k = M->row[i]; k < M->row[i + 1]; k++) p1[M->next[k]] += p[i / pi->nA] * pi->pi[i] * M->P[k];
+}
+
+/* E_{a ~ pi}[ pi'(a|s)/pi(a|s) A_pi(s,a) ] */
+static double reweighted_advantage(const exact *pi, const exact *pi1, int s)
+{
+    double E = 0;
+    for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++)
+        if (pi->pi[i] > 0) E += pi->pi[i] * (pi1->pi[i] / pi->pi[i]) * pi->A[i];
+    return E;
+}
+
+/* PDI-8   sum_t E_{s_t ~ pi}[ p'(s_t)/p(s_t) E_{a_t ~ pi}[ pi'/pi gamma^t A ] ] for t < T, and for the rest what it
+ * is worth, gamma^T E_{s_T ~ pi'}[V_pi'(s_T) - V_pi(s_T)] */
+static double both_ratios(const setting *x, double *out)
+{
+    const exact *pi = x->pi, *pi1 = x->pi1;
+    size_t nS = (size_t)pi->nS, bytes = nS * sizeof(double);
+    double *p = allocate(4 * nS, sizeof *p, "state distributions"), gamma_t = 1;
+    double *p1 = p + nS, *next = p + 2 * nS, *next1 = p + 3 * nS;       /* under pi and pi' */
+    bool covered = true;
+    memcpy(p, pi->M->mu0, bytes);
+    memcpy(p1, pi->M->mu0, bytes);
+    *out = 0;
+    for (int t = 0; t < HORIZON; t++, gamma_t *= pi->gamma) {
+        for (int s = 0; s < pi->nS; s++) {
+            covered &= p1[s] <= LARGEST_RATIO * p[s];                   /* not lost to underflow */
+            if (p[s] > 0) *out += p[s] * (p1[s] / p[s]) * gamma_t * reweighted_advantage(pi, pi1, s);
+        }
+        step_forward(pi, p, next);
+        step_forward(pi1, p1, next1);
+        memcpy(p, next, 2 * bytes);
+    }
+    for (int s = 0; s < pi->nS; s++) *out += gamma_t * p1[s] * (pi1->V[s] - pi->V[s]);
+    free(p);
+    return covered ? HORIZON * unit_J(x) : -1;                          /* t steps round a probability t times */
+}
+
+static const char *not_covered(const setting *x)
+{
+    for (int i = 0; i < x->pi->nSA; i++)
+        if (!(x->pi1->pi[i] <= LARGEST_RATIO * x->pi->pi[i])) return "pi never does what pi' does: there is no ratio";
+    return NULL;
 }
 
 const derivation performance_difference[] = {
@@ -375,15 +532,44 @@ const derivation performance_difference[] = {
           "the two sums differ by their first term", sums_apart },
         { "=-\\sum_{t=0}^{T-1}\\gamma^t(\\gamma V(s_{t+1})-V(s_t))+\\gamma^TV(s_T)",
           "shift t and join; what is left at the end goes to 0 with T", telescoped } } },
-    { "PDI-4", "E_{s'}[r + gamma V(s') - V(s) | s,a] = A(s,a)", "A(s,a)", n_theta, unit_A, NULL, NULL, {
+    { "PDI-4", "E_{s'}[r + gamma V(s') - V(s) | s,a] = A(s,a)", "A(s,a)", n_table, unit_A, NULL, NULL, {
         { "E_{s_{t+1}}[r(s_t,a_t)+\\gamma V_\\pi(s_{t+1})-V_\\pi(s_t)\\,|\\,s_t,a_t]",
           "the TD error, in the mean over the next state only (004 writes it pointwise)", expected_td_error },
         { "=A_\\pi(s_t,a_t)", "Q is the return of a, then pi, and V its mean over a; A = Q - V",
-          advantages_over_time } } },
+          advantages_over_time },
+        { "r(s_t,a_t)+\\gamma V_\\pi(s_{t+1})-V_\\pi(s_t)",
+          "004 (l.324) without the mean over the next state: one standard deviation over s_{t+1} above A",
+          pointwise_td_error, DIFFERS, "ERR-29" } } },
+    { "PDI-5", "argmax J(theta') - J(theta): a step of policy iteration never lowers a value", "V(s)",
+      n_states, unit_value, others_diverge, NULL, {
+        { "V^{\\pi_\\theta}(s)", "where we stand, in every state", value },
+        { "\\ge V^{\\pi'}(s),\\quad\\pi'(s)=\\arg\\min_aA^{\\pi_\\theta}(s,a)",
+          "a step against the advantage: PDI-6 from s with min_a A <= 0 wherever pi' goes", value_of_worst_step,
+          AT_MOST },
+        { "\\le V^{\\pi'}(s),\\quad\\pi'(s)=\\arg\\max_aA^{\\pi_\\theta}(s,a)",
+          "one greedy step: PDI-6 from s with max_a A >= 0 wherever pi' goes", value_of_best_step, AT_LEAST },
+        { "\\le\\max_{\\theta'}V^{\\pi_{\\theta'}}(s)", "the argmax over all policies, by policy iteration",
+          value_of_argmax, AT_LEAST } } },
     { "PDI-6", "J(pi') - J(pi) = sum_s rho_pi'(s) sum_a pi'(a|s) A_pi(s,a)", "J(pi') - J(pi)",
       one, unit_J, NULL, NULL, {
         { "\\eta(\\tilde\\pi)-\\eta(\\pi)", "two policies, two linear solves", difference },
         { "=\\sum_s\\rho_{\\tilde\\pi}(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
           "PDI-1 with sum_t gamma^t Pr(s_t = s | pi') = rho_pi'(s)", visits_of_new } } },
+    { "PDI-7", "the performance of another policy: known advantages and its own visits", "J(pi')",
+      one, unit_J, NULL, NULL, {
+        { "\\eta(\\tilde\\pi)", "solved for pi' itself", J_of_new },
+        { "=\\eta(\\pi)+\\sum_s\\rho_{\\tilde\\pi}(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
+          "PDI-6: nothing of pi' but where it goes, its visits summed over time", known_advantages },
+        { "=\\eta(\\pi)+\\sum_s\\rho_\\pi(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
+          "002 (l.238) \"obtained from the known policy\": with rho_pi, the visits of the known one",
+          known_visits, DIFFERS, "ERR-30" } } },
+    { "PDI-8", "J(pi') - J(pi) from pi's trajectories: a ratio for the state, another for the action",
+      "J(pi') - J(pi)", one, unit_J, not_covered, NULL, {
+        { "J(\\theta')-J(\\theta)", "two policies, two linear solves", difference },
+        { "=\\sum_{t<T}E_{s_t\\sim p_\\theta}[\\frac{p_{\\theta'}(s_t)}{p_\\theta(s_t)}E_{a_t\\sim\\pi_\\theta}"
+          "[\\frac{\\pi_{\\theta'}(a_t|s_t)}{\\pi_\\theta(a_t|s_t)}\\gamma^tA^{\\pi_\\theta}(s_t,a_t)]]+\\gamma^T"
+          "E_{s_T\\sim p_{\\theta'}}[V^{\\pi_{\\theta'}}(s_T)-V^{\\pi_\\theta}(s_T)]",
+          "PDI-1 by importance sampling on two levels; what is left after T = 12 steps goes to 0 with T",
+          both_ratios } } },
     { .id = NULL }
 };

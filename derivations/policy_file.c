@@ -13,7 +13,16 @@
 
 static const double LOGIT_MAX = 1e300;          /* so that no difference of two overflows */
 
-struct reader { const char *path; int line; char *error; size_t size; };
+enum { FILE_MAX = 64000000 };                   /* bytes */
+
+struct reader {
+    const char *path;
+    char *at, *end;                             /* what is unread */
+    int line;                                   /* the last one read, from 1 */
+    bool failed;
+    char *error;                                /* [size] */
+    size_t size;
+};
 
 /* `path:line:column: expected ..., found` the n bytes at p, or the end of the line */
 static bool wrong(const struct reader *r, const char *line, const char *p, size_t n, const char *expected)
@@ -53,38 +62,41 @@ static bool read_row(const struct reader *r, const char *line, int nA, double *r
     return *p == '\0' || wrong(r, line, p, strlen(p), expected);
 }
 
-/* Reads lines until one holds something, and cuts its comment and end off. 1: there is one, 0: end of the
- * file, -1: error. */
-static int next_line(FILE *f, struct reader *r, char **line, size_t *room)
+/* The next line that holds something, cut at its comment or end; NULL at the end of the text, or after
+ * an error. text[length], past the end, is a NUL. */
+static char *next_line(struct reader *r)
 {
-    ssize_t length;
-    while ((length = getline(line, room, f)) >= 0) {
-        char *text = *line;
+    while (r->at < r->end) {
+        char *line = r->at, *end = memchr(line, '\n', (size_t)(r->end - line));
+        if (!end) end = r->end;
+        r->at = end < r->end ? end + 1 : end;
         r->line++;
-        if (length > 0 && text[length - 1] == '\n') text[--length] = '\0';
-        if (length > 0 && text[length - 1] == '\r') text[--length] = '\0';
-        size_t n = strcspn(text, "#\r");                       /* and at a NUL */
-        if (n < (size_t)length && text[n] != '#') return wrong(r, text, text + n, 1, "text") - 1;
-        text[n] = '\0';
-        if (text[strspn(text, " \t")] != '\0') return 1;
+        *end = '\0';
+        if (end > line && end[-1] == '\r') *--end = '\0';
+        size_t n = strcspn(line, "#\r");                        /* and at a NUL */
+        if (line + n < end && line[n] != '#') {
+            wrong(r, line, line + n, 1, "text");
+            r->failed = true;
+            return NULL;
+        }
+        line[n] = '\0';
+        if (line[strspn(line, " \t")] != '\0') return line;
     }
-    if (!ferror(f)) return 0;
-    snprintf(r->error, r->size, "%s: %s", r->path, strerror(errno));
-    return -1;
+    return NULL;
 }
 
-static bool read_rows(FILE *f, struct reader *r, const mdp *M, char **line, size_t *room, double *logits)
+static bool read_rows(struct reader *r, const mdp *M, double *logits)
 {
-    char expected[64];
-    int s = 0, needed = M->nS, found;
+    char expected[64], *line;
+    int s = 0, needed = M->nS;
     while (needed > 0 && mdp_absorbing(M, needed - 1)) needed--;
     snprintf(expected, sizeof expected, "%d rows, one for each state", M->nS);
-    while ((found = next_line(f, r, line, room)) > 0) {
-        if (s == M->nS) return wrong(r, *line, *line, strlen(*line), expected);
-        if (!read_row(r, *line, M->nA, logits + s * M->nA)) return false;
+    while ((line = next_line(r))) {
+        if (s == M->nS) return wrong(r, line, line, strlen(line), expected);
+        if (!read_row(r, line, M->nA, logits + s * M->nA)) return false;
         s++;
     }
-    if (found < 0) return false;
+    if (r->failed) return false;
     if (s < needed) {
         snprintf(r->error, r->size, "%s:%d:1: expected %s, found the end of the file after %d", r->path,
                  r->line + 1, expected, s);
@@ -94,19 +106,39 @@ static bool read_rows(FILE *f, struct reader *r, const mdp *M, char **line, size
     return true;
 }
 
+bool policy_parse(const char *name, const char *text, size_t length, const mdp *M, double *logits, char *error,
+                  size_t size)
+{
+    char *copy = allocate(length + 1, 1, "policy");
+    memcpy(copy, text, length);
+    struct reader r = { .path = name, .at = copy, .end = copy + length, .error = error, .size = size };
+    bool ok = read_rows(&r, M, logits);
+    free(copy);
+    return ok;
+}
+
 bool policy_read(const char *path, const mdp *M, double *logits, char *error, size_t size)
 {
-    struct reader r = { path, 0, error, size };
     FILE *f = fopen(path, "r");
     if (!f) {
+        if (errno == ENOMEM) out_of_memory(0, path);
         snprintf(error, size, "%s: %s", path, strerror(errno));
         return false;
     }
-    char *line = NULL;
-    size_t room = 0;
-    bool ok = read_rows(f, &r, M, &line, &room, logits);
-    free(line);
+    char *text = NULL;
+    size_t length = 0, room = 0;
+    while (length <= FILE_MAX && !feof(f) && !ferror(f)) {
+        if (length == room) text = reallocate(text, room = room ? 2 * room : 1 << 16, 1, "policy");
+        errno = 0;
+        length += fread(text + length, 1, room - length, f);
+    }
+    bool ok = false;
+    if (ferror(f)) snprintf(error, size, "%s: %s", path, errno ? strerror(errno) : "read failed");
+    else if (length > FILE_MAX)
+        snprintf(error, size, "%s: expected at most %d bytes, found more", path, FILE_MAX);
+    else ok = policy_parse(path, text, length, M, logits, error, size);
     fclose(f);
+    free(text);
     return ok;
 }
 

@@ -12,6 +12,9 @@
  * The rows of absorbing zero-reward states may be left out when these come last: nothing depends on them.
  * logits [nS x nA]. false and one line `path:line:column: expected ..., found ...` in error[size]. */
 bool policy_read(const char *path, const mdp *M, double *logits, char *error, size_t size);
+/* The same from memory: text need not end in a newline or a NUL; name stands for the path. */
+bool policy_parse(const char *name, const char *text, size_t length, const mdp *M, double *logits, char *error,
+                  size_t size);
 
 /* Logits ~ N(0, 1) from the stream (seed, worker). */
 void policy_random(const mdp *M, uint64_t seed, uint32_t worker, double *logits);

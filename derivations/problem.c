@@ -2,12 +2,20 @@
 #include "derivations/problem.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "autodiff/options.h"
 #include "autodiff/require.h"
+#include "derivations/fisher.h"
 #include "derivations/policy_file.h"
+
+static char *copy(const char *s)
+{
+    size_t size = strlen(s) + 1;
+    return memcpy(allocate(size, 1, "a name"), s, size);
+}
 
 static exact *solve(const problem *p, const double *logits)
 {
@@ -17,40 +25,112 @@ static exact *solve(const problem *p, const double *logits)
     return x;
 }
 
-problem problem_open(const char *name_or_path, const char *gamma_text, const char *policy_path, uint64_t seed)
+/* Takes over pi and pi1; NULL where there is no such policy: at gamma = 1 it does not end. */
+static void add(problem *p, const char *name, const char *name1, policy_class *class, exact *pi, exact *pi1,
+                uint64_t seed)
+{
+    p->policy[p->policies++] = (trial){ copy(name), copy(name1), class, pi, pi1, setting_new(pi, pi1, seed) };
+}
+
+static void add_tables(problem *p, const char *policy_path, uint64_t seed)
 {
     char error[512];
-    problem p = { .M = mdp_open(name_or_path, error, sizeof error), .policies = PROBLEM_MAX_POLICIES };
+    int n = p->M->nS * p->M->nA, nA = p->M->nA;
+    double *logits = allocate((size_t)n, sizeof *logits, "logits");                 /* 0: uniform */
+    double *logits1 = allocate((size_t)n, sizeof *logits1, "logits");
+    bool own = !policy_path && strcmp(p->M->name, "E5") == 0;
+    if (policy_path && !policy_read(policy_path, p->M, logits, error, sizeof error)) bad_input("%s", error);
+    for (int i = 0; i < n && own; i++) logits[i] = cos(i / nA + 2 * (i % nA));
+    exact *pi = solve(p, logits);
+    policy_random(p->M, seed, 1, logits1);
+    for (int i = 0; i < n && own; i++) logits1[i] = pi->theta[i] + pi->A[i];
+    const char *name1 = own ? "theta' = theta + A" : "random (logits ~ N(0,1))";
+    add(p, policy_path ? policy_path : own ? "theta(s,a) = cos(s+2a)" : "uniform", name1, NULL, pi, solve(p, logits1),
+        seed);
+    policy_random(p->M, seed, 0, logits);
+    add(p, "random (logits ~ N(0,1))", name1, NULL, solve(p, logits), solve(p, logits1), seed);
+    free(logits);
+    free(logits1);
+}
+
+/* Two random policies of a class, which is taken over. Exit 2 when they must be and cannot. */
+static void add_class(problem *p, const char *name, policy_class *class, bool must, uint64_t seed)
+{
+    char error[512] = "";
+    exact *pair[2];
+    double *theta = allocate((size_t)class->n, sizeof *theta, "parameters");
+    for (uint32_t i = 0; i < 2; i++) {
+        policy_theta_random(class, seed, i, theta);
+        pair[i] = exact_new_policy(p->M, p->gamma, class, theta, error, sizeof error);
+    }
+    free(theta);
+    if (pair[0] && pair[1]) {
+        add(p, name, "another of the same kind", class, pair[0], pair[1], seed);
+        return;
+    }
+    if (must) bad_input("%s", error[0] ? error : "--class: at most 1500 parameters");
+    exact_free(pair[0]);
+    exact_free(pair[1]);
+    policy_free(class);
+}
+
+/* D random features, or a network of H tanh units over the states one by one */
+static void add_linear(problem *p, int d, bool must, uint64_t seed)
+{
+    char name[64];
+    snprintf(name, sizeof name, "linear in %d random features", d);
+    add_class(p, name, policy_linear_random(p->M, d, seed), must, seed);
+}
+
+static void add_network(problem *p, int hidden, bool must, uint64_t seed)
+{
+    char name[64];
+    snprintf(name, sizeof name, "a network of %d tanh units", hidden);
+    add_class(p, name, policy_mlp(p->M, 0, NULL, 1, &hidden), must, seed);
+}
+
+/* "linear:D", "network:H" */
+static void add_named_class(problem *p, const char *text, uint64_t seed)
+{
+    bool linear = strncmp(text, "linear:", 7) == 0, net = strncmp(text, "network:", 8) == 0;
+    if (!linear && !net)
+        bad_input("--class: expected linear:D with D features or network:H with H hidden units, found \"%s\"", text);
+    double size = options_number("--class", strchr(text, ':') + 1, 1, 1e4);
+    if (size != floor(size)) bad_input("--class: expected a whole number, found \"%s\"", text);
+    if (linear) add_linear(p, (int)size, true, seed);
+    else        add_network(p, (int)size, true, seed);
+}
+
+problem problem_open(const char *name_or_path, const char *gamma_text, const char *policy_path,
+                     const char *class_text, uint64_t seed)
+{
+    char error[512];
+    problem p = { .M = mdp_open(name_or_path, error, sizeof error) };
     if (!p.M) bad_input("%s", error);
     p.gamma = gamma_text ? options_number("--gamma", gamma_text, 0, 1) : p.M->gamma;
-
-    int nS = p.M->nS, nA = p.M->nA;
-    double *logits = allocate((size_t)nS * (size_t)nA, sizeof *logits, "logits");     /* 0: uniform */
-    bool own = !policy_path && strcmp(p.M->name, "E5") == 0;
-    if (policy_path && !policy_read(policy_path, p.M, logits, error, sizeof error)) bad_input("%s", error);
-    for (int i = 0; i < nS * nA && own; i++) logits[i] = cos(i / nA + 2 * (i % nA));
-    p.policy_name[0] = policy_path ? policy_path : own ? "theta(s,a) = cos(s+2a)" : "uniform";
-    p.pi[0] = solve(&p, logits);
-
-    policy_random(p.M, seed, 0, logits);
-    p.policy_name[1] = "random (logits ~ N(0,1))";
-    p.pi[1] = solve(&p, logits);
-
-    policy_random(p.M, seed, 1, logits);
-    for (int i = 0; i < nS * nA && own; i++) logits[i] = p.pi[0]->theta[i] + p.pi[0]->A[i];
-    p.pi1_name = own ? "theta' = theta + A" : "random (logits ~ N(0,1))";
-    p.pi1 = solve(&p, logits);
-    free(logits);
-    for (int i = 0; i < p.policies; i++) p.setting[i] = setting_new(p.pi[i], p.pi1, seed);
+    if (class_text && policy_path) bad_input("--policy is a table of logits: expected no --class beside it");
+    if (class_text) {
+        add_named_class(&p, class_text, seed);
+        return p;
+    }
+    add_tables(&p, policy_path, seed);
+    if (p.M->nS * p.M->nA <= FISHER_MAX_N) {
+        add_linear(&p, (int)fmin(4, fmax(1, p.M->nS / 2)), false, seed);
+        add_network(&p, 4, false, seed);
+    }
     return p;
 }
 
 void problem_close(problem *p)
 {
     for (int i = 0; i < p->policies; i++) {
-        setting_free(p->setting[i]);
-        exact_free(p->pi[i]);
+        trial *t = &p->policy[i];
+        setting_free(t->setting);
+        exact_free(t->pi);
+        exact_free(t->pi1);
+        policy_free(t->class);
+        free(t->name);
+        free(t->name1);
     }
-    exact_free(p->pi1);
     mdp_free(p->M);
 }

@@ -4,23 +4,29 @@
 
 #include "derivations/derivation.h"
 
-enum { PROBLEM_MAX_POLICIES = 2 };
+enum { PROBLEM_MAX_POLICIES = 4 };
+
+/* A policy pi and the pi' it is compared with, of the same class */
+typedef struct {
+    char *name, *name1;
+    policy_class *class;                        /* NULL: a table */
+    exact *pi, *pi1;
+    setting *setting;
+} trial;
 
 typedef struct {
     mdp *M;
     double gamma;
     int policies;
-    const char *policy_name[PROBLEM_MAX_POLICIES];
-    exact *pi[PROBLEM_MAX_POLICIES];
-    const char *pi1_name;
-    exact *pi1;                                 /* pi' of every setting */
-    setting *setting[PROBLEM_MAX_POLICIES];
+    trial policy[PROBLEM_MAX_POLICIES];
 } problem;
 
-/* The first policy is that of the file policy_path; when NULL, E5's own theta, or the uniform policy. The
- * second is random (logits ~ N(0, 1)), and so is pi', but for E5's own theta, which is compared with theta + A.
- * gamma_text: NULL for the MDP's own discount. Exit 2 on bad input. */
-problem problem_open(const char *name_or_path, const char *gamma_text, const char *policy_path, uint64_t seed);
+/* The first policy is that of the file policy_path; when NULL, E5's own theta, or the uniform policy. The second is
+ * a random table (logits ~ N(0, 1)); where an F of that size can be formed, a third is linear in random features and
+ * the fourth a small network. pi' is random, but for E5's own theta, which is compared with theta + A. With
+ * class_text, "linear:D" or "network:H", there is one policy, random, of D features or H hidden units. gamma_text: NULL for the MDP's own discount. Exit 2 on bad input. */
+problem problem_open(const char *name_or_path, const char *gamma_text, const char *policy_path,
+                     const char *class_text, uint64_t seed);
 void    problem_close(problem *p);
 
 #endif

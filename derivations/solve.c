@@ -25,9 +25,13 @@ struct solution {
     fisher_spectrum *spectrum;
     double *lapack, *cg;            /* [nS x nA] */
     cg_result cg_result;
+    double agreement;               /* of the two, in the F-norm */
+    policy_comparison comparison;   /* with pi1 */
     double *V_star;                 /* [nS], and policy [nS], NULL without --optimal */
     int *policy;
     double optimal_unit;
+    value_iteration sweeps;         /* and how far its V* is from that of policy iteration */
+    double sweeps_distance;
 };
 
 static exact *solve_policy(const mdp *M, double gamma, const char *policy)
@@ -55,6 +59,21 @@ static void solve_fisher(struct solution *s)
     s->spectrum = fisher_spectrum_new(s->pi->n, s->F);
     natural_gradient_lapack(s->spectrum, s->F, s->gradient, s->lapack);
     s->cg_result = natural_gradient_cg(s->pi, s->spectrum, s->gradient, s->cg);
+    s->agreement = fisher_distance(s->pi->n, s->F, s->lapack, s->cg);
+}
+
+/* The same values by value iteration */
+static void solve_sweeps(struct solution *s)
+{
+    size_t nS = (size_t)s->M->nS;
+    double *V = allocate(nS, sizeof *V, "values");
+    bool *unbounded = allocate(nS, sizeof *unbounded, "states");
+    for (size_t i = 0; i < nS; i++) unbounded[i] = isnan(s->V_star[i]);
+    s->sweeps = exact_value_iteration(s->M, s->pi->gamma, unbounded, V);
+    for (size_t i = 0; i < nS; i++)
+        if (!unbounded[i]) s->sweeps_distance = linalg_greater(s->sweeps_distance, fabs(V[i] - s->V_star[i]));
+    free(unbounded);
+    free(V);
 }
 
 static void solve_optimal(struct solution *s)
@@ -65,6 +84,7 @@ static void solve_optimal(struct solution *s)
     double gamma = s->pi->gamma;
     if (!exact_optimal(s->M, gamma, s->V_star, s->policy, &s->optimal_unit, error, sizeof error))
         bad_input("%s", error);
+    solve_sweeps(s);
 }
 
 /* ---- residuals, in units ---- */
@@ -72,7 +92,7 @@ static void solve_optimal(struct solution *s)
 static double bellman_residual(const exact *x)              /* V = r_pi + gamma P_pi V */
 {
     double *next = allocate((size_t)x->nS, sizeof *next, "a residual"), worst = 0;
-    linalg_matvec(x->nS, x->nS, x->P_pi, x->V, next);
+    sparse_times(x->P, false, x->V, next);
     for (int s = 0; s < x->nS; s++)
         if (!x->absorbing[s])
             worst = linalg_greater(worst, fabs(x->r_pi[s] + x->gamma * next[s] - x->V[s]));
@@ -82,14 +102,14 @@ static double bellman_residual(const exact *x)              /* V = r_pi + gamma 
 
 static double flow_residual(const exact *x)                 /* rho = mu0 + gamma P_pi^T rho */
 {
-    double worst = 0;
-    for (int s1 = 0; s1 < x->nS; s1++) {
-        double in = x->M->mu0[s1];
-        if (x->absorbing[s1]) continue;
-        for (int s = 0; s < x->nS; s++)
-            in += x->gamma * x->P_pi[s * x->nS + s1] * exact_rho(x, s);
-        worst = linalg_greater(worst, fabs(in - x->rho[s1]));
-    }
+    size_t nS = (size_t)x->nS;
+    double *rho = allocate(2 * nS, sizeof *rho, "a residual"), *in = rho + nS, worst = 0;
+    for (int s = 0; s < x->nS; s++) rho[s] = exact_rho(x, s);
+    sparse_times(x->P, true, rho, in);
+    for (int s = 0; s < x->nS; s++)
+        if (!x->absorbing[s])
+            worst = linalg_greater(worst, fabs(x->M->mu0[s] + x->gamma * in[s] - rho[s]));
+    free(rho);
     return worst / x->unit_rho;
 }
 
@@ -146,12 +166,14 @@ static json_t *residuals_json(const struct solution *s)
     json_set(r, "gradient", json_number(gradient_residual(s)));
     if (s->F) json_set(r, "fisher", json_number(fisher_residual(s)));
     if (s->pi1) {
-        policy_comparison c = compare_policies(x, s->pi1);
-        json_set(r, "performance_difference", json_number(fabs(c.lhs - c.rhs) / pair_unit(x, s->pi1)));
+        double error = fabs(s->comparison.lhs - s->comparison.rhs);
+        json_set(r, "performance_difference", json_number(error / pair_unit(x, s->pi1)));
     }
     if (s->V_star) {
         double residual = exact_optimal_residual(s->M, x->gamma, s->V_star);
         json_set(r, "optimal", json_number(residual / s->optimal_unit));
+        double units = s->sweeps_distance / s->optimal_unit;
+        json_set(r, "value_iteration", json_number(s->sweeps.settled ? units : NAN));
     }
     return r;
 }
@@ -165,13 +187,13 @@ static json_t *natural_gradient_json(const struct solution *s)
     json_set(o, "cg_iterations", json_integer(s->cg_result.iterations));
     json_set(o, "cg_outcome", json_text(cg_outcome_name(s->cg_result.outcome)));
     json_set(o, "rank", json_integer(s->spectrum->rank));
-    json_set(o, "agreement", json_number(fisher_distance(x->n, s->F, s->lapack, s->cg)));
+    json_set(o, "agreement", json_number(s->agreement));
     return o;
 }
 
 static json_t *against_json(const struct solution *s)
 {
-    policy_comparison c = compare_policies(s->pi, s->pi1);
+    policy_comparison c = s->comparison;
     json_t *o = json_checked(json_object()), *difference = json_checked(json_object());
     json_set(difference, "lhs", json_number(c.lhs));
     json_set(difference, "rhs", json_number(c.rhs));
@@ -288,12 +310,12 @@ static void print_fisher(const struct solution *s)
     if (undecided) printf("its rank, and with it the natural gradient, is not certain: %s\n", undecided);
     printf("conjugate gradients %s after %d steps; distance to LAPACK's natural gradient %s in the F-norm\n",
            cg_outcome_name(s->cg_result.outcome), s->cg_result.iterations,
-           number("%.2g", fisher_distance(n, s->F, s->lapack, s->cg)).at);
+           number("%.2g", s->agreement).at);
 }
 
 static void print_against(const struct solution *s)
 {
-    policy_comparison c = compare_policies(s->pi, s->pi1);
+    policy_comparison c = s->comparison;
     printf("\nJ(pi')                                  = %.17g\n", c.J);
     printf("J(pi') - J(pi)                          = %.17g\n", c.lhs);
     printf("sum_s rho_pi'(s) sum_a pi'(a|s) A(s,a)  = %.17g\n", c.rhs);
@@ -305,7 +327,12 @@ static void print_against(const struct solution *s)
 
 static void print_optimal(const struct solution *s)
 {
-    printf("\noptimal J = %s\n%-14s %12s   action\n", number("%.17g", optimal_J(s)).at, "state", "V*");
+    printf("\noptimal J = %s\n", number("%.17g", optimal_J(s)).at);
+    printf("V* by policy iteration and by %d sweeps of value iteration%s differ by at most %.1e;\n",
+           s->sweeps.sweeps, s->sweeps.settled ? "" : ", which has not settled,", s->sweeps_distance);
+    if (isfinite(s->sweeps.bound)) printf("the latter is right to %.1e\n", s->sweeps.bound);
+    else                           printf("at gamma = 1 value iteration knows no bound of its error\n");
+    printf("%-14s %12s   action\n", "state", "V*");
     for (int i = 0; i < s->M->nS; i++)
         printf("%-14s %12s   %s\n", state_label(s->M, i).at, number("%.6g", s->V_star[i]).at,
                action_label(s->M, s->policy[i]).at);
@@ -345,7 +372,10 @@ int solve_command(int argc, char **argv)
     if (!s.M) bad_input("%s", error);
     double G = gamma ? options_number("--gamma", gamma, 0, 1) : s.M->gamma;
     s.pi = solve_policy(s.M, G, policy);
-    if (against) s.pi1 = solve_policy(s.M, G, against);
+    if (against) {
+        s.pi1 = solve_policy(s.M, G, against);
+        s.comparison = compare_policies(s.pi, s.pi1);
+    }
     s.gradient = allocate((size_t)s.pi->n, sizeof *s.gradient, "a gradient");
     gradient_theorem(s.pi, s.gradient);
     if (fisher) solve_fisher(&s);

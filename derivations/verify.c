@@ -102,7 +102,7 @@ static json_t *row_json(const problem *p, int policy, const char *id, const stru
     json_set(o, "id", json_text(id));
     json_set(o, "mdp", p ? json_text(p->M->name) : json_null());
     json_set(o, "gamma", json_number(p ? p->gamma : NAN));
-    json_set(o, "policy", p ? json_text(p->policy_name[policy]) : json_null());
+    json_set(o, "policy", p ? json_text(p->policy[policy].name) : json_null());
     json_set(o, "left", json_number(row->left));
     json_set(o, "right", json_number(row->right));
     json_set(o, "units", json_number(said ? row->units : NAN));
@@ -121,7 +121,7 @@ static void verify_one(const derivation *d, const problem *p, const setting *own
     struct row shown = { 0 }, wrong[DERIVATION_MAX_LINES] = { { 0 } };
     bool differs[DERIVATION_MAX_LINES] = { false };
     for (int k = 0; k < (p ? p->policies : 1); k++) {
-        derivation_result r = derivation_run(d, p ? p->setting[k] : own);
+        derivation_result r = derivation_run(d, p ? p->policy[k].setting : own);
         struct row row = row_of(d, &r);
         if (rows) json_append(rows, row_json(p, k, d->id, &row, verdict_name(row.verdict)));
         if (k == 0) shown = row;
@@ -155,7 +155,9 @@ static void verify_all(const problem *p, const setting *own, const char *id, jso
 static void print_problem(const problem *p)
 {
     printf("\n%s: %d states, %d actions, gamma %.15g\n", p->M->name, p->M->nS, p->M->nA, p->gamma);
-    printf("pi: %s; and %s.  pi': %s\n", p->policy_name[0], p->policy_name[1], p->pi1_name);
+    for (int k = 0; k < p->policies; k++)
+        printf("%s%s%s", k == 0 ? "pi: " : "; ", p->policy[k].name, k < p->policies - 1 ? "" : "\n");
+    printf("pi': %s\n", p->policy[0].name1);
     print_head();
 }
 
@@ -194,7 +196,7 @@ int verify_command(int argc, char **argv)
     uint64_t seed = options_seed("--seed", seed_text);
 
     problem *p = allocate((size_t)count, sizeof *p, "problems");        /* all are opened before one is shown */
-    for (int i = 0; i < count; i++) p[i] = problem_open(name[i], gamma, policy, seed);
+    for (int i = 0; i < count; i++) p[i] = problem_open(name[i], gamma, policy, NULL, seed);
     struct tally tally = { { 0 } };
     json_t *rows = json ? json_checked(json_array()) : NULL;
     bool own_only = id && derivation_find(id)->own_problem;

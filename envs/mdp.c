@@ -3,7 +3,6 @@
 
 #include <limits.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -102,7 +101,7 @@ mdp *mdp_finish(mdp_builder *b)
             equal = equal && b->t[j].R == t->R;
         }
         M->next[n] = t->next;
-        M->P[n] = P;
+        M->P[n] = fmin(P, 1);           /* as a sum it may round to 1 + 2^-52 */
         M->R[n] = equal ? t->R : PR / P;
         M->row[t->row + 1]++;
     }
@@ -156,15 +155,7 @@ bool mdp_absorbing(const mdp *M, int s)
 
 mdp *mdp_open(const char *name_or_path, char *error, size_t size)
 {
-    mdp *M = mdp_builtin(name_or_path);
-    if (M || strpbrk(name_or_path, "./") || access(name_or_path, F_OK) == 0)
-        return M ? M : mdp_read(name_or_path, error, size);
-
-    char names[256] = "";
-    for (int i = 0; mdp_builtin_names[i]; i++) {
-        size_t used = strlen(names);
-        snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", mdp_builtin_names[i]);
-    }
-    snprintf(error, size, "%s: expected a .mdp file or one of %s", name_or_path, names);
-    return NULL;
+    bool path = strpbrk(name_or_path, "./") || access(name_or_path, F_OK) == 0;
+    return path && !mdp_is_builtin(name_or_path) ? mdp_read(name_or_path, error, size)
+                                                 : mdp_named(name_or_path, error, size);
 }

@@ -1,74 +1,153 @@
-/* The built-in MDPs: see mdp.h.
- *
- * FrozenLake follows Gymnasium's toy_text/frozen_lake.py with is_slippery=True: an agent on a square
- * map (S start, F ice, H hole, G goal) moves as intended with probability 1/3, else to either side.
- * E5 is dense: P(j|s,a) ~ 1 + ((3s + 5a + 7j + s a j) mod 6)^2,  r(s,a) = sin(1 + 2s + 3a),
- * mu0(s) ~ s + 1. */
-#include <math.h>
+/* The table of the built-in MDPs and the reading of their names: see mdp.h. */
+#include "envs/mdp_named.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "envs/mdp.h"
+#include "autodiff/require.h"
 
-/* The cell that action a leads to from cell s of the n x n map; walls stop. */
-static int lake_cell(int n, int s, int a)
+enum { PARAMETERS_MAX = 4 };
+
+struct parameter { const char *name; bool whole; double low, high; };
+
+static const struct builtin {
+    const char *name;
+    mdp_maker *make;
+    double x[PARAMETERS_MAX];                       /* what make gets, unless the user gives numbers */
+    struct parameter given[PARAMETERS_MAX + 1];     /* what may follow the ':', up to name NULL */
+} builtin[] = {
+    { .name = "FrozenLake-v1",               .make = mdp_frozen_lake, .x = { 4, true } },
+    { .name = "FrozenLake8x8-v1",            .make = mdp_frozen_lake, .x = { 8, true } },
+    { .name = "FrozenLakeNotSlippery-v1",    .make = mdp_frozen_lake, .x = { 4, false } },
+    { .name = "FrozenLake8x8NotSlippery-v1", .make = mdp_frozen_lake, .x = { 8, false } },
+    { .name = "CliffWalking-v1",             .make = mdp_cliff_walking, .x = { false } },
+    { .name = "CliffWalkingSlippery-v1",     .make = mdp_cliff_walking, .x = { true } },
+    { .name = "Taxi-v3",                     .make = mdp_taxi },
+    { .name = "Taxi-v4",                     .make = mdp_taxi },
+    { .name = "gridworld-3.5",               .make = mdp_gridworld_3_5 },
+    { .name = "gridworld-4.1",               .make = mdp_gridworld_4_1 },
+    { .name = "random-walk",                 .make = mdp_random_walk, .x = { 5 },
+      .given = { { "N", true, 1, 100000 } } },
+    { .name = "windy-gridworld",             .make = mdp_windy_gridworld },
+    { .name = "short-corridor",              .make = mdp_short_corridor },
+    { .name = "E5",                          .make = mdp_E5, .x = { false } },
+    { .name = "E5x",                         .make = mdp_E5, .x = { true } },
+    { .name = "X3",                          .make = mdp_X3 },
+    { .name = "aliased-chain",               .make = mdp_aliased_chain },
+    { .name = "ok-bad",                      .make = mdp_ok_bad, .x = { 1 },
+      .given = { { "eps", false, 0, 1 } } },
+    { .name = "two-peak",                    .make = mdp_two_peak },
+    { .name = "chain",                       .make = mdp_chain, .x = { 5 },
+      .given = { { "N", true, 1, 100000 } } },
+    { .name = "loops",                       .make = mdp_loops, .x = { 5 },
+      .given = { { "N", true, 2, 100000 } } },
+    { .name = "garnet",                      .make = mdp_garnet_named, .x = { 10, 4, 3, 1 },
+      .given = { { "S", true, 1, 1e6 }, { "A", true, 1, 1e4 }, { "b", true, 1, 1e6 },
+                 { "seed", true, 0, 0x1p53 } } },
+};
+enum { COUNT = sizeof builtin / sizeof *builtin };
+
+static const struct builtin *find(const char *name)
 {
-    enum { LEFT, DOWN, RIGHT, UP };
-    int row = s / n, col = s % n;
-    if (a == LEFT  && col > 0)     col--;
-    if (a == DOWN  && row < n - 1) row++;
-    if (a == RIGHT && col < n - 1) col++;
-    if (a == UP    && row > 0)     row--;
-    return row * n + col;
+    size_t length = strcspn(name, ":");
+    for (int i = 0; i < COUNT; i++)
+        if (strlen(builtin[i].name) == length && strncmp(builtin[i].name, name, length) == 0) return &builtin[i];
+    return NULL;
 }
 
-static bool lake_ends(char cell) { return cell == 'H' || cell == 'G'; }
-
-static mdp *frozen_lake(const char *name, const char *map, int n)
+/* "name" or "name:A,B" */
+static void put_usage(const struct builtin *b, char *text, size_t size)
 {
-    enum { nA = 4 };
-    int end = n * n;                                    /* the absorbing state */
-    double ahead = 1.0 / 3.0, aside = (1.0 - ahead) / 2.0;
-    mdp_builder *b = mdp_begin(name, n * n + 1, nA, 0.9);
-    for (int s = 0; s < n * n; s++) {
-        if (map[s] == 'S') mdp_start(b, s, 1);
-        for (int a = 0; a < nA; a++) {
-            if (lake_ends(map[s])) mdp_transition(b, s, a, end, 1, 0);
-            for (int slip = -1; slip <= 1 && !lake_ends(map[s]); slip++) {
-                int s1 = lake_cell(n, s, (a + slip + nA) % nA);
-                mdp_transition(b, s, a, lake_ends(map[s1]) ? end : s1, slip ? aside : ahead, map[s1] == 'G');
-            }
-        }
+    snprintf(text, size, "%s", b->name);
+    for (const struct parameter *p = b->given; p->name; p++) {
+        size_t used = strlen(text);
+        snprintf(text + used, size - used, "%c%s", p == b->given ? ':' : ',', p->name);
     }
-    for (int a = 0; a < nA; a++) mdp_transition(b, end, a, end, 1, 0);
-    return mdp_finish(b);
 }
 
-static mdp *e5(void)
+/* One number of [length] characters, all of it and in its range. */
+static bool read_number(const struct parameter *p, const char *text, size_t length, double *x)
 {
-    enum { nS = 5, nA = 3 };
-    mdp_builder *b = mdp_begin("E5", nS, nA, 0.9);
-    for (int s = 0; s < nS; s++) {
-        mdp_start(b, s, (s + 1) / 15.0);
-        for (int a = 0; a < nA; a++) {
-            double w[nS], sum = 0;
-            for (int j = 0; j < nS; j++) {
-                int m = (3 * s + 5 * a + 7 * j + s * a * j) % 6;
-                sum += w[j] = 1 + m * m;
-            }
-            for (int j = 0; j < nS; j++) mdp_transition(b, s, a, j, w[j] / sum, sin(1 + 2 * s + 3 * a));
-        }
-    }
-    return mdp_finish(b);
+    char *end;
+    *x = strtod(text, &end);
+    return strspn(text, p->whole ? "0123456789" : "+-.0123456789eE") == length && length > 0
+        && end == text + length && *x >= p->low && *x <= p->high;
 }
 
-const char *const mdp_builtin_names[] = { "FrozenLake-v1", "FrozenLake8x8-v1", "E5", NULL };
+/* Puts the numbers after the ':' of the name, if there is one, over those in x. */
+static bool read_parameters(const struct builtin *b, const char *name, double *x, char *error, size_t size)
+{
+    const char *at = strchr(name, ':');
+    if (!at) return true;
+    for (const struct parameter *p = b->given; p->name && *at; p++, x++) {
+        size_t length = strcspn(++at, ",");
+        if (!read_number(p, at, length, x)) {
+            snprintf(error, size, "%s: expected %s %s in [%.16g, %.16g], found \"%.*s\"", name,
+                     p->whole ? "a whole number" : "a number", p->name, p->low, p->high, (int)length, at);
+            return false;
+        }
+        at += length;
+        if (*at == '\0' && !p[1].name) return true;
+    }
+    char usage[64];
+    put_usage(b, usage, sizeof usage);
+    snprintf(error, size, "%s: expected %s%s", name, usage, b->given->name ? "" : " alone");
+    return false;
+}
+
+bool mdp_is_builtin(const char *name) { return find(name) != NULL; }
+
+const char *mdp_builtin_name(int i) { return i < COUNT ? builtin[i].name : NULL; }
+
+void mdp_builtin_list(char *text, size_t size)
+{
+    if (size > 0) *text = '\0';
+    for (int i = 0; i < COUNT && strlen(text) + 1 < size; i++) {
+        size_t used = strlen(text);
+        char usage[64];
+        put_usage(&builtin[i], usage, sizeof usage);
+        snprintf(text + used, size - used, "%s%s", i ? ", " : "", usage);
+    }
+}
+
+mdp *mdp_named(const char *name, char *error, size_t size)
+{
+    const struct builtin *b = find(name);
+    if (!b) {
+        char names[512];
+        mdp_builtin_list(names, sizeof names);
+        snprintf(error, size, "%s: expected a .mdp file or one of %s", name, names);
+        return NULL;
+    }
+    double x[PARAMETERS_MAX];
+    memcpy(x, b->x, sizeof x);
+    if (!read_parameters(b, name, x, error, size)) return NULL;
+    mdp *M = b->make(name, x);
+    if (!M) snprintf(error, size, "%s: expected b <= S and S A b <= %d", name, MDP_GARNET_MAX);
+    return M;
+}
 
 mdp *mdp_builtin(const char *name)
 {
-    if (strcmp(name, "FrozenLake-v1") == 0)
-        return frozen_lake(name, "SFFF" "FHFH" "FFFH" "HFFG", 4);
-    if (strcmp(name, "FrozenLake8x8-v1") == 0)
-        return frozen_lake(name, "SFFFFFFF" "FFFFFFFF" "FFFHFFFF" "FFFFFHFF"
-                                 "FFFHFFFF" "FHHFFFHF" "FHFFHFHF" "FFFHFFFG", 8);
-    return strcmp(name, "E5") == 0 ? e5() : NULL;
+    char error[2];
+    return mdp_named(name, error, sizeof error);
+}
+
+void mdp_absorb(mdp_builder *b, int nA, int s)
+{
+    for (int a = 0; a < nA; a++) mdp_transition(b, s, a, s, 1, 0);
+}
+
+mdp *mdp_finish_with_actions(mdp_builder *b, const char *names)
+{
+    mdp *M = mdp_finish(b);
+    M->action_name = allocate((size_t)M->nA, sizeof *M->action_name, "names of actions");
+    for (int a = 0; a < M->nA; a++) {
+        size_t length = strcspn(names, " ");
+        M->action_name[a] = allocate(length + 1, 1, "names of actions");
+        memcpy(M->action_name[a], names, length);
+        names += length + (names[length] == ' ');
+    }
+    return M;
 }

@@ -20,12 +20,17 @@
  *   name      = UTF-8 text without blanks, ':', '*', '#', that begins with no digit, sign or point and is
  *               no reserved word (the quoted words above, "observations", "O")
  *
- * Line ends mean no more than blanks; '#' starts a comment to the end of its line. Later statements
- * override earlier ones cell by cell. A lone integer after `start:` is a state; with one state, "0" is. */
+ * Line ends mean no more than blanks; '#' starts a comment to the end of its line; a byte order mark
+ * before all else is skipped. Later statements override earlier ones cell by cell. A lone integer after
+ * `start:` is a state; with one state, "0" is.
+ *
+ * What T and R say is logged as entries (s,a,s') -> number, '*' expanded, and sorted once the whole file
+ * is read: two counting sorts, O(entries + rows). The bounds below hold any file to 256 MB and a second. */
 #include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,76 +38,88 @@
 #include "autodiff/require.h"
 #include "envs/mdp.h"
 
-/* Bounds, so that a hostile file fails at once. */
-enum { COUNT_MAX = 1000000,         /* states; actions */
-       PAIRS_MAX = 4000000,         /* states times actions */
-       ENTRIES_MAX = 4000000,       /* of T after expansion; of R */
-       NUMBER_MAX = 1000,           /* characters of a number */
-       FILE_MAX = 256 << 20 };      /* bytes */
+#ifndef MDP_BOUNDS
+#define MDP_BOUNDS 1                /* the fuzzers take 1000, to meet the bounds and lose no time */
+#endif
+enum { COUNT_MAX = 1000000 / MDP_BOUNDS,        /* states; actions */
+       ROWS_MAX = 2000000 / MDP_BOUNDS,         /* states times actions */
+       NAMES_MAX = 20000 / MDP_BOUNDS,          /* names of states; of actions */
+       NAME_MAX = 200,                          /* bytes of a name */
+       WORD_MAX = 1100,                         /* bytes of a word: every double has a shorter exact decimal */
+       ENTRIES_MAX = 4000000 / MDP_BOUNDS,      /* of T and R together: memory */
+       STEPS_MAX = 16000000 / MDP_BOUNDS,       /* numbers, indices, rows, names that share a slot: time */
+       FILE_MAX = 100000000 };                  /* bytes */
 enum { DISCOUNT = 1, VALUES = 2, STATES = 4, ACTIONS = 8, START = 16 };     /* the bits of `seen` */
 static const double SUM_TOLERANCE = 1e-9;
 
-typedef struct {
-    enum { WORD, COLON, STAR, END } kind;
-    const char *text;       /* in the file's text */
-    size_t length;
-    int line, column;       /* from 1; the column counts bytes */
-} token;
-
-struct name { token at; int index; };
+struct place { int line, column; };         /* from 1; the column counts bytes */
 
 struct names {
     const char *what;       /* "a state", "an action" */
     int n;                  /* 0: not declared yet */
-    struct name *name;      /* [n] sorted by text, or NULL: numbers only */
+    char **name;            /* [n], or NULL: numbers only */
+    int *slot;              /* [slots] a hash table of 1 + index; 0 is free */
+    unsigned slots;         /* a power of 2, at least 2n */
 };
 
 struct entry {
-    int s, a, s1;           /* in R, -1 is * */
-    int order;
+    int row, s1;            /* row s*nA + a; in R nS stands for '*' as s and as s1 */
     double x;
 };
 
 struct entries { struct entry *at; int n, room; };
 
-struct place { int line, column; };
+struct cell { int s1; double p; };
+
+struct row {
+    int since;              /* entries of T before this one were overridden by a whole row */
+    struct place wrote;     /* the last statement or number about it; line 0: none */
+};
 
 typedef struct {
-    const char *path, *at, *end, *line_start;   /* the text from `at` on is unread */
-    int line;
-    token now, head;        /* the current token; the first one of its statement */
+    const char *path;
+    FILE *file;             /* NULL: what is unread is all there is */
+    char *buffer;           /* [BUFFER_SIZE] of the file */
+    const char *at, *end;   /* what is unread */
+    size_t length;          /* bytes of the text so far */
+    struct place here;      /* of *at */
+    struct {
+        enum { WORD, COLON, STAR, END } kind;
+        struct place at;
+        int length;
+        char text[WORD_MAX + 1];
+    } now;                  /* the current token */
     char *error;            /* [size] the first error */
     size_t size;
     bool failed;            /* from then on `now` is END */
 
     unsigned seen;          /* the statements that occurred */
+    struct place statement; /* the current one */
+    int steps;
     bool cost;
     double gamma;
     struct names states, actions;
     double *mu0;            /* [nS] */
-    struct entries T, R;
-    struct place *wrote;    /* [nS*nA] where the row was last written; line 0: nowhere */
-    struct place row;       /* the row being read: its first number, or its statement, */
-    double *p;              /* [nS] its values ... */
-    int *cell, n_cells;     /* ... and the cells of it to store */
+    struct cell *start;     /* [starts] of mu0 what is not 0, once a reset needs it */
+    int starts;
+    struct cell *cell;      /* [nS] the row being read */
+    struct row *row;        /* [nS*nA] */
+    struct entries T, R;    /* in the order of the file */
 } reader;
 
 /* ----------------------------------------------------------------------------------------- errors */
 
-static struct place place_of(token t) { return (struct place){ t.line, t.column }; }
-
 enum { SHOWN_MAX = 40, SHOWN_SIZE = 4 * SHOWN_MAX + 6 };
 
-static const char *shown(token t, char out[SHOWN_SIZE])
+static const char *shown(const char *text, size_t length, char out[SHOWN_SIZE])
 {
-    if (t.kind == END) return "end of file";
     char *o = out;
     *o++ = '\'';
-    for (size_t i = 0; i < t.length && i < SHOWN_MAX; i++) {
-        unsigned char c = (unsigned char)t.text[i];
+    for (size_t i = 0; i < length && i < SHOWN_MAX; i++) {
+        unsigned char c = (unsigned char)text[i];
         o += sprintf(o, c < 0x20 || c > 0x7e ? "\\x%02X" : "%c", c);
     }
-    strcpy(o, t.length > SHOWN_MAX ? "...'" : "'");
+    strcpy(o, length > SHOWN_MAX ? "...'" : "'");
     return out;
 }
 
@@ -121,23 +138,65 @@ static void fail(reader *r, struct place at, const char *fmt, ...)
     va_end(args);
 }
 
-/* `expected ..., found` t */
-static void expected(reader *r, token t, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static void expected(reader *r, token t, const char *fmt, ...)
+/* `expected ..., found` the current token */
+static void expected(reader *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void expected(reader *r, const char *fmt, ...)
 {
-    char what[200], found[SHOWN_SIZE];
+    char what[200], found[SHOWN_SIZE] = "end of file";
     va_list args;
     va_start(args, fmt);
     vsnprintf(what, sizeof what, fmt, args);
     va_end(args);
-    fail(r, place_of(t), "expected %s, found %s", what, shown(t, found));
+    if (r->now.kind != END) shown(r->now.text, (size_t)r->now.length, found);
+    fail(r, r->now.at, "expected %s, found %s", what, found);
+}
+
+static void spend(reader *r, int steps)
+{
+    r->steps += steps;
+    if (r->steps > STEPS_MAX)
+        fail(r, r->statement, "expected at most %d numbers, indices and rows, found more", STEPS_MAX);
 }
 
 /* ----------------------------------------------------------------------------------------- tokens */
 
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-static bool is_mark(char c)  { return c == ':' || c == '*' || c == '#'; }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+enum { BUFFER_SIZE = 1 << 16 };
+
+static void check_length(reader *r)
+{
+    if (r->length > FILE_MAX) fail(r, r->here, "expected at most %d bytes, found more", FILE_MAX);
+}
+
+static bool refill(reader *r)
+{
+    if (!r->file || r->failed) return false;
+    errno = 0;
+    size_t n = fread(r->buffer, 1, BUFFER_SIZE, r->file);
+    r->at = r->buffer;
+    r->end = r->buffer + n;
+    r->length += n;
+    if (ferror(r->file)) {
+        snprintf(r->error, r->size, "%s: %s", r->path, errno ? strerror(errno) : "read failed");
+        r->failed = true;
+        r->now.kind = END;
+    }
+    if (n < BUFFER_SIZE) r->file = NULL;
+    check_length(r);
+    return n > 0 && !r->failed;
+}
+
+/* The next byte, or -1. */
+static int peek(reader *r) { return r->at < r->end || refill(r) ? (unsigned char)*r->at : -1; }
+
+static void skip(reader *r)
+{
+    r->at++;
+    r->here.column++;
+}
+
+static bool is_blank(int c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_mark(int c)  { return c == ':' || c == '*' || c == '#'; }
+static bool is_digit(int c) { return c >= '0' && c <= '9'; }
 
 /* Bytes of the character at p: 0 for a control character and for what is no UTF-8. */
 static size_t character(const char *p, const char *end)
@@ -155,44 +214,63 @@ static size_t character(const char *p, const char *end)
     return c < first[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) ? 0 : n;
 }
 
+static void check_characters(reader *r)
+{
+    const char *text = r->now.text, *end = text + r->now.length;
+    const char *stop = r->now.length == WORD_MAX ? end - 3 : end;       /* cut, perhaps within a character */
+    for (const char *p = text; p < stop && !r->failed; ) {
+        size_t n = character(p, end);
+        if (n == 0) {
+            r->now.at.column += (int)(p - text);
+            r->now.text[0] = *p;
+            r->now.length = 1;
+            expected(r, "UTF-8 text");
+        }
+        p += n;
+    }
+}
+
+static void skip_blanks(reader *r)
+{
+    for (int c; (c = peek(r)) == '#' || is_blank(c); ) {
+        while (c == '#' && peek(r) >= 0 && *r->at != '\n' && *r->at != '\0') skip(r);
+        if (c == '#') continue;
+        skip(r);
+        if (c == '\n') r->here = (struct place){ r->here.line + 1, 1 };
+    }
+}
+
 static void advance(reader *r)
 {
     if (r->failed) return;
-    const char *p = r->at, *end = r->end;
-    for (; p < end && (is_blank(*p) || *p == '#'); p++) {
-        if (*p == '#') while (p + 1 < end && p[1] != '\n' && p[1] != '\0') p++;
-        if (*p == '\n') r->line++, r->line_start = p + 1;
+    skip_blanks(r);
+    int c = peek(r), n = 0;
+    bool plain = true;
+    r->now.at = r->here;
+    r->now.kind = r->failed || c < 0 ? END : c == ':' ? COLON : c == '*' ? STAR : WORD;
+    if (is_mark(c)) r->now.text[n++] = *r->at++;
+    for (; n < WORD_MAX && c >= 0 && !is_blank(c) && !is_mark(c); c = peek(r)) {
+        plain = plain && c > 0x20 && c < 0x7f;
+        r->now.text[n++] = *r->at++;
     }
-    token t = { END, p, 0, r->line, (int)(p - r->line_start) + 1 };
-    if (p < end) {
-        t.kind = *p == ':' ? COLON : *p == '*' ? STAR : WORD;
-        t.length = t.kind != WORD;
-    }
-    for (const char *q = p; t.kind == WORD && q < end && !is_blank(*q) && !is_mark(*q); ) {
-        size_t n = character(q, end);
-        if (n == 0) {
-            expected(r, (token){ WORD, q, 1, r->line, (int)(q - r->line_start) + 1 }, "UTF-8 text");
-            return;
-        }
-        q += n;
-        t.length = (size_t)(q - p);
-    }
-    r->now = t;
-    r->at = p + t.length;
+    r->now.text[r->now.length = n] = '\0';
+    r->here.column += n;
+    if (!plain) check_characters(r);
+    if (n == WORD_MAX) expected(r, "a word of less than %d bytes", WORD_MAX);
 }
 
-static bool is(token t, const char *word)
+static bool is(const reader *r, const char *word)
 {
-    return t.kind == WORD && t.length == strlen(word) && memcmp(t.text, word, t.length) == 0;
+    return r->now.kind == WORD && *r->now.text == *word && strcmp(r->now.text, word) == 0;
 }
 
-static bool is_reserved(token t)
+static bool is_reserved(const reader *r)
 {
     static const char *const words[] = {
         "discount", "values", "states", "actions", "observations", "start", "T", "O", "R",
         "reward", "cost", "include", "exclude", "uniform", "identity", "reset" };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (is(t, words[i])) return true;
+        if (is(r, words[i])) return true;
     return false;
 }
 
@@ -204,166 +282,121 @@ static bool accept(reader *r, bool condition)
 
 static void read_colon(reader *r)
 {
-    if (!accept(r, r->now.kind == COLON)) expected(r, r->now, "':'");
+    if (!accept(r, r->now.kind == COLON)) expected(r, "':'");
 }
 
 /* ---------------------------------------------------------------------------------------- numbers */
 
-static bool is_number_like(token t)
+static bool begins_number(int c) { return is_digit(c) || c == '+' || c == '-' || c == '.'; }
+
+static bool is_number_like(const reader *r) { return r->now.kind == WORD && begins_number(*r->now.text); }
+
+static bool number_follows(reader *r)
 {
-    return t.kind == WORD && (is_digit(*t.text) || strchr("+-.", *t.text));
+    skip_blanks(r);
+    return begins_number(peek(r));
 }
 
-static const char *digits(const char *p, const char *end)
-{
-    while (p < end && is_digit(*p)) p++;
-    return p;
-}
-
-static bool is_decimal(token t)
-{
-    if (!is_number_like(t)) return false;
-    const char *p = t.text, *end = p + t.length;
-    if (*p == '+' || *p == '-') p++;
-    const char *whole = p;
-    p = digits(p, end);
-    size_t n = (size_t)(p - whole);
-    if (p < end && *p == '.') {
-        const char *fraction = ++p;
-        p = digits(p, end);
-        n += (size_t)(p - fraction);
-    }
-    if (n > 0 && p < end && (*p == 'e' || *p == 'E')) {
-        if (++p < end && (*p == '+' || *p == '-')) p++;
-        if (p == end) return false;
-        p = digits(p, end);
-    }
-    return n > 0 && p == end;
-}
-
-static double number_in(reader *r, token t, double low, double high, const char *what)
-{
-    char text[NUMBER_MAX + 1];
-    if (is_decimal(t) && t.length > NUMBER_MAX) {
-        expected(r, t, "a number of at most %d characters", NUMBER_MAX);
-        return low;
-    }
-    double x = NAN;
-    if (is_decimal(t)) {
-        memcpy(text, t.text, t.length);
-        text[t.length] = '\0';
-        x = strtod(text, NULL);
-    }
-    if (!(x >= low && x <= high)) expected(r, t, "%s", what);
-    return x;
-}
-
-static double probability_in(reader *r, token t)
-{
-    return number_in(r, t, 0, 1, "a probability in [0, 1]");
-}
-
-static double read_probability(reader *r)
-{
-    double p = probability_in(r, r->now);
-    advance(r);
-    return p;
-}
-
-static double read_reward(reader *r)
-{
-    double x = number_in(r, r->now, -DBL_MAX, DBL_MAX, "a finite number");
-    advance(r);
-    return x;
-}
-
-/* The value of a word of digits, COUNT_MAX + 1 for every greater one, -1 for other tokens. */
-static int whole_number(token t)
+static int digits(const char *p)
 {
     int n = 0;
-    if (t.kind != WORD) return -1;
-    for (size_t i = 0; i < t.length; i++) {
-        if (!is_digit(t.text[i])) return -1;
-        n = 10 * n + (t.text[i] - '0');
+    while (is_digit(p[n])) n++;
+    return n;
+}
+
+static bool is_decimal(const char *p)
+{
+    p += *p == '+' || *p == '-';
+    int whole = digits(p), fraction = p[whole] == '.' ? digits(p + whole + 1) : 0;
+    p += whole + fraction + (p[whole] == '.');
+    if (whole + fraction == 0 || (*p != 'e' && *p != 'E')) return whole + fraction > 0 && *p == '\0';
+    p += p[1] == '+' || p[1] == '-' ? 2 : 1;
+    return digits(p) > 0 && p[digits(p)] == '\0';
+}
+
+static double read_number(reader *r, double low, double high, const char *what)
+{
+    double x = is_number_like(r) && is_decimal(r->now.text) ? strtod(r->now.text, NULL) : NAN;
+    if (!(x >= low && x <= high)) expected(r, "%s", what);
+    spend(r, 1);
+    advance(r);
+    return x;
+}
+
+static double read_probability(reader *r) { return read_number(r, 0, 1, "a probability in [0, 1]"); }
+static double read_reward(reader *r)      { return read_number(r, -DBL_MAX, DBL_MAX, "a finite number"); }
+
+/* The value of a word of digits, COUNT_MAX + 1 for every greater one, -1 for other tokens. */
+static int whole_number(const reader *r)
+{
+    int n = 0;
+    const char *p = r->now.text;
+    if (r->now.kind != WORD) return -1;
+    for (; is_digit(*p); p++) {
+        n = 10 * n + (*p - '0');
         if (n > COUNT_MAX) n = COUNT_MAX + 1;
     }
-    return n;
+    return *p ? -1 : n;
 }
 
 /* ------------------------------------------------------------------------------ states and actions */
 
-static int by_text(const void *x, const void *y)
+/* The slot that holds this name, or the free one where it belongs. */
+static int *find(reader *r, const struct names *names, const char *name)
 {
-    const token *t = &((const struct name *)x)->at, *u = &((const struct name *)y)->at;
-    int order = memcmp(t->text, u->text, t->length < u->length ? t->length : u->length);
-    return order ? order : (t->length > u->length) - (t->length < u->length);
+    uint32_t hash = 2166136261u;                        /* FNV-1a */
+    for (const char *p = name; *p; p++) hash = (hash ^ (unsigned char)*p) * 16777619u;
+    for (unsigned i = hash ^ hash >> 15; ; i++) {
+        int *slot = &names->slot[i & (names->slots - 1)];
+        if (*slot == 0 || strcmp(names->name[*slot - 1], name) == 0) return slot;
+        spend(r, 1);
+    }
 }
 
-static int by_text_and_index(const void *x, const void *y)
+static void add_name(reader *r, struct names *names, int n)
 {
-    int order = by_text(x, y);
-    return order ? order : ((const struct name *)x)->index - ((const struct name *)y)->index;
-}
-
-static void sort_names(reader *r, struct names *names, int n)
-{
-    const struct name *twice = NULL;            /* the first in the file that was there before */
-    qsort(names->name, (size_t)n, sizeof *names->name, by_text_and_index);
-    for (const struct name *x = names->name + 1; x < names->name + n; x++)
-        if (by_text(x - 1, x) == 0 && (!twice || x->index < twice->index)) twice = x;
-    if (twice) expected(r, twice->at, "each name only once");
+    if (n == NAMES_MAX) expected(r, "at most %d names", NAMES_MAX);
+    if (r->now.length > NAME_MAX) expected(r, "a name of at most %d bytes", NAME_MAX);
+    if (is_number_like(r)) expected(r, "a name that begins with no digit, sign or point");
+    if (r->failed) return;
+    if (2 * (unsigned)n >= names->slots) {
+        names->slots = names->slots ? 2 * names->slots : 16;
+        free(names->slot);
+        names->slot = allocate(names->slots, sizeof *names->slot, "names");
+        names->name = reallocate(names->name, names->slots / 2, sizeof *names->name, "names");
+        for (int i = 0; i < n; i++) *find(r, names, names->name[i]) = i + 1;
+    }
+    int *slot = find(r, names, r->now.text);
+    if (*slot) expected(r, "each name only once");
+    if (r->failed) return;
+    names->name[n] = allocate((size_t)r->now.length + 1, 1, "names");
+    strcpy(names->name[n], r->now.text);
+    names->n = *slot = n + 1;
 }
 
 static void read_names(reader *r, struct names *names)
 {
-    int n = 0, room = 0;
     read_colon(r);
     if (r->now.kind == WORD && is_digit(*r->now.text)) {
-        n = whole_number(r->now);
-        if (n < 1 || n > COUNT_MAX) expected(r, r->now, "a number from 1 to %d", COUNT_MAX);
+        names->n = whole_number(r);
+        if (names->n < 1 || names->n > COUNT_MAX) expected(r, "a number from 1 to %d", COUNT_MAX);
         advance(r);
-    } else {
-        for (; r->now.kind == WORD && !is_reserved(r->now); n++) {
-            if (is_number_like(r->now))
-                expected(r, r->now, "a name that begins with no digit, sign or point");
-            if (n == COUNT_MAX) expected(r, r->now, "at most %d names", COUNT_MAX);
-            if (n == room) {
-                room = room ? 2 * room : 16;
-                names->name = reallocate(names->name, (size_t)room, sizeof *names->name, "names");
-            }
-            names->name[n] = (struct name){ r->now, n };
-            advance(r);
-        }
-        if (n == 0) expected(r, r->now, "a number or a list of names");
-        else sort_names(r, names, n);
+        return;
     }
-    names->n = r->failed ? 0 : n;
+    for (; r->now.kind == WORD && !is_reserved(r); advance(r)) add_name(r, names, names->n);
+    if (names->n == 0) expected(r, "a number or a list of names");
 }
 
-/* The number that t names, or -1. */
-static int index_of(const struct names *names, token t)
+/* -1 for '*', if it may be. */
+static int read_index(reader *r, const struct names *names, const char *or_star)
 {
-    int i = whole_number(t);
-    if (i >= 0) return i < names->n ? i : -1;
-    if (t.kind != WORD || !names->name) return -1;
-    struct name key = { t, 0 };
-    const struct name *x = bsearch(&key, names->name, (size_t)names->n, sizeof key, by_text);
-    return x ? x->index : -1;
-}
-
-static int index_in(reader *r, token t, const struct names *names, const char *or_star)
-{
-    int i = index_of(names, t);
-    if (i < 0)
-        expected(r, t, "the %snumber (0 to %d) of %s%s", names->name ? "name or " : "", names->n - 1,
-                 names->what, or_star);
-    return i;
-}
-
-/* -1 for '*' */
-static int read_index(reader *r, const struct names *names)
-{
-    int i = r->now.kind == STAR ? -1 : index_in(r, r->now, names, ", or *");
+    int i = whole_number(r);
+    bool star = r->now.kind == STAR && *or_star;
+    if (r->now.kind == WORD && i < 0 && names->name) i = *find(r, names, r->now.text) - 1;
+    if (!star && (i < 0 || i >= names->n))
+        expected(r, "the %snumber (0 to %d) of %s%s", names->name ? "name or " : "", names->n - 1, names->what,
+                 or_star);
+    spend(r, 1);
     advance(r);
     return i;
 }
@@ -378,36 +411,33 @@ static void fill(double *x, int n, double value)
 static void read_discount(reader *r)
 {
     read_colon(r);
-    r->gamma = number_in(r, r->now, 0, 1, "a discount in [0, 1]");
-    advance(r);
+    r->gamma = read_number(r, 0, 1, "a discount in [0, 1]");
 }
 
 static void read_values(reader *r)
 {
     read_colon(r);
-    r->cost = is(r->now, "cost");
-    if (!accept(r, r->cost || is(r->now, "reward"))) expected(r, r->now, "reward or cost");
+    r->cost = is(r, "cost");
+    if (!accept(r, r->cost || is(r, "reward"))) expected(r, "reward or cost");
 }
 
 /* Once both sizes are known. */
 static void allocate_rows(reader *r)
 {
-    long long pairs = (long long)r->states.n * r->actions.n;
-    if (pairs == 0) return;
-    if (pairs > PAIRS_MAX) {
-        fail(r, place_of(r->head), "expected at most %d states times actions, found %lld", PAIRS_MAX, pairs);
-        return;
-    }
-    r->wrote = allocate((size_t)pairs, sizeof *r->wrote, "rows of an MDP");
-    r->p = allocate((size_t)r->states.n, sizeof *r->p, "a row of an MDP");
-    r->cell = allocate((size_t)r->states.n, sizeof *r->cell, "a row of an MDP");
+    long long rows = (long long)r->states.n * r->actions.n;
+    if (r->failed || rows == 0) return;
+    if (rows > ROWS_MAX)
+        fail(r, r->statement, "expected at most %d states times actions, found %lld", ROWS_MAX, rows);
+    else r->row = allocate((size_t)rows, sizeof *r->row, "rows of an MDP");
 }
 
 static void read_states(reader *r)
 {
     read_names(r, &r->states);
     if (r->failed) return;
-    r->mu0 = allocate((size_t)r->states.n, sizeof *r->mu0, "start distribution");
+    size_t nS = (size_t)r->states.n;
+    r->mu0 = allocate(nS, sizeof *r->mu0, "start distribution");
+    r->cell = allocate(nS, sizeof *r->cell, "a row of an MDP");
     fill(r->mu0, r->states.n, 1.0 / r->states.n);
     allocate_rows(r);
 }
@@ -415,352 +445,361 @@ static void read_states(reader *r)
 static void read_actions(reader *r)
 {
     read_names(r, &r->actions);
-    if (!r->failed) allocate_rows(r);
-}
-
-static void read_observations(reader *r)
-{
-    expected(r, r->head, "an MDP, which has no observations");
+    allocate_rows(r);
 }
 
 /* ------------------------------------------------------------------------------------------ start */
 
-static void read_start_distribution(reader *r, token first)
+static void read_start_distribution(reader *r)
 {
-    double sum = r->mu0[0] = probability_in(r, first);
-    for (int s = 1; s < r->states.n && !r->failed; s++) sum += r->mu0[s] = read_probability(r);
+    struct place first = r->now.at;
+    double sum = 0;
+    for (int s = 0; s < r->states.n && !r->failed; s++) sum += r->mu0[s] = read_probability(r);
     if (!(fabs(sum - 1) <= SUM_TOLERANCE))
-        fail(r, place_of(first), "expected start probabilities that sum to 1, found %.15g", sum);
+        fail(r, first, "expected start probabilities that sum to 1, found %.15g", sum);
 }
 
 /* Uniform over the states that are (include) or are not (exclude) listed. */
 static void read_start_list(reader *r, bool include)
 {
     int listed = 0, nS = r->states.n;
-    token first = r->now;
+    struct place first = r->now.at;
     fill(r->mu0, nS, 0);
     do {
-        int s = index_in(r, r->now, &r->states, "");
-        if (s >= 0 && r->mu0[s] == 0) r->mu0[s] = ++listed;
-        advance(r);
-    } while (r->now.kind == WORD && !is_reserved(r->now));
-    if (!include && listed == nS) expected(r, first, "a state that is not excluded");
+        int s = read_index(r, &r->states, "");
+        if (s >= 0 && s < nS && r->mu0[s] == 0) r->mu0[s] = ++listed;
+    } while (r->now.kind == WORD && !is_reserved(r));
+    if (!include && listed == nS) fail(r, first, "expected a state that is not excluded, found none");
+    if (r->failed) return;
     for (int s = 0; s < nS; s++)
         r->mu0[s] = (r->mu0[s] > 0) == include ? 1.0 / (include ? listed : nS - listed) : 0;
 }
 
 static void read_start(reader *r)
 {
-    if (r->states.n == 0) {
-        expected(r, r->head, "states before the start");
-        return;
-    }
-    bool include = is(r->now, "include");
-    if (accept(r, include || is(r->now, "exclude"))) {
+    bool include = is(r, "include");
+    if (accept(r, include || is(r, "exclude"))) {
         read_colon(r);
-        if (!r->failed) read_start_list(r, include);
+        read_start_list(r, include);
         return;
     }
     read_colon(r);
-    if (r->failed || accept(r, is(r->now, "uniform"))) return;
-
-    token first = r->now;
-    advance(r);
-    bool alone = !is_number_like(r->now) && (r->states.n > 1 || is(first, "0"));
-    if (is_number_like(first) && !alone) {
-        read_start_distribution(r, first);
+    if (accept(r, is(r, "uniform"))) return;
+    if (is_number_like(r) && (number_follows(r) || (r->states.n == 1 && !is(r, "0")))) {
+        read_start_distribution(r);
         return;
     }
-    int s = index_in(r, first, &r->states, "");
+    int s = read_index(r, &r->states, "");
     fill(r->mu0, r->states.n, 0);
-    if (s >= 0) r->mu0[s] = 1;
+    if (!r->failed) r->mu0[s] = 1;
 }
 
 /* ---------------------------------------------------------------------------------------- T and R */
 
-static void append(reader *r, struct entries *e, int s, int a, int s1, double x)
+static void append(reader *r, struct entries *e, int row, int s1, double x)
 {
-    if (e->n == ENTRIES_MAX) {
-        fail(r, place_of(r->head), "expected at most %d entries of T and of R, found more", ENTRIES_MAX);
-        return;
-    }
+    if (r->T.n + r->R.n == ENTRIES_MAX)
+        fail(r, r->statement, "expected at most %d entries of T and R, found more", ENTRIES_MAX);
+    if (r->failed) return;
     if (e->n == e->room) {
         e->room = e->room ? 2 * e->room : 64;
         e->at = reallocate(e->at, (size_t)e->room, sizeof *e->at, "entries of T and R");
     }
-    e->at[e->n] = (struct entry){ s, a, s1, e->n, x };
-    e->n++;
+    e->at[e->n++] = (struct entry){ row, s1, x };
 }
 
 /* a [ : s [ : s1 ] ]: how many of them there are; -1 is '*' */
 static int read_indices(reader *r, int *a, int *s, int *s1)
 {
     *a = *s = *s1 = -1;
-    if (r->states.n == 0 || r->actions.n == 0) expected(r, r->head, "states and actions before T and R");
     read_colon(r);
-    if (r->failed) return 0;
-    *a = read_index(r, &r->actions);
+    *a = read_index(r, &r->actions, ", or *");
     if (!accept(r, r->now.kind == COLON)) return 1;
-    *s = read_index(r, &r->states);
+    *s = read_index(r, &r->states, ", or *");
     if (!accept(r, r->now.kind == COLON)) return 2;
-    *s1 = read_index(r, &r->states);
+    *s1 = read_index(r, &r->states, ", or *");
     return 3;
 }
 
-/* The listed cells of p become part of row (s,a), or all of p becomes the row. Zeros are stored only
- * where they may override something. */
-static void store_row(reader *r, int s, int a, bool whole)
+/* The n cells become part of the rows (s,a) that are meant (-1 is '*'), or all that is in them. */
+static void store(reader *r, int s, int a, struct place at, const struct cell *cell, int n, bool whole)
 {
-    struct place *wrote = &r->wrote[s * r->actions.n + a];
-    if (whole && wrote->line > 0)
-        for (int s1 = 0; s1 < r->states.n && !r->failed; s1++) append(r, &r->T, s, a, s1, r->p[s1]);
-    else
-        for (int i = 0; i < r->n_cells && !r->failed; i++)
-            append(r, &r->T, s, a, r->cell[i], r->p[r->cell[i]]);
-    *wrote = r->row;
-}
-
-/* The same for every (s,a) that is meant; -1 is '*'. */
-static void store_rows(reader *r, int s, int a, bool whole)
-{
-    int s_end = s < 0 ? r->states.n : s + 1, a_end = a < 0 ? r->actions.n : a + 1;
+    int nA = r->actions.n, s_end = s < 0 ? r->states.n : s + 1, a_end = a < 0 ? nA : a + 1;
     for (int i = s < 0 ? 0 : s; i < s_end; i++)
-        for (int j = a < 0 ? 0 : a; j < a_end && !r->failed; j++) store_row(r, i, j, whole);
+        for (int j = a < 0 ? 0 : a; j < a_end && !r->failed; j++) {
+            struct row *row = &r->row[i * nA + j];
+            row->wrote = at;
+            if (whole) row->since = r->T.n;
+            for (int k = 0; k < n; k++) append(r, &r->T, i * nA + j, cell[k].s1, cell[k].p);
+            spend(r, 1);
+        }
 }
 
-/* p is the row of every (s,a) that is meant. */
-static void store_p(reader *r, int s, int a)
+/* Every s' with the same probability. */
+static void store_constant(reader *r, int s, int a, double p)
 {
-    r->n_cells = 0;
-    for (int s1 = 0; s1 < r->states.n; s1++)
-        if (r->p[s1] != 0) r->cell[r->n_cells++] = s1;
-    store_rows(r, s, a, true);
+    for (int j = 0; j < r->states.n; j++) r->cell[j] = (struct cell){ j, p };
+    store(r, s, a, r->statement, r->cell, r->states.n, true);
 }
 
-static void store_cell(reader *r, int s, int a, int s1, double p)
+static void store_start(reader *r, int s, int a)
 {
-    r->p[r->cell[0] = s1] = p;
-    r->n_cells = 1;
-    store_rows(r, s, a, false);
-}
-
-static void store_identity(reader *r, int a)
-{
-    fill(r->p, r->states.n, 0);
-    r->n_cells = 1;
-    for (int s = 0; s < r->states.n && !r->failed; s++) {
-        r->p[r->cell[0] = s] = 1;
-        store_rows(r, s, a, true);
-        r->p[s] = 0;
+    if (!r->start) {
+        r->start = allocate((size_t)r->states.n, sizeof *r->start, "start distribution");
+        for (int j = 0; j < r->states.n; j++)
+            if (r->mu0[j] > 0) r->start[r->starts++] = (struct cell){ j, r->mu0[j] };
     }
+    r->seen |= START;
+    store(r, s, a, r->statement, r->start, r->starts, true);
+}
+
+static void read_row(reader *r, int s, int a)
+{
+    struct place first = r->now.at;
+    int n = 0;
+    for (int j = 0; j < r->states.n && !r->failed; j++) {
+        double p = read_probability(r);
+        if (p != 0) r->cell[n++] = (struct cell){ j, p };
+    }
+    if (!r->failed) store(r, s, a, first, r->cell, n, true);
 }
 
 static void read_T(reader *r)
 {
-    int a, s, s1, given = read_indices(r, &a, &s, &s1), nS = r->states.n;
-    if (r->failed) return;
-    r->row = place_of(r->head);
-    if (given == 3 && s1 >= 0) {
-        store_cell(r, s, a, s1, read_probability(r));
-    } else if (given == 3) {
-        fill(r->p, nS, read_probability(r));
-        store_p(r, s, a);
-    } else if (accept(r, is(r->now, "uniform"))) {          /* of a matrix: s is '*' */
-        fill(r->p, nS, 1.0 / nS);
-        store_p(r, s, a);
-    } else if (given == 2 && accept(r, is(r->now, "reset"))) {
-        r->seen |= START;
-        memcpy(r->p, r->mu0, (size_t)nS * sizeof *r->p);
-        store_p(r, s, a);
-    } else if (given == 1 && accept(r, is(r->now, "identity"))) {
-        store_identity(r, a);
+    int a, s, s1, given = read_indices(r, &a, &s, &s1);
+    if (given == 3) {
+        double p = read_probability(r);
+        if (r->failed) return;
+        if (s1 < 0) store_constant(r, s, a, p);
+        else store(r, s, a, r->statement, &(struct cell){ s1, p }, 1, false);
+    } else if (accept(r, is(r, "uniform"))) {                       /* of a matrix: s is '*' */
+        store_constant(r, s, a, 1.0 / r->states.n);
+    } else if (given == 2 && accept(r, is(r, "reset"))) {
+        store_start(r, s, a);
+    } else if (given == 1 && accept(r, is(r, "identity"))) {
+        for (int i = 0; i < r->states.n; i++) store(r, i, a, r->statement, &(struct cell){ i, 1 }, 1, true);
+    } else if (given == 2) {
+        read_row(r, s, a);
     } else {
-        int end = given == 2 ? s + 1 : nS;
-        for (int i = given == 2 ? s : 0; i < end && !r->failed; i++) {
-            r->row = place_of(r->now);
-            for (int j = 0; j < nS && !r->failed; j++) r->p[j] = read_probability(r);
-            store_p(r, i, a);
-        }
+        for (int i = 0; i < r->states.n && !r->failed; i++) read_row(r, i, a);
     }
 }
 
 static void read_R(reader *r)
 {
-    int a, s, s1, given = read_indices(r, &a, &s, &s1), nS = r->states.n;
+    int a, s, s1, given = read_indices(r, &a, &s, &s1), nS = r->states.n, nA = r->actions.n;
     if (given == 3 && accept(r, r->now.kind == COLON))
-        if (!accept(r, r->now.kind == STAR || is(r->now, "0")))
-            expected(r, r->now, "* or 0, for an MDP has no observations");
+        if (!accept(r, r->now.kind == STAR || is(r, "0")))
+            expected(r, "* or 0, for an MDP has no observations");
+    if (s < 0) s = nS;
+    if (s1 < 0) s1 = nS;
     int s_first = given == 1 ? 0 : s, s_end = given == 1 ? nS : s + 1;
     int j_first = given == 3 ? s1 : 0, j_end = given == 3 ? s1 + 1 : nS;
     for (int i = s_first; i < s_end; i++)
-        for (int j = j_first; j < j_end && !r->failed; j++) append(r, &r->R, i, a, j, read_reward(r));
+        for (int j = j_first; j < j_end && !r->failed; j++) {
+            double x = read_reward(r);
+            for (int b = a < 0 ? 0 : a; b < (a < 0 ? nA : a + 1); b++) append(r, &r->R, i * nA + b, j, x);
+        }
 }
-
-static int by_cell(const struct entry *t, const struct entry *u)
-{
-    if (t->s != u->s) return t->s < u->s ? -1 : 1;
-    if (t->a != u->a) return t->a < u->a ? -1 : 1;
-    return (t->s1 > u->s1) - (t->s1 < u->s1);
-}
-
-static int compare_cells(const void *x, const void *y) { return by_cell(x, y); }
-
-static int compare_cells_and_order(const void *x, const void *y)
-{
-    int order = by_cell(x, y);
-    return order ? order : ((const struct entry *)x)->order - ((const struct entry *)y)->order;
-}
-
-/* Sorted by (s, a, s1); of equal ones the last stays. */
-static void sort_entries(struct entries *e)
-{
-    if (e->n == 0) return;
-    qsort(e->at, (size_t)e->n, sizeof *e->at, compare_cells_and_order);
-    int n = 0;
-    for (int i = 0; i < e->n; i++) {
-        if (n > 0 && by_cell(&e->at[n - 1], &e->at[i]) == 0) n--;
-        e->at[n++] = e->at[i];
-    }
-    e->n = n;
-}
-
-/* r(s,a,s') is the last of the eight patterns (s or *, a or *, s' or *) that match. */
-static double reward_of(const reader *r, const struct entry *t)
-{
-    const struct entry *last = NULL;
-    for (int stars = 0; stars < 8 && r->R.n > 0; stars++) {
-        struct entry key = { stars & 1 ? -1 : t->s, stars & 2 ? -1 : t->a, stars & 4 ? -1 : t->s1, 0, 0 };
-        const struct entry *x = bsearch(&key, r->R.at, (size_t)r->R.n, sizeof key, compare_cells);
-        if (x && (!last || x->order > last->order)) last = x;
-    }
-    return !last ? 0 : r->cost ? 0 - last->x : last->x;
-}
-
-/* -------------------------------------------------------------------------------------- the whole */
 
 static void read_statement(reader *r)
 {
-    static const struct { const char *word; unsigned once; void (*read)(reader *r); } statement[] = {
-        { "discount", DISCOUNT, read_discount }, { "values", VALUES, read_values },
-        { "states", STATES, read_states },       { "actions", ACTIONS, read_actions },
-        { "start", START, read_start },          { "T", 0, read_T }, { "R", 0, read_R },
-        { "observations", 0, read_observations }, { "O", 0, read_observations } };
-    r->head = r->now;
+    static const struct { const char *word; unsigned once, needs; void (*read)(reader *r); } statement[] = {
+        { "discount", DISCOUNT, 0, read_discount }, { "values", VALUES, 0, read_values },
+        { "states", STATES, 0, read_states },       { "actions", ACTIONS, 0, read_actions },
+        { "start", START, STATES, read_start },
+        { "T", 0, STATES | ACTIONS, read_T },       { "R", 0, STATES | ACTIONS, read_R } };
+    r->statement = r->now.at;
+    if (is(r, "observations") || is(r, "O")) expected(r, "an MDP, which has no observations");
     for (size_t i = 0; i < sizeof statement / sizeof *statement; i++) {
-        if (!is(r->head, statement[i].word)) continue;
-        if (r->seen & statement[i].once)
-            expected(r, r->head, "%s only once%s", statement[i].word,
-                     statement[i].once == START ? " and before any reset" : "");
-        r->seen |= statement[i].once;
+        if (!is(r, statement[i].word)) continue;
+        unsigned once = statement[i].once, needs = statement[i].needs;
+        if (r->seen & once)
+            expected(r, "%s only once%s", statement[i].word, once == START ? " and before any reset" : "");
+        if ((r->seen & needs) != needs)
+            expected(r, needs == STATES ? "states before the start" : "states and actions before T and R");
+        r->seen |= once;
         advance(r);
         if (!r->failed) statement[i].read(r);
         return;
     }
-    expected(r, r->head, "discount, values, states, actions, start, T or R");
+    expected(r, "discount, values, states, actions, start, T or R");
+}
+
+/* -------------------------------------------------------------------------------------- the table */
+
+static int row_of(const struct entry *e) { return e->row; }
+static int s1_of(const struct entry *e)  { return e->s1; }
+
+/* order [n] by key, else as before (NULL: as in the file); end[k]: where those of key k end */
+static int *counting_sort(const struct entries *e, const int *order, int (*key)(const struct entry *), int keys,
+                          int *end)
+{
+    int *by_key = allocate((size_t)e->n, sizeof *by_key, "entries of T and R");
+    for (int i = 0; i < e->n; i++) end[key(&e->at[i])]++;
+    for (int k = 1; k < keys; k++) end[k] += end[k - 1];
+    for (int i = e->n - 1; i >= 0; i--) {
+        int j = order ? order[i] : i;
+        by_key[--end[key(&e->at[j])]] = j;
+    }
+    for (int k = 0; k < keys; k++) end[k] = k + 1 < keys ? end[k + 1] : e->n;
+    return by_key;
+}
+
+/* The entries of row i by (s', place in the file): order[k], end[i-1] <= k < end[i]. */
+static int *sort_entries(const struct entries *e, int rows, int columns, int **end)
+{
+    int *ends = allocate((size_t)columns, sizeof *ends, "columns of an MDP");
+    *end = allocate((size_t)rows, sizeof **end, "rows of an MDP");
+    int *by_s1 = counting_sort(e, NULL, s1_of, columns, ends);
+    int *order = counting_sort(e, by_s1, row_of, rows, *end);
+    free(by_s1);
+    free(ends);
+    return order;
 }
 
 /* The name of the i-th, else its number. */
 static const char *label(const struct names *names, int i, char out[SHOWN_SIZE])
 {
-    for (int k = 0; names->name && k < names->n; k++)
-        if (names->name[k].index == i) return shown(names->name[k].at, out);
+    if (names->name) return shown(names->name[i], strlen(names->name[i]), out);
     sprintf(out, "%d", i);
     return out;
 }
 
-/* Every row of T was given and sums to 1. */
-static void check_rows(reader *r)
+/* Row i was given and sums to 1. */
+static void check_row(reader *r, const mdp *M, int i)
 {
-    char s_label[SHOWN_SIZE], a_label[SHOWN_SIZE];
-    int nA = r->actions.n, rows = r->states.n * nA, k = 0;
-    for (int i = 0; i < rows; i++) {
-        double sum = 0;
-        for (; k < r->T.n && r->T.at[k].s * nA + r->T.at[k].a == i; k++) sum += r->T.at[k].x;
-        if (r->wrote[i].line > 0 && fabs(sum - 1) <= SUM_TOLERANCE) continue;
-
-        label(&r->states, i / nA, s_label);
-        label(&r->actions, i % nA, a_label);
-        if (r->wrote[i].line == 0) expected(r, r->now, "T of action %s in state %s", a_label, s_label);
-        else fail(r, r->wrote[i], "expected T of action %s in state %s to sum to 1, found %.15g",
-                  a_label, s_label, sum);
-        return;
-    }
+    char s[SHOWN_SIZE], a[SHOWN_SIZE];
+    double sum = 0;
+    for (int k = M->row[i]; k < M->row[i + 1]; k++) sum += M->P[k];
+    if (r->row[i].wrote.line > 0 && fabs(sum - 1) <= SUM_TOLERANCE) return;
+    label(&r->states, i / M->nA, s);
+    label(&r->actions, i % M->nA, a);
+    if (r->row[i].wrote.line == 0) expected(r, "T of action %s in state %s", a, s);
+    else fail(r, r->row[i].wrote, "expected T of action %s in state %s to sum to 1, found %.15g", a, s, sum);
 }
 
-static char **name_list(const struct names *names)
+/* M->row, next and P: of the entries about one cell that no whole row overrode, the last. */
+static void build_T(reader *r, mdp *M)
 {
-    if (!names->name) return NULL;
-    char **list = allocate((size_t)names->n, sizeof *list, "names");
-    for (const struct name *x = names->name; x < names->name + names->n; x++) {
-        list[x->index] = allocate(x->at.length + 1, 1, "names");
-        memcpy(list[x->index], x->at.text, x->at.length);
+    int *end, n = 0, rows = M->nS * M->nA, *order = sort_entries(&r->T, rows, M->nS, &end);
+    M->row = allocate((size_t)rows + 1, sizeof *M->row, "rows of an MDP");
+    M->next = allocate((size_t)r->T.n, sizeof *M->next, "next states");
+    M->P = allocate((size_t)r->T.n, sizeof *M->P, "transition probabilities");
+    for (int i = 0, k = 0; i < rows && !r->failed; i++) {
+        for (; k < end[i]; k++) {
+            const struct entry *t = &r->T.at[order[k]];
+            if (order[k] < r->row[i].since) continue;
+            if (n > M->row[i] && M->next[n - 1] == t->s1) n--;
+            M->next[n] = t->s1;
+            M->P[n] = t->x;
+            n += t->x > 0;
+        }
+        M->row[i + 1] = n;
+        check_row(r, M, i);
     }
-    return list;
+    free(order);
+    free(end);
 }
 
-/* The table, once the whole file is read; NULL when something is missing. */
+/* M->R: r(s,a,s') is the last of (s,a,s'), (s,a,*), (*,a,s'), (*,a,*) in the file, else 0. As the entries
+ * of R count in the order of the file, the last is the greatest number. */
+static void build_R(reader *r, mdp *M)
+{
+    int nS = M->nS, nA = M->nA, *end, *order = sort_entries(&r->R, (nS + 1) * nA, nS + 1, &end);
+    int *any = allocate((size_t)nS + 1, sizeof *any, "rewards");      /* the last of (*,a,s'), or -1 */
+    M->R = allocate((size_t)M->row[nS * nA], sizeof *M->R, "rewards");
+    for (int a = 0; a < nA; a++) {
+        for (int j = 0; j <= nS; j++) any[j] = -1;
+        for (int k = end[nS * nA + a - 1]; k < end[nS * nA + a]; k++) any[r->R.at[order[k]].s1] = order[k];
+        for (int s = 0; s < nS; s++) {
+            int i = s * nA + a, k = i ? end[i - 1] : 0, all = any[nS];
+            bool star = k < end[i] && r->R.at[order[end[i] - 1]].s1 == nS;
+            if (star && order[end[i] - 1] > all) all = order[end[i] - 1];
+            for (int t = M->row[i]; t < M->row[i + 1]; t++) {
+                int last = any[M->next[t]] > all ? any[M->next[t]] : all;
+                for (; k < end[i] && r->R.at[order[k]].s1 <= M->next[t]; k++)
+                    if (r->R.at[order[k]].s1 == M->next[t] && order[k] > last) last = order[k];
+                M->R[t] = last < 0 ? 0 : r->cost ? 0 - r->R.at[last].x : r->R.at[last].x;
+            }
+        }
+    }
+    free(any);
+    free(order);
+    free(end);
+}
+
+/* Once the whole file is read; NULL when something is missing. */
 static mdp *build(reader *r)
 {
-    if (!(r->seen & DISCOUNT)) expected(r, r->now, "discount");
-    if (!(r->seen & STATES)) expected(r, r->now, "states");
-    if (!(r->seen & ACTIONS)) expected(r, r->now, "actions");
+    if (!(r->seen & DISCOUNT)) expected(r, "discount");
+    if (!(r->seen & STATES)) expected(r, "states");
+    if (!(r->seen & ACTIONS)) expected(r, "actions");
     if (r->failed) return NULL;
-    sort_entries(&r->T);
-    sort_entries(&r->R);
-    check_rows(r);
-    if (r->failed) return NULL;
-
-    mdp_builder *b = mdp_begin(r->path, r->states.n, r->actions.n, r->gamma);
-    for (int s = 0; s < r->states.n; s++) mdp_start(b, s, r->mu0[s]);
-    for (int k = 0; k < r->T.n; k++) {
-        const struct entry *t = &r->T.at[k];
-        if (t->x > 0) mdp_transition(b, t->s, t->a, t->s1, t->x, reward_of(r, t));
+    mdp *M = allocate(1, sizeof *M, "MDP");
+    *M = (mdp){ .nS = r->states.n, .nA = r->actions.n, .gamma = r->gamma };
+    build_T(r, M);
+    if (r->failed) {
+        mdp_free(M);
+        return NULL;
     }
-    mdp *M = mdp_finish(b);
-    M->state_name = name_list(&r->states);
-    M->action_name = name_list(&r->actions);
+    build_R(r, M);
+    M->name = allocate(strlen(r->path) + 1, 1, "name of an MDP");
+    strcpy(M->name, r->path);
+    M->mu0 = r->mu0;
+    M->state_name = r->states.name;
+    M->action_name = r->actions.name;
+    r->mu0 = NULL;
+    r->states.name = r->actions.name = NULL;
+    return M;
+}
+
+static void free_names(struct names *names)
+{
+    for (int i = 0; names->name && i < names->n; i++) free(names->name[i]);
+    free(names->name);
+    free(names->slot);
+}
+
+/* From the text at r->at, and then from r->file. */
+static mdp *read_all(reader *r)
+{
+    r->states.what = "a state";
+    r->actions.what = "an action";
+    r->here = (struct place){ 1, 1 };
+    check_length(r);
+    peek(r);
+    if (r->end - r->at >= 3 && memcmp(r->at, "\xEF\xBB\xBF", 3) == 0) r->at += 3;
+    advance(r);
+    while (!r->failed && r->now.kind != END) read_statement(r);
+    mdp *M = r->failed ? NULL : build(r);
+    free_names(&r->states);
+    free_names(&r->actions);
+    free(r->mu0);
+    free(r->start);
+    free(r->cell);
+    free(r->row);
+    free(r->T.at);
+    free(r->R.at);
     return M;
 }
 
 mdp *mdp_parse(const char *name, const char *text, size_t length, char *error, size_t size)
 {
-    reader r = { .path = name, .at = text, .end = text + length, .line_start = text, .line = 1,
-                 .error = error, .size = size,
-                 .states.what = "a state", .actions.what = "an action" };
-    advance(&r);
-    while (!r.failed && r.now.kind != END) read_statement(&r);
-    mdp *M = r.failed ? NULL : build(&r);
-    free(r.states.name);
-    free(r.actions.name);
-    free(r.mu0);
-    free(r.T.at);
-    free(r.R.at);
-    free(r.wrote);
-    free(r.p);
-    free(r.cell);
-    return M;
+    return read_all(&(reader){ .path = name, .at = text, .end = text + length, .length = length, .error = error,
+                               .size = size });
 }
 
 mdp *mdp_read(const char *path, char *error, size_t size)
 {
-    FILE *f = fopen(path, "rb");
-    if (!f) {
+    char buffer[BUFFER_SIZE];
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        if (errno == ENOMEM) out_of_memory(0, path);
         snprintf(error, size, "%s: %s", path, strerror(errno));
         return NULL;
     }
-    char *text = NULL;
-    size_t length = 0, room = 0;
-    while (length <= FILE_MAX && !feof(f) && !ferror(f)) {
-        if (length == room) text = reallocate(text, room = room ? 2 * room : 1 << 16, 1, "a file");
-        errno = 0;
-        length += fread(text + length, 1, room - length, f);
-    }
-    mdp *M = NULL;
-    if (ferror(f)) snprintf(error, size, "%s: %s", path, errno ? strerror(errno) : "read failed");
-    else if (length > FILE_MAX)
-        snprintf(error, size, "%s: expected at most %d bytes, found more", path, FILE_MAX);
-    else M = mdp_parse(path, text, length, error, size);
-    fclose(f);
-    free(text);
+    mdp *M = read_all(&(reader){ .path = path, .file = file, .buffer = buffer, .error = error, .size = size });
+    fclose(file);
     return M;
 }

@@ -187,7 +187,7 @@ awk 'BEGIN { for (s = 0; s < 17; s++) print "0,0.5,-1," s / 4 }' >lake.csv
 # ---- help, commands, options ----
 
 works "--help" --help
-for command in solve verify derive list; do
+for command in solve verify derive estimate list; do
     works "$command --help" "$command" --help
     check "$command --help names the command" "no 'ascent $command'" grep -q "ascent $command" out
 done
@@ -233,6 +233,12 @@ check "solve: array lengths" "V, Q, gradient are not 3, 3x2, 3x2" awk '
     /^V\[/ { v++ } /^Q\[/ { q++ } /^gradient\[/ { g++ } END { exit !(v == 3 && q == 6 && g == 6) }' flat
 check "solve: residuals are at most 10 units" "they are not" awk '
     /^residuals\./ { n++; if (!($2 ~ /^[0-9]/ && $2 <= 10)) bad = 1 } END { exit bad || !n }' flat
+
+json "solve, too large for a dense solve" solve garnet:5000,2,3,1
+is "solve, sparse: states" states 5000
+is "solve, sparse: no gradient through the solve" residuals.gradient null
+check "solve, sparse: residuals are at most 10 units" "they are not" awk '
+    /^residuals\.[^g]/ { n++; if (!($2 ~ /^[0-9]/ && $2 <= 10)) bad = 1 } END { exit bad || n != 4 }' flat
 
 json "solve --gamma 1" solve chain.mdp --gamma 1
 near "solve --gamma 1: V(0)" 'V[0]' 1.5
@@ -409,19 +415,57 @@ done
 refuses "a folder as an mdp file" '2' . solve .
 refuses "a folder as a policy file" '2' . solve E5 --policy .
 
-# ---- a full disk ----
+# ---- where the output goes ----
 
-if [ -c /dev/full ]; then
-    for arguments in --help "solve --help" "solve E5" "solve E5 --json" "verify --id PDI-6 E5" \
-                     "verify --id PDI-6 E5 --json" "derive PDI-1" list "list PDI-6"; do
-        "$ascent" $arguments >/dev/full 2>err
-        status=$?
-        check "$arguments on a full disk" "exit status $status, not 3; $(wc -l <err) lines on stderr" \
-            eval '[ $status -eq 3 ] && one_line err'
+# printed TITLE WANTED COMMAND: for each command line that prints, what the shell command with `$arguments` in it
+# does: exit status and one line on stderr that names stdout, or none
+printed() {
+    for arguments in --help help "solve --help" "verify --help" "derive --help" "list --help" "solve E5" \
+            "solve E5 --json" "solve E5 --policy policy.csv --against policy.csv --fisher --optimal" \
+            "solve E5 --policy policy.csv --against policy.csv --fisher --optimal --json" \
+            "verify --id PDI-6 E5" "verify --id PDI-6 E5 --json" "verify --unbound" "derive PDI-1" list \
+            "list PDI-6"; do
+        eval "$3"
+        check "$arguments, $1" "exit status $status, not $2; on stderr: $(cat err)" \
+            eval "[ $status -eq $2 ] && if [ $2 -eq 3 ]; then one_line err && grep -q '^ascent: stdout: ' err
+                  else [ ! -s err ]; fi"
     done
+}
+if [ -c /dev/full ]; then
+    printed "stdout on a full disk" 3 '"$ascent" $arguments >/dev/full 2>err; status=$?'
 else
     fail "a full disk" "this system has no /dev/full"
 fi
+printed "stdout closed" 3 '"$ascent" $arguments >&- 2>err; status=$?'
+printed "stdin and stdout closed" 3 '"$ascent" $arguments <&- >&- 2>err; status=$?'
+mkfifo pipe
+exec 8<>pipe 9>pipe 8<&-                                    # 9: a pipe whose reader is gone
+printed "nobody reads" 141 '"$ascent" $arguments >&9 2>err; status=$?'
+printed "nobody reads, SIGPIPE ignored" 3 '(trap "" PIPE; exec "$ascent" $arguments >&9 2>err); status=$?'
+exec 9>&-
+
+# without a stderr: the same exit status, the same stdout, and no word of it anywhere else
+for arguments in "solve E5" "solve E5 --json" "verify --id PDI-6 E5" "derive PDI-1" list "solve NoSuch" \
+        "solve short.mdp" "solve E5 --policy policy.csv --against short.csv" "solve E5 --gamma 2" nosuch; do
+    sed 6d chain.mdp >short.mdp
+    policy | sed 2d >short.csv
+    run $arguments
+    expected=$status
+    cp out once
+    cksum short.* >sums
+    for how in '2>&-' '2>/dev/full' '<&- 2>&-'; do
+        eval "\"\$ascent\" \$arguments >out $how"
+        status=$?
+        check "$arguments $how" "exit status $status, not $expected, or another stdout, or a file changed" \
+            eval '[ $status -eq $expected ] && cmp out once && cksum short.* | cmp - sums'
+    done
+done
+run solve /dev/stdin <&-
+check "a closed stdin reads as an empty file" "$(first_line err)" grep -q '^/dev/stdin:1:1: ' err
+for how in '>&- 2>&-' '<&- >&- 2>&-'; do
+    eval "\"\$ascent\" solve E5 $how"
+    check "solve E5 $how" "exit status $?, not 3" [ $? -eq 3 ]
+done
 
 # ---- the same command, the same bytes ----
 
@@ -443,15 +487,15 @@ check "files from another directory: the same" "the outputs differ" cmp once out
 # ---- verify ----
 
 # Rows start with an id; a verdict is a word of capitals.
-rows() { awk '$1 ~ /^[A-Z][A-Z0-9]*-[0-9]+$/' out; }
+rows() { awk '$1 ~ /^[A-Z][A-Z0-9]*-[0-9]+$/ && $1 !~ /^ERR-/' out; }
 verdicts() { rows | grep -Ecw "$1"; }
 
 for mdp in E5 FrozenLake-v1; do
     works "verify $mdp" verify "$mdp"
     check "verify $mdp: a PASS" "there is none" [ "$(verdicts PASS)" -gt 0 ]
     check "verify $mdp: no FAIL" "$(rows | grep -w FAIL)" [ "$(verdicts FAIL)" -eq 0 ]
-    check "verify $mdp: every row has a verdict" "$(rows | grep -Evw 'PASS|WEAK|n/a')" \
-        [ "$(rows | wc -l)" -eq "$(verdicts 'PASS|WEAK|n/a')" ]
+    check "verify $mdp: every row has a verdict" "$(rows | grep -Evw 'PASS|WEAK|n/a|REFUTED|agrees')" \
+        [ "$(rows | wc -l)" -eq "$(verdicts 'PASS|WEAK|n/a|REFUTED|agrees')" ]
 done
 works "verify --id PDI-6 E5" verify --id PDI-6 E5
 check "verify --id PDI-6 E5 is one row" "$(rows)" [ "$(rows | wc -l)" -eq 1 ]
@@ -484,8 +528,39 @@ for arguments in "PDI-1" "PDI-1 FrozenLake-v1" "PDI-1 chain.mdp"; do
     works "derive $arguments" derive $arguments
     check "derive $arguments: lines with equal numbers" "not equal, or fewer than two" equal_numbers
 done
+works "derive NPG-7 of features" derive NPG-7 --class linear:2
+check "derive NPG-7 shows its page" "no damping there" grep -q 'Damping' out
+works "derive ERR-30" derive ERR-30
+check "derive ERR-30 refutes it" "it does not" grep -q 'REFUTED' out
+works "list ERR-30" list ERR-30
+check "list ERR-30 names the equation" "not PDI-7" grep -q 'PDI-7' out
+refuses "derive --class cubic:2" 2 linear:D derive NPG-7 --class cubic:2
+refuses "derive --class linear:1.5" 2 1.5 derive NPG-7 --class linear:1.5
+refuses "derive --class and --policy" 2 class derive NPG-7 E5 --class linear:2 --policy none.csv
 refuses "derive without an id" 2 . derive
 refuses "derive NOPE" 2 NOPE derive NOPE
+
+# ---- estimate ----
+
+# chain.mdp in 2 steps: G_0 = 1.8 after a0 (both ways) and 1 after a1, so (.9 or -.5) in the direction of theta(0,0)
+json "estimate" estimate chain.mdp --estimator reward-to-go --horizon 2
+keys "estimate: keys" '' mean exact bias variance
+near "estimate: mean" 'mean[0][0]' 0.2
+near "estimate: exact" 'exact[0][0]' 0.2
+near "estimate: bias" 'bias[0][0]' 0
+near "estimate: variance" 'variance[0][0]' 0.49
+near "estimate: nothing to decide at the end" 'variance[2][1]' 0 0
+json "estimate, biased" estimate chain.mdp --estimator extra-return-index --horizon 2
+near "estimate: a factor gamma" 'mean[0][0]' 0.18
+near "estimate: the bias" 'bias[0][0]' -0.02
+works "estimate as text" estimate E5 --estimator td --horizon 2 --gamma 1
+check "estimate as text: the trace" "it is not there" grep -q '^trace of the covariance: 0.5006' out
+refuses "estimate: too many" 2 '10000000 trajectories, found 192216796875' estimate E5 --estimator td --horizon 9
+refuses "estimate: far too many" 2 'found more than' estimate E5 --estimator td --horizon 900
+refuses "estimate: too large" 2 'expected at most 20000 states' estimate E5 --estimator td --horizon 9000
+refuses "estimate: no horizon" 2 -- --horizon estimate E5 --estimator td
+refuses "estimate: half a step" 2 'whole number' estimate E5 --estimator td --horizon 1.5
+refuses "estimate: no such estimator" 2 'NAME' estimate E5 --estimator NOPE --horizon 2
 
 works "list" list
 check "list has 322 rows" "$(rows | wc -l) rows" [ "$(rows | wc -l)" -eq 322 ]

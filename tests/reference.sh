@@ -15,6 +15,7 @@ check() { # part, program and arguments; each ends with `N passed, N failed` unl
     counts=$(awk '/^[0-9]+ passed, [0-9]+ failed/ { p = $1; f = $3; n++ } END { print p + 0, n ? f : 1 }' "$log")
     passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
 }
+check mdp "$build/tests/reference_mdp" "$dir"
 check autodiff "$build/tests/test_ad_cases" "$dir"
 check exact "$build/tests/reference" $largest "$build/ascent" "$dir"
 echo "$passed passed, $failed failed"

@@ -231,7 +231,8 @@ static void test_table_complete(void **state)
 {
     (void)state;
     static const char *const headers[] = { AD_HEADERS };
-    static const char *const other[] = { "input", "copy", "constant", "eye", "detach", "freeze", "grad", "jvp" };
+    static const char *const other[] = { "input", "copy", "constant", "eye", "detach", "freeze", "grad", "vjp",
+                                         "jvp" };
     int found = 0;
     for (int h = 0; h < COUNT(headers); h++) {
         FILE *f = fopen(headers[h], "r");
@@ -593,7 +594,7 @@ static void wrong_vjp(ad y, ad g, ad share[])
         from = planted.stale;
         for (int k = 0; k < y->inputs; k++) from->in[k]->sweep = y->in[k]->sweep;
     }
-    if (planted.right->inside) {                    /* a view: its VJP hands g on without a share */
+    if (planted.right->is & AD_INSIDE) {                    /* a view: its VJP hands g on without a share */
         ad wrong = spoiled(g);
         if (wrong) planted.right->vjp(from, wrong, share);
         return;
@@ -638,7 +639,7 @@ static double effect(const struct problem *p, int i, int from, const quad *G, co
 static bool applies(const struct problem *p, ad node, int i)
 {
     shape s = p->o.in[i], next = i < 2 ? p->o.in[i + 1] : (shape){ 0, 0 };
-    bool inside = node->op->inside, constant = !node->op->vjp;
+    bool inside = node->op->is & AD_INSIDE, constant = !node->op->vjp;
     switch (planted.what) {
     case TRANSPOSED: return s.r == s.c && s.r > 1 && !inside && !constant;
     case TERM:       return !inside && !constant;

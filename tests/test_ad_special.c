@@ -572,7 +572,7 @@ static bool bad_shape(int which, bool run)
     SHAPES(27, "ad_ungather", "index[1] = -1", ad_ungather(ad_row_sum(a), negative, 3));
     SHAPES(28, "ad_grad", "[2 x 3]", ad_grad(a, a));
     SHAPES(29, "ad_grad", "[3 x 1]", ad_grad(column, scalar));
-    SHAPES(30, "ad_dot", "[2 x 3] and [3 x 2]", ad_vjp(a, a, b));
+    SHAPES(30, "ad_vjp", "[2 x 3] and [3 x 2]", ad_vjp(a, a, b));
     SHAPES(31, "ad_input", "[0 x 3]", ad_input(t, numbers, 0, 3));
     SHAPES(32, "ad_input", "[2 x 0]", ad_constant(t, 1, 2, 0));
     SHAPES(33, "ad_input", "[-1 x -1]", ad_eye(t, -1));
@@ -598,7 +598,7 @@ static bool bad_shape(int which, bool run)
     SHAPES(53, "ad_keep", "[2 x 3] and [2 x 2]", ad_keep(a, s, true));
     SHAPES(54, "ad_at_max", "[3 x 1] and [2 x 3]", ad_at_max(column, a));
     SHAPES(55, "ad_of_max", "[2 x 3] and [2 x 2]", ad_of_max(a, s));
-    SHAPES(56, "ad_dot", "[2 x 3] and [2 x 2]", ad_jvp(row, a, s));
+    SHAPES(56, "ad_jvp", "[2 x 3] and [2 x 2]", ad_jvp(row, a, s));
     SHAPES(57, "ad_ungather", "[2 x 1]", ad_ungather(ad_row_sum(a), index, 0));
     case 58:
         expected = (struct message){ "ad_scalar", "[2 x 3]", "", 0 };

@@ -327,6 +327,144 @@ static void fisher_matrices(void **state)
     }
 }
 
+/* ---- policies with features: z = X W, and z = tanh(X W1 + b1) W2 + b2 ---- */
+
+enum { FEATURES = 3, HIDDEN = 4 };
+
+/* z and dz_i / dtheta_j in long double, by hand */
+static void o_logits(const struct oracle *o, const policy_class *p, const real *theta, real *z, real J_z[N_MAX][N_MAX])
+{
+    int nA = o->nA;
+    memset(J_z, 0, N_MAX * sizeof *J_z);
+    for (int i = 0; i < o->nS * nA; i++) {
+        const double *X = p->X + i / nA * FEATURES;
+        int b = i % nA;
+        z[i] = 0;
+        if (p->kind == POLICY_LINEAR)
+            for (int f = 0; f < FEATURES; f++) z[i] += (J_z[i][f * nA + b] = X[f]) * theta[f * nA + b];
+        else {
+            const real *W1 = theta, *b1 = W1 + FEATURES * HIDDEN, *W2 = b1 + HIDDEN, *b2 = W2 + HIDDEN * nA;
+            z[i] = b2[b];
+            J_z[i][FEATURES * HIDDEN + HIDDEN + HIDDEN * nA + b] = 1;
+            for (int j = 0; j < HIDDEN; j++) {
+                real sum = b1[j];
+                for (int f = 0; f < FEATURES; f++) sum += X[f] * W1[f * HIDDEN + j];
+                real h = tanhl(sum), dh = (1 - h * h) * W2[j * nA + b];
+                z[i] += h * W2[j * nA + b];
+                for (int f = 0; f < FEATURES; f++) J_z[i][f * HIDDEN + j] = X[f] * dh;
+                J_z[i][FEATURES * HIDDEN + j] = dh;
+                J_z[i][FEATURES * HIDDEN + HIDDEN + j * nA + b] = h;
+            }
+        }
+    }
+}
+
+/* grad J = J_z^T grad_z J with grad_z J by differences; F = J_z^T M J_z, M the covariance of the score in z */
+static void parametrised_case(int c, const struct example *e, const exact *x, const double *theta)
+{
+    const struct oracle *o = &e->o;
+    int n = x->n, nSA = x->nSA, nA = o->nA;
+    double g[3][N_MAX], F[3][N_MAX * N_MAX];
+    real th[N_MAX], z[N_MAX], J_z[N_MAX][N_MAX], rho[S_MAX], g_z[N_MAX], total = 0;
+    widen(theta, th);
+    o_logits(o, &x->policy, th, z, J_z);
+    o_rho(o, z, rho);
+    for (int s = 0; s < o->nS; s++) total += rho[s];
+    real scale = o->gamma < 1 ? 1 - o->gamma : 1 / total;
+    gradient_theorem(x, g[0]);
+    assert_true(gradient_autodiff(x, g[1]));
+    double error = gradient_differences(x, g[2]);
+    assert_true(error >= 0 && error < 1e-6);
+    fisher_scores(x, F[0]);
+    fisher_kl(x, F[1]);
+    fisher_jacobian(x, F[2]);
+    for (int i = 0; i < nSA; i++) {
+        g_z[i] = o_dJ(o, z, i);
+        within("z", c, i, x->logits[i], z[i], 1e-15);
+        for (int j = 0; j < n; j++) within("J_z", c, i, x->J_z[i * n + j], J_z[i][j], 1e-15);
+    }
+    for (int j = 0; j < n; j++) {
+        real want = 0;
+        for (int i = 0; i < nSA; i++) want += J_z[i][j] * g_z[i];
+        within("gradient by the theorem", c, j, g[0][j], want, x->unit_gradient);
+        within("gradient by autodiff", c, j, g[1][j], want, x->unit_gradient);
+        within("gradient by differences", c, j, g[2][j], want, error / 10);
+        for (int k = 0; k < n; k++) {
+            want = 0;
+            for (int i = 0; i < nSA; i++)
+                for (int b = i / nA * nA; b < i / nA * nA + nA; b++)
+                    want += scale * rho[i / nA] * o_pi(o, z, i / nA, i % nA) * ((i == b) - o_pi(o, z, i / nA, b % nA)) *
+                            J_z[i][j] * J_z[b][k];
+            for (int way = 0; way < 3; way++) within("F", c, j * n + k, F[way][j * n + k], want, x->unit_fisher);
+        }
+    }
+}
+
+static void parametrised(bool mlp)
+{
+    for (int c = 0; c < CASES; c++) {
+        struct example e = example(c);
+        char error[256];
+        const int width[] = { HIDDEN };
+        double theta[N_MAX] = { 0 };
+        policy_class *p = policy_linear_random(e.M, FEATURES, (uint64_t)c);
+        if (mlp) {
+            policy_class *linear = p;
+            p = policy_mlp(e.M, FEATURES, linear->X, 1, width);
+            policy_free(linear);
+        }
+        assert_int_equal(p->n, mlp ? (FEATURES + 1) * HIDDEN + (HIDDEN + 1) * e.o.nA : FEATURES * e.o.nA);
+        policy_theta_random(p, 5, (uint32_t)c, theta);
+        exact *x = exact_new_policy(e.M, e.o.gamma, p, theta, error, sizeof error);
+        assert_non_null(x);
+        parametrised_case(c, &e, x, theta);
+        setting *at = setting_new(x, e.x1, 3);
+        const derivation *d;
+        for (int i = 0; c % 4 == 0 && (d = derivation_at(i)); i++) {
+            derivation_result r = derivation_run(d, at);
+            if (r.verdict == FAIL) fail_msg("%s, case %d: %.3g units", d->id, c, r.units[r.worst]);
+            derivation_result_free(&r);
+        }
+        setting_free(at);
+        exact_free(x);
+        policy_free(p);
+        example_free(&e);
+    }
+}
+
+static void linear_policies(void **state) { (void)state; parametrised(false); }
+static void mlp_policies(void **state)    { (void)state; parametrised(true); }
+
+/* With one-hot features the linear policy is the tabular one, to the bit: products with 0 and 1 do not round */
+static void one_hot_features(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++) {
+        struct example e = example(c);
+        char error[256];
+        double X[S_MAX * S_MAX] = { 0 }, g[2][N_MAX];
+        for (int s = 0; s < e.o.nS; s++) X[s * e.o.nS + s] = 1;
+        policy_class *p = policy_linear(e.M, e.o.nS, X);
+        exact *x = exact_new_policy(e.M, e.o.gamma, p, e.theta, error, sizeof error);
+        assert_int_equal(x->n, e.x->n);
+        assert_memory_equal(x->V, e.x->V, (size_t)e.o.nS * sizeof *x->V);
+        assert_true(x->J == e.x->J && x->unit_gradient == e.x->unit_gradient);
+        gradient_theorem(x, g[0]);
+        gradient_theorem(e.x, g[1]);
+        for (int i = 0; i < x->n; i++) assert_true(g[0][i] == g[1][i]);
+        exact_free(x);
+        policy_free(p);
+        const int width[] = { 1, 2 };
+        policy_class *given = policy_mlp(e.M, e.o.nS, X, 2, width);
+        p = policy_mlp(e.M, 0, NULL, 2, width);
+        assert_int_equal(p->n, given->n);
+        assert_memory_equal(p->X, given->X, (size_t)(e.o.nS * e.o.nS) * sizeof *X);
+        policy_free(p);
+        policy_free(given);
+        example_free(&e);
+    }
+}
+
 /* F^+ g by both ways: F x = g, nothing in the null space (each state's mean is 0), F-norm agreement, rank */
 static void natural_gradients(void **state)
 {
@@ -569,8 +707,78 @@ static void optimal(void **state)
             if (!e.o.absorbing[s]) within("greedy", c, s, (double)o_Q(&e.o, best, s, policy[s]), best[s], 1e-11);
         }
         assert_true(exact_optimal_residual(e.M, e.M->gamma, V) <= 10 * unit);
+        value_iteration result = exact_value_iteration(e.M, e.M->gamma, NULL, V);
+        assert_true(result.settled && (e.o.gamma == 1 ? isinf(result.bound) : result.bound > 0));
+        for (int s = 0; s < e.o.nS; s++) {
+            within("V* by value iteration", c, s, V[s], best[s], unit);
+            if (e.o.gamma < 1) within("its bound", c, s, V[s], best[s], result.bound / 10);
+        }
         example_free(&e);
     }
+}
+
+/* Value iteration where it is slow: a ring in which V goes round in circles and a ring walk, at discounts near 1.
+ * Entering state 0 pays 1. On the ring V*(s) = gamma^m / (1 - gamma^n), m = (-s - 1) mod n. */
+static void value_iteration_near_one(void **state)
+{
+    (void)state;
+    static const double gamma[] = { 0.9, 0.9999, 1 - 1e-9, 1 - 1e-12 };
+    for (int c = 0; c < 8; c++) {
+        int n = c < 4 ? 2 : 7;
+        double G = gamma[c % 4], V[7], V1[7], unit;
+        int policy[7];
+        char error[256];
+        mdp_builder *b = mdp_begin("ring", n, 2, G);
+        mdp_start(b, 0, 1);
+        for (int s = 0; s < n; s++) {
+            mdp_transition(b, s, 0, (s + 1) % n, 1, s == n - 1);
+            mdp_transition(b, s, 1, (s + 1) % n, 1, (s == n - 1) - 0.5);
+        }
+        mdp *M = mdp_finish(b);
+        value_iteration result = exact_value_iteration(M, G, NULL, V);
+        assert_true(result.settled && result.sweeps < 2e6);
+        assert_true(exact_optimal(M, G, V1, policy, &unit, error, sizeof error));
+        for (int s = 0; s < n; s++) {
+            real want = powl(G, n - 1 - s) / (1 - powl(G, n));
+            within("value iteration on a ring", c, s, V[s], want, unit);
+            within("its bound", c, s, V[s], want, result.bound / 10);
+            within("policy iteration on a ring", c, s, V1[s], want, unit);
+        }
+        mdp_free(M);
+    }
+}
+
+/* States 0 .. n - 1, two actions that lead on with probability 0.2 or 0.4 for 3 or 1 a step, gamma = 1: staying is
+ * slow and paid, so V*(s) = 15 (n - 1 - s). Where V* is infinite the states are left out, and so they stay. */
+static void value_iteration_without_discount(void **state)
+{
+    (void)state;
+    enum { N = 20 };
+    mdp_builder *b = mdp_begin("slow", N + 1, 2, 1);
+    mdp_start(b, 0, 1);
+    for (int s = 0; s < N; s++)
+        for (int a = 0; a < 2 && s < N - 1; a++) {
+            mdp_transition(b, s, a, s, a ? 0.6 : 0.8, a ? 1 : 3);
+            mdp_transition(b, s, a, s + 1, a ? 0.4 : 0.2, a ? 1 : 3);
+        }
+    for (int a = 0; a < 2; a++) {
+        mdp_transition(b, N - 1, a, N - 1, 1, 0);
+        mdp_transition(b, N, a, a ? N - 1 : N, 1, a ? 0 : 1);
+    }
+    mdp *M = mdp_finish(b);
+    double V[N + 1], V1[N + 1], unit;
+    int policy[N + 1];
+    bool left_out[N + 1];
+    char error[256];
+    assert_true(exact_optimal(M, 1, V1, policy, &unit, error, sizeof error));
+    for (int s = 0; s <= N; s++) left_out[s] = isnan(V1[s]);
+    value_iteration result = exact_value_iteration(M, 1, left_out, V);
+    assert_true(result.settled && isinf(result.bound) && isnan(V[N]) && left_out[N]);
+    for (int s = 0; s < N; s++) {
+        within("V* by value iteration", 0, s, V[s], 15 * (N - 1 - s), unit);
+        within("V* by policy iteration", 0, s, V1[s], 15 * (N - 1 - s), unit);
+    }
+    mdp_free(M);
 }
 
 /* gamma = 1. State 0: action 0 stays and pays r, action 1 ends and pays 1. State 1: ends, or goes to 0 in
@@ -808,7 +1016,7 @@ static void all_derivations_hold(void **state)
     }
 }
 
-/* A start in the absorbing state: nothing is visited, F is 0, and nothing about F is a PASS. */
+/* A start in the absorbing state: nothing is visited, F is 0; nothing fails, and nothing about F or grad J is a PASS. */
 static void nothing_visited(void **state)
 {
     (void)state;
@@ -823,10 +1031,8 @@ static void nothing_visited(void **state)
     const derivation *d;
     for (int i = 0; (d = derivation_at(i)); i++) {
         derivation_result r = derivation_run(d, at);
-        enum verdict want = strcmp(d->id, "PDI-4") == 0 ? PASS      /* A(0,.) is not 0 */
-                          : strcmp(d->id, "NPG-7") == 0 || strcmp(d->id, "NPG-9") == 0 ? NOT_APPLICABLE : WEAK;
-        if (r.verdict != want) fail_msg("%s is %s, expected %s", d->id, verdict_name(r.verdict), verdict_name(want));
-        for (int l = 0; l < r.lines; l++) assert_true(r.units[l] <= 10);
+        bool of_visits = strncmp(d->id, "NPG-", 4) == 0 || strcmp(d->id, "PGT-3") == 0 || strcmp(d->id, "PGT-15") == 0;
+        if (r.verdict == FAIL || (of_visits && r.verdict == PASS)) fail_msg("%s is %s", d->id, verdict_name(r.verdict));
         derivation_result_free(&r);
     }
     setting_free(at);
@@ -870,10 +1076,12 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values), cmocka_unit_test(visitation), cmocka_unit_test(condition),
         cmocka_unit_test(time_sums), cmocka_unit_test(gradients), cmocka_unit_test(fisher_matrices),
+        cmocka_unit_test(linear_policies), cmocka_unit_test(mlp_policies), cmocka_unit_test(one_hot_features),
         cmocka_unit_test(natural_gradients), cmocka_unit_test(natural_gradient_closed_form),
         cmocka_unit_test(rank_rule), cmocka_unit_test(regular_fisher),
         cmocka_unit_test(cg_steps), cmocka_unit_test(cg_outcomes), cmocka_unit_test(comparisons),
-        cmocka_unit_test(optimal), cmocka_unit_test(optimal_at_gamma_one), cmocka_unit_test(optimal_without_pay),
+        cmocka_unit_test(optimal), cmocka_unit_test(value_iteration_near_one),
+        cmocka_unit_test(value_iteration_without_discount), cmocka_unit_test(optimal_at_gamma_one), cmocka_unit_test(optimal_without_pay),
         cmocka_unit_test(gamma_one_needs_an_end), cmocka_unit_test(divergence), cmocka_unit_test(policy_files),
         cmocka_unit_test(all_derivations_hold), cmocka_unit_test(nothing_visited), cmocka_unit_test(verdicts) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

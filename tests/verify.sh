@@ -30,6 +30,8 @@ while read -r id number; do
 done <<'END'
 PDI-1 2.658597
 PDI-6 2.658597
+PDI-8 2.658597
+NPG-1 0.116521
 NPG-8 10
 END
 echo "$passed passed, $failed failed"

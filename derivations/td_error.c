@@ -1,0 +1,296 @@
+/* The TD error: an unbiased estimate of the advantage, when it is made with V_pi and not with another V.
+ * And the two targets for V: the return, which waits for the end, and one step with the value behind it.
+ * 000 eq (10), (11), (l.213, l.215), 002 (l.106-107). */
+#include "derivations/td_error.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "algorithms/psi.h"
+#include "algorithms/returns.h"
+#include "autodiff/linalg.h"
+#include "autodiff/require.h"
+#include "derivations/bellman.h"
+#include "derivations/derivation.h"
+#include "derivations/enumerate.h"
+#include "derivations/estimate.h"
+#include "derivations/policy_gradient_theorem.h"
+
+/* ERR-19's wrong critic: V_w(s) = V(s) + 0.1 s; the end is known to be worth 0. */
+static double critic_error(const exact *x, int s) { return x->absorbing[s] ? 0 : 0.1 * s; }
+
+/* TDA-2   E[delta | s, a] = sum_s' P(s'|s,a) [ r(s,a,s') + gamma V_w(s') - V_w(s) ] */
+void td_error_mean(const exact *x, const double *V_w, double *delta)
+{
+    const mdp *M = x->M;
+    for (int i = 0; i < x->nSA; i++) {
+        delta[i] = 0;
+        for (int k = M->row[i]; k < M->row[i + 1] && !x->absorbing[i / x->nA]; k++)
+            delta[i] += M->P[k] * (M->R[k] + x->gamma * V_w[M->next[k]] - V_w[i / x->nA]);
+    }
+}
+
+/* ---- TDA-1, on trajectories of the small problem of enumerate.h ---- */
+
+enum { LOOKED_AT = 64, NUMBERS = LOOKED_AT * FINITE_HORIZON };
+
+static const char *no_small_problem(const setting *x) { return finite_small_reason(x->pi); }
+
+static finite_horizon *small(const setting *x)
+{
+    const char *reason;
+    return finite_small(x->pi, &reason);
+}
+
+static int n_errors(const setting *x) { (void)x; return NUMBERS; }
+
+/* Each from numbers of size W, exact to u N H W as a solution of the unrolled MDP */
+static double unit_of_values(const setting *x)
+{
+    finite_horizon *f = small(x);
+    double unit = DBL_EPSILON * fmax(x->pi->nS, 4) * f->H * finite_scale(f);
+    finite_free(f);
+    return unit;
+}
+
+/* Writes T numbers about a trajectory. */
+typedef void (*about_steps)(const finite_horizon *f, const traj *tau, double *out);
+struct every { const finite_horizon *f; about_steps about; int stride, seen; double *out; };
+
+static void look(void *context, const traj *tau, double *g)
+{
+    struct every *e = context;
+    *g = 0;
+    if (e->seen % e->stride == 0) e->about(e->f, tau, e->out + e->seen / e->stride * FINITE_HORIZON);
+    e->seen++;
+}
+
+static double on_trajectories(const setting *x, about_steps about, double *out)
+{
+    finite_horizon *f = small(x);
+    double nothing, count = enumerate_count(f->M, f->x->pi, f->H);
+    struct every e = { .f = f, .about = about, .stride = (int)ceil(count / LOOKED_AT), .out = out };
+    memset(out, 0, NUMBERS * sizeof *out);
+    enumerate_moments(f->M, f->x->pi, f->H, look, &e, 1, &nothing, NULL);
+    finite_free(f);
+    return 0;
+}
+
+/* TDA-1   gamma^t delta_t, delta_t = r_t + gamma V(s_{t+1}) - V(s_t) */
+static void td_errors(const finite_horizon *f, const traj *tau, double *out)
+{
+    double V[FINITE_HORIZON + 1];
+    for (int t = 0; t <= tau->T; t++) V[t] = finite_V(f, t, tau->s[t]);
+    psi_td_residual(tau->T, tau->r, V, f->gamma, out);
+}
+
+/* What G_t is off from V(s_t) is what the TD errors from t on add up to; so a TD error is a difference of two. */
+static void differences_of_surprises(const finite_horizon *f, const traj *tau, double *out)
+{
+    double G[FINITE_HORIZON + 1] = { 0 }, gamma_t = 1;
+    returns_to_go(tau->T, tau->r, f->gamma, G);
+    for (int t = 0; t < tau->T; t++, gamma_t *= f->gamma) {
+        double now = G[t] - finite_V(f, t, tau->s[t]), next = G[t + 1] - finite_V(f, t + 1, tau->s[t + 1]);
+        out[t] = gamma_t * (now - f->gamma * (t + 1 < tau->T ? next : 0));
+    }
+}
+
+static double deltas(const setting *x, double *out) { return on_trajectories(x, td_errors, out); }
+static double of_surprises(const setting *x, double *out)
+{
+    return on_trajectories(x, differences_of_surprises, out);
+}
+
+/* ---- TDA-2 ---- */
+
+static int    n_pairs(const setting *x) { return x->pi->nSA; }
+static double unit_A(const setting *x)  { return 2 * x->pi->unit_V; }
+
+static double room_of_rows(const exact *x) { return enumerate_defect(x->M) * linalg_max_abs(x->nS, x->V); }
+
+static double mean_delta(const setting *x, double *out)
+{
+    td_error_mean(x->pi, x->pi->V, out);
+    return room_of_rows(x->pi);
+}
+
+static double Q_minus_V(const setting *x, double *out)
+{
+    if (!bellman_Q(x->pi, out)) return -1;
+    for (int i = 0; i < x->pi->nSA; i++) out[i] -= x->pi->V[i / x->pi->nA];
+    return bellman_Q_room(x->pi);
+}
+
+static double advantage(const setting *x, double *out)
+{
+    memcpy(out, x->pi->A, (size_t)x->pi->nSA * sizeof *out);
+    return 0;
+}
+
+static double mean_delta_of_critic(const setting *x, double *out)
+{
+    double *V_w = allocate((size_t)x->pi->nS, sizeof *V_w, "a critic");
+    for (int s = 0; s < x->pi->nS; s++) V_w[s] = x->pi->V[s] + critic_error(x->pi, s);
+    td_error_mean(x->pi, V_w, out);
+    free(V_w);
+    return 0;
+}
+
+/* ---- TDA-5: over all trajectories of the small problem ---- */
+
+static int n_theta(const setting *x) { return x->pi->n; }
+
+static double unit_gradient(const setting *x)
+{
+    finite_horizon *f = small(x);
+    double unit = finite_unit_gradient(f, x->pi->c);
+    finite_free(f);
+    return unit;
+}
+
+static double parameter(const setting *x, double *g)
+{
+    finite_horizon *f = small(x);
+    finite_gradient(f, g);
+    double room = finite_room(f, x->pi->c);
+    finite_free(f);
+    return room;
+}
+
+/* TDA-5   unbiased: E of the estimate, over everything that may be sampled, is what is estimated */
+static double mean_of_estimate(const setting *x, double *g)
+{
+    finite_horizon *f = small(x);
+    gradient_estimator_moments(f, "td", g, NULL);
+    finite_free(f);
+    return 0;
+}
+
+static void td_of_critic(const finite_horizon *f, const traj *tau, double *w)
+{
+    double V[FINITE_HORIZON + 1];
+    for (int t = 0; t <= tau->T; t++) {
+        bool over = t == f->H || mdp_absorbing(f->M, tau->s[t]);
+        V[t] = finite_V(f, t, tau->s[t]) + (over ? 0 : 0.1 * tau->s[t]);
+    }
+    psi_td_residual(tau->T, tau->r, V, f->gamma, w);
+}
+
+static double mean_of_biased_estimate(const setting *x, double *g)
+{
+    static const gradient_estimator e = { "td with a critic", "gamma^t (r_t + gamma V_w - V_w)", td_of_critic };
+    finite_horizon *f = small(x);
+    gradient_estimate *run = gradient_estimate_new(f, &e);
+    enumerate_moments(f->M, f->x->pi, f->H, gradient_estimate_run, run, x->pi->n, g, NULL);
+    gradient_estimate_free(run);
+    finite_free(f);
+    return 0;
+}
+
+/* ---- TDA-8: targets for V_0(s_0) ---- */
+
+static int two(const setting *x) { (void)x; return 2; }
+
+static double unit_of_targets(const setting *x)     /* a variance of numbers up to W, in H backups */
+{
+    finite_horizon *f = small(x);
+    double unit = DBL_EPSILON * fmax(x->pi->nS, 4) * f->H * pow(finite_scale(f), 2);
+    finite_free(f);
+    return unit;
+}
+
+struct target { const finite_horizon *f; bool one_step; double critic_error; };
+
+/* TDA-8   target - V(s_0), the target G_0 at the end or r_0 + gamma V(s_1) after one step; and its square */
+static void error_of_target(void *context, const traj *tau, double *out)
+{
+    const struct target *target = context;
+    const finite_horizon *f = target->f;
+    double e = 0, next = 0;
+    if (tau->T > 0 && target->one_step) {
+        bool over = f->H == 1 || mdp_absorbing(f->M, tau->s[1]);
+        next = finite_V(f, 1, tau->s[1]) + (over ? 0 : target->critic_error);
+        e = tau->r[0] + f->gamma * next - finite_V(f, 0, tau->s[0]);
+    } else if (tau->T > 0) {
+        e = returns_total(tau->T, tau->r, f->gamma) - finite_V(f, 0, tau->s[0]);
+    }
+    out[0] = e;
+    out[1] = e * e;
+}
+
+static double over_targets(const setting *x, bool one_step, double critic, double *out)
+{
+    finite_horizon *f = small(x);
+    struct target target = { f, one_step, critic };
+    enumerate_moments(f->M, f->x->pi, f->H, error_of_target, &target, 2, out, NULL);
+    double room = 4 * f->H * enumerate_defect(f->M) * pow(finite_scale(f), 2);
+    finite_free(f);
+    return room;
+}
+
+static double monte_carlo(const setting *x, double *out)  { return over_targets(x, false, 0, out); }
+static double td_exact(const setting *x, double *out)     { return over_targets(x, true, 0, out); }
+static double td_critic(const setting *x, double *out)    { return over_targets(x, true, 1, out); }
+
+/* Var[G_0 | s_0] = sum_t gamma^2t E[Var of one step's target at t]: backward, without a trajectory */
+static double monte_carlo_by_steps(const setting *x, double *out)
+{
+    finite_horizon *f = small(x);
+    const mdp *M = f->M;
+    double *v = allocate(2 * (size_t)M->nS, sizeof *v, "variances"), *before = v + M->nS;
+    for (int t = f->H - 1; t >= 0; t--) {
+        memset(before, 0, (size_t)M->nS * sizeof *before);
+        for (int i = 0; i < M->nS * M->nA; i++)
+            for (int k = M->row[i]; k < M->row[i + 1]; k++) {
+                double delta = M->R[k] + f->gamma * finite_V(f, t + 1, M->next[k]) - finite_V(f, t, i / M->nA);
+                before[i / M->nA] += f->x->pi[i] * M->P[k] * (delta * delta + f->gamma * f->gamma * v[M->next[k]]);
+            }
+        memcpy(v, before, (size_t)M->nS * sizeof *v);
+    }
+    out[0] = 0;
+    out[1] = linalg_dot(M->nS, M->mu0, v);
+    free(v);
+    finite_free(f);
+    return 0;
+}
+
+const derivation td_error[] = {
+    { "TDA-1", "delta_t = r_t + gamma V(s_t+1) - V(s_t)",
+      "gamma^t delta_t, on 64 trajectories of up to 3 steps", n_errors,
+      unit_of_values, no_small_problem, NULL, {
+        { "\\delta^\\pi=r+\\gamma V^\\pi(s')-V^\\pi(s)", "the definition, through algorithms/psi.c", deltas },
+        { "=(G_t-V^\\pi(s_t))-\\gamma(G_{t+1}-V^\\pi(s_{t+1}))",
+          "what a return is off from V(s_t) is the sum of the TD errors from t on, discounted", of_surprises } } },
+    { "TDA-2", "E[delta | s,a] = Q(s,a) - V(s) = A(s,a)", "A(s,a)", n_pairs, unit_A, NULL, NULL, {
+        { "E[r+\\gamma V^\\pi(s')-V^\\pi(s)\\,|\\,s,a]", "the mean over s'; V by its solve", mean_delta },
+        { "=Q^\\pi(s,a)-V^\\pi(s)", "E[r + gamma V(s')] is Q (MDP-7); Q by its solve over pairs", Q_minus_V },
+        { "=A^\\pi(s,a)", "MDP-9", advantage },
+        { "=E[r+\\gamma V_w(s')-V_w(s)\\,|\\,s,a]",
+          "000 l.213, eq 10-12: the TD error of a learned V, here V + 0.1 s, taken for unbiased; it is off by"
+          " gamma E[e(s')] - e(s)", mean_delta_of_critic, DIFFERS, "ERR-19" } } },
+    { "TDA-5", "unbiased: the mean of the estimate is what is estimated", "dJ/dtheta[i] over up to 3 steps",
+      n_theta, unit_gradient, no_small_problem, NULL, {
+        { "\\vartheta=\\nabla_\\theta J(\\theta)",
+          "what is estimated: PGT-3 on the time-expanded MDP", parameter },
+        { "=E[\\hat\\vartheta],\\quad\\hat\\vartheta"
+          "=\\sum_t\\gamma^t\\delta_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
+          "the estimate's mean, over all that can be sampled", mean_of_estimate },
+        { "=E[\\hat\\vartheta_w],\\quad\\delta_t=r_t+\\gamma V_w(s_{t+1})-V_w(s_t)",
+          "000 l.213: the same with a V that is off by 0.1 s: biased",
+          mean_of_biased_estimate, DIFFERS, "ERR-19" } } },
+    { "TDA-8", "Monte Carlo waits for the end; TD after one step: less spread, and bias when V is off",
+      "E[target - V(s_0)], E[(target - V(s_0))^2], up to 3 steps", two, unit_of_targets, no_small_problem, NULL, {
+        { "G_0-V(s_0)", "Monte Carlo's target: the return, known at the end", monte_carlo },
+        { "=\\sum_t\\gamma^t\\delta_t,\\quad E[(G_0-V(s_0))^2]=\\sum_t\\gamma^{2t}E[\\delta_t^2]",
+          "TD errors have mean 0 given the past, so that their squares add up; backward in time",
+          monte_carlo_by_steps },
+        { "\\ge E[\\delta_0^2],\\quad\\delta_0=r_0+\\gamma V(s_1)-V(s_0)",
+          "TD's target is the mean of the return given the first step: no more spread, no wait",
+          td_exact, AT_MOST },
+        { "r_0+\\gamma V_w(s_1)-V(s_0),\\quad V_w=V+1",
+          "the control: behind a V that is off by 1 the target is biased by gamma times that",
+          td_critic, DIFFERS } } },
+    { .id = NULL }
+};

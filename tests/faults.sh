@@ -1,0 +1,83 @@
+#!/bin/sh
+# tests/faults.sh BUILD   Every allocation of a command fails in turn, once and for ever (tests/faults/faults.c):
+# the program says so in one line, ends with 5, has printed all or nothing, and has changed no file. FAULTS=all
+# takes whole tables and every derivation too.
+set -u
+faults=$(cd "$1" && pwd)/tests/faults/faults
+ascent=$(cd "$1" && pwd)/ascent
+work=$(mktemp -d) || exit 3
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/in" && cd "$work/in" || exit 3
+passed=0 failed=0
+
+cat >two.mdp <<'END'
+discount: 0.9
+values: reward
+states: left right
+actions: stay go
+start: left
+T: stay identity
+T: go : left : right 0.75
+T: go : left : left 0.25
+T: go : right uniform
+R: stay : right : * 1
+R: go : left : right 2
+END
+sed 's/0.25/0.35/' two.mdp >wrong.mdp
+sed '1s/0.9/1/' two.mdp >ring.mdp
+printf 'discount: 0.5\nvalues: cost\nstates: 1\nactions: 1\nT: * identity\nR: * : * : * %01200d\n' 1 >long.mdp
+printf '# pi\n0.5,0 # %0200d\n0,1' 0 >pi.csv
+printf '1,0\n0,2\n' >pi1.csv
+printf '1,0\n0,x\n' >wrong.csv
+cksum ./* >../before
+
+# whole|lines ARGUMENT...: stdout must be all or nothing, or whole lines of it
+faults() {
+    if "$faults" "$@" >../log 2>&1; then passed=$((passed + 1)); echo "ok $*: $(tail -n 1 ../log)"
+    else failed=$((failed + 1)); echo "FAIL $*:"; cat ../log; fi
+}
+
+faults whole
+faults whole --help
+faults whole nosuch
+faults whole solve --help
+faults whole solve
+faults whole solve --nosuch
+faults whole solve two.mdp
+faults whole solve two.mdp --policy pi.csv --against pi1.csv --fisher --optimal
+faults whole solve two.mdp --policy pi.csv --against pi1.csv --fisher --optimal --json
+faults whole solve two.mdp --gamma 2
+faults whole solve ring.mdp
+faults whole solve nosuch.mdp
+faults whole solve wrong.mdp
+faults whole solve long.mdp
+faults whole solve .
+faults whole solve NoSuch-v1
+faults whole solve two.mdp --policy nosuch.csv
+faults whole solve two.mdp --policy wrong.csv
+faults whole solve two.mdp --policy .
+faults whole solve E5
+faults lines verify --id PDI-6 two.mdp
+faults whole verify --id PDI-6 two.mdp --policy pi.csv --json
+faults whole verify --unbound
+faults whole verify --id NOPE
+faults whole verify two.mdp nosuch.mdp
+faults whole derive PDI-1 two.mdp
+faults whole derive NOPE
+faults whole list
+faults whole list PDI-6
+faults whole list NOPE
+if [ "${FAULTS:-}" = all ]; then
+    faults lines verify two.mdp
+    faults whole verify two.mdp E5 --id PDI-1 --json
+    faults whole solve FrozenLake-v1 --optimal --json
+    for id in $("$ascent" list | awk '/ checked / { print $1 }'); do
+        faults whole derive "$id" two.mdp
+    done
+fi
+
+cksum ./* >../after
+if cmp -s ../before ../after; then passed=$((passed + 1))
+else failed=$((failed + 1)); echo "FAIL a file was changed:"; diff ../before ../after; fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

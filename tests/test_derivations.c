@@ -1,0 +1,316 @@
+/* The derivations of the first part: each holds on E5, the documents' wrong lines are told apart there, and the
+ * numbers that the errata quote come out, to the digits printed. Those are an independent program's. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "autodiff/linalg.h"
+#include "derivations/baseline.h"
+#include "derivations/derivation.h"
+#include "derivations/equivalent_forms.h"
+#include "derivations/policy_gradient_theorem.h"
+#include "derivations/td_error.h"
+#include "derivations/visitation.h"
+
+static void near(double x, double want, double bound, int line)
+{
+    if (!(fabs(x - want) <= bound)) fail_msg("line %d: %.17g, expected %.17g within %.2g", line, x, want, bound);
+}
+#define assert_near(x, want, bound) near(x, want, bound, __LINE__)
+
+/* ---- policies to try them on ---- */
+
+struct example { mdp *M; policy_class *policy; exact *pi, *pi1; setting *x; };
+
+static struct example example_of(const char *name, double gamma, policy_class *(*policy)(const mdp *M),
+                                 bool own_theta)
+{
+    char error[256];
+    struct example e = { .M = mdp_builtin(name) };
+    assert_non_null(e.M);
+    e.policy = policy(e.M);
+    double *theta = calloc((size_t)e.policy->n, sizeof *theta);
+    policy_theta_random(e.policy, 3, 1, theta);
+    e.pi1 = exact_new_policy(e.M, gamma, e.policy, theta, error, sizeof error);
+    policy_theta_random(e.policy, 3, 0, theta);
+    for (int i = 0; i < e.policy->n && own_theta; i++) theta[i] = cos(i / 3 + 2 * (i % 3));
+    e.pi = exact_new_policy(e.M, gamma, e.policy, theta, error, sizeof error);
+    free(theta);
+    assert_non_null(e.pi);
+    e.x = setting_new(e.pi, e.pi1, 1);
+    return e;
+}
+
+static policy_class *linear(const mdp *M) { return policy_linear_random(M, 3, 5); }
+static struct example e5(double gamma) { return example_of("E5", gamma, policy_tabular, true); }
+
+static void example_free(struct example *e)
+{
+    setting_free(e->x);
+    exact_free(e->pi);
+    exact_free(e->pi1);
+    policy_free(e->policy);
+    mdp_free(e->M);
+}
+
+/* The values of one line, [n], the caller's to free */
+static double *line(const char *id, int l, const setting *x)
+{
+    const derivation *d = derivation_find(id);
+    assert_non_null(d);
+    assert_true(d->line[l].value != NULL);
+    double *out = calloc((size_t)d->n(x), sizeof *out);
+    assert_true(d->line[l].value(x, out) >= 0);
+    return out;
+}
+
+static int erratum_line(const char *id, const char *erratum)
+{
+    const derivation *d = derivation_find(id);
+    assert_non_null(d);
+    for (int l = 0; d->line[l].value; l++)
+        if (d->line[l].erratum && strcmp(d->line[l].erratum, erratum) == 0) return l;
+    fail_msg("%s has no line of %s", id, erratum);
+    return -1;
+}
+
+/* ---- each of them ---- */
+
+static const char *const ids[] = {
+    "MDP-1",
+    "MDP-5", "MDP-6", "MDP-7", "MDP-8", "MDP-9", "MDP-10", "MDP-11", "MDP-12", "MDP-13", "MDP-14", "MDP-15",
+    "MDP-16", "MDP-17", "MDP-19", "PGT-2", "PGT-3", "PGT-4", "PGT-5", "PGT-6", "PGT-7", "PGT-8", "PGT-9", "PGT-10",
+    "PGT-11",
+    "PGT-12", "PGT-13", "PGT-14", "PGT-16", "PGT-17", "PGT-19", "PGT-24", "RF-1", "VPG-8", "BL-1", "BL-2",
+    "BL-3", "BL-4", "BL-5", "BL-6", "BL-7", "TDA-1", "TDA-2", "TDA-5", "TDA-8" };
+enum { IDS = sizeof ids / sizeof *ids };
+
+static void all_pass(const setting *x, bool weak_allowed)
+{
+    for (int i = 0; i < IDS; i++) {
+        const derivation *d = derivation_find(ids[i]);
+        assert_non_null(d);
+        derivation_result r = derivation_run(d, x);
+        if (r.verdict != PASS && !(weak_allowed && r.verdict != FAIL))
+            fail_msg("%s is %s: %s; line %d: %.3g units, %.3g allowed", ids[i], verdict_name(r.verdict),
+                     r.reason ? r.reason : "", r.worst + 1, r.n ? r.units[r.worst] : 0,
+                     r.n ? r.allowed[r.worst] : 0);
+        derivation_result_free(&r);
+    }
+}
+
+static void on_e5(void **state)
+{
+    (void)state;
+    struct example e = e5(0.9);
+    all_pass(e.x, false);
+    example_free(&e);
+}
+
+static void elsewhere(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "X3", "E5x", "FrozenLake-v1", "chain:4", "garnet:6,2,2,4" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct example e = example_of(names[i], i == 1 ? 1 : 0.8, policy_tabular, false);
+        all_pass(e.x, true);
+        example_free(&e);
+        e = example_of(names[i], i == 1 ? 1 : 0.8, linear, false);
+        all_pass(e.x, true);
+        example_free(&e);
+    }
+}
+
+/* On E5 every printed wrong line is refuted. */
+static void errata(void **state)
+{
+    (void)state;
+    static const char *const wrong[][2] = {
+        { "MDP-6",
+          "ERR-44" }, { "MDP-8", "ERR-45" }, { "MDP-12", "ERR-9" }, { "MDP-13", "ERR-9" }, { "PGT-3", "ERR-1" },
+        { "PGT-5",
+          "ERR-1" }, { "PGT-8", "ERR-3" }, { "PGT-9", "ERR-40" }, { "PGT-10", "ERR-82" }, { "PGT-13", "ERR-41" },
+        { "PGT-16",
+          "ERR-12" }, { "RF-1", "ERR-2" }, { "BL-2", "ERR-12" }, { "BL-3", "ERR-17" }, { "BL-4", "ERR-18" },
+        { "TDA-2", "ERR-19" }, { "TDA-5", "ERR-19" } };
+    struct example e = e5(0.9);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        derivation_result r = derivation_run(derivation_find(wrong[i][0]), e.x);
+        if (!r.differs[erratum_line(wrong[i][0], wrong[i][1])])
+            fail_msg("%s agrees with %s", wrong[i][1], wrong[i][0]);
+        derivation_result_free(&r);
+    }
+    example_free(&e);
+}
+
+/* ---- the errata's numbers ---- */
+
+static double cosine(int n, const double *a, const double *b)
+{
+    return linalg_dot(n, a, b) / (linalg_norm2(n, a) * linalg_norm2(n, b));
+}
+
+static double relative(int n, const double *a, const double *b)         /* |a - b| / |b| */
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
+    return sqrt(sum) / linalg_norm2(n, b);
+}
+
+static void visits(void **state)                                        /* X28, ERR-9 */
+{
+    (void)state;
+    static const double rho[5] = { 2.139, 1.886, 2.062, 1.73, 2.183 };
+    struct example e = e5(0.9);
+    double *out = line("MDP-12", 1, e.x), *total = line("MDP-13", 1, e.x);
+    for (int s = 0; s < 5; s++) assert_near(out[s], rho[s], 0.6e-3);
+    assert_near(total[0], 10, 1e-12);
+    free(out);
+    free(total);
+    example_free(&e);
+}
+
+static void which_d(void **state)                                       /* X1, X55, ERR-1 */
+{
+    (void)state;
+    char error[256];
+    struct example e = e5(0.9);
+    double *right = line("PGT-3", 6, e.x), *normalised = line("PGT-3", erratum_line("PGT-3", "ERR-1"), e.x);
+    assert_near(linalg_norm2(15, right) / linalg_norm2(15, normalised), 10, 1e-12);
+    free(right);
+    free(normalised);
+
+    double d[5], g[15], start[5] = { 1, 0, 0, 0, 0 };
+    mdp from_0 = *e.M;
+    from_0.mu0 = start;
+    exact *x = exact_new(&from_0, 0.5, e.pi->theta, error, sizeof error);
+    assert_null(visitation_stationary(x, d, NULL));
+    gradient_sum(x, d, x->Q, g);
+    double true_g[15];
+    assert_true(gradient_autodiff(x, true_g));
+    assert_near(cosine(15, g, true_g), 0.7654, 0.6e-4);
+    exact_free(x);
+
+    double *formula = line("PGT-5", 0, e.x), *gradient = line("PGT-5", 3, e.x);
+    assert_near(formula[0], 0.0167, 0.6e-4);
+    assert_near(formula[1], 0.0086, 0.6e-4);
+    assert_near(gradient[0], -0.2472, 0.6e-4);
+    assert_near(gradient[1] * (1 - 0.05), -0.2472, 0.6e-4);
+    free(formula);
+    free(gradient);
+    example_free(&e);
+}
+
+static void variances(void **state)                                     /* X72, X77, X5: ERR-18, -40, -41, -82 */
+{
+    (void)state;
+    static const double trace[FORMS] = { 3.76593, 1.48221, 0.42738, 1.10663, 0.18890, 0.23733 };
+    const double theta[4] = { log(.7), log(.3), log(.4), log(.6) };
+    char error[256];
+    double mean[4], sum;
+    mdp *M = mdp_builtin("X3");
+    policy_class *policy = policy_tabular(M);
+    finite_horizon *f = finite_new(M, 0.9, policy, theta, 3, error, sizeof error);
+    for (int i = 0; i < FORMS; i++) {
+        form_moments(f, (enum form)i, mean, &sum);
+        assert_near(sum, trace[i], 0.6e-5);
+        assert_near(mean[0], 0.434951, 0.6e-6);
+    }
+    form_sum_to_T(f, mean, &sum);
+    assert_near(sum, 5.3464, 0.6e-4);
+    assert_near(mean[3], 0.189514, 0.6e-6);
+    finite_free(f);
+    policy_free(policy);
+    mdp_free(M);
+
+    double *table = line("VPG-8", 0, NULL);
+    for (int i = 0; i < FORMS; i++) assert_near(table[i], trace[i], 0.6e-5);
+    free(table);
+}
+
+static void baselines(void **state)                                     /* X5, X6, ERR-17, ERR-18 */
+{
+    (void)state;
+    struct example e = e5(0.9);
+    double b[5] = { 0 };
+    assert_near(baseline_trace(e.pi, b), 0.2047, 0.6e-4);
+    assert_near(baseline_trace(e.pi, e.pi->V), 0.2114, 0.6e-4);
+    baseline_optimal(e.pi, b);
+    assert_near(baseline_trace(e.pi, b), 0.1767, 0.6e-4);
+    double *E_V = line("BL-3", 2, e.x), *with_V = line("BL-4", 0, NULL), *printed = line("BL-4", 3, NULL);
+    double *ratio = line("BL-6", 0, NULL);
+    assert_near(E_V[0], 0.0071, 0.6e-4);
+    assert_near(with_V[2], 0.1152, 0.6e-4);
+    assert_near(printed[2], 0.0018, 0.6e-4);
+    assert_near(ratio[0], 6.25e8, 0.006e8);
+    free(E_V);
+    free(with_V);
+    free(printed);
+    free(ratio);
+    example_free(&e);
+}
+
+static void critics(void **state)                                       /* X29, X7: ERR-12, ERR-19 */
+{
+    (void)state;
+    struct example e = e5(0.9);
+    double *g = line("PGT-16", 3, e.x), *g_w = line("PGT-16", erratum_line("PGT-16", "ERR-12"), e.x);
+    assert_near(cosine(15, g_w, g), 0.9064, 0.6e-4);
+    assert_near(relative(15, g_w, g), 0.503, 0.6e-3);
+
+    double *A = line("TDA-2", 2, e.x), *delta_w = line("TDA-2", 3, e.x), worst = 0, rho[5], biased[15];
+    for (int i = 0; i < 15; i++) worst = fmax(worst, fabs(delta_w[i] - A[i]));
+    assert_near(worst, 0.31, 0.6e-2);
+    for (int s = 0; s < 5; s++) rho[s] = exact_rho(e.pi, s);
+    gradient_sum(e.pi, rho, delta_w, biased);
+    assert_near(relative(15, biased, g), 0.1509, 0.6e-4);
+    free(g);
+    free(g_w);
+    free(A);
+    free(delta_w);
+    example_free(&e);
+}
+
+/* two-peak's two ends; a deterministic policy has no score; a periodic chain no limit. */
+static void particular(void **state)
+{
+    (void)state;
+    double *ends = line("PGT-19", 0, NULL);
+    assert_near(ends[0], 7.4, 1e-10);
+    assert_near(ends[1], 12.8, 1e-10);
+    assert_true(ends[2] < 1e-10 && ends[3] < 1e-10);
+    free(ends);
+
+    char error[256];
+    const double theta[2] = { 1000, -1000 };
+    mdp_builder *b = mdp_begin("ring", 2, 1, 0.9);
+    mdp_start(b, 0, 1);
+    mdp_transition(b, 0, 0, 1, 1, 1);
+    mdp_transition(b, 1, 0, 0, 1, 0);
+    mdp *M = mdp_finish(b);
+    exact *x = exact_new(M, 0.9, theta, error, sizeof error);
+    setting *at = setting_new(x, x, 1);
+    assert_non_null(derivation_find("MDP-14")->not_applicable(at));
+    assert_non_null(derivation_find("PGT-24")->not_applicable(at));
+    all_pass(at, true);
+    setting_free(at);
+    exact_free(x);
+    mdp_free(M);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(on_e5), cmocka_unit_test(elsewhere), cmocka_unit_test(errata), cmocka_unit_test(visits),
+        cmocka_unit_test(which_d), cmocka_unit_test(variances), cmocka_unit_test(baselines),
+        cmocka_unit_test(critics), cmocka_unit_test(particular) };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    linalg_start();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
