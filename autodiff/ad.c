@@ -181,22 +181,27 @@ static bool finite(const double *p, int n)      /* 0 * p is 0, or NaN where p is
     return s0 + s1 + s2 + s3 == 0;
 }
 
-/* Names the first node of the tape whose value is not finite while those of its inputs are. */
-static _Noreturn void not_finite(ad_tape *t)
+/* Names the first node behind y whose value is not finite: where it began. */
+static _Noreturn void not_finite(ad y)
 {
-    for (ad n = t->first; n; n = n->newer)
-        for (int i = 0; i < AD_SIZE(n); i++)
-            if (!isfinite(n->value[i]))
-                numerical_failure("%s: ad_%s%s%s%s, [%d x %d]: entry (%d, %d) is %g%s", n->at, n->op->name,
-                                  n->name ? " (" : "", n->name ? n->name : "", n->name ? ")" : "", n->r, n->c,
-                                  i / n->c, i % n->c, n->value[i], n->derivative ? ", in a derivative" : "");
-    require(false, "no node of the tape is infinite or NaN");
-    abort();
+    ad first = y;
+    for (ad n = y; n; n = n->older) n->needed = n == y;
+    for (ad n = y; n; n = n->older) {
+        if (!n->needed) continue;
+        for (int i = 0; i < n->inputs; i++) n->in[i]->needed = true;
+        if (!finite(n->value, AD_SIZE(n))) first = n;
+    }
+    int at = 0;
+    while (isfinite(first->value[at])) at++;
+    numerical_failure("%s: ad_%s%s%s%s, [%d x %d]: entry (%d, %d) is %g%s", first->at, first->op->name,
+                      first->name ? " (" : "", first->name ? first->name : "", first->name ? ")" : "", first->r,
+                      first->c, at / first->c, at % first->c, first->value[at],
+                      first->derivative ? ", in a derivative" : "");
 }
 
 static void require_finite(ad a)
 {
-    if (!finite(a->value, AD_SIZE(a))) not_finite(a->tape);
+    if (!finite(a->value, AD_SIZE(a))) not_finite(a);
 }
 
 /* ---- reverse mode ---- */
@@ -262,12 +267,19 @@ static void mark_between(ad y, int k, const ad x[])
             }
 }
 
+static bool leads_on(ad n)                  /* an x itself may have no input between it and another x */
+{
+    for (int i = 0; i < n->inputs; i++)
+        if (ad_wants(n, i)) return true;
+    return false;
+}
+
 static void sweep_back(ad y, unsigned long oldest)
 {
     for (ad n = y; n && n->number >= oldest; n = n->older) {
         if (n->sweep != n->tape->sweep) continue;
         settle(n);
-        if (!n->adjoint || !n->op->vjp) continue;
+        if (!n->adjoint || !n->op->vjp || !leads_on(n)) continue;
         ad few[AD_MAX_INPUTS] = { NULL }, *share = few;
         if (n->inputs > AD_MAX_INPUTS) {
             share = ad_alloc(n->tape, (size_t)n->inputs * sizeof *share);
@@ -341,6 +353,7 @@ static void pull_back(ad y, ad w, int k, const ad x[], ad g[], const char *at)
 void ad_grads_(ad y, int k, const ad x[], ad g[], const char *at)
 {
     require(y->r == 1 && y->c == 1, "%s: ad_grad: y is [%d x %d], expected [1 x 1]", at, y->r, y->c);
+    require_finite(y);
     pull_back(y, ad_constant_(y->tape, 1, 1, 1, at), k, x, g, at);
 }
 

@@ -22,9 +22,9 @@
  *
  * Shapes are exact and nothing is broadcast silently: a row is spread over a matrix by ad_rows, a column by
  * ad_cols, a scalar by ad_spread. A wrong shape stops the program with operator, shapes, file and line; an
- * argument outside an operator's domain, and a derivative or a replayed result that is not finite, end it
- * with exit 4, naming the node where it began. Values are row-major. One tape belongs to one thread; there are no
- * globals. Kinks: relu'(0) = 0 and |0|' = 0; min, max and row_max give the adjoint to the first of equals; clip
+ * argument outside an operator's domain, a y of ad_grad, a derivative, or an output of ad_run that is not finite end
+ * it with exit 4, naming the node where it began. Values are row-major. One tape belongs to one thread; there are
+ * no globals. Kinks: relu'(0) = 0 and |0|' = 0; min, max and row_max give the adjoint to the first of equals; clip
  * passes it at its bounds. */
 #ifndef ASCENT_AD_H
 #define ASCENT_AD_H

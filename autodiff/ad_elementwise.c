@@ -128,7 +128,11 @@ static void pow_forward(ad y)
     DOMAIN(0, x > 0, "a base > 0")
     for (int i = 0; i < AD_SIZE(y); i++) y->value[i] = pow(A->value[i], y->k[0]);
 }
-VJP(pow) { share[0] = ad_scale(y->k[0], ad_mul(g, ad_pow(A, y->k[0] - 1))); }
+VJP(pow)
+{
+    double k = y->k[0];
+    if (k != 0) share[0] = ad_scale(k, ad_mul(g, ad_pow(A, k - 1)));
+}
 ENTRY(pow, "a^k", 0)
 ad ad_pow_(ad a, double k, const char *at) { return unary(&op_pow, a, k, 0, at); }
 

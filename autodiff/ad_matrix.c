@@ -149,6 +149,8 @@ ad ad_dense_(ad x, ad W, ad b, enum ad_activation f, const char *at)
 
 static void solve_forward(ad y)                     /* y = op(a)^{-1} b */
 {
+    if (!isfinite(linalg_max_abs(AD_SIZE(A), A->value)))
+        numerical_failure("%s: ad_solve: the [%d x %d] matrix has an entry that is not finite", y->at, y->r, y->r);
     linalg_lu *f = linalg_lu_new(y->r);
     enum linalg_outcome outcome = linalg_lu_factor(f, A->value);
     double rcond = f->rcond;

@@ -389,6 +389,9 @@ static void test_several_gradients(void **state)
     ad_grads(g[0], 2, seconds, again);                  /* d/dx, d/dw of 2 x w + 1 */
     assert_true(ad_scalar(again[0]) == 10 && ad_scalar(again[1]) == 6);
     assert_true(ad_scalar(ad_grad(ad_grad(y, y), z)) == 0);
+    const double zero = 0;                              /* the slope of sqrt at 0 is not asked for */
+    ad root = ad_sqrt(ad_input(t, &zero, 1, 1));
+    assert_true(ad_scalar(ad_grad(ad_scale(3, root), root)) == 3);
     ad_tape_free(t);
 }
 
