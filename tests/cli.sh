@@ -22,7 +22,11 @@ failed=0
 # ---- verdicts ----
 
 pass() { passed=$((passed + 1)); echo "ok $1"; }
-fail() { failed=$((failed + 1)); echo "FAIL $1: $2"; }
+fail() {
+    failed=$((failed + 1))
+    echo "FAIL $1: $2"
+    [ -z "${STOP:-}" ] || exit 1                # for who wants to know only whether all is well
+}
 
 # check NAME WHY COMMAND...: passes if the command succeeds
 check() {
