@@ -72,7 +72,8 @@ test:
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults
 	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/faults.sh tests/reference.sh
 
-# Mutants, no warning from gcc or clang, the unit tests built by clang, sanitizers. At most 60 minutes.
+# Mutants, no warning from gcc or clang, failing allocations, valgrind, the unit tests built by clang, sanitizers,
+# and a sample of one-token mutants. At most 60 minutes.
 test-full:
 	@CC="$(CC)" .ci/deps full
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults
@@ -80,6 +81,15 @@ test-full:
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@$(MAKE) --no-print-directory asan
+	@$(MAKE) --no-print-directory mutate
+
+# One token changed at a time in autodiff, derivations and algorithms/cg.c: do the tests notice? 200 of them;
+# `make mutate ALL=1` takes all (hours). tests/mutate/run.sh says what else can be set.
+mutate:
+	@CC="$(CC)" .ci/deps tests
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults
+	@$(MAKE) --no-print-directory $(UNIT:$(BUILD)/%=$(BUILD)/asan/%) BUILD=$(BUILD)/asan LDFLAGS= OPT="$(SANITIZE)"
+	@tests/mutate/run.sh $(BUILD)
 
 # The exact layer against reference data, in any folder of the formats of tests/reference.
 test-reference: $(BUILD)/ascent $(BUILD)/tests/reference
@@ -102,9 +112,10 @@ help:
 	@echo 'make run            install what is missing, build, show the first table'
 	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
 	@echo 'make test-reference REFERENCE=DIR    the exact layer against reference data of the same formats'
+	@echo 'make mutate         whether the tests notice changes of one token (ALL=1: all of them, for hours)'
 	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
 	@echo 'make deps, make clean'
 
-.PHONY: all deps run test test-fast test-full test-reference asan clean help
+.PHONY: all deps run test test-fast test-full test-reference mutate asan clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

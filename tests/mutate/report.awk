@@ -1,6 +1,7 @@
-# awk -f report.awk survivors.txt mutants results   See run.sh. survivors.txt is read in paragraphs of
-# `file:`, `line:` (its text), `change:` (one or more), `why:`.
-BEGIN { FS = "\t" }
+# awk -f report.awk survivors.txt mutants results   See run.sh: the table, and what survived without a reason.
+# awk -f report.awk survivors.txt chosen            `survived - FILE NUMBER` for each that has a reason
+# survivors.txt is read in paragraphs of `file:`, `line:` (its text), `change:` (one or more), `why:`.
+BEGIN { FS = OFS = "\t" }
 
 FILENAME ~ /survivors[.]txt$/ {
     if ($0 ~ /^#/ || $0 !~ /^(file|line|change|why): /) next
@@ -10,6 +11,12 @@ FILENAME ~ /survivors[.]txt$/ {
     if (field == "line") { text = value; n_changes = 0 }
     if (field == "change") changes[++n_changes] = value
     if (field == "why") for (i = 1; i <= n_changes; i++) why[file, text, changes[i]] = value
+    next
+}
+
+FILENAME ~ /chosen$/ {
+    listing = 1
+    if (($1, $6, $5) in why) print "survived", "-", $1, $2
     next
 }
 
@@ -35,6 +42,7 @@ FILENAME ~ /mutants$/ {
 function percent(k, n) { return n ? sprintf("%5.1f%%", 100 * k / n) : "    - " }
 
 END {
+    if (listing) exit
     for (i = 2; i <= n_files; i++)                                      # sorted by name
         for (j = i; j > 1 && files[j] < files[j - 1]; j--) { t = files[j]; files[j] = files[j - 1]; files[j - 1] = t }
     printf "%-42s %8s %8s\n", "file", "mutants", "killed"
