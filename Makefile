@@ -85,8 +85,8 @@ test:
 	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/faults.sh tests/reference.sh \
 	    tests/examples.sh
 
-# Mutants, faults, no warning from gcc or clang, the unit tests built by clang, fuzzing, sanitizers, valgrind. At
-# most 60 minutes.
+# Mutants, a sample of one-token mutants, faults, no warning from gcc or clang, the unit tests built by clang,
+# fuzzing, sanitizers, valgrind. At most 60 minutes.
 test-full:
 	@CC="$(CC)" .ci/deps full
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults
@@ -96,6 +96,15 @@ test-full:
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@CC="$(CC)" tests/fuzz/run.sh 100000
 	@$(MAKE) --no-print-directory asan
+	@$(MAKE) --no-print-directory mutate
+
+# One token changed at a time in autodiff, derivations and algorithms/cg.c: do the tests notice? 200 of them;
+# `make mutate ALL=1` takes all (hours). tests/mutate/run.sh says what else can be set.
+mutate:
+	@CC="$(CC)" .ci/deps tests
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults
+	@$(MAKE) --no-print-directory $(UNIT:$(BUILD)/%=$(BUILD)/asan/%) BUILD=$(BUILD)/asan LDFLAGS= OPT="$(SANITIZE)"
+	@tests/mutate/run.sh $(BUILD)
 
 # The reader, the tape and the exact layer against reference data, in any folder of the formats of tests/reference.
 test-reference: $(BUILD)/ascent $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp $(BUILD)/tests/test_ad_cases
@@ -138,6 +147,6 @@ help:
 	@echo 'make fuzz FUZZ_RUNS=1000000          the parsers on so many random files'
 	@echo 'make deps, make clean'
 
-.PHONY: all deps run test test-fast test-full test-reference bench examples fuzz asan clean help
+.PHONY: all deps run test test-fast test-full test-reference bench examples mutate fuzz asan clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -22,7 +22,11 @@ failed=0
 # ---- verdicts ----
 
 pass() { passed=$((passed + 1)); echo "ok $1"; }
-fail() { failed=$((failed + 1)); echo "FAIL $1: $2"; }
+fail() {
+    failed=$((failed + 1))
+    echo "FAIL $1: $2"
+    [ -z "${STOP:-}" ] || exit 1                # for who wants to know only whether all is well
+}
 
 # check NAME WHY COMMAND...: passes if the command succeeds
 check() {
@@ -210,6 +214,37 @@ for gamma in -0.1 1.5 nan inf abc 0.5x 1e999 ''; do
     refuses "--gamma '$gamma'" 2 -- --gamma solve E5 --gamma "$gamma"
 done
 for gamma in 0 0.5 0.999; do works "--gamma $gamma" solve E5 --gamma "$gamma"; done
+for gamma in 0x1p-1 ' 0.5' '0.5 ' 0.5f; do
+    refuses "--gamma '$gamma'" 2 "--gamma: expected a number in \[0, 1\], found \"$gamma\"" solve E5 --gamma "$gamma"
+done
+works "--gamma 1 where the end is sure" solve chain.mdp --gamma 1
+for command in solve verify derive list; do
+    run $command -h
+    cp out short
+    run $command --help
+    check "$command -h is --help" "exit status $status, or they differ" eval '[ $status -eq 0 ] && cmp short out'
+    check "$command --help explains every option in one column" "it does not" awk '
+        /^  -/ { n++; if (substr($0, 23, 1) != " " || substr($0, 24, 1) == " " || length($0) < 24) bad = 1 }
+        END { exit bad || !n }' out
+done
+run solve E5 --gamma 0.5
+cp out separate
+run solve --gamma=0.5 E5
+check "--gamma=0.5 is --gamma 0.5" "$(first_line err), or another output" cmp separate out
+run solve --gamma 0.5 -- E5
+check "-- ends the options" "$(first_line err), or another output" cmp separate out
+refuses "behind -- nothing is an option" 2 '^--json: ' solve -- --json
+refuses "- alone is no option" 2 '^-: ' solve -
+refuses "a flag with a value" 2 '^--json: expected no value, found =1$' solve E5 --json=1
+refuses "an option that begins like another" 2 '^unknown option --gamm;' solve E5 --gamm 0.5
+refuses "an option that goes on after another" 2 '^unknown option --gammas;' solve E5 --gammas 0.5
+refuses "an option as the last word" 2 '^--gamma: expected G after it$' solve E5 --gamma
+works "--gamma= as the last word" solve E5 --gamma=0.5
+for seed in 0 1 18446744073709551615; do works "--seed $seed" verify --id PDI-6 chain.mdp --seed $seed; done
+for seed in -1 +1 1.5 1x '' ' 1' 18446744073709551616 seven; do
+    refuses "--seed '$seed'" 2 "^--seed: expected a whole number from 0 to 18446744073709551615, found \"" \
+        verify --id PDI-6 chain.mdp --seed "$seed"
+done
 
 # ---- solve ----
 

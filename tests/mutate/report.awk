@@ -1,0 +1,76 @@
+# awk -f report.awk survivors.txt mutants results   See run.sh: the table, and what survived without a reason.
+# awk -f report.awk survivors.txt chosen            `survived - FILE NUMBER` for each that has a reason
+# survivors.txt is read in paragraphs of `file:`, `line:` (its text), `change:` (one or more), `why:`.
+BEGIN { FS = OFS = "\t" }
+
+FILENAME ~ /survivors[.]txt$/ {
+    if ($0 ~ /^#/ || $0 !~ /^(file|line|change|why): /) next
+    field = substr($0, 1, index($0, ":") - 1)
+    value = substr($0, index($0, ":") + 2)
+    if (field == "file") file = value
+    if (field == "line") { text = value; n_changes = 0 }
+    if (field == "change") changes[++n_changes] = value
+    if (field == "why") for (i = 1; i <= n_changes; i++) why[file, text, changes[i]] = value
+    next
+}
+
+FILENAME ~ /chosen$/ {
+    listing = 1
+    if (($1, $6, $5) in why) print "survived", "-", $1, $2
+    next
+}
+
+FILENAME ~ /mutants$/ {
+    key[$1, $2] = $1 SUBSEP $6 SUBSEP $5
+    at[$1, $2] = $1 ":" $3 " " $4 ": " $5 "   " $6
+    known[key[$1, $2]]++
+    looked[$1] = 1
+    next
+}
+
+{
+    mutant = $3 SUBSEP $4
+    if (!($3 in valid)) { valid[$3] = killed[$3] = 0; files[++n_files] = $3 }
+    if ($1 == "same" || $1 == "invalid") { none[$1]++; next }
+    valid[$3]++
+    if ($1 == "killed") { killed[$3]++; killed_key[key[mutant]]++; next }
+    survived_key[key[mutant]]++
+    if (key[mutant] in why) { explained++; next }
+    unexplained[++n_unexplained] = at[mutant]
+}
+
+function percent(k, n) { return n ? sprintf("%5.1f%%", 100 * k / n) : "    - " }
+
+END {
+    if (listing) exit
+    for (i = 2; i <= n_files; i++)                                      # sorted by name
+        for (j = i; j > 1 && files[j] < files[j - 1]; j--) { t = files[j]; files[j] = files[j - 1]; files[j - 1] = t }
+    printf "%-42s %8s %8s\n", "file", "mutants", "killed"
+    for (i = 1; i <= n_files; i++) {
+        f = files[i]
+        printf "%-42s %8d %8d %s\n", f, valid[f], killed[f], percent(killed[f], valid[f])
+        folder = substr(f, 1, index(f, "/"))
+        if (!(folder in all)) folders[++n_folders] = folder
+        all[folder] += valid[f]
+        dead[folder] += killed[f]
+    }
+    for (i = 1; i <= n_folders; i++) {
+        f = folders[i]
+        printf "%-42s %8d %8d %s\n", f, all[f], dead[f], percent(dead[f], all[f])
+        passed += dead[f]
+        if (ENVIRON["ALL"] && dead[f] < 0.95 * all[f]) { print "FAIL " f ": fewer than 95 in 100 are killed"; failed++ }
+    }
+    printf "%d compile to the same bits, %d do not compile; %d survivors are explained\n", none["same"],
+        none["invalid"], explained
+    for (i = 1; i <= n_unexplained; i++) print "FAIL survives: " unexplained[i]
+    failed += n_unexplained
+    for (k in why) {
+        split(k, part, SUBSEP)
+        if (!(part[1] in looked)) continue
+        what = part[1] ": " part[3] "   " part[2]
+        if (!(k in known)) { print "FAIL survivors.txt: there is no such mutant: " what; failed++ }
+        else if (ENVIRON["ALL"] && !(k in survived_key)) { print "FAIL survivors.txt: is killed now: " what; failed++ }
+    }
+    printf "%d passed, %d failed\n", passed + explained, failed
+    exit failed > 0 || passed == 0
+}

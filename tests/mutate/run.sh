@@ -1,0 +1,136 @@
+#!/bin/sh
+# tests/mutate/run.sh BUILD   Changes one token of autodiff/, derivations/ and algorithms/cg.c at a time (mutate.c)
+# and asks whether a test notices: the object is linked before the library into each program that contains it, and
+# the tests are run, the shortest first, until one fails, crashes or takes far too long. What nobody noticed is
+# tried once more under the sanitizers of BUILD/asan, which see a read behind an end. What does not compile, or
+# compiles to the same bits, is no mutant.
+#
+#   N=200 SEED=1    so many of them, chosen by the seed         ALL=1     all, and the rate is judged too
+#   FILES="a.c b.c" only these files                            JOBS=2    at the same time
+#
+# A survivor has to be in survivors.txt, with the reason why it may survive. It counts as a survivor all the same:
+# of each folder at least 95 in 100 must be killed.
+set -u
+build=$1
+out=$build/mutate
+cc=${CC:-cc}
+flags="-std=c11 -D_POSIX_C_SOURCE=200809L -I. -O2 -ffp-contract=off -w"
+sanitize="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -DASCENT_CHECKED"
+libs="-lcmocka -lgsl -llapacke -lopenblas -ljansson -lm"
+
+# ---- one mutant ----
+
+# compile SOURCE OBJECT FLAG...     $file, or what it was changed to, under its own name
+compile() {
+    from=$1 to=$2
+    shift 2
+    { echo "#line 1 \"$file\""; cat "$from"; } | $cc $flags "$@" -x c -c -o "$to" - 2>/dev/null
+}
+
+# link_program PROGRAM OBJECT HOME FLAG...      $dir/PROGRAM, or $dir/tests/faults/faults
+link_program() {
+    program=$1 object=$2 home=$3
+    shift 3
+    case $program in
+    ascent) $cc $flags "$@" -o "$dir/ascent" "$home/ascent.o" "$object" "$home/libascent.a" $libs ;;
+    faults) $cc $flags "$@" -Wl,--wrap=main -o "$dir/tests/faults/faults" "$home/tests/faults/faults.o" \
+                "$home/ascent.o" "$object" "$home/libascent.a" $libs ;;
+    *) $cc $flags "$@" -o "$dir/$program" "$home/tests/$program.o" "$object" "$home/libascent.a" $libs ;;
+    esac 2>/dev/null
+}
+
+run_test() {
+    case $1 in
+    cli) sh tests/cli.sh "$dir/ascent" ;;
+    verify) sh tests/verify.sh "$dir" ;;
+    faults) sh tests/faults.sh "$dir" ;;
+    reference) "$build/tests/reference" --max-states 600 "$dir/ascent" tests/reference ;;
+    *) "$dir/$1" ;;
+    esac
+}
+
+# noticed LIST OBJECT HOME FLAG...      whether a test of the list fails; its name is in $by
+noticed() {
+    list=$1 object=$2 home=$3 linked=
+    shift 3
+    while read -r seconds program by; do
+        grep -qxF "${file%.c}.o" "$out/members.$program" || continue
+        case " $linked " in *" $program "*) ;; *) link_program "$program" "$object" "$home" "$@"; linked="$linked $program" ;; esac
+        timeout -k 5 $((10 + 6 * seconds)) "$0" "$build" --test "$by" "$dir" >/dev/null 2>&1 </dev/null || return 0
+    done <"$list"
+    return 1
+}
+
+one() {
+    file=$1 number=$2
+    dir=$out/at.$$
+    mkdir -p "$dir/tests/faults"
+    verdict=survived by=-
+    "$out/mutate" "$file" "$number" >"$dir/m.c"
+    if ! compile "$dir/m.c" "$dir/m.o"; then verdict=invalid
+    elif cmp -s "$dir/m.o" "$out/$file.o"; then verdict=same
+    elif noticed "$out/tests" "$dir/m.o" "$build"; then verdict=killed
+    elif compile "$dir/m.c" "$dir/m.o" $sanitize && noticed "$out/asan" "$dir/m.o" "$build/asan" $sanitize; then
+        verdict=killed by=$by,asan
+    else by=-
+    fi
+    rm -rf "$dir"
+    printf '%s\t%s\t%s\t%s\n' "$verdict" "$by" "$file" "$number" >>"$out/results"
+}
+
+case ${2:-} in
+--one) one "$3" "$4"; exit ;;
+--test)
+    dir=$4
+    ulimit -c 0
+    export STOP=1 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0
+    run_test "$3"
+    exit ;;
+esac
+
+# ---- all of them ----
+
+rm -rf "$out"
+mkdir -p "$out"
+trap 'rm -rf "$out"/at.*' EXIT
+$cc -std=c11 -D_POSIX_C_SOURCE=200809L -O1 -o "$out/mutate" tests/mutate/mutate.c || exit 1
+
+# The tests in the order of what they take, and the objects that each program is made of.
+for program in $(cd "$build/tests" && ls test_*.o) ascent.o faults.o; do
+    program=${program%.o}
+    dir=$out/whole
+    mkdir -p "$dir/tests/faults"
+    empty=$out/empty.o
+    echo 'typedef int nothing;' | $cc -x c -c -o "$empty" -
+    link_program "$program" "$empty" "$build" -Wl,-Map="$out/map" || { echo "FAIL $program does not link"; exit 1; }
+    sed -n 's/^[^ ]*libascent\.a(\([^)]*\)).*/\1/p' "$out/map" | sort -u >"$out/names"
+    for f in autodiff/*.c derivations/*.c algorithms/*.c envs/*.c; do
+        grep -qxF "$(basename "${f%.c}.o")" "$out/names" && echo "${f%.c}.o"
+    done >"$out/members.$program"
+    case $program in ascent) tests="cli verify reference" ;; *) tests=$program ;; esac
+    for test in $tests; do
+        start=$(date +%s)
+        run_test "$test" >"$out/log" 2>&1 </dev/null || { echo "FAIL $test fails without a mutant"; tail "$out/log"; exit 1; }
+        echo "$(($(date +%s) - start)) $program $test"
+    done
+done | sort -n >"$out/tests"
+if grep FAIL "$out/tests"; then echo "0 passed, 1 failed"; exit 1; fi
+grep ' test_' "$out/tests" >"$out/asan"
+
+for file in ${FILES:-autodiff/*.c derivations/*.c algorithms/cg.c}; do
+    mkdir -p "$(dirname "$out/$file")"
+    compile "$file" "$out/$file.o" || { echo "FAIL $file does not compile"; exit 1; }
+    "$out/mutate" "$file" | sed "s|^|$file	|"
+done >"$out/mutants"            # file, number, line, function, change, text
+
+# Multiplicative congruential numbers (Park and Miller), the same everywhere, choose the sample.
+: >"$out/results"
+if [ -n "${ALL:-}" ]; then cp "$out/mutants" "$out/chosen"
+else
+    awk -v seed="${SEED:-1}" 'BEGIN { x = seed; for (i = 0; i < 9; i++) x = x * 16807 % 2147483647 }
+        { x = x * 16807 % 2147483647; print x "\t" $0 }' "$out/mutants" | sort -n | cut -f 2- | head -n "${N:-200}" >"$out/chosen"
+    awk -f tests/mutate/report.awk tests/mutate/survivors.txt "$out/chosen" >"$out/results"    # known: not tried again
+fi
+cut -f 3,4 "$out/results" >"$out/known"
+cut -f 1,2 "$out/chosen" | grep -vxF -f "$out/known" | xargs -n 2 -P "${JOBS:-2}" "$0" "$build" --one
+ALL=${ALL:-} awk -f tests/mutate/report.awk tests/mutate/survivors.txt "$out/mutants" "$out/results"
