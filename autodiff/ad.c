@@ -280,12 +280,14 @@ static void sweep_back(ad y, unsigned long oldest)
 }
 
 /* The sweep recorded nodes without values. The parts of a vector's gradient are computed where they belong, so
- * that putting them together costs nothing. */
+ * that putting them together costs nothing; but for parts whose value something else may want: a replay of that
+ * alone would change the gradient. */
 static void place_parts(ad y, unsigned long first)
 {
     if (!y->value) y->value = room_for(y);
     for (int i = 0; i < y->inputs && y->tiled; i++)
-        if (y->in[i]->number >= first && !y->in[i]->value && !(y->in[i]->op->is & AD_INSIDE))
+        if (y->in[i]->number >= first && y->in[i]->uses == 1 && !y->in[i]->value &&
+            !(y->in[i]->op->is & (AD_INSIDE | AD_READS_Y)))
             y->in[i]->value = y->value + y->place[i];
 }
 
@@ -303,14 +305,19 @@ static void join_terms(ad y, unsigned long first)
 
 static const ad_op op_assemble;
 
-static void compute_since(ad_tape *t, ad before, int k, ad g[])
+/* Gives the nodes recorded since `before` their values; the swept nodes, y back to number oldest, keep their
+ * adjoints. */
+static void compute_since(ad before, ad y, unsigned long oldest, int k, ad g[])
 {
+    ad_tape *t = y->tape;
     ad first = before ? before->newer : t->first;
     for (ad n = first; n; n = n->newer)
         for (int i = 0; i < n->inputs; i++) n->in[i]->uses++;
     for (int i = 0; i < k; i++) g[i]->uses += 2;            /* the caller's */
     for (ad n = t->last; n != before; n = n->older)
         if (n->op == &op_assemble) place_parts(n, first->number);
+    for (ad n = y; n && n->number >= oldest; n = n->older)
+        if (n->sweep == t->sweep && n->adjoint) n->adjoint->uses++;     /* for drawings */
     for (ad n = t->last; n != before; n = n->older)
         if (n->op->is & AD_SUM) join_terms(n, first->number);
     for (ad n = first; n; n = n->newer) ad_compute(n);
@@ -334,7 +341,7 @@ static void pull_back(ad y, ad w, int k, const ad x[], ad g[], const char *at)
     for (int i = 0; i < k; i++)
         g[i] = x[i]->adjoint && x[i]->number <= y->number ? x[i]->adjoint : ad_constant_(t, 0, x[i]->r, x[i]->c, at);
     t->recording = false;
-    compute_since(t, before, k, g);
+    compute_since(before, y, oldest, k, g);
     for (int i = 0; i < k; i++) require_finite(g[i]);
 }
 

@@ -25,7 +25,11 @@ static ad unary(const ad_op *op, ad a, int r, int c, const char *at)
 static double *row(ad a, int i) { return a->value + (size_t)i * (size_t)a->c; }
 
 /* ---- parts of a vector ---- */
-VJP(view) { (void)share; ad_collect(y, g); }
+VJP(view)
+{
+    (void)share;
+    if (ad_wants(y, 0)) ad_collect(y, g);
+}
 static const ad_op op_view = { "view", "a[o .. o+rc)", NULL, view_vjp, AD_INSIDE };
 
 ad ad_view_(ad a, int offset, int r, int c, const char *at)
