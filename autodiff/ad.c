@@ -339,7 +339,8 @@ static void pull_back(ad y, ad w, int k, const ad x[], ad g[], const char *at)
     y->parts = NULL;
     sweep_back(y, oldest);
     for (int i = 0; i < k; i++)
-        g[i] = x[i]->adjoint && x[i]->number <= y->number ? x[i]->adjoint : ad_constant_(t, 0, x[i]->r, x[i]->c, at);
+        g[i] = x[i]->adjoint && x[i]->number <= y->number ? x[i]->adjoint
+                                                          : ad_constant_(t, 0, x[i]->r, x[i]->c, at);
     t->recording = false;
     compute_since(before, y, oldest, k, g);
     for (int i = 0; i < k; i++) require_finite(g[i]);
@@ -361,14 +362,16 @@ ad ad_grad_(ad y, ad x, const char *at)
 ad ad_vjp_(ad y, ad x, ad w, const char *at)
 {
     ad g;
-    if (y->tape != w->tape || y->r != w->r || y->c != w->c) ad_shape_error(at, "vjp", y, w, "equal shapes on one tape");
+    if (y->tape != w->tape || y->r != w->r || y->c != w->c)
+        ad_shape_error(at, "vjp", y, w, "equal shapes on one tape");
     pull_back(y, w, 1, &x, &g, at);
     return g;
 }
 
 ad ad_jvp_(ad y, ad x, ad v, const char *at)
 {
-    if (x->tape != v->tape || x->r != v->r || x->c != v->c) ad_shape_error(at, "jvp", x, v, "equal shapes on one tape");
+    if (x->tape != v->tape || x->r != v->r || x->c != v->c)
+        ad_shape_error(at, "jvp", x, v, "equal shapes on one tape");
     ad u = ad_constant_(y->tape, 0, y->r, y->c, at);
     return ad_vjp_(ad_vjp_(y, x, u, at), u, v, at);
 }
@@ -435,7 +438,8 @@ ad_plan ad_slice(int k, const ad in[], int m, const ad out[])
     for (ad n = t->last; n; n = n->older) {
         n->needed &= n->changes;
         for (int i = 0; i < n->inputs && n->needed; i++) n->in[i]->needed = true;
-        for (int i = 0; i < n->inputs && n->joined && n->needed; i++) n->in[i]->changes = true;     /* both terms */
+        for (int i = 0; i < n->inputs && n->joined && n->needed; i++)
+            n->in[i]->changes = true;                   /* both terms */
         plan.n += n->needed && runs(n);
     }
     plan.node = ad_alloc(t, (size_t)plan.n * sizeof *plan.node);
