@@ -85,13 +85,16 @@ test:
 	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/faults.sh tests/reference.sh \
 	    tests/examples.sh
 
-# Mutants, no warning from gcc or clang, the unit tests built by clang, sanitizers. At most 60 minutes.
+# Mutants, faults, no warning from gcc or clang, the unit tests built by clang, fuzzing, sanitizers, valgrind. At
+# most 60 minutes.
 test-full:
 	@CC="$(CC)" .ci/deps full
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults
-	@FAULTS=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/faults.sh tests/valgrind.sh
+	@FAULTS=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh \
+	    tests/faults.sh tests/valgrind.sh
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
+	@CC="$(CC)" tests/fuzz/run.sh 100000
 	@$(MAKE) --no-print-directory asan
 
 # The reader, the tape and the exact layer against reference data, in any folder of the formats of tests/reference.

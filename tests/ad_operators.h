@@ -296,10 +296,12 @@ static const op table[] = {
     MATMUL(0, 0, S(R, K), S(K, C)), MATMUL(1, 0, S(K, R), S(K, C)), MATMUL(0, 1, S(R, K), S(C, K)),
     MATMUL(1, 1, S(K, R), S(C, K)),
 #define DENSE(f) \
-    { OP(dense), .in = { S(R, K), S(K, C), S(1, C) }, .y = S(R, C), .k = { f }, .low = -1, .high = 1, .sums = true }
+    { OP(dense), .in = { S(R, K), S(K, C), S(1, C) }, .y = S(R, C), .k = { f }, \
+      .low = -1, .high = 1, .sums = true }
     DENSE(AD_LINEAR), DENSE(AD_TANH), DENSE(AD_RELU),
 #define SOLVE(t) \
-    { OP(solve), .in = { S(R, R), S(R, C) }, .y = S(R, C), .k = { t }, .low = -1, .high = 1, .sums = true, .dominant = true }
+    { OP(solve), .in = { S(R, R), S(R, C) }, .y = S(R, C), .k = { t }, \
+      .low = -1, .high = 1, .sums = true, .dominant = true }
     SOLVE(0), SOLVE(1),
     TO(row_max, S(R, C), S(R, 1)),
     { OP(at_max), .in = { S(R, 1), S(R, C) }, .y = S(R, C), .low = -1, .high = 1 },

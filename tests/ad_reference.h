@@ -87,7 +87,8 @@ static inline void slope(function f, const quad *x, const double *v, const doubl
         if (u) slope(f, at, u, NULL, h, side[s]);
         else   f.value(f.p, at, side[s]);
     }
-    for (int j = 0; j < f.m; j++) y[j] = (8 * (side[0][j] - side[1][j]) - (side[2][j] - side[3][j])) / (12 * (quad)h);
+    for (int j = 0; j < f.m; j++)
+        y[j] = (8 * (side[0][j] - side[1][j]) - (side[2][j] - side[3][j])) / (12 * (quad)h);
 }
 
 static const double FIRST_STEP = 0x1p-24, SECOND_STEP = 0x1p-18;

@@ -128,7 +128,8 @@ static void jacobian(struct tally *tally, gsl_rng *rng, const op *row, size s)
 
 static void test_jacobians(void **state) { (void)state; over_table("Jacobians, columns", 12, 60, 1, jacobian); }
 
-/* J v in forward mode (ad_jvp), and <u, J v> = <J^T u, v>: both sides sum n or m products, each within p.N units. */
+/* J v in forward mode (ad_jvp), and <u, J v> = <J^T u, v>: both sides sum n or m products, each within p.N
+ * units. */
 static void directional(struct tally *tally, gsl_rng *rng, const op *row, size s)
 {
     struct problem p;
@@ -223,7 +224,7 @@ static void same_operand(struct tally *tally, gsl_rng *rng, const op *row, size 
     ad_tape_free(t);
 }
 
-static void test_same_operand(void **state) { (void)state; over_table("same node twice", 16, 24, 1, same_operand); }
+static void test_same_operand(void **state) { (void)state; over_table("one node twice", 16, 24, 1, same_operand); }
 
 /* Every operator declared in the headers has a row here. */
 static void test_table_complete(void **state)
@@ -359,7 +360,8 @@ static void test_complex_step(void **state)
                     point[k] += h * _Complex_I;
                     double want = cimag(analytic[a].f(point, o->k[0] / 4.0)) / h;
                     double error = fabs(ad_value(g[k])[n] - want) / (DBL_EPSILON * fmax(1, fabs(want)));
-                    if (!(error <= LIMIT)) fail_msg("%s: %.17g, complex step %.17g", o->name, ad_value(g[k])[n], want);
+                    if (!(error <= LIMIT))
+                        fail_msg("%s: %.17g, complex step %.17g", o->name, ad_value(g[k])[n], want);
                     worst = fmax(worst, error);
                     compared++;
                 }
@@ -373,8 +375,8 @@ static void test_complex_step(void **state)
 enum { LONGEST = 64 };
 
 /* C = op(A) op(B) within LIMIT units of u k S */
-static void check_product(const char *what, bool ta, bool tb, int m, int n, int k, const double *A, const double *B,
-                          const double *bias, const double *got)
+static void check_product(const char *what, bool ta, bool tb, int m, int n, int k, const double *A,
+                          const double *B, const double *bias, const double *got)
 {
     double worst = 0, S = 1;
     for (int i = 0; i < m; i++)
@@ -515,7 +517,8 @@ static void test_stops(void **state) { (void)state; over_table("stops", 21, 60, 
 static bool row_by_row(const op *o)
 {
     static const char *const by_rows[] = { "row_sum", "cols", "row_max", "at_max", "of_max", "log_softmax",
-                                           "log_sum_exp", "gather", "ungather", "concat", "columns", "into_columns" };
+                                           "log_sum_exp", "gather", "ungather", "concat", "columns",
+                                           "into_columns" };
     bool elementwise = !o->sums && o->in[0].r == R && o->in[0].c == C && o->y.r == R && o->y.c == C;
     bool found = elementwise || strcmp(o->name, "dense") == 0;
     for (int i = 0; i < COUNT(by_rows); i++) found = found || strcmp(o->name, by_rows[i]) == 0;
@@ -614,8 +617,8 @@ static ad operator_node(const struct recorded *r, const char *name)
     return n;
 }
 
-/* How much the plant changes the reference G [n] of d<W, y>/dx, whose part of input i begins at `from`; G_stale: the
- * reference at the stale point. What changes nothing is no error. */
+/* How much the plant changes the reference G [n] of d<W, y>/dx, whose part of input i begins at `from`; G_stale:
+ * the reference at the stale point. What changes nothing is no error. */
 static double effect(const struct problem *p, int i, int from, const quad *G, const quad *G_stale, int *term)
 {
     shape s = p->o.in[i];
@@ -707,7 +710,8 @@ static void test_planted_errors(void **state)
                 for (int i = 0; i < 3 && table[row].in[i].r; i++) {
                     static const size plant_sizes[2] = { { 3, 3, 3 }, { 3, 2, 5 } };
                     int verdict = rejects(rng, &table[row], plant_sizes[s], i, (enum plant)what);
-                    if (verdict == 0) fail_msg("%s, input %d: passes with %s", table[row].name, i, plant_name[what]);
+                    if (verdict == 0)
+                        fail_msg("%s, input %d: passes with %s", table[row].name, i, plant_name[what]);
                     if (verdict < 0) continue;
                     rejected[what]++;
                     of_this++;
@@ -729,8 +733,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_reference), cmocka_unit_test(test_checker), cmocka_unit_test(test_table_complete),
         cmocka_unit_test(test_values), cmocka_unit_test(test_jacobians), cmocka_unit_test(test_directions),
         cmocka_unit_test(test_hessians), cmocka_unit_test(test_bilinear), cmocka_unit_test(test_same_operand),
-        cmocka_unit_test(test_complex_step), cmocka_unit_test(test_matmul_shapes), cmocka_unit_test(test_dense_shapes),
-        cmocka_unit_test(test_linearity), cmocka_unit_test(test_stops), cmocka_unit_test(test_batch_of_one),
+        cmocka_unit_test(test_complex_step), cmocka_unit_test(test_matmul_shapes),
+        cmocka_unit_test(test_dense_shapes), cmocka_unit_test(test_linearity),
+        cmocka_unit_test(test_stops), cmocka_unit_test(test_batch_of_one),
         cmocka_unit_test(test_planted_errors),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

@@ -221,7 +221,8 @@ CASE(tanh_gauss_logprob)                    /* log(1 - tanh(u)^2) = 2 (log 2 - u
  * for sigmoid, H v with the terms whose difference it is, W v s (1-s) times 1-s and s: the gradient times v. */
 enum measure { LARGEST, ENTRY, TERMS };
 #define FORMULA(name) { #name, case_##name, LARGEST }
-static const struct formula { const char *name; ad (*build)(const struct stored *s); enum measure measure; } formulas[] = {
+struct formula { const char *name; ad (*build)(const struct stored *s); enum measure measure; };
+static const struct formula formulas[] = {
     FORMULA(matmul), FORMULA(matmul_tn), FORMULA(matmul_nt), FORMULA(quadratic_form), FORMULA(transpose),
     FORMULA(bias_add_row), FORMULA(mul_col), FORMULA(mul_scalar), FORMULA(outer), FORMULA(sub_mul), FORMULA(tanh),
     FORMULA(sigmoid), FORMULA(softplus), FORMULA(exp), FORMULA(log), FORMULA(sqrt), FORMULA(relu), FORMULA(abs),
@@ -378,7 +379,8 @@ static struct stored *read_cases(const char *dir, int *n)
             *s = (struct stored){ .out = NAN };
             copy_name(&f, 0, s->name);
         }
-        if (s->tensors == MAX_TENSORS) bad_input("%s:%d: expected at most %d tensors", f.path, f.line, MAX_TENSORS);
+        if (s->tensors == MAX_TENSORS)
+            bad_input("%s:%d: expected at most %d tensors", f.path, f.line, MAX_TENSORS);
         struct tensor *x = &s->t[s->tensors++];
         copy_name(&f, 1, x->name);
         x->differentiated = strcmp(f.field[2], "in") == 0;

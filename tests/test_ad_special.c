@@ -30,7 +30,7 @@
 
 static bool bits_equal(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
 
-/* NaN for NaN, zeros and infinities with their signs, other numbers within 4 units: the library's exp, log, tanh */
+/* NaN for NaN, zeros and infinities with their signs, others within 4 units: the library's exp, log, tanh */
 static bool as_expected(double got, double want)
 {
     if (isnan(want)) return isnan(got);
@@ -52,7 +52,8 @@ static void expect_end(struct ending end, int status, const char *const parts[],
     for (int i = 0; i < n; i++) held = held && strstr(end.err, parts[i]);
     if (held) return;
     for (int i = 0; i < n; i++) print_error("expected: %s\n", parts[i]);
-    fail_msg("expected exit %d and one line with these; wait status %#x, stderr: %s", status, (unsigned)end.status, end.err);
+    fail_msg("expected exit %d and one line with these; wait status %#x, stderr: %s", status, (unsigned)end.status,
+             end.err);
 }
 
 /* ---- one operand: f at each special number, as a matrix of 35 equal entries, so that vector code and its
@@ -123,8 +124,8 @@ static const struct {
                               {  0,    0,    1,   -1,    1,   -1,    1,   -1,    0 } },
     { "clip",     f_clip,     {  0, -0.0,    T,   -T,    1,   -1,    1,   -1,    Q },
                               {  1,    1,    1,    1,    0,    0,    0,    0,    0 } },
-    { "inside",   f_inside,   {  1,    1,    1,    1,    0,    0,    0,    0,    0 },       /* masks have no slope, */
-                              {  0,    0,    0,    0,    0,    0,    0,    0,    0 } },     /* and NaN is not in them */
+    { "inside",   f_inside,   {  1,    1,    1,    1,    0,    0,    0,    0,    0 },    /* masks have no slope, */
+                              {  0,    0,    0,    0,    0,    0,    0,    0,    0 } },  /* NaN is not in them */
     { "sign",     f_sign,     {  0,    0,    1,   -1,    1,   -1,    1,   -1,    0 },
                               {  0,    0,    0,    0,    0,    0,    0,    0,    0 } },
     { "less",     f_negative, {  0,    0,    0,    1,    0,    1,    0,    1,    0 },
@@ -158,11 +159,12 @@ static void test_one_operand(void **state)
                     char name[20];
                     snprintf(name, sizeof name, "ad_%s,", unary[row].name);
                     const char *const parts[] = { "test_ad_special.c:", "[5 x 7]: entry (0, 0)", name };
-                    expect_end(run_child(unary_child, (row * SPECIALS + k) * 2 + stage), 4, parts, stage == VALUE ? 3 : 2);
+                    struct ending end = run_child(unary_child, (row * SPECIALS + k) * 2 + stage);
+                    expect_end(end, 4, parts, stage == VALUE ? 3 : 2);
                 } else {
                     ad_tape *t = ad_tape_new();
-                    expect_all(unary_result(t, row, special[k], (enum stage)stage), want, stage ? "slope" : "value",
-                               unary[row].name, special[k]);
+                    ad got = unary_result(t, row, special[k], (enum stage)stage);
+                    expect_all(got, want, stage ? "slope" : "value", unary[row].name, special[k]);
                     ad_tape_free(t);
                 }
             }
@@ -181,6 +183,23 @@ static void test_clip_bounds(void **state)
     ad_tape_free(t);
 }
 
+/* Far out the slopes keep their digits: sigmoid' and softplus'' = e / (1 + e)^2 with e = e^-|x|, softplus' =
+ * 1 / (1 + e^-x), each a few roundings. */
+static void test_tails(void **state)
+{
+    (void)state;
+    static const double x[] = { 20, -20, 40, -40, 300, -300, 700, -700 };
+    for (int k = 0; k < COUNT(x); k++) {
+        ad_tape *t = ad_tape_new();
+        ad a = ad_input(t, &x[k], 1, 1), first = ad_grad(ad_softplus(a), a);
+        double e = exp(-fabs(x[k])), curve = e / (1 + e) / (1 + e), slope = x[k] > 0 ? 1 / (1 + e) : e / (1 + e);
+        assert_true(fabs(ad_scalar(first) - slope) <= 8 * DBL_EPSILON * slope);
+        assert_true(fabs(ad_scalar(ad_grad(first, a)) - curve) <= 8 * DBL_EPSILON * curve);
+        assert_true(fabs(ad_scalar(ad_grad(ad_sigmoid(a), a)) - curve) <= 8 * DBL_EPSILON * curve);
+        ad_tape_free(t);
+    }
+}
+
 /* ---- two and three operands ---- */
 #define G(name, call) static ad g_##name(ad m, ad a, ad b) { (void)m; (void)b; return call; }
 G(add, ad_add(a, b))
@@ -196,7 +215,11 @@ G(keep_not, ad_keep(a, m, false))
 G(dtanh, ad_dtanh(a, b))
 G(mul3, ad_mul3(-2, m, a, b))
 
-static const struct { const char *name; ad (*f)(ad m, ad a, ad b); double m, a, b, y, slope_a, slope_b; } several[] = {
+static const struct {
+    const char *name;
+    ad (*f)(ad m, ad a, ad b);
+    double m, a, b, y, slope_a, slope_b;
+} several[] = {
     { "add", g_add, 0,  -0.0, -0.0,  -0.0, 1, 1 }, { "add", g_add, 0, -0.0, 0, 0, 1, 1 },
     { "add", g_add, 0,     M,    M,     I, 1, 1 }, { "add", g_add, 0,  I, -I, Q, 1, 1 },
     { "add", g_add, 0,     Q,    1,     Q, 1, 1 }, { "add", g_add, 0, T, -T, 0, 1, 1 },
@@ -268,7 +291,8 @@ static void test_several_operands(void **state)
         if (!infinite) {
             expect_all(g[1], several[row].slope_a, "slope by a", several[row].name, several[row].a);
             expect_all(g[2], several[row].slope_b, "slope by b", several[row].name, several[row].a);
-            if (strcmp(several[row].name, "mul3") != 0) expect_all(g[0], 0, "slope by the mask", several[row].name, 0);
+            if (strcmp(several[row].name, "mul3") != 0)
+                expect_all(g[0], 0, "slope by the mask", several[row].name, 0);
         }
         ad_tape_free(t);
     }
@@ -378,7 +402,7 @@ static void test_log_softmax_gaps(void **state)
     }
 }
 
-/* ---- sums: infinities of both signs are NaN, overflow is infinite, NaN stays; every derivative is 1 (1/n) ---- */
+/* ---- sums: infinities of both signs are NaN, overflow is infinite, NaN stays; slopes are 1, or 1/n ---- */
 static void test_sums(void **state)
 {
     (void)state;
@@ -392,8 +416,9 @@ static void test_sums(void **state)
             memcpy(x + n - 2, sums[k].last, sizeof sums[k].last);
             ad_tape *t = ad_tape_new();
             ad row = ad_input(t, x, 1, n), column = ad_input(t, x, n, 1), ones = ad_constant(t, 1, n, 1);
-            ad y[] = { ad_sum(row), ad_row_sum(row), ad_col_sum(column), ad_dot(column, ones), ad_matmul(row, ones),
-                       ad_matmul_t(true, false, ones, column), ad_affine(row, ones, ad_constant(t, 0, 1, 1)) };
+            ad y[] = { ad_sum(row), ad_row_sum(row), ad_col_sum(column), ad_dot(column, ones),
+                       ad_matmul(row, ones), ad_matmul_t(true, false, ones, column),
+                       ad_affine(row, ones, ad_constant(t, 0, 1, 1)) };
             for (int i = 0; i < COUNT(y); i++) {
                 expect_all(y[i], sums[k].sum, "value", y[i]->op->name, x[n - 2]);
                 bool of_row = i == 0 || i == 1 || i == 4 || i == 6;
@@ -464,8 +489,8 @@ static void test_nan_in_products(void **state)
                 for (int i = 0; i < m * n; i++) {
                     bool nan = in_a ? i / n == row : i % n == column;
                     if (isnan(ad_value(y[r])[i]) != nan || (!nan && ad_value(y[r])[i] != 0))
-                        fail_msg("%s [%d x %d x %d], transposed %d %d: entry %d is %g", y[r]->op->name, m, k, n, ta, tb, i,
-                                 ad_value(y[r])[i]);
+                        fail_msg("%s [%d x %d x %d], transposed %d %d: entry %d is %g", y[r]->op->name, m, k, n,
+                                 ta, tb, i, ad_value(y[r])[i]);
                 }
             ad_tape_free(t);
         }
@@ -481,18 +506,19 @@ static void test_nan_does_not_stay(void **state)
     for (int i = 0; i < 16; i++) x[i] = y[i] = NAN;
     ad_tape *t = ad_tape_new();
     ad a = ad_input(t, x, 4, 4), b = ad_input(t, y, 4, 4), all = ad_sum(a);
-    ad nodes[] = { ad_add(a, b), ad_min(a, b), ad_relu(a), ad_clip(a, 0, 1), ad_matmul(a, b), ad_transpose(a), ad_dot(a, b),
-                   ad_dense(a, b, ad_view(b, 0, 1, 4), AD_TANH), ad_row_sum(a), ad_col_sum(a), ad_row_max(a),
-                   ad_log_softmax(a), ad_log_sum_exp(a), ad_ungather(ad_gather(a, index), index, 4), ad_concat(a, b),
-                   ad_into_columns(a, 2, 7), ad_at_max(ad_row_sum(a), b), ad_of_max(a, b), ad_exp(all), ad_square(all) };
+    ad nodes[] = { ad_exp(all), ad_add(a, b), ad_min(a, b), ad_relu(a), ad_clip(a, 0, 1), ad_matmul(a, b),
+                   ad_transpose(a), ad_dot(a, b), ad_dense(a, b, ad_view(b, 0, 1, 4), AD_TANH), ad_row_sum(a),
+                   ad_col_sum(a), ad_row_max(a), ad_log_softmax(a), ad_log_sum_exp(a),
+                   ad_ungather(ad_gather(a, index), index, 4), ad_concat(a, b), ad_into_columns(a, 2, 7),
+                   ad_at_max(ad_row_sum(a), b), ad_of_max(a, b), ad_square(all) };
     ad_plan plan = ad_slice(2, (const ad[]){ a, b }, COUNT(nodes), nodes);
     for (int i = 0; i < 16; i++) x[i] = y[i] = 0.01 * i;
     ad_run(&plan);                                  /* ends the program where a result is NaN */
-    assert_true(fabs(ad_scalar(nodes[18]) - exp(1.2)) <= 1e-15 * 16);
+    assert_true(fabs(ad_scalar(nodes[0]) - exp(1.2)) <= 1e-15 * 16);
     ad_tape_free(t);
 }
 
-/* ---- errors: what the one line on stderr must contain, beside the place of the call (line; 0: it has none) ---- */
+/* ---- errors: what the one line on stderr must contain, beside the place of the call (0: it has none) ---- */
 struct message { const char *op, *shapes, *detail; int line; };
 static struct message expected;             /* filled in by the case that was asked for */
 
@@ -513,7 +539,8 @@ static bool bad_shape(int which, bool run)
     if (!t) t = ad_tape_new();
     if (!other) other = ad_tape_new();
     ad a = ad_input(t, numbers, 2, 3), b = ad_input(t, numbers, 3, 2), s = ad_eye(t, 2);
-    ad column = ad_input(t, numbers, 3, 1), row = ad_input(t, numbers, 1, 3), scalar = ad_input(t, numbers, 1, 1), g[2];
+    ad column = ad_input(t, numbers, 3, 1), row = ad_input(t, numbers, 1, 3);
+    ad scalar = ad_input(t, numbers, 1, 1), g[2];
     switch (which) {
     SHAPES(0, "ad_add", "[2 x 3] and [3 x 2]", ad_add(a, b));
     SHAPES(1, "ad_sub", "[3 x 1] and [1 x 3]", ad_sub(column, row));
@@ -590,9 +617,9 @@ static void expect_line(struct ending end, bool aborted, int which)
     const char *newline = strchr(end.err, '\n');
     bool ended = aborted ? WIFSIGNALED(end.status) && WTERMSIG(end.status) == SIGABRT
                          : WIFEXITED(end.status) && WEXITSTATUS(end.status) == 4;
-    if (!ended || !strstr(end.err, expected.op) || !strstr(end.err, expected.shapes) || !strstr(end.err, expected.detail) ||
-        !strstr(end.err, place) || !newline || newline[1])
-        fail_msg("case %d: expected %s and one line with `%s`, `%s`, `%s`, `%s`; wait status %#x, stderr: %s", which,
+    if (!ended || !strstr(end.err, expected.op) || !strstr(end.err, expected.shapes) ||
+        !strstr(end.err, expected.detail) || !strstr(end.err, place) || !newline || newline[1])
+        fail_msg("case %d: expected %s and a line with `%s`, `%s`, `%s`, `%s`; wait status %#x, stderr: %s", which,
                  aborted ? "abort()" : "exit 4", place, expected.op, expected.shapes, expected.detail,
                  (unsigned)end.status, end.err);
 }
@@ -615,7 +642,7 @@ static ad ending_in(ad_tape *t, double last)
 
 static ad slope(ad y, ad x)        { return ad_grad(ad_sum(y), x); }
 static ad second_slope(ad y, ad x) { return slope(slope(y, x), x); }
-static ad slope_of_square(ad x)    { return slope(ad_square(x), x); }
+static ad of_square(ad x)          { return slope(ad_square(x), x); }
 
 /* Arguments outside a domain, and results that are not finite: exit 4. */
 static bool bad_number(int which, bool run)
@@ -649,7 +676,7 @@ static bool bad_number(int which, bool run)
     CASE(10, "ad_exp (ratio)", "[2 x 3]", "entry (1, 2) is inf", slope(ad_name(ad_exp(big), "ratio"), big));
     CASE(11, "ad_div", "[2 x 3]", "in a derivative", slope(ad_log(ad_scale(1e-10, small)), small));
     CASE(12, "ad_pow", "[2 x 3]", "in a derivative", second_slope(ad_pow(small, 0.5), small));
-    CASE(13, "ad_input (batch)", "[2 x 3]", "is nan", slope_of_square(ad_name(ad_input(t, nan_last, 2, 3), "batch")));
+    CASE(13, "ad_input (batch)", "[2 x 3]", "is nan", of_square(ad_name(ad_input(t, nan_last, 2, 3), "batch")));
     case 14:                                /* a replay overflows */
         expected = (struct message){ "ad_exp", "[2 x 3]", "entry (1, 2) is inf", __LINE__ + 2 };
         if (!run) return true;
@@ -702,9 +729,11 @@ static void test_singular_solve(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_operand), cmocka_unit_test(test_clip_bounds), cmocka_unit_test(test_several_operands),
-        cmocka_unit_test(test_rows), cmocka_unit_test(test_masked_hessian), cmocka_unit_test(test_log_softmax_gaps),
-        cmocka_unit_test(test_sums), cmocka_unit_test(test_moved_bits), cmocka_unit_test(test_nan_in_products),
+        cmocka_unit_test(test_one_operand), cmocka_unit_test(test_clip_bounds), cmocka_unit_test(test_tails),
+        cmocka_unit_test(test_several_operands),
+        cmocka_unit_test(test_rows), cmocka_unit_test(test_masked_hessian),
+        cmocka_unit_test(test_log_softmax_gaps), cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_moved_bits), cmocka_unit_test(test_nan_in_products),
         cmocka_unit_test(test_nan_does_not_stay), cmocka_unit_test(test_shape_errors),
         cmocka_unit_test(test_numerical_errors), cmocka_unit_test(test_singular_solve),
     };

@@ -11,8 +11,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-/* The arena, here with what it asks of the system counted */
-static int asked;
+/* The arena, here with what it asks of the system counted, in each thread */
+static _Thread_local int asked;
 static void *counted_malloc(size_t bytes) { asked++; return malloc(bytes); }
 #define malloc counted_malloc
 #include "autodiff/arena.c"
@@ -34,8 +34,8 @@ static bool exactly(ad a, int r, int c, double k)
  * same list, computed in the naive reference. Every result is scaled by a power of two to at most 1 in size, so
  * that forty steps neither overflow nor vanish. ---- */
 enum { SIDE = 3, ENTRIES = SIDE * SIDE, LEAVES = 2, INPUTS = LEAVES * ENTRIES, MAX_STEPS = 40 };
-enum step_op { ADD, SUB, MUL, DIV, EXP, TANH, SOFTPLUS, RELU, MIN, WHERE, MATMUL, DENSE_TANH, TRANSPOSE, LOG_SOFTMAX,
-               ROW_MAX, SOLVE_SHIFTED, ROW_SUM, COL_SUM, SUM, SHIFT, SIDE_BY_SIDE, PICK, STEP_OPS };
+enum step_op { ADD, SUB, MUL, DIV, EXP, TANH, SOFTPLUS, RELU, MIN, WHERE, MATMUL, DENSE_TANH, TRANSPOSE,
+               LOG_SOFTMAX, ROW_MAX, SOLVE_SHIFTED, ROW_SUM, COL_SUM, SUM, SHIFT, SIDE_BY_SIDE, PICK, STEP_OPS };
 
 struct step { enum step_op op; int a, b, k[2]; double scale; };
 struct graph {
@@ -91,7 +91,9 @@ static void naive_step(const struct graph *g, const struct step *s, const quad *
     case LOG_SOFTMAX:   naive_log_softmax(&o, a, b, NULL, y); break;
     case SOLVE_SHIFTED: naive_solve(&o, shifted, b, NULL, y); break;
     case SHIFT:         for (int i = 0; i < 4; i++) y[s->k[1] + i] = a[s->k[0] + i]; break;
-    case PICK:          for (int i = 0; i < SIDE; i++) y[i * SIDE + g->index[1][i]] = a[i * SIDE + g->index[0][i]]; break;
+    case PICK:
+        for (int i = 0; i < SIDE; i++) y[i * SIDE + g->index[1][i]] = a[i * SIDE + g->index[0][i]];
+        break;
     default:
         for (int i = 0; i < ENTRIES; i++) {
             const quad p = a[i], q = b[i];
@@ -368,8 +370,8 @@ static void test_index_is_borrowed(void **state)
 }
 
 /* ---- several gradients in one sweep ---- */
-/* z = x^2, y = z w + x at x = 3, w = 5: dy/dz = w, dy/dx = 2 x w + 1, dy/dw = z. Of the list [x, z, x, w, y, later]:
- * one x depends on another, one comes twice, one is y, one is younger than y; each as ad_grad alone, to the bit. */
+/* z = x^2, y = z w + x at x = 3, w = 5: dy/dz = w, dy/dx = 2 x w + 1, dy/dw = z. Of the list [x, z, x, w, y,
+ * later] one x depends on another, one comes twice, one is y, one is younger than y; each as ad_grad alone. */
 static void test_several_gradients(void **state)
 {
     (void)state;
@@ -379,7 +381,11 @@ static void test_several_gradients(void **state)
     ad y = ad_add(ad_mul(z, w), x), later = ad_exp(ad_scale(0.1, y));
     ad list[6] = { x, z, x, w, y, later }, g[6], again[2], seconds[2] = { x, w };
     ad_grads(y, 6, list, g);
-    for (int i = 0; i < 6; i++) assert_true(ad_scalar(g[i]) == want[i] && ad_scalar(ad_grad(y, list[i])) == want[i]);
+    for (int i = 0; i < 6; i++)
+        assert_true(ad_scalar(g[i]) == want[i] && ad_scalar(ad_grad(y, list[i])) == want[i]);
+    ad youngest_first[3] = { y, z, x }, of[3];
+    ad_grads(y, 3, youngest_first, of);
+    assert_true(ad_scalar(of[0]) == 1 && ad_scalar(of[1]) == 5 && ad_scalar(of[2]) == 31);
     ad_grads(g[0], 2, seconds, again);                  /* d/dx, d/dw of 2 x w + 1 */
     assert_true(ad_scalar(again[0]) == 10 && ad_scalar(again[1]) == 6);
     assert_true(ad_scalar(ad_grad(ad_grad(y, y), z)) == 0);
@@ -422,7 +428,7 @@ static void test_intermediate(void **state)
     ad_tape_free(t);
 }
 
-/* On random graphs: <u, J v> = <J^T u, v> for the map from a leaf to the last node, within N units of the terms. */
+/* On random graphs: <u, J v> = <J^T u, v> for the map from a leaf to the last node, in units of the terms. */
 static void test_adjoint_identity(void **state)
 {
     (void)state;
@@ -436,7 +442,8 @@ static void test_adjoint_identity(void **state)
         fill(rng, ENTRIES, -1, 1, u_value);
         fill(rng, ENTRIES, -1, 1, v_value);
         record_graph(t, &g, false, node);
-        ad u = ad_input(t, u_value, SIDE, SIDE), v = ad_input(t, v_value, SIDE, SIDE), y = node[LEAVES + g.steps - 1];
+        ad u = ad_input(t, u_value, SIDE, SIDE), v = ad_input(t, v_value, SIDE, SIDE);
+        ad y = node[LEAVES + g.steps - 1];
         ad Jv = ad_jvp(y, node[i % 2], v), Jt_u = ad_vjp(y, node[i % 2], u);
         for (int j = 0; j < ENTRIES; j++) terms += fabs(ad_value(Jv)[j]) + fabs(ad_value(Jt_u)[j]);
         double left = ad_scalar(ad_dot(u, Jv)), right = ad_scalar(ad_dot(Jt_u, v));
@@ -503,8 +510,8 @@ static void test_views(void **state)
         for (int run = 0; run < 2; run++) {
             for (int j = 0; j < THETA; j++)
                 if (ad_value(g)[j] != total[j] * data[j] || ad_value(Hv)[j] != total[j] * v_value[j])
-                    fail_msg("layout %d, run %d, entry %d: gradient %g, expected %g; H v %g, expected %g", i, run, j,
-                             ad_value(g)[j], total[j] * data[j], ad_value(Hv)[j], total[j] * v_value[j]);
+                    fail_msg("layout %d, run %d, entry %d: gradient %g, expected %g; H v %g, expected %g", i, run,
+                             j, ad_value(g)[j], total[j] * data[j], ad_value(Hv)[j], total[j] * v_value[j]);
             for (int j = 0; j < 6; j++) assert_true(ad_value(part)[j] == ad_value(g)[2 + j]);
             for (int j = 0; j < THETA; j++) data[j] = (int)gsl_rng_uniform_int(rng, 9) - 4;
             ad_run(&plan);
@@ -517,17 +524,39 @@ static void test_views(void **state)
     gsl_rng_free(rng);
 }
 
-/* One adjoint for two views, and views on two vectors of one adjoint: sum (a + b), a and b views. */
+/* One adjoint for two views, and views on two vectors of one adjoint: sum (a + b), a and b views; and the
+ * adjoint 1 itself as the only part. */
 static void test_views_share_an_adjoint(void **state)
 {
     (void)state;
-    const double data[4] = { 1, 2, 3, 4 }, w_value[2] = { 5, 7 }, twice[4] = { 5, 7, 5, 7 }, once[4] = { 5, 7, 0, 0 };
+    const double data[4] = { 1, 2, 3, 4 }, w_value[2] = { 5, 7 };
+    const double twice[4] = { 5, 7, 5, 7 }, once[4] = { 5, 7, 0, 0 };
     ad_tape *t = ad_tape_new();
-    ad x = ad_input(t, data, 4, 1), z = ad_input(t, data, 4, 1), w = ad_input(t, w_value, 2, 1), g[2], both[2] = { x, z };
+    ad x = ad_input(t, data, 4, 1), z = ad_input(t, data, 4, 1), w = ad_input(t, w_value, 2, 1);
+    ad g[2], both[2] = { x, z };
     ad y = ad_add(ad_add(ad_view(x, 0, 2, 1), ad_view(x, 2, 2, 1)), ad_view(z, 0, 2, 1));
     ad_grads(ad_dot(y, w), 2, both, g);
     assert_memory_equal(ad_value(g[0]), twice, sizeof twice);
     assert_memory_equal(ad_value(g[1]), once, sizeof once);
+    ad scalar = ad_input(t, data, 1, 1);
+    assert_true(exactly(ad_grad(ad_view(scalar, 0, 1, 1), scalar), 1, 1, 1));
+    ad_tape_free(t);
+}
+
+/* A gradient by a view leaves nothing behind for the next one, by what it is a view of: L = sum (2 x)^2 over the
+ * first two of three entries, seen through z = 2 x, v = part of z. */
+static void test_view_as_x(void **state)
+{
+    (void)state;
+    const double data[3] = { 1, 2, 3 }, by_v[2] = { 4, 8 }, by_z[3] = { 4, 8, 0 }, by_x[3] = { 8, 16, 0 };
+    ad_tape *t = ad_tape_new();
+    ad x = ad_input(t, data, 3, 1), z = ad_scale(2, x), v = ad_view(z, 0, 2, 1), L = ad_sum(ad_square(v));
+    for (int round = 0; round < 2; round++) {
+        assert_memory_equal(ad_value(ad_grad(L, v)), by_v, sizeof by_v);
+        assert_memory_equal(ad_value(ad_grad(L, z)), by_z, sizeof by_z);
+        assert_memory_equal(ad_value(ad_grad(L, v)), by_v, sizeof by_v);
+        assert_memory_equal(ad_value(ad_grad(L, x)), by_x, sizeof by_x);
+    }
     ad_tape_free(t);
 }
 
@@ -585,6 +614,23 @@ static void test_reset(void **state)
     }
     ad_tape_free(t);
     gsl_rng_free(rng);
+}
+
+/* After a reset the list ends at the mark, also for a slice that is the first to look at it. */
+static void test_slice_after_reset(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    double value = 2;
+    ad x = ad_input(t, &value, 1, 1), y = ad_square(x);
+    ad_mark mark = ad_here(t);
+    for (int i = 0; i < 50; i++) ad_add(y, ad_scale(i, x));
+    ad_reset(t, mark);
+    ad_plan plan = ad_slice(1, &x, 1, &y);
+    value = 3;
+    ad_run(&plan);
+    assert_true(plan.n == 1 && plan.node[0] == y && y->newer == NULL && ad_scalar(y) == 9);
+    ad_tape_free(t);
 }
 
 /* After the first round nothing is asked of the system: 1000 times record, differentiate twice, replay, reset. */
@@ -691,7 +737,8 @@ static void test_two_threads(void **state)
         for (int k = 0; k < 2; k++) assert_int_equal(pthread_create(&thread[k], NULL, work, &job[k]), 0);
         for (int k = 0; k < 2; k++) pthread_join(thread[k], NULL);
         for (int k = 0; k < 2; k++)
-            for (int i = 0; i < THREAD_GRAPHS; i++) same_bits(&job[k].out[i], &job[2].out[i], i, "a thread's result");
+            for (int i = 0; i < THREAD_GRAPHS; i++)
+                same_bits(&job[k].out[i], &job[2].out[i], i, "a thread's result");
     }
     gsl_rng_free(rng);
 }
@@ -727,11 +774,13 @@ static void test_deep_chain(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_graphs), cmocka_unit_test(test_replay_is_recording), cmocka_unit_test(test_slice),
-        cmocka_unit_test(test_detach_follows_freeze_stays), cmocka_unit_test(test_index_is_borrowed),
-        cmocka_unit_test(test_several_gradients), cmocka_unit_test(test_all_gradients_at_once),
-        cmocka_unit_test(test_intermediate), cmocka_unit_test(test_adjoint_identity), cmocka_unit_test(test_views),
-        cmocka_unit_test(test_views_share_an_adjoint), cmocka_unit_test(test_leaves), cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_random_graphs), cmocka_unit_test(test_replay_is_recording),
+        cmocka_unit_test(test_slice), cmocka_unit_test(test_detach_follows_freeze_stays),
+        cmocka_unit_test(test_index_is_borrowed), cmocka_unit_test(test_several_gradients),
+        cmocka_unit_test(test_all_gradients_at_once), cmocka_unit_test(test_intermediate),
+        cmocka_unit_test(test_adjoint_identity), cmocka_unit_test(test_views),
+        cmocka_unit_test(test_views_share_an_adjoint), cmocka_unit_test(test_view_as_x),
+        cmocka_unit_test(test_leaves), cmocka_unit_test(test_reset), cmocka_unit_test(test_slice_after_reset),
         cmocka_unit_test(test_steady_state), cmocka_unit_test(test_visits_only_between),
         cmocka_unit_test(test_two_threads), cmocka_unit_test(test_deep_chain),
 #ifdef ASCENT_CHECKED

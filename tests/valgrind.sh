@@ -6,7 +6,7 @@ set -u
 command -v valgrind >/dev/null 2>&1 || { echo "valgrind is not installed"; echo "0 passed, 1 failed"; exit 1; }
 build=$1/valgrind
 case $(uname -m) in x86_64) march=x86-64-v2 ;; *) march=native ;; esac
-tests="test_ad test_exact test_ground test_mdp test_registry test_streams"
+tests="test_ad test_ad_tape test_ad_special test_exact test_ground test_mdp test_registry test_streams"
 make --no-print-directory -s BUILD="$build" MARCH=$march "$build/ascent" \
     $(for t in $tests; do echo "$build/tests/$t"; done) || { echo "0 passed, 1 failed"; exit 1; }
 work=$(mktemp -d) || exit 3
@@ -56,7 +56,9 @@ unit() {
         else passed=$((passed + 1)); fi
     done
 }
-unit test_ad test_values test_gradients test_hessians test_leaves test_reset 'test_detached*' 'test_stored*'
+unit test_ad test_hessians test_same_operand test_stops test_batch_of_one
+unit test_ad_tape test_replay_is_recording 'test_view*' 'test_*gradients*' test_leaves test_reset
+unit test_ad_special '*'
 unit test_exact values visitation gradients 'fisher*' natural_gradients 'cg*' optimal policy_files verdicts
 unit test_ground 'test_arena*' 'test_random_k*' test_max_abs test_rcond test_singular test_linalg_bugs
 unit test_mdp '*'
