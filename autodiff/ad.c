@@ -292,12 +292,14 @@ static void sweep_back(ad y, unsigned long oldest)
 }
 
 /* The sweep recorded nodes without values. The parts of a vector's gradient are computed where they belong, so
- * that putting them together costs nothing. */
+ * that putting them together costs nothing; but for parts whose value something else may want: a replay of that
+ * alone would change the gradient. */
 static void place_parts(ad y, unsigned long first)
 {
     if (!y->value) y->value = room_for(y);
     for (int i = 0; i < y->inputs && y->tiled; i++)
-        if (y->in[i]->number >= first && !y->in[i]->value && !(y->in[i]->op->is & AD_INSIDE))
+        if (y->in[i]->number >= first && y->in[i]->uses == 1 && !y->in[i]->value &&
+            !(y->in[i]->op->is & (AD_INSIDE | AD_READS_Y)))
             y->in[i]->value = y->value + y->place[i];
 }
 
@@ -315,14 +317,19 @@ static void join_terms(ad y, unsigned long first)
 
 static const ad_op op_assemble;
 
-static void compute_since(ad_tape *t, ad before, int k, ad g[])
+/* Gives the nodes recorded since `before` their values; the swept nodes, y back to number oldest, keep their
+ * adjoints. */
+static void compute_since(ad before, ad y, unsigned long oldest, int k, ad g[])
 {
+    ad_tape *t = y->tape;
     ad first = before ? before->newer : t->first;
     for (ad n = first; n; n = n->newer)
         for (int i = 0; i < n->inputs; i++) n->in[i]->uses++;
     for (int i = 0; i < k; i++) g[i]->uses += 2;            /* the caller's */
     for (ad n = t->last; n != before; n = n->older)
         if (n->op == &op_assemble) place_parts(n, first->number);
+    for (ad n = y; n && n->number >= oldest; n = n->older)
+        if (n->sweep == t->sweep && n->adjoint) n->adjoint->uses++;     /* for drawings */
     for (ad n = t->last; n != before; n = n->older)
         if (n->op->is & AD_SUM) join_terms(n, first->number);
     for (ad n = first; n; n = n->newer) ad_compute(n);
@@ -344,9 +351,10 @@ static void pull_back(ad y, ad w, int k, const ad x[], ad g[], const char *at)
     y->parts = NULL;
     sweep_back(y, oldest);
     for (int i = 0; i < k; i++)
-        g[i] = x[i]->adjoint && x[i]->number <= y->number ? x[i]->adjoint : ad_constant_(t, 0, x[i]->r, x[i]->c, at);
+        g[i] = x[i]->adjoint && x[i]->number <= y->number ? x[i]->adjoint
+                                                          : ad_constant_(t, 0, x[i]->r, x[i]->c, at);
     t->recording = false;
-    compute_since(t, before, k, g);
+    compute_since(before, y, oldest, k, g);
     for (int i = 0; i < k; i++) require_finite(g[i]);
 }
 
@@ -367,14 +375,16 @@ ad ad_grad_(ad y, ad x, const char *at)
 ad ad_vjp_(ad y, ad x, ad w, const char *at)
 {
     ad g;
-    if (y->tape != w->tape || y->r != w->r || y->c != w->c) ad_shape_error(at, "vjp", y, w, "equal shapes on one tape");
+    if (y->tape != w->tape || y->r != w->r || y->c != w->c)
+        ad_shape_error(at, "vjp", y, w, "equal shapes on one tape");
     pull_back(y, w, 1, &x, &g, at);
     return g;
 }
 
 ad ad_jvp_(ad y, ad x, ad v, const char *at)
 {
-    if (x->tape != v->tape || x->r != v->r || x->c != v->c) ad_shape_error(at, "jvp", x, v, "equal shapes on one tape");
+    if (x->tape != v->tape || x->r != v->r || x->c != v->c)
+        ad_shape_error(at, "jvp", x, v, "equal shapes on one tape");
     ad u = ad_constant_(y->tape, 0, y->r, y->c, at);
     return ad_vjp_(ad_vjp_(y, x, u, at), u, v, at);
 }
@@ -441,7 +451,8 @@ ad_plan ad_slice(int k, const ad in[], int m, const ad out[])
     for (ad n = t->last; n; n = n->older) {
         n->needed &= n->changes;
         for (int i = 0; i < n->inputs && n->needed; i++) n->in[i]->needed = true;
-        for (int i = 0; i < n->inputs && n->joined && n->needed; i++) n->in[i]->changes = true;     /* both terms */
+        for (int i = 0; i < n->inputs && n->joined && n->needed; i++)
+            n->in[i]->changes = true;                   /* both terms */
         plan.n += n->needed && runs(n);
     }
     plan.node = ad_alloc(t, (size_t)plan.n * sizeof *plan.node);

@@ -25,7 +25,11 @@ static ad unary(const ad_op *op, ad a, int r, int c, const char *at)
 static double *row(ad a, int i) { return a->value + (size_t)i * (size_t)a->c; }
 
 /* ---- parts of a vector ---- */
-VJP(view) { (void)share; ad_collect(y, g); }
+VJP(view)
+{
+    (void)share;
+    if (ad_wants(y, 0)) ad_collect(y, g);
+}
 static const ad_op op_view = { "view", "a[o .. o+rc)", NULL, view_vjp, AD_INSIDE };
 
 ad ad_view_(ad a, int offset, int r, int c, const char *at)
@@ -33,7 +37,8 @@ ad ad_view_(ad a, int offset, int r, int c, const char *at)
     long n = r < 1 || c < 1 ? 0 : (long)r * c;
     if (offset < 0 || n < 1 || offset + n > AD_SIZE(a)) {
         char expected[96];
-        snprintf(expected, sizeof expected, "a part inside, found %ld entries from %d on of %d", n, offset, AD_SIZE(a));
+        snprintf(expected, sizeof expected, "a part inside, found %ld entries from %d on of %d", n, offset,
+                 AD_SIZE(a));
         ad_shape_error(at, "view", a, NULL, expected);
     }
     ad y = ad_record(&op_view, r, c, 1, &a, at);

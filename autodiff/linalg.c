@@ -28,7 +28,8 @@ void linalg_start(void)
 void linalg_print_backend(FILE *out)
 {
 #ifdef OPENBLAS_CONFIG_H
-    fprintf(out, "%s, core type %s, %d thread\n", openblas_get_config(), openblas_get_corename(), openblas_get_num_threads());
+    fprintf(out, "%s, core type %s, %d thread\n", openblas_get_config(), openblas_get_corename(),
+            openblas_get_num_threads());
 #else
     fprintf(out, "BLAS without a name\n");
 #endif
@@ -174,7 +175,8 @@ enum linalg_outcome linalg_lu_factor(linalg_lu *f, const double *A)
     bool singular = linalg_lu_in_place(f) == LINALG_SINGULAR;
     f->rcond = 0;
     if (singular) return LINALG_SINGULAR;
-    lapack_int info = LAPACKE_dgecon_work(LAPACK_COL_MAJOR, 'I', n, f->LU, n, norm_1, &f->rcond, f->work, f->iwork);
+    lapack_int info = LAPACKE_dgecon_work(LAPACK_COL_MAJOR, 'I', n, f->LU, n, norm_1, &f->rcond, f->work,
+                                          f->iwork);
     check_info("dgecon", info, n);
     return f->rcond >= DBL_EPSILON ? LINALG_OK : LINALG_SINGULAR;
 }

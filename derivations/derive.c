@@ -20,9 +20,10 @@ static void print_line(const derivation *d, const derivation_result *r, int l, i
     else if (l == r->first) printf("      %24.17g\n\n", derivation_number(r, l, i));
     else if (line->relation == DIFFERS)
         printf("      %24.17g     %.2g units from line %d: %s\n\n", derivation_number(r, l, i), r->units[l],
-               r->first + 1, !r->differs[l] ? "not to be told apart here" : line->erratum ? "REFUTED" : "differs, as it must");
-    else printf("      %24.17g     %.2g units %s line %d, %.2g allowed\n\n", derivation_number(r, l, i), r->units[l],
-                stands[line->relation], r->first + 1, r->allowed[l]);
+               r->first + 1, !r->differs[l] ? "not to be told apart here"
+                             : line->erratum ? "REFUTED" : "differs, as it must");
+    else printf("      %24.17g     %.2g units %s line %d, %.2g allowed\n\n", derivation_number(r, l, i),
+                r->units[l], stands[line->relation], r->first + 1, r->allowed[l]);
 }
 
 /* p NULL: on its own problem */
@@ -74,7 +75,8 @@ int derive_command(int argc, char **argv)
     const char *gamma = NULL, *policy = NULL, *class = NULL, *seed_text = "1";
     const option table[] = { { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
                              { "--policy", "FILE", "pi: logits, CSV, one row a state", &policy, NULL },
-                             { "--class", "KIND", "pi: random; linear:D in D features, network:H of H units", &class, NULL },
+                             { "--class", "KIND", "pi: random; linear:D in D features, network:H of H units",
+                               &class, NULL },
                              { "--seed", "K", "of pi' and of sampled trajectories (1)", &seed_text, NULL },
                              { NULL, NULL, NULL, NULL, NULL } };
     int left = options_parse(argc, argv, "derive ID [MDP] [--gamma G] [--policy FILE | --class KIND] [--seed K]",

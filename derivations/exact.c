@@ -12,11 +12,11 @@
 #include "derivations/exact_bellman.h"
 #include "derivations/exact_parts.h"
 
-/* pi(a|s) = exp(theta[s,a]) / sum_b exp(theta[s,b]) and its logarithm, the row's maximum taken out first */
-static void softmax(int nS, int nA, const double *theta, double *logpi, double *pi)
+/* pi(a|s) = exp(z[s,a]) / sum_b exp(z[s,b]) and its logarithm, the row's maximum taken out first */
+static void softmax(int nS, int nA, const double *logits, double *logpi, double *pi)
 {
     for (int s = 0; s < nS; s++) {
-        const double *z = theta + s * nA;
+        const double *z = logits + s * nA;
         double max = z[0], sum = 0;
         for (int a = 1; a < nA; a++) max = fmax(max, z[a]);
         for (int a = 0; a < nA; a++) sum += pi[s * nA + a] = exp(z[a] - max);

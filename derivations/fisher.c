@@ -137,6 +137,7 @@ void fisher_jacobian(const exact *x, double *F)
 bool fisher_stationary_weights(const exact *x, double *d)
 {
     size_t nS = (size_t)x->nS;
+    if (!x->P_pi) return false;
     double *B = allocate(nS * nS + 2 * nS, sizeof *B, "a Markov chain"), *mu0 = B + nS * nS, *b = mu0 + nS;
     double start = 0, least = 0;
     for (int s = 0; s < x->nS; s++) start += x->absorbing[s] ? 0 : x->M->mu0[s];
@@ -164,7 +165,7 @@ static int    n_F(const setting *x)        { return x->pi->n * x->pi->n; }
 static int    n_theta(const setting *x)    { return x->pi->n; }
 static int    n_F_rank(const setting *x)   { return n_F(x) + 1; }
 
-/* The accounts share the weights d, so that only their own rounding is left: u N max d in the logits. */
+/* The accounts share the weights d, so that only their own rounding is left: u N max d c^2. */
 static double unit_F(const setting *x)
 {
     double max_d = linalg_max_abs(x->pi->nS, x->pi->d);

@@ -17,7 +17,7 @@ ad fisher_mean_kl(ad_tape *t, const exact *x, ad theta);
 ad fisher_mean_kl_reversed(ad_tape *t, const exact *x, ad theta);
 
 /* Weights d [nS] without gamma^t (ERR-38): how often pi is in s in the long run, started anew by mu0 when it ends.
- * false when that depends on the start. */
+ * false when that depends on the start, or the chain is not dense. */
 bool fisher_stationary_weights(const exact *x, double *d);
 
 /* F v without F: grad (grad KL . v) on a tape that is kept. fisher_times fits cg_product. */

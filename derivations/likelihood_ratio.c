@@ -60,6 +60,11 @@ static const double mu = 0.7, sigma = 1.3, point[POINTS] = { -0.5, 0.9, 3 };
 
 static int n_grad_pi(const setting *x) { return x->pi->nSA * x->pi->nA + GAUSSIAN; }
 
+static const char *too_many_actions(const setting *x)
+{
+    return (double)x->pi->nSA * x->pi->nA > 1e7 ? "too many derivatives: more than 1e7" : NULL;
+}
+
 /* Probabilities below 1, each from nA exponentials */
 static double unit_grad_pi(const setting *x) { return DBL_EPSILON * fmax(x->pi->nA, 4); }
 
@@ -615,7 +620,8 @@ const derivation likelihood_ratio[] = {
         { "\\nabla_\\theta J(\\theta)\\ \\text{with}\\ P(\\cdot|s,a+1)\\ \\text{for}\\ P(\\cdot|s,a)",
           "the control: the first line with that wrong P", by_wrong_model, DIFFERS } } },
     { "PGT-4", "grad pi(a|s) = pi(a|s) grad log pi(a|s), softmax and Gaussian",
-      "dpi(a|s)/dz[s,b], then dp(x)/d(mu, log sigma) at 3 points", n_grad_pi, unit_grad_pi, NULL, NULL, {
+      "dpi(a|s)/dz[s,b], then dp(x)/d(mu, log sigma) at 3 points", n_grad_pi, unit_grad_pi,
+      too_many_actions, NULL, {
         { "\\nabla_\\theta\\pi_\\theta(a|s)", "reverse mode through pi", grad_pi },
         { "=\\lim_{h\\to0}\\frac{\\pi_{\\theta+he}-\\pi_{\\theta-he}}{2h}", "central differences, extrapolated",
           grad_pi_differences },

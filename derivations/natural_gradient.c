@@ -523,7 +523,8 @@ const derivation natural_gradient[] = {
           gain_by_multiplier },
         { "=\\sqrt{g^TF^+g}", "NPG-4: v along F^+ g, as long as the region lets it; in F's eigenvectors",
           gain_closed },
-        { "=\\lim_{\\epsilon\\to0}\\max_v g^Tv/\\sqrt{2\\epsilon}\\ \\text{s.t.}\\ \\bar D_{KL}(\\theta,\\theta+v)\\le\\epsilon",
+        { "=\\lim_{\\epsilon\\to0}\\max_v g^Tv/\\sqrt{2\\epsilon}\\ \\text{s.t.}\\ "
+          "\\bar D_{KL}(\\theta,\\theta+v)\\le\\epsilon",
           "the true KL: pi' = pi (1 + A/(c mu)) for the tabular softmax; extrapolated to mu -> infinity",
           gain_of_true_kl },
         { "\\ge g^Tg/\\sqrt{g^TFg}",

@@ -25,7 +25,7 @@ static exact *solve(const problem *p, const double *logits)
     return x;
 }
 
-/* Takes over pi and pi1; NULL where there is no such policy: at gamma = 1 it does not end. */
+/* Takes over the class (NULL: a table), pi and pi1. */
 static void add(problem *p, const char *name, const char *name1, policy_class *class, exact *pi, exact *pi1,
                 uint64_t seed)
 {
@@ -56,7 +56,7 @@ static void add_tables(problem *p, const char *policy_path, uint64_t seed)
 /* Two random policies of a class, which is taken over. Exit 2 when they must be and cannot. */
 static void add_class(problem *p, const char *name, policy_class *class, bool must, uint64_t seed)
 {
-    char error[512] = "";
+    char error[512];
     exact *pair[2];
     double *theta = allocate((size_t)class->n, sizeof *theta, "parameters");
     for (uint32_t i = 0; i < 2; i++) {
@@ -68,7 +68,7 @@ static void add_class(problem *p, const char *name, policy_class *class, bool mu
         add(p, name, "another of the same kind", class, pair[0], pair[1], seed);
         return;
     }
-    if (must) bad_input("%s", error[0] ? error : "--class: at most 1500 parameters");
+    if (must) bad_input("%s", error);
     exact_free(pair[0]);
     exact_free(pair[1]);
     policy_free(class);

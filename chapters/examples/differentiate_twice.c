@@ -20,7 +20,8 @@ int main(void)
     ad g = ad_grad(y, x);                           /* the gradient is a node, so ... */
     ad Hv = ad_grad(ad_dot(g, v), x);               /* ... it can be differentiated again */
     printf("f = %.15g\n", ad_scalar(y));
-    for (int i = 0; i < 3; i++) printf("df/dx_%d = %-20.15g  (H v)_%d = %.15g\n", i, ad_value(g)[i], i, ad_value(Hv)[i]);
+    for (int i = 0; i < 3; i++)
+        printf("df/dx_%d = %-20.15g  (H v)_%d = %.15g\n", i, ad_value(g)[i], i, ad_value(Hv)[i]);
     ad_tape_free(t);
     return 0;
 }

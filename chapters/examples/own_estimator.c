@@ -20,8 +20,8 @@ static void my_estimator(void *context, const traj *tau, double *g)
     for (int i = 0; i < n; i++) g[i] = 0;
     for (int t = tau->T - 1; t >= 0; t--) {
         G = tau->r[t] + o->gamma * G;
-        for (int a = 0; a < nA; a++)
-            g[tau->s[t] * nA + a] += pow(o->gamma, t) * (G - o->b) * ((a == tau->a[t]) - o->pi[tau->s[t] * nA + a]);
+        for (int a = 0, i = tau->s[t] * nA; a < nA; a++, i++)
+            g[i] += pow(o->gamma, t) * (G - o->b) * ((a == tau->a[t]) - o->pi[i]);
     }
 }
 
