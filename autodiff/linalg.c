@@ -15,13 +15,13 @@
 void linalg_start(void)
 {
 #ifdef OPENBLAS_CONFIG_H
-    const size_t buffer = 136u << 20;           /* a little more than OpenBLAS asks for */
-    void *probe = malloc(buffer);
-    if (!probe) out_of_memory(buffer, "the buffer of OpenBLAS");
+    size_t buffers = (136u << 20) * (size_t)openblas_get_num_threads();     /* its threads take theirs when they like */
+    void *probe = malloc(buffers);
+    if (!probe) out_of_memory(buffers, "the buffers of OpenBLAS");
     free(probe);
     openblas_set_num_threads(1);
-    double one = 1, product;
-    linalg_matmul(false, false, 1, 1, 1, &one, &one, &product);
+    double one = 1, square;
+    cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, 1, 1, 1, &one, 1, 0, &square, 1);  /* takes one at any size */
 #endif
 }
 

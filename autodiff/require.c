@@ -44,11 +44,18 @@ void require_failed(const char *file, int line, const char *cond, const char *fm
     abort();
 }
 
+/* Not exit(): OpenBLAS would wait there for threads that ask for memory for ever. */
+static _Noreturn void end_without_memory(void)
+{
+    fflush(NULL);
+    _exit(EXIT_MEMORY);
+}
+
 void out_of_memory(size_t bytes, const char *what)
 {
     if (bytes) fprintf(stderr, "ascent: out of memory: %zu bytes for %s\n", bytes, what);
     else       fprintf(stderr, "ascent: out of memory: %s\n", what);
-    exit(EXIT_MEMORY);
+    end_without_memory();
 }
 
 void *allocate(size_t n, size_t size, const char *what)
@@ -69,7 +76,7 @@ static void on_gsl_error(const char *reason, const char *file, int line, int cod
 {
     if (code == GSL_ENOMEM) {
         fprintf(stderr, "ascent: out of memory: GSL (%s:%d: %s)\n", file, line, reason);
-        exit(EXIT_MEMORY);
+        end_without_memory();
     }
     numerical_failure("GSL: %s (%s:%d: %s)", reason, file, line, gsl_strerror(code));
 }
