@@ -74,7 +74,8 @@ static ad kl(ad_tape *t, ad theta, const sample *d)                         /* m
     return ad_mean(categorical_kl(ad_name(ad_detach(z), "z_old"), z));
 }
 
-static ad fisher_vector(ad_tape *t, ad theta, const sample *d)              /* v^T F v, F v the gradient of g^T v */
+/* v^T F v, F v the gradient of g^T v */
+static ad fisher_vector(ad_tape *t, ad theta, const sample *d)
 {
     ad v = ad_name(ad_input(t, d->v, network_n(&pi), 1), "v");
     ad g = ad_name(ad_grad(kl(t, theta, d), theta), "g");
@@ -121,7 +122,8 @@ int graph_command(int argc, char **argv)
     const option table[] = { { "--adjoints", NULL, "dJ/d(node) in each node", NULL, &adjoints },
                              { "--seed", "K", "of the weights and the sample (1)", &seed, NULL },
                              { NULL, NULL, NULL, NULL, NULL } };
-    char about[1024] = "Draws an objective as the tape records it, on a 2-3-2 network and 4 states, as Graphviz DOT:\n"
+    char about[1024] = "Draws an objective as the tape records it, on a 2-3-2 network and 4 states, as Graphviz"
+                       " DOT:\n"
                        "    ascent graph kl --adjoints | dot -Tsvg > kl.svg\n"
                        "Ellipses are inputs; dashed: no gradient passes; grey: made by a derivative. Objectives:";
     for (int i = 0; i < OBJECTIVES; i++) {

@@ -13,8 +13,8 @@ typedef struct {
     void (*vjp)(ad y, ad g, ad share[]);
     enum { AD_INSIDE = 1,                   /* its value lies in its input's memory, at y->offset */
            AD_READS_Y = 2,                  /* its VJP reads y's value, which must therefore stay */
-           AD_SUM = 8,                      /* add */
-           AD_ADDS = 4 } is;                /* with y->onto set, its forward rule adds to what is there */
+           AD_ADDS = 4,                     /* with y->onto set, its forward rule adds to what is there */
+           AD_SUM = 8 } is;                 /* add */
 } ad_op;
 
 enum { AD_MAX_INPUTS = 3 };                 /* of operators other than assemble */
@@ -38,7 +38,7 @@ struct ad_node {
     bool derivative;                        /* made by ad_grad */
     bool onto;                              /* adds its value to that of the node before it in a sum */
     bool joined;                            /* add: the terms summed themselves in its memory */
-    int uses;                               /* by nodes of the ad_grad that made it */
+    int uses;                               /* by nodes of the ad_grad that made it, as an adjoint, by the caller */
     unsigned long sweep;                    /* the last ad_grad in which it lay between x and y */
     ad adjoint;                             /* in that sweep: dy/d(this), NULL while zero */
     struct ad_part *parts;                  /* in that sweep: adjoints of its views */
@@ -56,7 +56,8 @@ void *ad_alloc(ad_tape *t, size_t bytes);
 
 bool  ad_wants(ad y, int i);                /* in[i] lies between x and y of the running ad_grad */
 
-void  ad_collect(ad view, ad adjoint);      /* a view's VJP: its input will get all its views' adjoints as one node */
+/* A view's VJP: its input, which must be wanted, will get the adjoints of all its views as one node. */
+void  ad_collect(ad view, ad adjoint);
 unsigned long ad_sweep(ad a);               /* the number of the tape's last ad_grad */
 /* y = the parts at their places in a flat r x c of zeros; parts that overlap are added. */
 ad    ad_assemble(ad_tape *t, int r, int c, int n, const ad part[], const int place[], const char *at);

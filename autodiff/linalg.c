@@ -175,8 +175,7 @@ enum linalg_outcome linalg_lu_factor(linalg_lu *f, const double *A)
     bool singular = linalg_lu_in_place(f) == LINALG_SINGULAR;
     f->rcond = 0;
     if (singular) return LINALG_SINGULAR;
-    lapack_int info = LAPACKE_dgecon_work(LAPACK_COL_MAJOR, 'I', n, f->LU, n, norm_1, &f->rcond, f->work,
-                                          f->iwork);
+    lapack_int info = LAPACKE_dgecon_work(LAPACK_COL_MAJOR, 'I', n, f->LU, n, norm_1, &f->rcond, f->work, f->iwork);
     check_info("dgecon", info, n);
     return f->rcond >= DBL_EPSILON ? LINALG_OK : LINALG_SINGULAR;
 }

@@ -59,7 +59,8 @@ typedef struct {
     double (*distance)(const setting *x, int n, const double *a, const double *b);
     derivation_line line[DERIVATION_MAX_LINES];     /* ends at the first without a value */
     const char *own_problem;                        /* NULL, or what it is about instead of an MDP: shown once */
-    void (*page)(const setting *x, FILE *out);      /* NULL, or what derive prints below the lines where they apply */
+    /* NULL, or what derive prints below the lines where they apply */
+    void (*page)(const setting *x, FILE *out);
 } derivation;
 
 /* All derivations, one file after the other; NULL ends the list. By id: NULL when there is none. */
@@ -94,7 +95,7 @@ derivation_result derivation_run(const derivation *d, const setting *x);
 void              derivation_result_free(derivation_result *r);
 /* Which of a line's n numbers to show: the largest of the first line, on FAIL the one furthest from it. */
 int               derivation_shown(const derivation_result *r);
-int               derivation_furthest(const derivation_result *r, int line);    /* ... of the first and this line */
+int               derivation_furthest(const derivation_result *r, int line);    /* from the first to this line */
 double            derivation_number(const derivation_result *r, int line, int i);
 
 #endif

@@ -493,7 +493,8 @@ static double both_ratios(const setting *x, double *out)
 static const char *not_covered(const setting *x)
 {
     for (int i = 0; i < x->pi->nSA; i++)
-        if (!(x->pi1->pi[i] <= LARGEST_RATIO * x->pi->pi[i])) return "pi never does what pi' does: there is no ratio";
+        if (!(x->pi1->pi[i] <= LARGEST_RATIO * x->pi->pi[i]))
+            return "pi never does what pi' does: there is no ratio";
     return NULL;
 }
 

@@ -45,8 +45,8 @@ static void add_tables(problem *p, const char *policy_path, uint64_t seed)
     policy_random(p->M, seed, 1, logits1);
     for (int i = 0; i < n && own; i++) logits1[i] = pi->theta[i] + pi->A[i];
     const char *name1 = own ? "theta' = theta + A" : "random (logits ~ N(0,1))";
-    add(p, policy_path ? policy_path : own ? "theta(s,a) = cos(s+2a)" : "uniform", name1, NULL, pi, solve(p, logits1),
-        seed);
+    const char *name = policy_path ? policy_path : own ? "theta(s,a) = cos(s+2a)" : "uniform";
+    add(p, name, name1, NULL, pi, solve(p, logits1), seed);
     policy_random(p->M, seed, 0, logits);
     add(p, "random (logits ~ N(0,1))", name1, NULL, solve(p, logits), solve(p, logits1), seed);
     free(logits);
@@ -94,9 +94,12 @@ static void add_named_class(problem *p, const char *text, uint64_t seed)
 {
     bool linear = strncmp(text, "linear:", 7) == 0, net = strncmp(text, "network:", 8) == 0;
     if (!linear && !net)
-        bad_input("--class: expected linear:D with D features or network:H with H hidden units, found \"%s\"", text);
+        bad_input("--class: expected linear:D with D features or network:H with H hidden units, found \"%s\"",
+                  text);
     double size = options_number("--class", strchr(text, ':') + 1, 1, 1e4);
     if (size != floor(size)) bad_input("--class: expected a whole number, found \"%s\"", text);
+    if (net && p->M->nS > NETWORK_MAX_SIZE)
+        bad_input("--class network: expected at most %d states, found %d", NETWORK_MAX_SIZE, p->M->nS);
     if (linear) add_linear(p, (int)size, true, seed);
     else        add_network(p, (int)size, true, seed);
 }

@@ -21,9 +21,9 @@ typedef struct {
     trial policy[PROBLEM_MAX_POLICIES];
 } problem;
 
-/* The first policy is that of the file policy_path; when NULL, E5's own theta, or the uniform policy. The second is
- * a random table (logits ~ N(0, 1)); where an F of that size can be formed, a third is linear in random features and
- * the fourth a small network. pi' is random, but for E5's own theta, which is compared with theta + A. With
+/* The first policy is that of the file policy_path; when NULL, E5's own theta, or the uniform policy. The second
+ * is a random table (logits ~ N(0, 1)); where an F of that size can be formed, a third is linear in random features
+ * and the fourth a small network. pi' is random, but for E5's own theta, which is compared with theta + A. With
  * class_text, "linear:D" or "network:H", there is one policy, random, of D features or H hidden units. gamma_text:
  * NULL for the MDP's own discount. Exit 2 on bad input. */
 problem problem_open(const char *name_or_path, const char *gamma_text, const char *policy_path,
