@@ -41,6 +41,7 @@ void ad_reset(ad_tape *t, ad_mark m)
 {
     arena_reset(t->memory, m.memory);
     t->last = m.last;
+    t->sweep++;                             /* adjoints of nodes that stay may be void */
     if (t->last) t->last->newer = NULL;
     else         t->first = NULL;
 }

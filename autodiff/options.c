@@ -33,6 +33,8 @@ int options_parse(int argc, char **argv, const char *synopsis, const char *about
 {
     int left = 0;
     bool options_over = false;
+    const option *given[64];
+    int count = 0;
     for (int i = 1; i < argc; i++) {
         char *arg = argv[i], *equals = strchr(arg, '=');
         if (options_over || arg[0] != '-' || arg[1] == '\0') {
@@ -43,6 +45,9 @@ int options_parse(int argc, char **argv, const char *synopsis, const char *about
         if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) print_help(synopsis, about, table);
         const option *o = find(arg, table);
         if (!o) bad_input("unknown option %s; usage: ascent %s", arg, synopsis);
+        for (int k = 0; k < count; k++)
+            if (given[k] == o) bad_input("%s is given twice", o->name);
+        if (count < 64) given[count++] = o;
         if (o->argument && !equals && i + 1 == argc)
             bad_input("%s: expected %s after it", o->name, o->argument);
         if (!o->argument && equals) bad_input("%s: expected no value, found %s", o->name, equals);
@@ -59,7 +64,7 @@ double options_number(const char *name, const char *text, double low, double hig
     bool decimal = *text && strspn(text, "+-0123456789.eE") == strlen(text);
     if (!decimal || *end || !(x >= low && x <= high))
         bad_input("%s: expected a number in [%g, %g], found \"%s\"", name, low, high, text);
-    return x;
+    return x + 0.0;                         /* -0 is 0 */
 }
 
 uint64_t options_seed(const char *name, const char *text)

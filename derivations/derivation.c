@@ -56,14 +56,19 @@ const derivation *derivation_find(const char *id)
     return NULL;
 }
 
-const derivation *derivation_find_erratum(const char *erratum, int *line)
+const derivation *derivation_next_erratum(const char *erratum, const derivation *after, int *line)
 {
     const derivation *d;
-    for (int i = 0; (d = derivation_at(i)); i++)
+    for (int i = 0; (d = derivation_at(i)); i++) {
+        if (after) {
+            if (d == after) after = NULL;
+            continue;
+        }
         for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].value; l++) {
             *line = l;
             if (d->line[l].erratum && strcmp(d->line[l].erratum, erratum) == 0) return d;
         }
+    }
     return NULL;
 }
 

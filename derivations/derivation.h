@@ -66,8 +66,8 @@ typedef struct {
 /* All derivations, one file after the other; NULL ends the list. By id: NULL when there is none. */
 const derivation *derivation_at(int i);
 const derivation *derivation_find(const char *id);
-/* The derivation that holds the erratum's line; line receives its number from 0. */
-const derivation *derivation_find_erratum(const char *erratum, int *line);
+/* The first derivation behind `after` (NULL: of all) that holds a line of the erratum; line: its number from 0. */
+const derivation *derivation_next_erratum(const char *erratum, const derivation *after, int *line);
 extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalent_forms[], baseline[], td_error[],
     policy_gradient_theorem[], performance_difference[], taylor[], fisher[], natural_gradient[], conjugate_gradient[],
     autodiff_uses[];

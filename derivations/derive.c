@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "autodiff/options.h"
 #include "autodiff/require.h"
@@ -18,10 +19,13 @@ static void print_line(const derivation *d, const derivation_result *r, int l, i
            line->erratum ? "] " : "", line->latex, line->why);
     if (!r->computed[l])    printf("      left out: too large here\n\n");
     else if (l == r->first) printf("      %24.17g\n\n", derivation_number(r, l, i));
-    else if (line->relation == DIFFERS)
-        printf("      %24.17g     %.2g units from line %d: %s\n\n", derivation_number(r, l, i), r->units[l],
-               r->first + 1, !r->differs[l] ? "not to be told apart here"
-                             : line->erratum ? "REFUTED" : "differs, as it must");
+    else if (line->relation == DIFFERS) {
+        int k = derivation_furthest(r, l);                  /* where it differs, which may be elsewhere */
+        printf("      %24.17g     ", derivation_number(r, l, k));
+        if (k != i) printf("number %d, for %.17g of line %d: ", k + 1, derivation_number(r, r->first, k), r->first + 1);
+        printf("%.2g units%s: %s\n\n", r->units[l], k == i ? " from the first" : "",
+               !r->differs[l] ? "not to be told apart here" : line->erratum ? "REFUTED" : "differs, as it must");
+    }
     else printf("      %24.17g     %.2g units %s line %d, %.2g allowed\n\n", derivation_number(r, l, i),
                 r->units[l], stands[line->relation], r->first + 1, r->allowed[l]);
 }
@@ -59,22 +63,30 @@ static enum verdict derive(const derivation *d, const problem *p, const setting 
     return r.verdict;
 }
 
-/* Of an id, or of an erratum: the derivation beside which its line stands */
-static const derivation *derivation_of(const char *id)
+static bool is_erratum(const char *id) { return strncmp(id, "ERR-", 4) == 0; }
+
+/* Of an id; of an erratum the derivations that hold its lines, one after the other. */
+static const derivation *first_of(const char *id)
 {
     int line;
-    const derivation *d = derivation_find(id);
-    if (!d) d = derivation_find_erratum(id, &line);
+    const derivation *d = is_erratum(id) ? derivation_next_erratum(id, NULL, &line) : derivation_find(id);
+    if (!d && is_erratum(id)) bad_input("derive: no line of %s is computed yet", id);
     if (!d && !registry_find(id)) bad_input("derive: no id %s; `ascent list` prints them all", id);
     if (!d) bad_input("derive: %s has no derivation yet", id);
     return d;
+}
+
+static const derivation *next_of(const char *id, const derivation *d)
+{
+    int line;
+    return is_erratum(id) ? derivation_next_erratum(id, d, &line) : NULL;
 }
 
 int derive_command(int argc, char **argv)
 {
     const char *gamma = NULL, *policy = NULL, *class = NULL, *seed_text = "1";
     const option table[] = { { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
-                             { "--policy", "FILE", "pi: logits, CSV, one row a state", &policy, NULL },
+                             { "--policy", "FILE", "pi: logits, CSV, one row a state, or `uniform`", &policy, NULL },
                              { "--class", "KIND", "pi: random; linear:D in D features, network:H of H units",
                                &class, NULL },
                              { "--seed", "K", "of pi' and of sampled trajectories (1)", &seed_text, NULL },
@@ -85,15 +97,18 @@ int derive_command(int argc, char **argv)
         "MDP: a .mdp file or a built-in name (E5). Exit 1 unless the verdict is PASS.", table);
     if (left < 1 || left > 2)
         bad_input("derive: expected an id and perhaps an MDP, found %d arguments", left);
-    const derivation *d = derivation_of(argv[1]);
+    const derivation *first = first_of(argv[1]);
     uint64_t seed = options_seed("--seed", seed_text);
-    if (d->own_problem) {
-        if (left == 2 || gamma || policy || class)
-            bad_input("derive: %s has a problem of its own, it takes no MDP", d->id);
-        return derive(d, NULL, &(setting){ .seed = seed }) == PASS ? EXIT_HELD : EXIT_CHECK_FAILED;
-    }
+    if (first->own_problem && (left == 2 || gamma || policy || class))
+        bad_input("derive: %s has a problem of its own, it takes no MDP, --gamma, --policy or --class", first->id);
     problem p = problem_open(left == 2 ? argv[2] : "E5", gamma, policy, class, seed);
-    enum verdict verdict = derive(d, &p, p.policy[0].setting);
+    bool all_passed = true;
+    for (const derivation *d = first; d; d = next_of(argv[1], d)) {
+        if (d != first) printf("\n\n");
+        enum verdict verdict = d->own_problem ? derive(d, NULL, &(setting){ .seed = seed })
+                                              : derive(d, &p, p.policy[0].setting);
+        all_passed = all_passed && verdict == PASS;
+    }
     problem_close(&p);
-    return verdict == PASS ? EXIT_HELD : EXIT_CHECK_FAILED;
+    return all_passed ? EXIT_HELD : EXIT_CHECK_FAILED;
 }

@@ -22,8 +22,8 @@ static void print_place(const char *what, const char *place, const char *otherwi
 
 static void print_row(const registry_row *r)
 {
-    printf("%s  %s\n%s, to be %s, part %s\n\n    %s\n\n", r->id, r->topic, r->kind, r->class_, r->part,
-           r->statement);
+    printf("%s  %s\n%s, %s%s, part %s\n\n    %s\n\n", r->id, r->topic, r->kind,
+           *r->check || strcmp(r->class_, "stated") == 0 ? "" : "to be ", r->class_, r->part, r->statement);
     print_place("source", r->documents, "none: derived");
     print_place("code", r->code, "no line yet");
     print_place("check", r->check, strcmp(r->class_, "stated") == 0 ? "none: stated only" : "none yet");
@@ -31,13 +31,19 @@ static void print_row(const registry_row *r)
     if (*r->note) print_place("note", r->note, "");
 }
 
-/* An erratum: the wrong line, and the equation beside which it is computed */
-static void print_erratum(const derivation *d, int line)
+/* An erratum: its lines, each beside the equation with which it is computed. false: there is none. */
+static bool print_erratum(const char *erratum)
 {
-    printf("%s  beside %s\nas printed; `ascent derive %s` computes it beside the right lines\n\n    %s\n\n",
-           d->line[line].erratum, d->id, d->line[line].erratum, d->line[line].latex);
-    print_place("wrong", d->line[line].why, "");
-    print_place("right", registry_find(d->id)->statement, "");
+    int line;
+    const derivation *d = derivation_next_erratum(erratum, NULL, &line);
+    if (!d) return false;
+    printf("%s  a line of the documents; `ascent derive %s` computes it beside the right ones\n", erratum, erratum);
+    for (; d; d = derivation_next_erratum(erratum, d, &line)) {
+        printf("\nbeside %s\n\n    %s\n\n", d->id, d->line[line].latex);
+        print_place("wrong", d->line[line].why, "");
+        print_place("right", registry_find(d->id)->statement, "");
+    }
+    return true;
 }
 
 int list_command(int argc, char **argv)
@@ -50,12 +56,7 @@ int list_command(int argc, char **argv)
     if (left > 1) bad_input("list: expected at most one id, found %d", left);
     if (left == 1) {
         const registry_row *r = registry_find(argv[1]);
-        int line;
-        const derivation *d = r ? NULL : derivation_find_erratum(argv[1], &line);
-        if (d) {
-            print_erratum(d, line);
-            return EXIT_HELD;
-        }
+        if (!r && print_erratum(argv[1])) return EXIT_HELD;
         if (!r) bad_input("list: no id %s; `ascent list` prints them all", argv[1]);
         print_row(r);
         return EXIT_HELD;

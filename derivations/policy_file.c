@@ -49,7 +49,7 @@ static bool read_row(const struct reader *r, const char *line, int nA, double *r
         char *end;
         double x = strtod(p, &end);
         size_t decimal = strspn(p, "+-0123456789.eE"), n = strcspn(p, ",");
-        snprintf(expected, sizeof expected, "a finite logit (number %d of %d)", a + 1, nA);
+        snprintf(expected, sizeof expected, "a logit in [-1e300, 1e300] (number %d of %d)", a + 1, nA);
         if (end == p || decimal < (size_t)(end - p) || !(fabs(x) <= LOGIT_MAX))
             return wrong(r, line, p, n, expected);
         row[a] = x;

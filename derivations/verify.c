@@ -30,7 +30,12 @@ struct tally { int count[4], refuted; };            /* count: by verdict */
 
 /* A row of the table stands for all policies: the verdict and error of the worst, and the two sides of the
  * first policy, or of the one that fails. */
-struct row { enum verdict verdict; const char *reason; double left, right, units, allowed, unit; };
+struct row {
+    enum verdict verdict;
+    const char *reason;
+    enum relation relation;             /* of the right side to the left */
+    double left, right, units, allowed, unit;
+};
 
 static void print_unbound(void)
 {
@@ -43,14 +48,26 @@ static void print_unbound(void)
     printf("%d ids have no check yet\n", unbound);
 }
 
+/* The last line that equals the first, or, where there is none, that bounds it */
+static int other_side(const derivation *d, const derivation_result *r)
+{
+    int bound = -1;
+    for (int l = r->lines - 1; l > r->first; l--) {
+        if (!r->computed[l]) continue;
+        if (d->line[l].relation == EQUAL) return l;
+        if (d->line[l].relation != DIFFERS && bound < 0) bound = l;
+    }
+    return bound;
+}
+
 static struct row row_of(const derivation *d, const derivation_result *r)
 {
     struct row row = { .verdict = r->verdict, .reason = r->reason, .left = NAN, .right = NAN };
     if (r->verdict == NOT_APPLICABLE) return row;
-    int shown = derivation_shown(r), last = r->lines - 1;
-    while (!r->computed[last] || d->line[last].relation == DIFFERS) last--;
+    int shown = derivation_shown(r), other = r->verdict == FAIL ? r->worst : other_side(d, r);
     row.left = derivation_number(r, r->first, shown);
-    row.right = derivation_number(r, r->verdict == FAIL ? r->worst : last, shown);
+    row.right = derivation_number(r, other, shown);
+    row.relation = d->line[other].relation;
     row.units = r->units[r->worst];
     row.allowed = r->allowed[r->worst];
     row.unit = r->unit;
@@ -72,7 +89,8 @@ static void merge(struct row *row, const struct row *other)
 /* A wrong line's row: the two sides where they are furthest apart. */
 static struct row wrong_row(const derivation_result *r, int l)
 {
-    struct row row = { .units = r->units[l], .allowed = r->allowed[l], .unit = r->unit };
+    struct row row = { .units = r->units[l], .allowed = r->allowed[l], .unit = r->unit,
+                       .relation = r->differs[l] ? DIFFERS : EQUAL };
     int furthest = derivation_furthest(r, l);
     row.left = derivation_number(r, r->first, furthest);
     row.right = derivation_number(r, l, furthest);
@@ -81,15 +99,22 @@ static struct row wrong_row(const derivation_result *r, int l)
 
 static void print_head(void)
 {
-    printf("%-7s %20s %20s %8s %8s %8s  %-7s  %s\n", "id", "one side", "the other", "units", "allowed", "1 unit",
+    printf("%-7s %20s %2s %20s %8s %8s %8s  %-7s  %s\n", "id", "one side", "", "the other", "units", "allowed", "1 unit",
            "verdict", "what it says");
+}
+
+static const char *sign_of(enum relation relation)
+{
+    static const char *const sign[] = { [EQUAL] = "=", [AT_MOST] = ">=", [AT_LEAST] = "<=", [DIFFERS] = "!=" };
+    return sign[relation];
 }
 
 static void print_row(const char *id, const struct row *row, const char *verdict, const char *says)
 {
     printf("%-7s ", id);
-    if (isnan(row->left)) printf("%20s %20s %8s %8s %8s  ", "", "", "", "", "");
-    else printf("%20.13g %20.13g %8.2g %8.2g %8.1e  ", row->left, row->right, row->units, row->allowed, row->unit);
+    if (isnan(row->left)) printf("%20s %2s %20s %8s %8s %8s  ", "", "", "", "", "", "");
+    else printf("%20.13g %2s %20.13g %8.2g %8.2g %8.1e  ", row->left, sign_of(row->relation), row->right, row->units,
+                row->allowed, row->unit);
     printf("%-7s  %s", verdict, says);
     if (row->reason) printf(" (%s)", row->reason);
     putchar('\n');
@@ -105,6 +130,7 @@ static json_t *row_json(const problem *p, int policy, const char *id, const stru
     json_set(o, "gamma", json_number(p ? p->gamma : NAN));
     json_set(o, "policy", p ? json_text(p->policy[policy].name) : json_null());
     json_set(o, "left", json_number(row->left));
+    json_set(o, "relation", json_text(sign_of(row->relation)));
     json_set(o, "right", json_number(row->right));
     json_set(o, "units", json_number(said ? row->units : NAN));
     json_set(o, "bound", json_number(said ? row->allowed : NAN));
@@ -146,11 +172,20 @@ static void verify_one(const derivation *d, const problem *p, const setting *own
 }
 
 /* Every derivation, or that of the id, on the MDP of p; p NULL: those that have a problem of their own. */
+/* id NULL: all; of an erratum, those that hold its lines */
+static bool is_asked(const derivation *d, const char *id)
+{
+    if (!id || strcmp(d->id, id) == 0) return true;
+    for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].value; l++)
+        if (d->line[l].erratum && strcmp(d->line[l].erratum, id) == 0) return true;
+    return false;
+}
+
 static void verify_all(const problem *p, const setting *own, const char *id, json_t *rows, struct tally *tally)
 {
     const derivation *d;
     for (int i = 0; (d = derivation_at(i)); i++)
-        if ((!id || strcmp(d->id, id) == 0) && !p == !!d->own_problem) verify_one(d, p, own, rows, tally);
+        if (is_asked(d, id) && !p == !!d->own_problem) verify_one(d, p, own, rows, tally);
 }
 
 static void print_problem(const problem *p)
@@ -162,11 +197,12 @@ static void print_problem(const problem *p)
     print_head();
 }
 
-static bool any_own(const char *id)
+/* Is one asked for that is about MDPs, or, with own, about a problem of its own? */
+static bool any_asked(const char *id, bool own)
 {
     const derivation *d;
     for (int i = 0; (d = derivation_at(i)); i++)
-        if ((!id || strcmp(d->id, id) == 0) && d->own_problem) return true;
+        if (is_asked(d, id) && !d->own_problem == !own) return true;
     return false;
 }
 
@@ -175,9 +211,9 @@ int verify_command(int argc, char **argv)
     const char *id = NULL, *gamma = NULL, *policy = NULL, *seed_text = "1";
     bool unbound = false, json = false;
     const option table[] = {
-        { "--id", "ID", "only this equation", &id, NULL },
+        { "--id", "ID", "only this equation, or erratum", &id, NULL },
         { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
-        { "--policy", "FILE", "pi: logits, CSV, one row a state", &policy, NULL },
+        { "--policy", "FILE", "pi: logits, CSV, one row a state, or `uniform`", &policy, NULL },
         { "--seed", "K", "of the random policies and trajectories (1)", &seed_text, NULL },
         { "--unbound", NULL, "list the ids that have no check yet", NULL, &unbound },
         { "--json", NULL, "one object for each id, MDP and policy", NULL, &json },
@@ -189,8 +225,11 @@ int verify_command(int argc, char **argv)
         print_unbound();
         return EXIT_HELD;
     }
-    if (id && !registry_find(id)) bad_input("verify: no id %s; `ascent list` prints them all", id);
-    if (id && !derivation_find(id)) bad_input("verify: %s has no check yet", id);
+    bool on_mdps = any_asked(id, false), on_own = any_asked(id, true);
+    if (!on_mdps && !on_own && registry_find(id)) bad_input("verify: %s has no check yet", id);
+    if (!on_mdps && !on_own) bad_input("verify: no id %s; `ascent list` prints them all", id);
+    if (!on_mdps && (left || gamma || policy))
+        bad_input("verify: %s has a problem of its own, it takes no MDP, --gamma or --policy", id);
     static char *standard[] = { "FrozenLake-v1", "E5" };
     char **name = left ? argv + 1 : standard;
     int count = left ? left : 2;
@@ -200,14 +239,13 @@ int verify_command(int argc, char **argv)
     for (int i = 0; i < count; i++) p[i] = problem_open(name[i], gamma, policy, NULL, seed);
     struct tally tally = { { 0 } };
     json_t *rows = json ? json_checked(json_array()) : NULL;
-    bool own_only = id && derivation_find(id)->own_problem;
     for (int i = 0; i < count; i++) {
-        if (!rows && !own_only) print_problem(&p[i]);
+        if (!rows && on_mdps) print_problem(&p[i]);
         verify_all(&p[i], NULL, id, rows, &tally);
         problem_close(&p[i]);
     }
     free(p);
-    if (!rows && any_own(id)) {
+    if (!rows && on_own) {
         printf("\nOn problems of their own (`ascent derive ID` shows which)\n");
         print_head();
     }

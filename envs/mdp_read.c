@@ -411,7 +411,7 @@ static void fill(double *x, int n, double value)
 static void read_discount(reader *r)
 {
     read_colon(r);
-    r->gamma = read_number(r, 0, 1, "a discount in [0, 1]");
+    r->gamma = read_number(r, 0, 1, "a discount in [0, 1]") + 0.0;     /* -0 is 0 */
 }
 
 static void read_values(reader *r)

@@ -941,9 +941,9 @@ static void policy_files(void **state)
         { TEXT("0,1\rjunk\n2,3\n"), ":1:4: expected text, found \"?\"" },
         { TEXT("0,1\n2\n"), ":2:2: expected a comma and number 2 of 2, found the end of the line" },
         { TEXT("0,1\n2,3,4\n"), ":2:4: expected the end of the line after 2 numbers, found \",4\"" },
-        { TEXT("0,1e308\n2,3\n"), ":1:3: expected a finite logit (number 2 of 2), found \"1e308\"" },
-        { TEXT("0,nan\n2,3\n"), ":1:3: expected a finite logit (number 2 of 2), found \"nan\"" },
-        { TEXT("0,0x1\n2,3\n"), ":1:3: expected a finite logit (number 2 of 2), found \"0x1\"" },
+        { TEXT("0,1e308\n2,3\n"), ":1:3: expected a logit in [-1e300, 1e300] (number 2 of 2), found \"1e308\"" },
+        { TEXT("0,nan\n2,3\n"), ":1:3: expected a logit in [-1e300, 1e300] (number 2 of 2), found \"nan\"" },
+        { TEXT("0,0x1\n2,3\n"), ":1:3: expected a logit in [-1e300, 1e300] (number 2 of 2), found \"0x1\"" },
         { TEXT("0,1\n"), ":2:1: expected 2 rows, one for each state, found the end of the file after 1" },
         { TEXT("0,1\n2,3\n4,5\n"), ":3:1: expected 2 rows, one for each state, found \"4,5\"" } };
 #undef TEXT
