@@ -69,8 +69,8 @@ static const char *skip_to(const char *p, const char *end, int *line)       /* b
 
 static size_t mark_length(const char *p)
 {
-    static const char *const longer[] = { "<<=", ">>=", "...", "->", "++", "--", "<<", ">>", "<=", ">=", "==", "!=",
-        "&&", "||", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", NULL };
+    static const char *const longer[] = { "<<=", ">>=", "...", "->", "++", "--", "<<", ">>", "<=", ">=", "==",
+        "!=", "&&", "||", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", NULL };
     for (const char *const *m = longer; *m; m++)
         if (strncmp(p, *m, strlen(*m)) == 0) return strlen(*m);
     return 1;
@@ -114,8 +114,9 @@ static void read_tokens(void)
 
 static bool is_type(const struct token *t)
 {
-    static const char *const type[] = { "void", "bool", "char", "short", "int", "long", "unsigned", "signed", "float",
-        "double", "const", "size_t", "ssize_t", "uint32_t", "uint64_t", "uintptr_t", "lapack_int", "struct", NULL };
+    static const char *const type[] = { "void", "bool", "char", "short", "int", "long", "unsigned", "signed",
+        "float", "double", "const", "size_t", "ssize_t", "uint32_t", "uint64_t", "uintptr_t", "lapack_int",
+        "struct", NULL };
     return is_one_of(t, type);
 }
 
@@ -153,7 +154,8 @@ static bool is_declared_size(int i)                 /* the 512 of `char error[51
 
 /* ---- mutants ---- */
 
-static void add(const struct token *t, size_t length, const char *instead, const char *change, const char *function)
+static void add(const struct token *t, size_t length, const char *instead, const char *change,
+                const char *function)
 {
     int same = 1;
     for (int i = mutants - 1; i >= 0 && mutant[i].line == t->line; i--) {
@@ -204,10 +206,11 @@ static void mutate_return(int i, char type, const char *function)
 {
     int end = i + 1;
     while (!is(&token[end], ";")) end++;
-    bool literal = end == i + 2 && (token[i + 1].kind == NUMBER || is(&token[i + 1], "true") || is(&token[i + 1], "false"));
-    if (type == 'p' || end == i + 1 || literal || is(&token[i + 1], "-") || is(&token[i + 1], "!")) return;
+    const struct token *first = &token[i + 1];
+    bool literal = end == i + 2 && (first->kind == NUMBER || is(first, "true") || is(first, "false"));
+    if (type == 'p' || end == i + 1 || literal || is(first, "-") || is(first, "!")) return;
     char sign = type == 'b' ? '!' : '-', instead[2000], change[40];
-    const char *from = token[i + 1].at;
+    const char *from = first->at;
     size_t n = (size_t)(token[end].at - from);
     if (n > sizeof instead - 20) return;
     snprintf(instead, sizeof instead, "return %c(%.*s)", sign, (int)n, from);
