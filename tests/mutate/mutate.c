@@ -5,7 +5,8 @@
  *
  *     + -   * /   += -=   *= /=   ++ --   < <=   > >=   == !=   && ||      one for the other
  *     unary - and !                                                        dropped
- *     0 1   other numbers n                                                one for the other; n + 1
+ *     0 1   other numbers n                                                one for the other; n + 1, or, as what is
+ *                                                                          asked of allocate, n - 1
  *     true false                                                           one for the other
  *     return x                                                             return -(x), of a bool !(x)
  *
@@ -152,6 +153,15 @@ static bool is_declared_size(int i)                 /* the 512 of `char error[51
     return before->kind == NAME ? !is(before, "return") : is(before, "*") && !is_product(name - 1);
 }
 
+static int closing(int i)                           /* the ) of the ( at i */
+{
+    for (int depth = 0; i < tokens; i++) {
+        if (is(&token[i], "(")) depth++;
+        if (is(&token[i], ")") && --depth == 0) return i;
+    }
+    return tokens;
+}
+
 /* ---- mutants ---- */
 
 static void add(const struct token *t, size_t length, const char *instead, const char *change,
@@ -177,12 +187,13 @@ static void replace(const struct token *t, const char *instead, const char *func
     add(t, t->n, instead, change, function);
 }
 
-static void mutate_number(const struct token *t, const char *function)
+/* In a request for memory more is no mutant, and `allocate` gives room for one where none is asked for. */
+static void mutate_number(const struct token *t, bool request, const char *function)
 {
     char *text = copy(t->at, t->n), instead[200];
     double x = strtod(text, NULL);
-    snprintf(instead, sizeof instead, "(%s+1)", text);
-    replace(t, x == 0 ? "1" : x == 1 ? "0" : instead, function);
+    snprintf(instead, sizeof instead, "(%s%s1)", text, request ? "-" : "+");
+    if (!request || x > 1) replace(t, x == 0 ? "1" : x == 1 ? "0" : instead, function);
     free(text);
 }
 
@@ -221,7 +232,8 @@ static void mutate_return(int i, char type, const char *function)
 static void find_mutants(void)
 {
     const char *function = "-";
-    int depth = 0, named = 0;
+    static const char *const request[] = { "allocate", "reallocate", "malloc", "calloc", "realloc", NULL };
+    int depth = 0, named = 0, request_end = 0;
     char type = 'p';
     for (int i = 1; i < tokens - 1; i++) {
         const struct token *t = &token[i];
@@ -238,7 +250,8 @@ static void find_mutants(void)
                 if (type == 'p') break;
             }
         }
-        if (t->kind == NUMBER && !is_declared_size(i)) mutate_number(t, function);
+        if (is_one_of(t, request) && is(&token[i + 1], "(")) request_end = closing(i + 1);
+        if (t->kind == NUMBER && !is_declared_size(i)) mutate_number(t, i < request_end, function);
         if (t->kind == MARK) mutate_mark(i, function);
         if (is(t, "true")) replace(t, "false", function);
         if (is(t, "false")) replace(t, "true", function);
