@@ -20,8 +20,8 @@ void linalg_start(void)
     if (!probe) out_of_memory(buffers, "the buffers of OpenBLAS");
     free(probe);
     openblas_set_num_threads(1);
-    double one = 1, square;
-    cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, 1, 1, 1, &one, 1, 0, &square, 1);  /* takes one at any size */
+    double A = 1, C;                            /* a small dgemm may do without the buffer; dsyrk does not */
+    cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, 1, 1, 1.0, &A, 1, 0.0, &C, 1);
 #endif
 }
 

@@ -20,13 +20,20 @@ static void say(const char *prefix, const char *fmt, va_list args)
     fprintf(stderr, "%s%s\n", prefix, line);
 }
 
+/* Not by exit(): there OpenBLAS waits for its threads, and these, where no memory was left for them, for ever. */
+static _Noreturn void end(int status)
+{
+    fflush(NULL);
+    _exit(status);
+}
+
 #define SAY_AND_EXIT(prefix, status)  \
     do {                              \
         va_list args;                 \
         va_start(args, fmt);          \
         say(prefix, fmt, args);       \
         va_end(args);                 \
-        exit(status);                 \
+        end(status);                  \
     } while (0)
 
 void bad_input(const char *fmt, ...)         { SAY_AND_EXIT("", EXIT_BAD_INPUT); }
@@ -44,18 +51,11 @@ void require_failed(const char *file, int line, const char *cond, const char *fm
     abort();
 }
 
-/* Not exit(): OpenBLAS would wait there for threads that ask for memory for ever. */
-static _Noreturn void end_without_memory(void)
-{
-    fflush(NULL);
-    _exit(EXIT_MEMORY);
-}
-
 void out_of_memory(size_t bytes, const char *what)
 {
     if (bytes) fprintf(stderr, "ascent: out of memory: %zu bytes for %s\n", bytes, what);
     else       fprintf(stderr, "ascent: out of memory: %s\n", what);
-    end_without_memory();
+    end(EXIT_MEMORY);
 }
 
 void *allocate(size_t n, size_t size, const char *what)
@@ -76,7 +76,7 @@ static void on_gsl_error(const char *reason, const char *file, int line, int cod
 {
     if (code == GSL_ENOMEM) {
         fprintf(stderr, "ascent: out of memory: GSL (%s:%d: %s)\n", file, line, reason);
-        end_without_memory();
+        end(EXIT_MEMORY);
     }
     numerical_failure("GSL: %s (%s:%d: %s)", reason, file, line, gsl_strerror(code));
 }
@@ -90,12 +90,12 @@ void hold_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)          /* open takes the least that is free */
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd)
-            exit(EXIT_IO);
+            end(EXIT_IO);
 }
 
 void finish(int status)
 {
     int lost = ferror(stdout);
     if (fflush(stdout) != 0 || lost) io_failure("stdout: %s", errno ? strerror(errno) : "write failed");
-    exit(status);
+    end(status);
 }

@@ -215,7 +215,8 @@ for gamma in -0.1 1.5 nan inf abc 0.5x 1e999 ''; do
 done
 for gamma in 0 0.5 0.999; do works "--gamma $gamma" solve E5 --gamma "$gamma"; done
 for gamma in 0x1p-1 ' 0.5' '0.5 ' 0.5f; do
-    refuses "--gamma '$gamma'" 2 "--gamma: expected a number in \[0, 1\], found \"$gamma\"" solve E5 --gamma "$gamma"
+    refuses "--gamma '$gamma'" 2 "--gamma: expected a number in \[0, 1\], found \"$gamma\"" \
+        solve E5 --gamma "$gamma"
 done
 works "--gamma 1 where the end is sure" solve chain.mdp --gamma 1
 for command in solve verify derive list; do
@@ -500,6 +501,18 @@ check "a closed stdin reads as an empty file" "$(first_line err)" grep -q '^/dev
 for how in '>&- 2>&-' '<&- >&- 2>&-'; do
     eval "\"\$ascent\" solve E5 $how"
     check "solve E5 $how" "exit status $?, not 3" [ $? -eq 3 ]
+done
+
+# ---- little memory ----
+
+# Where there is none for OpenBLAS's buffers, it says so, and does not wait for OpenBLAS's threads, which go on
+# asking. The address sanitizer needs more itself.
+for kilobytes in 100000 150000 200000; do
+    grep -q __asan_init "$ascent" && break
+    (ulimit -v $kilobytes && exec timeout 20 "$ascent" list PDI-6) >out 2>err
+    status=$?
+    check "with $kilobytes kB" "exit status $status; on stderr: $(cat err)" \
+        eval '[ $status -eq 5 ] && [ ! -s out ] && one_line err'
 done
 
 # ---- the same command, the same bytes ----

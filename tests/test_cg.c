@@ -14,9 +14,9 @@
 
 enum { CHECK_EVERY = 50, N_MAX = 64 };
 
-/* p^T F p > 0, but F = 1 + (a rotation by 90 degrees of the first two coordinates), so that the recursive residual does
- * not shrink. After every 50 such products comes one for the recomputed residual, which the script decides: g - F x
- * is residual[0], residual[1], ... times the first unit vector; the last one stays. */
+/* p^T F p > 0, but F = 1 + (a rotation by 90 degrees of the first two coordinates), so that the recursive
+ * residual does not shrink. After every 50 such products comes one for the recomputed residual, which the script
+ * decides: g - F x is residual[0], residual[1], ... times the first unit vector; the last one stays. */
 struct script { const double *g, *residual; int n_residuals, calls, checks; };
 
 static void scripted(void *F, int n, const double *v, double *Fv)
@@ -49,7 +49,7 @@ static void test_patience(void **state)
         { { 4 },            2, 1, 200, 1 },             /* no progress at all */
         { { 2.125 },        2, 1, 200, 2.125 / 4 },     /* progress, but not by half */
         { { 2 },            2, 1, 250, 0.5 },           /* half at step 50 */
-        { { 3, 2 },         2, 2, 300, 0.5 },           /* half of the first, though not of the last, at step 100 */
+        { { 3, 2 },         2, 2, 300, 0.5 },           /* half of the first, not of the last, at step 100 */
         { { 1.5, 1, 0.875 }, 2, 3, 250, 0.875 / 4 },    /* half at 50, and not again: 0.875 > 1.5 / 2 ... */
         { { 1.5, 1, 0.75 },  2, 3, 350, 0.75 / 4 },     /* ... and again at 150 */
         { { 4 },           40, 1, 200, 1 },             /* 5n = 200 */

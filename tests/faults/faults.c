@@ -16,7 +16,6 @@
  * write to the few kilobytes they ask for without a look. */
 #define _GNU_SOURCE         /* dl_iterate_phdr */
 #include <errno.h>
-#include <limits.h>
 #include <link.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -24,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,14 +50,11 @@ enum { EXIT_MEMORY = 5, SECONDS = 20, LIVE_MAX = 1 << 16, SHOWN = 5 };
 /* ---- what the child does ---- */
 
 static _Thread_local bool armed;    /* not in the threads that OpenBLAS starts */
-static long count, fault_at;        /* allocations since main; which fails, 0: none */
+static long fault_at;               /* which allocation fails; 0: none */
 static bool for_ever;
-static int report_fd = -1;          /* the child's struct report */
-
-struct report { long count; int live; };
-
 static void *live[LIVE_MAX];        /* taken since main and not freed; kept in runs without a fault */
-static int n_live;
+
+static struct { long count; int live; } *tally;     /* allocations, and those not freed; shared with the parent */
 
 static struct { uintptr_t from, to; } blas;        /* where OpenBLAS is loaded */
 
@@ -79,23 +76,23 @@ static int find_blas(struct dl_phdr_info *library, size_t size, void *unused)
 static bool refused(uintptr_t caller)
 {
     if (!armed || (caller >= blas.from && caller < blas.to)) return false;
-    count++;
-    if (!fault_at || (for_ever ? count < fault_at : count != fault_at)) return false;
+    long k = ++tally->count;
+    if (!fault_at || (for_ever ? k < fault_at : k != fault_at)) return false;
     errno = ENOMEM;
     return true;
 }
 
 static void *taken(void *p)
 {
-    if (armed && !fault_at && p && n_live < LIVE_MAX) live[n_live++] = p;
+    if (armed && !fault_at && p && tally->live < LIVE_MAX) live[tally->live++] = p;
     return p;
 }
 
 static void released(const void *p)
 {
-    for (int i = n_live - 1; i >= 0; i--)
+    for (int i = armed && !fault_at ? tally->live - 1 : -1; i >= 0; i--)
         if (live[i] == p) {
-            live[i] = live[--n_live];
+            live[i] = live[--tally->live];
             return;
         }
 }
@@ -128,13 +125,6 @@ void free(void *p)
     SYSTEM(free)(p);
 }
 
-static void report(void)
-{
-    armed = false;
-    struct report r = { count, n_live };
-    if (write(report_fd, &r, sizeof r) != (ssize_t)sizeof r) _exit(99);
-}
-
 /* ---- what the parent sees ---- */
 
 struct run { int status; long count; int live; char *out, *err; size_t out_length, err_length; };
@@ -164,11 +154,11 @@ static void empty(FILE *f)
 
 static struct run run_with_fault(int argc, char **argv, long k, bool ever)
 {
-    static FILE *out, *err, *said;
-    if (!out) out = scratch(), err = scratch(), said = scratch();
+    static FILE *out, *err;
+    if (!out) out = scratch(), err = scratch();
     empty(out);
     empty(err);
-    empty(said);
+    tally->count = tally->live = 0;
     fflush(NULL);
     pid_t pid = fork();
     if (pid < 0) { perror("fork"); exit(2); }
@@ -177,8 +167,6 @@ static struct run run_with_fault(int argc, char **argv, long k, bool ever)
         if (k == 0) setvbuf(stdout, buffer, _IOFBF, sizeof buffer);    /* stdio's own is never freed */
         dup2(fileno(out), STDOUT_FILENO);
         dup2(fileno(err), STDERR_FILENO);
-        report_fd = fileno(said);
-        atexit(report);
         alarm(SECONDS);
         fault_at = k;
         for_ever = ever;
@@ -186,12 +174,10 @@ static struct run run_with_fault(int argc, char **argv, long k, bool ever)
         exit(__real_main(argc, argv));
     }
     struct run r = { 0 };
-    struct report told = { 0 };
     while (waitpid(pid, &r.status, 0) < 0)
         if (errno != EINTR) { perror("waitpid"); exit(2); }
-    if (pread(fileno(said), &told, sizeof told, 0) != (ssize_t)sizeof told) told.count = LONG_MAX;   /* killed */
-    r.count = told.count;
-    r.live = told.live;
+    r.count = tally->count;
+    r.live = tally->live;
     r.out = contents(out, &r.out_length);
     r.err = contents(err, &r.err_length);
     return r;
@@ -238,6 +224,8 @@ int __wrap_main(int argc, char **argv)
         fprintf(stderr, "usage: faults whole|lines ARGUMENT...\n");
         return 2;
     }
+    tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (tally == MAP_FAILED) { perror("mmap"); return 2; }
     dl_iterate_phdr(find_blas, NULL);
     argv[1] = argv[0];
     argc--;

@@ -5,7 +5,8 @@
  *
  *     + -   * /   += -=   *= /=   ++ --   < <=   > >=   == !=   && ||      one for the other
  *     unary - and !                                                        dropped
- *     0 1   other numbers n                                                one for the other; n + 1
+ *     0 1   other numbers n                                                one for the other; n + 1, or, as what is
+ *                                                                          asked of allocate, n - 1
  *     true false                                                           one for the other
  *     return x                                                             return -(x), of a bool !(x)
  *
@@ -69,8 +70,8 @@ static const char *skip_to(const char *p, const char *end, int *line)       /* b
 
 static size_t mark_length(const char *p)
 {
-    static const char *const longer[] = { "<<=", ">>=", "...", "->", "++", "--", "<<", ">>", "<=", ">=", "==", "!=",
-        "&&", "||", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", NULL };
+    static const char *const longer[] = { "<<=", ">>=", "...", "->", "++", "--", "<<", ">>", "<=", ">=", "==",
+        "!=", "&&", "||", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", NULL };
     for (const char *const *m = longer; *m; m++)
         if (strncmp(p, *m, strlen(*m)) == 0) return strlen(*m);
     return 1;
@@ -114,8 +115,9 @@ static void read_tokens(void)
 
 static bool is_type(const struct token *t)
 {
-    static const char *const type[] = { "void", "bool", "char", "short", "int", "long", "unsigned", "signed", "float",
-        "double", "const", "size_t", "ssize_t", "uint32_t", "uint64_t", "uintptr_t", "lapack_int", "struct", NULL };
+    static const char *const type[] = { "void", "bool", "char", "short", "int", "long", "unsigned", "signed",
+        "float", "double", "const", "size_t", "ssize_t", "uint32_t", "uint64_t", "uintptr_t", "lapack_int",
+        "struct", NULL };
     return is_one_of(t, type);
 }
 
@@ -151,9 +153,19 @@ static bool is_declared_size(int i)                 /* the 512 of `char error[51
     return before->kind == NAME ? !is(before, "return") : is(before, "*") && !is_product(name - 1);
 }
 
+static int closing(int i)                           /* the ) of the ( at i */
+{
+    for (int depth = 0; i < tokens; i++) {
+        if (is(&token[i], "(")) depth++;
+        if (is(&token[i], ")") && --depth == 0) return i;
+    }
+    return tokens;
+}
+
 /* ---- mutants ---- */
 
-static void add(const struct token *t, size_t length, const char *instead, const char *change, const char *function)
+static void add(const struct token *t, size_t length, const char *instead, const char *change,
+                const char *function)
 {
     int same = 1;
     for (int i = mutants - 1; i >= 0 && mutant[i].line == t->line; i--) {
@@ -175,12 +187,13 @@ static void replace(const struct token *t, const char *instead, const char *func
     add(t, t->n, instead, change, function);
 }
 
-static void mutate_number(const struct token *t, const char *function)
+/* In a request for memory more is no mutant, and `allocate` gives room for one where none is asked for. */
+static void mutate_number(const struct token *t, bool request, const char *function)
 {
     char *text = copy(t->at, t->n), instead[200];
     double x = strtod(text, NULL);
-    snprintf(instead, sizeof instead, "(%s+1)", text);
-    replace(t, x == 0 ? "1" : x == 1 ? "0" : instead, function);
+    snprintf(instead, sizeof instead, "(%s%s1)", text, request ? "-" : "+");
+    if (!request || x > 1) replace(t, x == 0 ? "1" : x == 1 ? "0" : instead, function);
     free(text);
 }
 
@@ -204,10 +217,11 @@ static void mutate_return(int i, char type, const char *function)
 {
     int end = i + 1;
     while (!is(&token[end], ";")) end++;
-    bool literal = end == i + 2 && (token[i + 1].kind == NUMBER || is(&token[i + 1], "true") || is(&token[i + 1], "false"));
-    if (type == 'p' || end == i + 1 || literal || is(&token[i + 1], "-") || is(&token[i + 1], "!")) return;
+    const struct token *first = &token[i + 1];
+    bool literal = end == i + 2 && (first->kind == NUMBER || is(first, "true") || is(first, "false"));
+    if (type == 'p' || end == i + 1 || literal || is(first, "-") || is(first, "!")) return;
     char sign = type == 'b' ? '!' : '-', instead[2000], change[40];
-    const char *from = token[i + 1].at;
+    const char *from = first->at;
     size_t n = (size_t)(token[end].at - from);
     if (n > sizeof instead - 20) return;
     snprintf(instead, sizeof instead, "return %c(%.*s)", sign, (int)n, from);
@@ -218,7 +232,8 @@ static void mutate_return(int i, char type, const char *function)
 static void find_mutants(void)
 {
     const char *function = "-";
-    int depth = 0, named = 0;
+    static const char *const request[] = { "allocate", "reallocate", "malloc", "calloc", "realloc", NULL };
+    int depth = 0, named = 0, request_end = 0;
     char type = 'p';
     for (int i = 1; i < tokens - 1; i++) {
         const struct token *t = &token[i];
@@ -235,7 +250,8 @@ static void find_mutants(void)
                 if (type == 'p') break;
             }
         }
-        if (t->kind == NUMBER && !is_declared_size(i)) mutate_number(t, function);
+        if (is_one_of(t, request) && is(&token[i + 1], "(")) request_end = closing(i + 1);
+        if (t->kind == NUMBER && !is_declared_size(i)) mutate_number(t, i < request_end, function);
         if (t->kind == MARK) mutate_mark(i, function);
         if (is(t, "true")) replace(t, "false", function);
         if (is(t, "false")) replace(t, "true", function);

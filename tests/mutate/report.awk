@@ -33,7 +33,7 @@ FILENAME ~ /mutants$/ {
     if (!($3 in valid)) { valid[$3] = killed[$3] = 0; files[++n_files] = $3 }
     if ($1 == "same" || $1 == "invalid") { none[$1]++; next }
     valid[$3]++
-    if ($1 == "killed") { killed[$3]++; killed_key[key[mutant]]++; next }
+    if ($1 == "killed") { killed[$3]++; next }
     survived_key[key[mutant]]++
     if (key[mutant] in why) { explained++; next }
     unexplained[++n_unexplained] = at[mutant]
@@ -44,7 +44,9 @@ function percent(k, n) { return n ? sprintf("%5.1f%%", 100 * k / n) : "    - " }
 END {
     if (listing) exit
     for (i = 2; i <= n_files; i++)                                      # sorted by name
-        for (j = i; j > 1 && files[j] < files[j - 1]; j--) { t = files[j]; files[j] = files[j - 1]; files[j - 1] = t }
+        for (j = i; j > 1 && files[j] < files[j - 1]; j--) {
+            t = files[j]; files[j] = files[j - 1]; files[j - 1] = t
+        }
     printf "%-42s %8s %8s\n", "file", "mutants", "killed"
     for (i = 1; i <= n_files; i++) {
         f = files[i]
@@ -58,7 +60,10 @@ END {
         f = folders[i]
         printf "%-42s %8d %8d %s\n", f, all[f], dead[f], percent(dead[f], all[f])
         passed += dead[f]
-        if (ENVIRON["ALL"] && dead[f] < 0.95 * all[f]) { print "FAIL " f ": fewer than 95 in 100 are killed"; failed++ }
+        if (ENVIRON["ALL"] && dead[f] < 0.95 * all[f]) {
+            print "FAIL " f ": fewer than 95 in 100 are killed"
+            failed++
+        }
     }
     printf "%d compile to the same bits, %d do not compile; %d survivors are explained\n", none["same"],
         none["invalid"], explained
@@ -68,8 +73,10 @@ END {
         split(k, part, SUBSEP)
         if (!(part[1] in looked)) continue
         what = part[1] ": " part[3] "   " part[2]
-        if (!(k in known)) { print "FAIL survivors.txt: there is no such mutant: " what; failed++ }
-        else if (ENVIRON["ALL"] && !(k in survived_key)) { print "FAIL survivors.txt: is killed now: " what; failed++ }
+        if (!(k in known)) print "FAIL survivors.txt: there is no such mutant: " what
+        else if (ENVIRON["ALL"] && !(k in survived_key)) print "FAIL survivors.txt: is killed now: " what
+        else continue
+        failed++
     }
     printf "%d passed, %d failed\n", passed + explained, failed
     exit failed > 0 || passed == 0

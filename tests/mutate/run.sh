@@ -55,8 +55,12 @@ noticed() {
     shift 3
     while read -r seconds program by; do
         grep -qxF "${file%.c}.o" "$out/members.$program" || continue
-        case " $linked " in *" $program "*) ;; *) link_program "$program" "$object" "$home" "$@"; linked="$linked $program" ;; esac
-        timeout -k 5 $((10 + 6 * seconds)) "$0" "$build" --test "$by" "$dir" >/dev/null 2>&1 </dev/null || return 0
+        case " $linked " in
+        *" $program "*) ;;
+        *) link_program "$program" "$object" "$home" "$@"; linked="$linked $program" ;;
+        esac
+        timeout -k 5 $((10 + 6 * seconds)) "$0" "$build" --test "$by" "$dir" "$home" >/dev/null 2>&1 </dev/null ||
+            return 0
     done <"$list"
     return 1
 }
@@ -83,7 +87,8 @@ case ${2:-} in
 --test)
     dir=$4
     ulimit -c 0
-    export STOP=1 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0
+    [ "$5" != "$build" ] || ulimit -v 8000000                   # kilobytes; the sanitizers map far more
+    export STOP=1 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0:hard_rss_limit_mb=4000
     run_test "$3"
     exit ;;
 esac
@@ -96,13 +101,13 @@ trap 'rm -rf "$out"/at.*' EXIT
 $cc -std=c11 -D_POSIX_C_SOURCE=200809L -O1 -o "$out/mutate" tests/mutate/mutate.c || exit 1
 
 # The tests in the order of what they take, and the objects that each program is made of.
-for program in $(cd "$build/tests" && ls test_*.o) ascent.o faults.o; do
-    program=${program%.o}
-    dir=$out/whole
+for program in $(cd "$build/tests" && ls test_*.o) ascent faults; do
+    program=${program%.o} dir=$out/whole
     mkdir -p "$dir/tests/faults"
     empty=$out/empty.o
     echo 'typedef int nothing;' | $cc -x c -c -o "$empty" -
-    link_program "$program" "$empty" "$build" -Wl,-Map="$out/map" || { echo "FAIL $program does not link"; exit 1; }
+    link_program "$program" "$empty" "$build" -Wl,-Map="$out/map" ||
+        { echo "FAIL $program does not link"; exit 1; }
     sed -n 's/^[^ ]*libascent\.a(\([^)]*\)).*/\1/p' "$out/map" | sort -u >"$out/names"
     for f in autodiff/*.c derivations/*.c algorithms/*.c envs/*.c; do
         grep -qxF "$(basename "${f%.c}.o")" "$out/names" && echo "${f%.c}.o"
@@ -110,7 +115,8 @@ for program in $(cd "$build/tests" && ls test_*.o) ascent.o faults.o; do
     case $program in ascent) tests="cli verify reference" ;; *) tests=$program ;; esac
     for test in $tests; do
         start=$(date +%s)
-        run_test "$test" >"$out/log" 2>&1 </dev/null || { echo "FAIL $test fails without a mutant"; tail "$out/log"; exit 1; }
+        run_test "$test" >"$out/log" 2>&1 </dev/null ||
+            { echo "FAIL $test fails without a mutant"; tail "$out/log"; exit 1; }
         echo "$(($(date +%s) - start)) $program $test"
     done
 done | sort -n >"$out/tests"
@@ -128,8 +134,10 @@ done >"$out/mutants"            # file, number, line, function, change, text
 if [ -n "${ALL:-}" ]; then cp "$out/mutants" "$out/chosen"
 else
     awk -v seed="${SEED:-1}" 'BEGIN { x = seed; for (i = 0; i < 9; i++) x = x * 16807 % 2147483647 }
-        { x = x * 16807 % 2147483647; print x "\t" $0 }' "$out/mutants" | sort -n | cut -f 2- | head -n "${N:-200}" >"$out/chosen"
-    awk -f tests/mutate/report.awk tests/mutate/survivors.txt "$out/chosen" >"$out/results"    # known: not tried again
+        { x = x * 16807 % 2147483647; print x "\t" $0 }' "$out/mutants" |
+        sort -n | cut -f 2- | head -n "${N:-200}" >"$out/chosen"
+    # those with a reason are not tried again
+    awk -f tests/mutate/report.awk tests/mutate/survivors.txt "$out/chosen" >"$out/results"
 fi
 cut -f 3,4 "$out/results" >"$out/known"
 cut -f 1,2 "$out/chosen" | grep -vxF -f "$out/known" | xargs -n 2 -P "${JOBS:-2}" "$0" "$build" --one
