@@ -518,7 +518,7 @@ const derivation baseline[] = {
           baseline_outside },
         { "=0", "PGT-24", zeros } } },
     { "BL-2", "grad J = E[A grad log pi]", "dJ/dtheta[i]", n_theta, unit_gradient, NULL, NULL, {
-        { "\\nabla_\\theta J(\\theta)", "reverse mode through mu0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
+        { "\\nabla_\\theta J(\\theta)", "reverse mode through rho_0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
         { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)Q^\\pi(s,a)", "PGT-3", with_Q },
         { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)(Q^\\pi(s,a)-B(s))", "BL-1, B(s) = 2 + cos(3s)",
           with_Q_minus_B },

@@ -513,7 +513,7 @@ const derivation equivalent_forms[] = {
           TRAJECTORIES, all_td } } },
     { "PGT-16", "grad J = E[G grad log pi] = E[Q ...] = E[A ...] = E[delta ...]", "dJ/dtheta[i]", n_theta,
       unit_gradient, NULL, NULL, {
-        { "\\nabla_\\theta J(\\theta)", "reverse mode through mu0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
+        { "\\nabla_\\theta J(\\theta)", "reverse mode through rho_0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
         { "=\\sum_t\\gamma^tE[G_t\\nabla_\\theta\\log\\pi_\\theta]",
           "visits and returns both summed over time, by powers of gamma P_pi", by_returns },
         { "=\\sum_t\\gamma^tE[Q^\\pi\\nabla_\\theta\\log\\pi_\\theta]",

@@ -276,7 +276,7 @@ static double one_step_on(const setting *x, double *out)        /* P_pi^T d */
 }
 
 const derivation state_visits[] = {
-    { "MDP-12", "rho(s) = sum_t gamma^t Pr(s_t = s) = [(I - gamma P_pi^T)^-1 mu0](s)",
+    { "MDP-12", "rho(s) = sum_t gamma^t Pr(s_t = s) = [(I - gamma P_pi^T)^-1 rho_0](s)",
       "rho(s), 0 in absorbing states", n_states, unit_rho, NULL, NULL, {
         { "\\rho_\\pi=(I-\\gamma P_\\pi^T)^{-1}\\rho_0", "a linear solve", visits_by_solve },
         { "=\\sum_{t=0}^\\infty(\\gamma P_\\pi^T)^t\\rho_0", "the geometric series, by powers of gamma P_pi^T",
