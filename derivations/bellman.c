@@ -398,7 +398,7 @@ const derivation bellman[] = {
         { "=\\sum_s\\rho_\\pi(s)\\sum_a\\pi_\\theta(a|s)r(s,a)",
           "the same sum, state by state: how often each is seen, discounted", J_from_visits },
         { "=E[\\sum_{t=0}^\\infty\\gamma^tr(s_t)]",
-          "004 l.301: a reward of the state alone, here the plain mean over its actions; l.324 has r(s_t,a_t)",
+          "004 l.301 prints r(s_t), l.324 r(s_t,a_t). One reading of r(s): the plain mean over the actions",
           J_of_state_rewards, DIFFERS, "ERR-44" } } },
     { "MDP-7", "Q(s,a) = E[sum_l gamma^l r_{t+l} | s_t = s, a_t = a]", "Q(s,a)", n_pairs, unit_V, NULL, NULL, {
         { "Q^\\pi(s,a)=E_\\pi[\\sum_{l\\ge0}\\gamma^lr_{t+l}\\,|\\,s_t=s,a_t=a]",
