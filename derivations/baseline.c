@@ -518,7 +518,7 @@ const derivation baseline[] = {
           baseline_outside },
         { "=0", "PGT-24", zeros } } },
     { "BL-2", "grad J = E[A grad log pi]", "dJ/dtheta[i]", n_theta, unit_gradient, NULL, NULL, {
-        { "\\nabla_\\theta J(\\theta)", "reverse mode through mu0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
+        { "\\nabla_\\theta J(\\theta)", "reverse mode through rho_0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
         { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)Q^\\pi(s,a)", "PGT-3", with_Q },
         { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)(Q^\\pi(s,a)-B(s))", "BL-1, B(s) = 2 + cos(3s)",
           with_Q_minus_B },
@@ -539,17 +539,18 @@ const derivation baseline[] = {
         { "\\mathrm{Var}[(Q-V)\\nabla\\log\\pi]", "the definition", trace_V },
         { "=2p(1-p)(b^*-V)^2,\\quad b^*=(1-p)Q_0+pQ_1", "multiplied out for two actions", trace_V_formula },
         { "\\ge\\mathrm{Var}[(Q-b^*)\\nabla\\log\\pi]=0", "the suitable one (BL-5)", trace_optimal, AT_MOST },
-        { "=\\min(\\mathrm{Var}[(Q-V)\\nabla\\log\\pi],\\mathrm{Var}[Q\\nabla\\log\\pi])",
+        { "\\mathrm{Var}[(Q-V)\\nabla\\log\\pi]=\\min(\\mathrm{Var}[(Q-V)\\nabla\\log\\pi],"
+          "\\mathrm{Var}[Q\\nabla\\log\\pi])",
           "000 l.190, 002 l.119: subtracting V lowers the variance. Not for p > 2/3: at p = .9 .0018 becomes"
           " .1152", trace_V_lowered, DIFFERS, "ERR-18" } }, "two actions, softmax, pi = (p, 1-p), Q = (1, 0)" },
     { "BL-5", "the best state baseline: b* = E[|score|^2 Q] / E[|score|^2]",
       "E_a[|score|^2 (Q - b)^2] in s, then the trace variance", n_spreads, unit_of_spread, no_score, NULL, {
-        { "E_a[\\|\\nabla\\log\\pi\\|^2(Q-b^*)^2]", "b* by its formula", spread_optimal },
-        { "=\\min_bE_a[\\|\\nabla\\log\\pi\\|^2(Q-b)^2]",
+        { "v(b^*),\\quad v(b)=E_a[\\|\\nabla\\log\\pi\\|^2(Q-b)^2]", "b* by its formula", spread_optimal },
+        { "=\\min_bv(b)",
           "all that depends on b in the variance; quadratic in b: the vertex through three of its values",
           spread_least },
-        { "\\le E_a[\\|\\nabla\\log\\pi\\|^2(Q-V)^2]", "V is another choice", spread_V, AT_LEAST },
-        { "\\le E_a[\\|\\nabla\\log\\pi\\|^2Q^2]", "none is another", spread_none, AT_LEAST } } },
+        { "v(b^*)\\le v(V)", "V is another choice", spread_V, AT_LEAST },
+        { "v(b^*)\\le v(0)", "none is another", spread_none, AT_LEAST } } },
     { "BL-6", "Q = 1e6 and 999900: a baseline makes the variance 6.2e8 times smaller at p = .3",
       "variance without / with V", one, unit_ratio, NULL, NULL, {
         { "\\frac{\\mathrm{Var}[Q\\nabla\\log\\pi]}{\\mathrm{Var}[(Q-V)\\nabla\\log\\pi]}",

@@ -376,8 +376,8 @@ static double A_by_pairs(const setting *x, double *out)
 }
 
 const derivation bellman[] = {
-    { "MDP-1", "P(.|s,a) and mu0 are distributions; gamma = 1 only where the end is certain",
-      "sum P(.|s,a), sum mu0; at gamma = 1 Pr(end|s)", n_sums, unit_sum, end_not_followed, NULL, {
+    { "MDP-1", "P(.|s,a) and rho_0 are distributions; gamma = 1 only where the end is certain",
+      "sum P(.|s,a), sum rho_0; at gamma = 1 Pr(end|s)", n_sums, unit_sum, end_not_followed, NULL, {
         { "1", "what a finite MDP promises: gamma = 1 also that absorption is certain", ones },
         { "=\\sum_{s'}P(s'|s,a)=\\sum_s\\rho_0(s)", "the table as it was read; within 1e-9", sums },
         { "=\\sum_{s'}|P(s'|s,a)|=\\sum_s|\\rho_0(s)|",
@@ -391,14 +391,14 @@ const derivation bellman[] = {
         { "=\\sum_{t=0}^{T-1}\\sum_sP_\\pi(s_t=s)r_\\pi(s)", "the same sum, forward in time", J_forward },
         { "=\\sum_\\tau p_\\theta(\\tau)\\sum_{t=0}^{T-1}r_t",
           "the definition: every trajectory with its probability", J_over_all } } },
-    { "MDP-6", "J = mu0^T V = sum_s rho(s) sum_a pi(a|s) r(s,a)", "J", one, unit_V, NULL, NULL, {
+    { "MDP-6", "J = rho_0^T V = sum_s rho(s) sum_a pi(a|s) r(s,a)", "J", one, unit_V, NULL, NULL, {
         { "J(\\theta)=\\rho_0^TV^{\\pi_\\theta}", "V by the solve of Bellman's equation", J_from_start },
         { "=E[\\sum_{t=0}^\\infty\\gamma^tr(s_t,a_t)]", "the definition: a sum over time, by powers of gamma P_pi",
           J_over_time },
         { "=\\sum_s\\rho_\\pi(s)\\sum_a\\pi_\\theta(a|s)r(s,a)",
           "the same sum, state by state: how often each is seen, discounted", J_from_visits },
         { "=E[\\sum_{t=0}^\\infty\\gamma^tr(s_t)]",
-          "004 l.301: a reward of the state alone, here the plain mean over its actions; l.324 has r(s_t,a_t)",
+          "004 l.301 prints r(s_t), l.324 r(s_t,a_t). One reading of r(s): the plain mean over the actions",
           J_of_state_rewards, DIFFERS, "ERR-44" } } },
     { "MDP-7", "Q(s,a) = E[sum_l gamma^l r_{t+l} | s_t = s, a_t = a]", "Q(s,a)", n_pairs, unit_V, NULL, NULL, {
         { "Q^\\pi(s,a)=E_\\pi[\\sum_{l\\ge0}\\gamma^lr_{t+l}\\,|\\,s_t=s,a_t=a]",

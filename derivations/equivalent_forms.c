@@ -454,7 +454,8 @@ static double by_critic(const setting *x, double *g)            /* X29: Q_w = .7
 
 #define OF_FORM "dJ/dtheta[i] over up to 3 steps, then the trace of the covariance"
 #define RECURSION "the gradient by PGT-3; the variance from moments carried backward in time, no trajectory"
-#define TRAJECTORIES "over all trajectories, through algorithms/psi.c and autodiff"
+#define TRAJECTORIES "over all trajectories, through algorithms/psi.c and autodiff. The statement has no discount:" \
+    " with one, a reward of time k counts gamma^k wherever it appears (psi.h)"
 
 const derivation equivalent_forms[] = {
     { "PGT-8", "six choices of Psi in E[sum_t gamma^t Psi_t grad log pi(a_t|s_t)]: one gradient",
@@ -480,8 +481,9 @@ const derivation equivalent_forms[] = {
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_{k=0}^{T-1}\\gamma^kr_k\\sum_{t=0}^{T-1}\\nabla\\log\\pi(a_t|s_t)",
           TRAJECTORIES, all_total },
         { "g=\\sum_{k=0}^{T-1}\\gamma^kr_k\\sum_{t=0}^T\\nabla\\log\\pi(a_t|s_t)",
-          "003 l.51, l.57: a sum to T, beside a product to T-1 in l.42. There is no a_T; drawing one keeps the"
-          " mean and adds variance", all_total_to_T, DIFFERS, "ERR-40" } } },
+          "003 l.51, l.57 sum to T, the product of l.42 ends at T-1. l.22's tau ends in r_T, so that it has an"
+          " a_T; read with l.42 it is one more, which keeps the mean and adds variance",
+          all_total_to_T, DIFFERS, "ERR-40" } } },
     { "PGT-10", "Psi = reward to go: mean and variance", OF_FORM, n_and_trace, unit_of_trace,
       no_small_problem, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_to_go },
@@ -513,7 +515,7 @@ const derivation equivalent_forms[] = {
           TRAJECTORIES, all_td } } },
     { "PGT-16", "grad J = E[G grad log pi] = E[Q ...] = E[A ...] = E[delta ...]", "dJ/dtheta[i]", n_theta,
       unit_gradient, NULL, NULL, {
-        { "\\nabla_\\theta J(\\theta)", "reverse mode through mu0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
+        { "\\nabla_\\theta J(\\theta)", "reverse mode through rho_0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
         { "=\\sum_t\\gamma^tE[G_t\\nabla_\\theta\\log\\pi_\\theta]",
           "visits and returns both summed over time, by powers of gamma P_pi", by_returns },
         { "=\\sum_t\\gamma^tE[Q^\\pi\\nabla_\\theta\\log\\pi_\\theta]",

@@ -306,7 +306,8 @@ const derivation fisher[] = {
         { "=J_z^T\\,\\mathrm{blockdiag}_s\\,d(s)(\\mathrm{diag}\\,\\pi_s-\\pi_s\\pi_s^T)\\,J_z",
           "the score in the logits z is e_a - pi, and its covariance diag pi - pi pi^T", by_jacobian },
         { "F=E_{\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T]",
-          "001 (l.516) does not say that states count with gamma^t, as in the objective: here without it",
+          "001 l.516 prints E_pi and does not say how states count. One reading: as often as pi is in them,"
+          " without the objective's gamma^t",
           by_stationary_weights, DIFFERS, "ERR-38" } } },
     { "NPG-3", "F = Hessian of the mean KL(old||new) at new = old",
       "F[i][j]", n_F, unit_F, too_large, NULL, {
@@ -316,7 +317,8 @@ const derivation fisher[] = {
           "-E[Hessian of log pi] = E[score score^T]; KL differentiated twice, a product for each column",
           by_kl },
         { "F=\\nabla^2_{\\tilde\\theta}\\bar D_{KL}(\\theta,\\tilde\\theta)",
-          "000 eq (17) does not say where: here at theta' instead of theta", by_kl_elsewhere, DIFFERS, "ERR-53" } } },
+          "000 eq 17 prints second derivatives in theta without the point theta_old. One reading: at another"
+          " theta, here theta'", by_kl_elsewhere, DIFFERS, "ERR-53" } } },
     { "NPG-6", "F v = E[grad log pi (grad log pi^T v)] = grad((grad KL)^T v), F is not formed", "(F v)[i]",
       n_theta, unit_product, not_comparable, NULL, {
         { "F(\\tilde\\theta-\\theta)", "v = theta' - theta, times the matrix of NPG-2", product_dense },

@@ -594,11 +594,11 @@ static double return_times_score(const setting *x, double *g)
 }
 
 const derivation likelihood_ratio[] = {
-    { "MDP-15", "p(tau) = mu0(s_0) prod_t pi(a_t|s_t) P(s_t+1|s_t,a_t) sums to 1",
+    { "MDP-15", "p(tau) = rho_0(s_0) prod_t pi(a_t|s_t) P(s_t+1|s_t,a_t) sums to 1",
       "sum_tau p(tau), then Pr(s_T = s)", n_ends, unit_probability, no_small_problem, NULL, {
         { "1,\\quad P_\\pi(s_T=s)",
           "what the states at the end must add up to: one step after the other", step_by_step },
-        { "=\\sum_\\tau p_\\theta(\\tau),\\quad\\sum_\\tau p_\\theta(\\tau)1\\{s_T=s\\},\\quad"
+        { "=\\sum_\\tau p_\\theta(\\tau),\\quad\\sum_\\tau p_\\theta(\\tau)1\\{s_T=s\\},\\quad "
           "p_\\theta(\\tau)=\\rho_0(s_0)\\prod_{t=0}^{T-1}\\pi_\\theta(a_t|s_t)P(s_{t+1}|s_t,a_t)",
           "every trajectory of up to 3 steps from up to 4 states", sum_of_p } } },
     { "MDP-16", "grad log p(tau) = sum_t grad log pi(a_t|s_t), on every trajectory",

@@ -544,13 +544,13 @@ const derivation performance_difference[] = {
     { "PDI-5", "argmax J(theta') - J(theta): a step of policy iteration never lowers a value", "V(s)",
       n_states, unit_value, others_diverge, NULL, {
         { "V^{\\pi_\\theta}(s)", "where we stand, in every state", value },
-        { "\\ge V^{\\pi'}(s),\\quad\\pi'(s)=\\arg\\min_aA^{\\pi_\\theta}(s,a)",
+        { "V^{\\pi_\\theta}(s)\\ge V^{\\pi'}(s),\\quad\\pi'(s)=\\arg\\min_aA^{\\pi_\\theta}(s,a)",
           "a step against the advantage: PDI-6 from s with min_a A <= 0 wherever pi' goes", value_of_worst_step,
           AT_MOST },
-        { "\\le V^{\\pi'}(s),\\quad\\pi'(s)=\\arg\\max_aA^{\\pi_\\theta}(s,a)",
+        { "V^{\\pi_\\theta}(s)\\le V^{\\pi'}(s),\\quad\\pi'(s)=\\arg\\max_aA^{\\pi_\\theta}(s,a)",
           "one greedy step: PDI-6 from s with max_a A >= 0 wherever pi' goes", value_of_best_step, AT_LEAST },
-        { "\\le\\max_{\\theta'}V^{\\pi_{\\theta'}}(s)", "the argmax over all policies, by policy iteration",
-          value_of_argmax, AT_LEAST } } },
+        { "V^{\\pi_\\theta}(s)\\le\\max_{\\theta'}V^{\\pi_{\\theta'}}(s)",
+          "the argmax over all policies, by policy iteration", value_of_argmax, AT_LEAST } } },
     { "PDI-6", "J(pi') - J(pi) = sum_s rho_pi'(s) sum_a pi'(a|s) A_pi(s,a)", "J(pi') - J(pi)",
       one, unit_J, NULL, NULL, {
         { "\\eta(\\tilde\\pi)-\\eta(\\pi)", "two policies, two linear solves", difference },
@@ -562,7 +562,8 @@ const derivation performance_difference[] = {
         { "=\\eta(\\pi)+\\sum_s\\rho_{\\tilde\\pi}(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
           "PDI-6: nothing of pi' but where it goes, its visits summed over time", known_advantages },
         { "=\\eta(\\pi)+\\sum_s\\rho_\\pi(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
-          "002 (l.238) \"obtained from the known policy\": with rho_pi, the visits of the known one",
+          "002 l.238: pi~'s probabilities, pi's advantages, so that another policy can be had from a known one."
+          " One reading: from what is known of pi alone, rho_pi too",
           known_visits, DIFFERS, "ERR-30" } } },
     { "PDI-8", "J(pi') - J(pi) from pi's trajectories: a ratio for the state, another for the action",
       "J(pi') - J(pi)", one, unit_J, not_covered, NULL, {

@@ -588,8 +588,8 @@ static double ends_tabular(const setting *x, double *out)
 const derivation policy_gradient_theorem[] = {
     { "PGT-3", "grad J = sum_s rho(s) sum_a Q(s,a) grad pi(a|s)", "dJ/dtheta[i]",
       n_theta, unit_gradient, NULL, NULL, {
-        { "\\nabla_\\theta J(\\theta)=\\nabla_\\theta\\,\\mu_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi",
-          "J = mu0^T V and V solves Bellman's equation; reverse mode through the solve", by_autodiff },
+        { "\\nabla_\\theta J(\\theta)=\\nabla_\\theta\\,\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi",
+          "J = rho_0^T V and V solves Bellman's equation; reverse mode through the solve", by_autodiff },
         { "=\\lim_{h\\to0}\\frac{J(\\theta+he)-J(\\theta-he)}{2h}",
           "the definition of a derivative; central differences, extrapolated", by_differences },
         { "=\\rho_0^T\\nabla V,\\quad\\nabla V(s)=\\phi(s)+\\gamma\\sum_{s'}P_\\pi(s,s')\\nabla V(s'),"
@@ -662,7 +662,7 @@ const derivation policy_gradient_theorem[] = {
           J_of_summed_Q, DIFFERS } } },
     { "PGT-15", "grad J = E[sum_t gamma^t grad log pi(a_t|s_t) A(s_t,a_t)]", "dJ/dtheta[i]",
       n_theta, unit_gradient, NULL, NULL, {
-        { "\\nabla_\\theta\\eta(\\theta)=\\nabla_\\theta\\,\\mu_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi",
+        { "\\nabla_\\theta\\eta(\\theta)=\\nabla_\\theta\\,\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi",
           "the definition of eta = J; reverse mode through the solve", by_autodiff },
         { "=E_{\\pi_\\theta}[\\sum_{t=0}^\\infty\\gamma^t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)"
           "A_{\\pi_\\theta}(s_t,a_t)]",

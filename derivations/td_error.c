@@ -268,8 +268,9 @@ const derivation td_error[] = {
         { "=Q^\\pi(s,a)-V^\\pi(s)", "E[r + gamma V(s')] is Q (MDP-7); Q by its solve over pairs", Q_minus_V },
         { "=A^\\pi(s,a)", "MDP-9", advantage },
         { "=E[r+\\gamma V_w(s')-V_w(s)\\,|\\,s,a]",
-          "000 l.213, eq 10-12: the TD error of a learned V, here V + 0.1 s, taken for unbiased; it is off by"
-          " gamma E[e(s')] - e(s)", mean_delta_of_critic, DIFFERS, "ERR-19" } } },
+          "000 eq 10, 11 print V^pi and are right; l.213 learns v and eq 12 prints a bare delta. One reading:"
+          " the learned V's, here V + 0.1 s, off by gamma E[e(s')] - e(s)",
+          mean_delta_of_critic, DIFFERS, "ERR-19" } } },
     { "TDA-5", "unbiased: the mean of the estimate is what is estimated", "dJ/dtheta[i] over up to 3 steps",
       n_theta, unit_gradient, no_small_problem, NULL, {
         { "\\vartheta=\\nabla_\\theta J(\\theta)",
@@ -278,18 +279,21 @@ const derivation td_error[] = {
           "=\\sum_t\\gamma^t\\delta_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "the estimate's mean, over all that can be sampled", mean_of_estimate },
         { "=E[\\hat\\vartheta_w],\\quad\\delta_t=r_t+\\gamma V_w(s_{t+1})-V_w(s_t)",
-          "000 l.213: the same with a V that is off by 0.1 s: biased",
+          "000 eq 12, its bare delta read as that of the V which l.213 learns, here V + 0.1 s: biased",
           mean_of_biased_estimate, DIFFERS, "ERR-19" } } },
     { "TDA-8", "Monte Carlo waits for the end; TD after one step: less spread, and bias when V is off",
       "E[target - V(s_0)], E[(target - V(s_0))^2], up to 3 steps", two, unit_of_targets, no_small_problem, NULL, {
-        { "G_0-V(s_0)", "Monte Carlo's target: the return, known at the end", monte_carlo },
-        { "=\\sum_t\\gamma^t\\delta_t,\\quad E[(G_0-V(s_0))^2]=\\sum_t\\gamma^{2t}E[\\delta_t^2]",
-          "TD errors have mean 0 given the past, so that their squares add up; backward in time",
+        { "E[G_0-V(s_0)],\\quad E[(G_0-V(s_0))^2]", "Monte Carlo's target: the return, known at the end",
+          monte_carlo },
+        { "=0,\\quad\\sum_t\\gamma^{2t}E[\\delta_t^2]",
+          "G_0 - V(s_0) = sum_t gamma^t delta_t (TDA-1), and TD errors have mean 0 given the past, so that their"
+          " squares add up; backward in time",
           monte_carlo_by_steps },
-        { "\\ge E[\\delta_0^2],\\quad\\delta_0=r_0+\\gamma V(s_1)-V(s_0)",
+        { "E[G_0-V(s_0)]=E[\\delta_0],\\quad E[(G_0-V(s_0))^2]\\ge E[\\delta_0^2],\\quad"
+          "\\delta_0=r_0+\\gamma V(s_1)-V(s_0)",
           "TD's target is the mean of the return given the first step: no more spread, no wait",
           td_exact, AT_MOST },
-        { "r_0+\\gamma V_w(s_1)-V(s_0),\\quad V_w=V+1",
+        { "E[e],\\quad E[e^2],\\quad e=r_0+\\gamma V_w(s_1)-V(s_0),\\quad V_w=V+1",
           "the control: behind a V that is off by 1 the target is biased by gamma times that",
           td_critic, DIFFERS } } },
     { .id = NULL }

@@ -267,6 +267,39 @@ static void critics(void **state)                                       /* X29, 
     example_free(&e);
 }
 
+/* Every line is LaTeX: braces match, and its control words are words, not two that were joined (\quadp). */
+static const char *first_wrong(const char *latex)
+{
+    static const char *const words[] = { "pi", "theta", "sum", "nabla", "gamma", "log", "quad", "sim", "rho", "tau",
+        "tilde", "mathrm", "frac", "infty", "tfrac", "max", "text", "le", "phi", "ge", "epsilon", "delta", "sqrt",
+        "bar", "to", "min", "lim", "hat", "eta", "vartheta", "sigma", "alpha", "cdot", "arg", "approx", "Pi",
+        "partial", "mu", "int", "dots", "Psi", "sin", "prod", "oplus", "ne", "mapsto", "cos", NULL };
+    int depth = 0;
+    for (const char *c = latex; *c; c++) {
+        if (*c == '}' && --depth < 0) return c;
+        depth += *c == '{';
+        if (*c != '\\') continue;
+        size_t length = strspn(++c, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+        int w = 0;
+        while (length > 0 && words[w] && (strncmp(c, words[w], length) != 0 || words[w][length])) w++;
+        if (length > 0 && !words[w]) return c - 1;
+    }
+    return depth == 0 ? NULL : latex;
+}
+
+static void latex(void **state)
+{
+    (void)state;
+    assert_non_null(first_wrong("\\quadp"));
+    const derivation *d;
+    for (int i = 0; (d = derivation_at(i)); i++)
+        for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].value; l++) {
+            const char *wrong = first_wrong(d->line[l].latex);
+            if (wrong) fail_msg("%s, line %d: %s", d->id, l + 1, wrong);
+            if (strstr(d->line[l].latex, "\\mu_0")) fail_msg("%s, line %d: mu_0 for rho_0", d->id, l + 1);
+        }
+}
+
 /* two-peak's two ends; a deterministic policy has no score; a periodic chain no limit. */
 static void particular(void **state)
 {
@@ -299,7 +332,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(on_e5), cmocka_unit_test(elsewhere), cmocka_unit_test(errata), cmocka_unit_test(visits),
         cmocka_unit_test(which_d), cmocka_unit_test(variances), cmocka_unit_test(baselines),
-        cmocka_unit_test(critics), cmocka_unit_test(particular) };
+        cmocka_unit_test(critics), cmocka_unit_test(particular), cmocka_unit_test(latex) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
