@@ -493,6 +493,18 @@ static double table(bool by_trajectories, double *out)
 static double table_by_trajectories(const setting *x, double *out) { (void)x; return table(true, out); }
 static double table_by_recursion(const setting *x, double *out)    { (void)x; return table(false, out); }
 
+static void page_of_x3(const setting *x, FILE *out)
+{
+    (void)x;
+    mdp *M;
+    policy_class *policy;
+    finite_horizon *f = x3(&M, &policy);
+    form_table(f, out);
+    finite_free(f);
+    policy_free(policy);
+    mdp_free(M);
+}
+
 static double table_before(const setting *x, double *out)
 {
     static const enum form before[FORMS] = { [TOTAL_RETURN] = TOTAL_RETURN, [REWARD_TO_GO] = TOTAL_RETURN,
@@ -571,6 +583,7 @@ const derivation baseline[] = {
         { "=E|\\hat g|^2-|\\nabla J|^2", "moments carried backward in time", table_by_recursion },
         { "\\le\\mathrm{Var}[\\hat g]\\ \\text{before the step}",
           "to go for total, V taken off, Q for to go, A for TD, TD for to go - V (here; see BL-4)", table_before,
-          AT_LEAST } }, "X3: 2 states, 2 actions, pi = (.7, .3; .4, .6), gamma .9, horizon 3" },
+          AT_LEAST } }, "X3: 2 states, 2 actions, pi = (.7, .3; .4, .6), gamma .9, horizon 3",
+      .page = page_of_x3 },
     { .id = NULL }
 };
