@@ -286,6 +286,7 @@ static double V_undiscounted(const setting *x, double *out)
     const exact *pi = x->pi;
     if (too_many_states(x)) return -1;
     if (pi->gamma == 1) return V_over_time(x, out);
+    if (linalg_max_abs(pi->nS, pi->r_pi) > 1e300 / FIRST_REWARDS) return -1;
     double *next = allocate((size_t)pi->nS, sizeof *next, "values");
     memset(out, 0, (size_t)pi->nS * sizeof *out);
     for (int t = 0; t < FIRST_REWARDS; t++) {

@@ -320,6 +320,42 @@ static void critics(void **state)                                       /* X29, 
     example_free(&e);
 }
 
+/* Rewards whose squares overflow: nothing may fail that holds, and every number that is compared is one. */
+static void large_rewards(void **state)
+{
+    (void)state;
+    static const double reward[] = { 1e160, 1e200, 3e306 };
+    const double theta[4] = { 1, 0, 0.3, -0.2 }, theta1[4] = { 0 };
+    for (int k = 0; k < 6; k++) {                       /* with one action, nothing to decide; with two */
+        char error[256];
+        int nA = 1 + k / 3;
+        mdp_builder *b = mdp_begin("large rewards", 2, nA, 0.9);
+        mdp_start(b, 0, 0.5);
+        mdp_start(b, 1, 0.5);
+        for (int i = 0; i < 2 * nA; i++)
+            mdp_transition(b, i / nA, i % nA, i % nA ? 1 - i / nA : i / nA, 1, i == 0 ? reward[k % 3] : 0);
+        mdp *M = mdp_finish(b);
+        exact *pi = exact_new(M, 0.9, theta, error, sizeof error);
+        exact *pi1 = exact_new(M, 0.9, theta1, error, sizeof error);
+        assert_true(pi && pi1);
+        setting *x = setting_new(pi, pi1, 1);
+        all_pass(x, true);
+        const derivation *d;
+        for (int i = 0; (d = derivation_at(i)); i++) {
+            derivation_result r = derivation_run(d, x);
+            for (int j = 0; j < r.lines * r.n; j++)
+                if (r.computed[j / r.n] && !isfinite(r.value[j]))
+                    fail_msg("%s, line %d, reward %g, %d actions: %g", d->id, j / r.n + 1, reward[k % 3], nA,
+                             r.value[j]);
+            derivation_result_free(&r);
+        }
+        setting_free(x);
+        exact_free(pi);
+        exact_free(pi1);
+        mdp_free(M);
+    }
+}
+
 /* Every line is LaTeX: braces match, and its control words are words, not two that were joined (\quadp). */
 static const char *first_wrong(const char *latex)
 {
@@ -386,7 +422,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(on_e5), cmocka_unit_test(elsewhere), cmocka_unit_test(errata), cmocka_unit_test(visits),
         cmocka_unit_test(which_d), cmocka_unit_test(variances), cmocka_unit_test(baselines),
         cmocka_unit_test(critics), cmocka_unit_test(particular), cmocka_unit_test(pages),
-        cmocka_unit_test(latex) };
+        cmocka_unit_test(large_rewards), cmocka_unit_test(latex) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
