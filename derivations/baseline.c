@@ -239,19 +239,20 @@ static double with_A_w(const setting *x, double *g)             /* A_w = Q_w - V
 
 /* ---- BL-5, BL-7: least squares in each state ---- */
 
-/* v_s(b) = E_a[ |grad log pi(a|s)|^power (Q(s,a) - b)^2 ] */
-static double spread(const exact *x, int s, int power, double b)
+/* v_s(b) = E_a[ |grad log pi(a|s)|^power (Q(s,a) - b)^2 ], Q and b in units of `unit` */
+static double spread(const exact *x, int s, int power, double unit, double b)
 {
     double E = 0;
     for (int a = 0; a < x->nA; a++)
-        E += x->pi[s * x->nA + a] * (power ? score_squared(x, s, a) : 1) * pow(x->Q[s * x->nA + a] - b, 2);
+        E += x->pi[s * x->nA + a] * (power ? score_squared(x, s, a) : 1)
+             * pow(x->Q[s * x->nA + a] / unit - b / unit, 2);
     return E;
 }
 
-/* Where the parabola through v(-h), v(0), v(h) is least; 0 where it is flat */
+/* Where the parabola through v(-h), v(0), v(h) is least; 0 where it is flat. In units of h no square overflows. */
 static double vertex(const exact *x, int s, int power, double h)
 {
-    double minus = spread(x, s, power, -h), zero = spread(x, s, power, 0), plus = spread(x, s, power, h);
+    double minus = spread(x, s, power, h, -h), zero = spread(x, s, power, h, 0), plus = spread(x, s, power, h, h);
     double bend = minus - 2 * zero + plus;
     return bend > 0 ? h * (minus - plus) / (2 * bend) : 0;
 }
@@ -275,7 +276,7 @@ double baseline_trace(const exact *x, const double *b)
 {
     double E = 0;
     for (int s = 0; s < x->nS; s++) {
-        E += x->d[s] * spread(x, s, 2, b[s]);
+        E += x->d[s] * spread(x, s, 2, 1, b[s]);
         for (int c = 0; c < x->nA; c++) {
             double mean = 0;
             for (int a = 0; a < x->nA; a++)
@@ -290,6 +291,11 @@ static double largest_Q(const exact *x) { return fmax(1, linalg_max_abs(x->nSA, 
 
 static int n_spreads(const setting *x) { return x->pi->nS + 1; }
 
+static const char *no_spread(const setting *x)
+{
+    return largest_Q(x->pi) > 1e150 ? "values too large to be squared" : no_score(x);
+}
+
 /* |grad log pi|^2 <= 2 times (Q - b)^2, |b| <= max|Q|, in sums over actions; weighed by d, over states */
 static double unit_of_spread(const setting *x)
 {
@@ -299,7 +305,7 @@ static double unit_of_spread(const setting *x)
 /* v_s(b(s)) in each decision state, then the trace of the covariance */
 static double spreads(const setting *x, const double *b, double *out)
 {
-    for (int s = 0; s < x->pi->nS; s++) out[s] = x->pi->absorbing[s] ? 0 : spread(x->pi, s, 2, b[s]);
+    for (int s = 0; s < x->pi->nS; s++) out[s] = x->pi->absorbing[s] ? 0 : spread(x->pi, s, 2, 1, b[s]);
     out[x->pi->nS] = baseline_trace(x->pi, b);
     return 0;
 }
@@ -493,6 +499,18 @@ static double table(bool by_trajectories, double *out)
 static double table_by_trajectories(const setting *x, double *out) { (void)x; return table(true, out); }
 static double table_by_recursion(const setting *x, double *out)    { (void)x; return table(false, out); }
 
+static void page_of_x3(const setting *x, FILE *out)
+{
+    (void)x;
+    mdp *M;
+    policy_class *policy;
+    finite_horizon *f = x3(&M, &policy);
+    form_table(f, out);
+    finite_free(f);
+    policy_free(policy);
+    mdp_free(M);
+}
+
 static double table_before(const setting *x, double *out)
 {
     static const enum form before[FORMS] = { [TOTAL_RETURN] = TOTAL_RETURN, [REWARD_TO_GO] = TOTAL_RETURN,
@@ -544,7 +562,7 @@ const derivation baseline[] = {
           "000 l.190, 002 l.119: subtracting V lowers the variance. Not for p > 2/3: at p = .9 .0018 becomes"
           " .1152", trace_V_lowered, DIFFERS, "ERR-18" } }, "two actions, softmax, pi = (p, 1-p), Q = (1, 0)" },
     { "BL-5", "the best state baseline: b* = E[|score|^2 Q] / E[|score|^2]",
-      "E_a[|score|^2 (Q - b)^2] in s, then the trace variance", n_spreads, unit_of_spread, no_score, NULL, {
+      "E_a[|score|^2 (Q - b)^2] in s, then the trace variance", n_spreads, unit_of_spread, no_spread, NULL, {
         { "v(b^*),\\quad v(b)=E_a[\\|\\nabla\\log\\pi\\|^2(Q-b)^2]", "b* by its formula", spread_optimal },
         { "=\\min_bv(b)",
           "all that depends on b in the variance; quadratic in b: the vertex through three of its values",
@@ -571,6 +589,7 @@ const derivation baseline[] = {
         { "=E|\\hat g|^2-|\\nabla J|^2", "moments carried backward in time", table_by_recursion },
         { "\\le\\mathrm{Var}[\\hat g]\\ \\text{before the step}",
           "to go for total, V taken off, Q for to go, A for TD, TD for to go - V (here; see BL-4)", table_before,
-          AT_LEAST } }, "X3: 2 states, 2 actions, pi = (.7, .3; .4, .6), gamma .9, horizon 3" },
+          AT_LEAST } }, "X3: 2 states, 2 actions, pi = (.7, .3; .4, .6), gamma .9, horizon 3",
+      .page = page_of_x3 },
     { .id = NULL }
 };

@@ -286,6 +286,7 @@ static double V_undiscounted(const setting *x, double *out)
     const exact *pi = x->pi;
     if (too_many_states(x)) return -1;
     if (pi->gamma == 1) return V_over_time(x, out);
+    if (linalg_max_abs(pi->nS, pi->r_pi) > 1e300 / FIRST_REWARDS) return -1;
     double *next = allocate((size_t)pi->nS, sizeof *next, "values");
     memset(out, 0, (size_t)pi->nS * sizeof *out);
     for (int t = 0; t < FIRST_REWARDS; t++) {
@@ -375,6 +376,14 @@ static double A_by_pairs(const setting *x, double *out)
     return 2 * room;
 }
 
+static void page(const setting *x, FILE *out)
+{
+    const char *reason;
+    finite_horizon *f = undiscounted(x, &reason);
+    finite_small_describe(f, out);
+    finite_free(f);
+}
+
 const derivation bellman[] = {
     { "MDP-1", "P(.|s,a) and rho_0 are distributions; gamma = 1 only where the end is certain",
       "sum P(.|s,a), sum rho_0; at gamma = 1 Pr(end|s)", n_sums, unit_sum, end_not_followed, NULL, {
@@ -383,14 +392,15 @@ const derivation bellman[] = {
         { "=\\sum_{s'}|P(s'|s,a)|=\\sum_s|\\rho_0(s)|",
           "none is negative, so with the sum 1 none is above 1 (002 l.221 lets P be any real number)",
           sums_of_sizes } } },
-    { "MDP-5", "J = E[sum_{t<T} r_t], undiscounted, over T <= 3 steps from up to 4 states", "J", one,
+    { "MDP-5", "J = E[sum_{t<T} r_t], undiscounted", "J over " FINITE_SMALL, one,
       unit_sum_of_rewards, no_small_problem, NULL, {
         { "J(\\theta)=\\rho_0^T(I-P_\\pi)^{-1}r_\\pi",
           "on the time-expanded MDP, whose states (t,s) end after T steps: a solve at gamma = 1", J_by_solve },
         { "=\\rho_0^TV_0,\\quad V_t=r_\\pi+P_\\pi V_{t+1},\\ V_T=0", "backward induction", J_backward },
         { "=\\sum_{t=0}^{T-1}\\sum_sP_\\pi(s_t=s)r_\\pi(s)", "the same sum, forward in time", J_forward },
         { "=\\sum_\\tau p_\\theta(\\tau)\\sum_{t=0}^{T-1}r_t",
-          "the definition: every trajectory with its probability", J_over_all } } },
+          "the definition: every trajectory with its probability", J_over_all } },
+      .page = page },
     { "MDP-6", "J = rho_0^T V = sum_s rho(s) sum_a pi(a|s) r(s,a)", "J", one, unit_V, NULL, NULL, {
         { "J(\\theta)=\\rho_0^TV^{\\pi_\\theta}", "V by the solve of Bellman's equation", J_from_start },
         { "=E[\\sum_{t=0}^\\infty\\gamma^tr(s_t,a_t)]", "the definition: a sum over time, by powers of gamma P_pi",

@@ -3,7 +3,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -255,6 +254,21 @@ const char *finite_small_reason(const exact *x)
     const char *reason;
     finite_free(finite_small(x, &reason));
     return reason;
+}
+
+void finite_small_describe(const finite_horizon *f, FILE *out)
+{
+    const mdp *M = f->M;
+    fprintf(out, "H = %d, gamma %.15g, %.0f trajectories: the longest horizon up to %d with at most %d of them, and"
+            " %d states\nat all times; they start, equally likely, where pi's actions differ most (E|A|), not where"
+            " the MDP does:\nstate", f->H, f->gamma, enumerate_count(M, f->x->pi, f->H), FINITE_HORIZON,
+            FINITE_TRAJECTORIES, FINITE_STATES);
+    for (int s = 0, found = 0; s < M->nS; s++) {
+        if (!(M->mu0[s] > 0)) continue;
+        fprintf(out, "%s %d", found++ ? "," : "", s);
+        if (M->state_name) fprintf(out, " (%s)", M->state_name[s]);
+    }
+    putc('\n', out);
 }
 
 double finite_scale(const finite_horizon *f)

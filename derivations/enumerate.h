@@ -12,6 +12,7 @@
 #define ASCENT_ENUMERATE_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "algorithms/traj.h"
 #include "derivations/exact.h"
@@ -57,6 +58,8 @@ void            finite_gradient(const finite_horizon *f, double *g);        /* [
 enum { FINITE_STARTS = 4, FINITE_HORIZON = 3, FINITE_TRAJECTORIES = 5000, FINITE_STATES = 400 };
 finite_horizon *finite_small(const exact *x, const char **reason);
 const char     *finite_small_reason(const exact *x);                        /* NULL: there is one */
+#define FINITE_SMALL "H <= 3 steps from up to 4 states, see below"
+void            finite_small_describe(const finite_horizon *f, FILE *out);  /* which steps and states */
 
 /* One unit of error of a gradient by either account: u N H^2 W c, N = max(nS, 4), and W = max(1, sum_{t<H} gamma^t
  * max|r|) bounds every weight of a score; an estimate has H of them, and V_t H sums behind it. c: see exact.h. */

@@ -332,6 +332,41 @@ static double all_total_to_T(const setting *x, double *out)
     return 0;
 }
 
+void form_table(const finite_horizon *f, FILE *out)
+{
+    int n = f->policy->n;
+    double *gradient = allocate(3 * (size_t)n, sizeof *gradient, "moments");
+    double *mean = gradient + n, *variance = mean + n;
+    finite_gradient(f, gradient);
+    fprintf(out, "%-14s %22s %22s\n", "Psi", "max |E[g] - grad J|", "trace of covariance");
+    for (int k = 0; k < FORMS; k++) {
+        double off = 0, trace = 0;
+        gradient_estimator_moments(f, form_name[k], mean, variance);
+        for (int i = 0; i < n; i++) {
+            off = linalg_greater(off, fabs(mean[i] - gradient[i]));
+            trace += variance[i];
+        }
+        fprintf(out, "%-14s %22.2g %22.10g\n", form_name[k], off, trace);
+    }
+    free(gradient);
+}
+
+static void page_of_starts(const setting *x, FILE *out)
+{
+    finite_horizon *f = small(x);
+    finite_small_describe(f, out);
+    finite_free(f);
+}
+
+static void page_of_forms(const setting *x, FILE *out)
+{
+    finite_horizon *f = small(x);
+    finite_small_describe(f, out);
+    putc('\n', out);
+    form_table(f, out);
+    finite_free(f);
+}
+
 /* ---- RF-1: [FINITE_HORIZON][nS][nA] ---- */
 
 static int n_returns(const setting *x) { return FINITE_HORIZON * x->pi->nSA; }
@@ -452,14 +487,14 @@ static double by_critic(const setting *x, double *g)            /* X29: Q_w = .7
     return 0;
 }
 
-#define OF_FORM "dJ/dtheta[i] over up to 3 steps, then the trace of the covariance"
+#define OF_FORM "dJ/dtheta[i], then the trace of the covariance; over " FINITE_SMALL
 #define RECURSION "the gradient by PGT-3; the variance from moments carried backward in time, no trajectory"
-#define TRAJECTORIES "over all trajectories, through algorithms/psi.c and autodiff. The statement has no discount:" \
-    " with one, a reward of time k counts gamma^k wherever it appears (psi.h)"
+#define TRAJECTORIES "over all trajectories, through algorithms/psi.c and autodiff. The statement has no" \
+    " discount: with one, a reward of time k counts gamma^k wherever it appears (psi.h)"
 
 const derivation equivalent_forms[] = {
     { "PGT-8", "six choices of Psi in E[sum_t gamma^t Psi_t grad log pi(a_t|s_t)]: one gradient",
-      "dJ/dtheta[i] over up to 3 steps", n_theta, unit_of_mean, no_small_problem, NULL, {
+      "dJ/dtheta[i] over " FINITE_SMALL, n_theta, unit_of_mean, no_small_problem, NULL, {
         { "\\nabla_\\theta J(\\theta)", "PGT-3 on the time-expanded MDP, whose states are (t,s)", gradient_line },
         { "=E[\\sum_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)\\sum_{k=0}^{T-1}\\gamma^kr_k]",
           "PGT-9, PGT-7", mean_total },
@@ -474,7 +509,8 @@ const derivation equivalent_forms[] = {
         { "=E[\\sum_t\\gamma^t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)(r_t+\\gamma V_{t+1}(s_{t+1})-V_t(s_t))]",
           "PGT-14: the TD residual has mean A_t given s_t, a_t (TDA-2)", mean_td },
         { "=E[\\sum_tG_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)]",
-          "000 eq 5, 002 l.94: discounted returns without gamma^t", mean_no_gamma, DIFFERS, "ERR-3" } } },
+          "000 eq 5, 002 l.94: discounted returns without gamma^t", mean_no_gamma, DIFFERS, "ERR-3" } },
+      .page = page_of_forms },
     { "PGT-9", "Psi = total return: mean and variance", OF_FORM, n_and_trace, unit_of_trace,
       no_small_problem, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_total },
@@ -483,36 +519,42 @@ const derivation equivalent_forms[] = {
         { "g=\\sum_{k=0}^{T-1}\\gamma^kr_k\\sum_{t=0}^T\\nabla\\log\\pi(a_t|s_t)",
           "003 l.51, l.57 sum to T, the product of l.42 ends at T-1. l.22's tau ends in r_T, so that it has an"
           " a_T; read with l.42 it is one more, which keeps the mean and adds variance",
-          all_total_to_T, DIFFERS, "ERR-40" } } },
+          all_total_to_T, DIFFERS, "ERR-40" } },
+      .page = page_of_forms },
     { "PGT-10", "Psi = reward to go: mean and variance", OF_FORM, n_and_trace, unit_of_trace,
       no_small_problem, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_to_go },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tG_t\\nabla\\log\\pi(a_t|s_t)", TRAJECTORIES, all_to_go },
         { "g=R(\\tau)\\sum_t\\nabla\\log\\pi(a_t|s_t)",
           "003 l.53: each action `weighted by the rewards associated with it', printed with all of R(tau)",
-          all_total, DIFFERS, "ERR-82" } } },
+          all_total, DIFFERS, "ERR-82" } },
+      .page = page_of_forms },
     { "PGT-11", "Psi = reward to go minus V: mean and variance", OF_FORM, n_and_trace, unit_of_trace,
       no_small_problem, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_baseline },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^t(G_t-V_t(s_t))\\nabla\\log\\pi(a_t|s_t)", TRAJECTORIES,
-          all_baseline } } },
+          all_baseline } },
+      .page = page_of_forms },
     { "PGT-12", "Psi = Q: mean and variance", OF_FORM, n_and_trace, unit_of_trace, no_small_problem, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_Q },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tQ_t(s_t,a_t)\\nabla\\log\\pi(a_t|s_t)",
-          TRAJECTORIES, all_Q } } },
+          TRAJECTORIES, all_Q } },
+      .page = page_of_forms },
     { "PGT-13", "Psi = A: mean and variance", OF_FORM, n_and_trace, unit_of_trace, no_small_problem, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_A },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tA_t(s_t,a_t)\\nabla\\log\\pi(a_t|s_t)",
           TRAJECTORIES, all_A },
         { "g=\\sum_t\\gamma^t(G_t-V_t(s_t))\\nabla\\log\\pi(a_t|s_t)",
           "003 l.80: reward to go minus V called the advantage; it is an unbiased estimate of it, with a"
-          " variance of its own", all_baseline, DIFFERS, "ERR-41" } } },
+          " variance of its own", all_baseline, DIFFERS, "ERR-41" } },
+      .page = page_of_forms },
     { "PGT-14", "Psi = TD residual: mean and variance", OF_FORM, n_and_trace, unit_of_trace,
       no_small_problem, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_td },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^t(r_t+\\gamma V_{t+1}(s_{t+1})-V_t(s_t))"
           "\\nabla\\log\\pi(a_t|s_t)",
-          TRAJECTORIES, all_td } } },
+          TRAJECTORIES, all_td } },
+      .page = page_of_forms },
     { "PGT-16", "grad J = E[G grad log pi] = E[Q ...] = E[A ...] = E[delta ...]", "dJ/dtheta[i]", n_theta,
       unit_gradient, NULL, NULL, {
         { "\\nabla_\\theta J(\\theta)", "reverse mode through rho_0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
@@ -527,13 +569,14 @@ const derivation equivalent_forms[] = {
           "000 eq 6, 13: = with a critic, here Q_w = .7 Q + .3 sin(7s+4a); true of exact and of compatible"
           " critics only", by_critic, DIFFERS, "ERR-12" } } },
     { "RF-1", "E[G_t | s_t = s, a_t = a] = Q_t(s,a): G_t is an unbiased estimate of Q",
-      "gamma^t Pr(s_t=s,a_t=a) Q_t(s,a), t < 3", n_returns, unit_of_returns, no_small_problem, NULL, {
+      "gamma^t Pr(s_t=s,a_t=a) Q_t(s,a) over " FINITE_SMALL, n_returns, unit_of_returns, no_small_problem, NULL, {
         { "\\gamma^tP(s_t=s,a_t=a)\\,Q_t^\\pi(s,a)",
           "on the time-expanded MDP: where it goes, and what is left to earn", visits_times_Q },
         { "=E[\\gamma^tG_t1\\{s_t=s,a_t=a\\}],\\quad G_t=\\sum_{k=0}^{T-t-1}\\gamma^kr_{t+k}",
           "over all trajectories, through algorithms/returns.c", returns_right },
         { "G_t=\\sum_{i=0}^{n-t}\\gamma^ir_{t+i},\\ \\text{episode}\\ s_0,a_0,r_1,\\dots,r_n",
           "004 l.241: its r_t was paid for a_{t-1}; the sum should run over r_{t+1+i}, i < n-t",
-          returns_printed, DIFFERS, "ERR-2" } } },
+          returns_printed, DIFFERS, "ERR-2" } },
+      .page = page_of_starts },
     { .id = NULL }
 };

@@ -13,4 +13,7 @@ void form_moments(const finite_horizon *f, enum form form, double *mean, double 
 /* The same for the total return with an a_T drawn and its score added (ERR-40), over all trajectories */
 void form_sum_to_T(const finite_horizon *f, double *mean, double *trace);
 
+/* All six over all trajectories: how far the mean is from the gradient, and the trace of the covariance */
+void form_table(const finite_horizon *f, FILE *out);
+
 #endif

@@ -163,21 +163,47 @@ void gradient_estimator_moments(const finite_horizon *f, const char *name, doubl
 
 struct result { const finite_horizon *f; const char *name; double count; double *mean, *exact, *bias, *variance; };
 
+struct text { char at[40]; };
+
+/* A variance whose squares overflow is none: "-", as null in JSON */
+static struct text number(double x)
+{
+    struct text t = { "-" };
+    if (isfinite(x)) snprintf(t.at, sizeof t.at, "%.17g", x);
+    return t;
+}
+
+static struct text label(char **name, int i)
+{
+    struct text t;
+    if (name) snprintf(t.at, sizeof t.at, "%.30s", name[i]);
+    else      snprintf(t.at, sizeof t.at, "%d", i);
+    return t;
+}
+
+static int widest(char **name, int n, int least)
+{
+    for (int i = 0; i < n; i++) least = (int)fmax(least, (double)strlen(label(name, i).at));
+    return least;
+}
+
 static void print_text(const struct result *r)
 {
     const mdp *M = r->f->M;
+    int state = widest(M->state_name, M->nS, 5), action = widest(M->action_name, M->nA, 6);
     double trace = 0;
     printf("%s: %d states, %d actions, gamma %.15g, horizon %d: %.0f trajectories\n", M->name, M->nS, M->nA,
            r->f->gamma, r->f->H, r->count);
     printf("estimator %s: sum_t w_t grad log pi(a_t|s_t), w_t = %s\n\n", r->name,
            gradient_estimator_find(r->name)->about);
-    printf("%5s %6s %24s %24s %12s %24s\n", "state", "action", "mean", "exact gradient", "bias", "variance");
+    printf("%*s %*s %24s %24s %12s %24s\n", state, "state", action, "action", "mean", "exact gradient", "bias",
+           "variance");
     for (int i = 0; i < M->nS * M->nA; i++) {
-        printf("%5d %6d %24.17g %24.17g %12.3g %24.17g\n", i / M->nA, i % M->nA, r->mean[i], r->exact[i],
-               r->bias[i], r->variance[i]);
+        printf("%*s %*s %24.17g %24.17g %12.3g %24s\n", state, label(M->state_name, i / M->nA).at, action,
+               label(M->action_name, i % M->nA).at, r->mean[i], r->exact[i], r->bias[i], number(r->variance[i]).at);
         trace += r->variance[i];
     }
-    printf("\ntrace of the covariance: %.17g\n", trace);
+    printf("\ntrace of the covariance: %s\n", number(trace).at);
 }
 
 static void print_json(const struct result *r)
@@ -196,7 +222,7 @@ static void estimate(const finite_horizon *f, const char *name, bool json)
     int n = f->M->nS * f->M->nA;
     double count = enumerate_count(f->M, f->x->pi, f->H);
     if (!(count <= MOST_TRAJECTORIES))
-        bad_input("estimate: %s: expected at most %d trajectories, found %s%.17g at --horizon %d", f->M->name,
+        bad_input("estimate: %s: expected at most %d trajectories, found %s%.3g at --horizon %d", f->M->name,
                   MOST_TRAJECTORIES, isinf(count) ? "more than " : "", fmin(count, 0x1p999), f->H);
     double *p = allocate(4 * (size_t)n, sizeof *p, "an estimate");
     struct result r = { f, name, count, p, p + n, p + 2 * n, p + 3 * n };

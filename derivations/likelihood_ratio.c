@@ -593,16 +593,24 @@ static double return_times_score(const setting *x, double *g)
     return 0;
 }
 
+static void page(const setting *x, FILE *out)
+{
+    finite_horizon *f = small(x);
+    finite_small_describe(f, out);
+    finite_free(f);
+}
+
 const derivation likelihood_ratio[] = {
     { "MDP-15", "p(tau) = rho_0(s_0) prod_t pi(a_t|s_t) P(s_t+1|s_t,a_t) sums to 1",
-      "sum_tau p(tau), then Pr(s_T = s)", n_ends, unit_probability, no_small_problem, NULL, {
+      "sum_tau p(tau), then Pr(s_T = s); over " FINITE_SMALL, n_ends, unit_probability, no_small_problem, NULL, {
         { "1,\\quad P_\\pi(s_T=s)",
           "what the states at the end must add up to: one step after the other", step_by_step },
         { "=\\sum_\\tau p_\\theta(\\tau),\\quad\\sum_\\tau p_\\theta(\\tau)1\\{s_T=s\\},\\quad "
           "p_\\theta(\\tau)=\\rho_0(s_0)\\prod_{t=0}^{T-1}\\pi_\\theta(a_t|s_t)P(s_{t+1}|s_t,a_t)",
-          "every trajectory of up to 3 steps from up to 4 states", sum_of_p } } },
+          "every trajectory, with its probability", sum_of_p } },
+      .page = page },
     { "MDP-16", "grad log p(tau) = sum_t grad log pi(a_t|s_t), on every trajectory",
-      "d log p(tau)/dtheta[i], on 64 trajectories",
+      "d log p(tau)/dtheta[i], on up to 64 trajectories of " FINITE_SMALL,
       n_trajectory_scores, unit_trajectory_score, no_small_problem, NULL, {
         { "\\nabla_\\theta\\log p_\\theta(\\tau)",
           "the definition of a derivative; central differences, extrapolated", differences_of_log_p },
@@ -610,15 +618,17 @@ const derivation likelihood_ratio[] = {
           "+\\log P(s_{t+1}|s_t,a_t)))",
           "the logarithm of the product, MDP-15; reverse mode", reverse_mode_of_log_p },
         { "=\\sum_{t=0}^{T-1}\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
-          "rho_0 and P do not know theta; the softmax's score", sum_of_scores } } },
+          "rho_0 and P do not know theta; the softmax's score", sum_of_scores } },
+      .page = page },
     { "MDP-17", "policy gradients are model-free: P has no part in the estimate",
-      "dJ/dtheta[i] over up to 3 steps", n_theta, unit_gradient, no_small_problem, NULL, {
+      "dJ/dtheta[i] over " FINITE_SMALL, n_theta, unit_gradient, no_small_problem, NULL, {
         { "\\nabla_\\theta J(\\theta)", "with the model: PGT-3 on the time-expanded MDP", by_model },
         { "=E_{\\tau\\sim\\pi_\\theta}[\\sum_t\\gamma^tG_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)]",
           "without: the estimate reads s, a, r; run over all trajectories by an agent that believes in a wrong P",
           model_free },
         { "\\nabla_\\theta J(\\theta)\\ \\text{with}\\ P(\\cdot|s,a+1)\\ \\text{for}\\ P(\\cdot|s,a)",
-          "the control: the first line with that wrong P", by_wrong_model, DIFFERS } } },
+          "the control: the first line with that wrong P", by_wrong_model, DIFFERS } },
+      .page = page },
     { "PGT-4", "grad pi(a|s) = pi(a|s) grad log pi(a|s), softmax and Gaussian",
       "dpi(a|s)/dz[s,b], then dp(x)/d(mu, log sigma) at 3 points", n_grad_pi, unit_grad_pi,
       too_many_actions, NULL, {
@@ -641,13 +651,14 @@ const derivation likelihood_ratio[] = {
           "the control: an f with the same values here that moves with theta. Its grad E[f] has E[grad f] too",
           grad_of_moving_f, DIFFERS } },
       "x one of four with probabilities softmax(theta), f = (1, -2, .5, 3); and x ~ N(.7, 1.3^2), f = sin" },
-    { "PGT-7", "grad J = E[R(tau) sum_{t<T} grad log pi(a_t|s_t)]", "dJ/dtheta[i] over up to 3 steps", n_theta,
+    { "PGT-7", "grad J = E[R(tau) sum_{t<T} grad log pi(a_t|s_t)]", "dJ/dtheta[i] over " FINITE_SMALL, n_theta,
       unit_gradient, no_small_problem, NULL, {
         { "\\nabla_\\theta J(\\pi_\\theta)", "PGT-3 on the time-expanded MDP", by_model },
         { "=\\nabla_\\theta\\sum_\\tau p_\\theta(\\tau)R(\\tau)",
           "the definition of J; central differences of the sum over all trajectories", differences_of_the_sum },
         { "=E_{\\tau\\sim\\pi_\\theta}[R(\\tau)\\sum_{t=0}^{T-1}\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)]",
           "PGT-6 with x = tau, f = R, and MDP-16; the sum ends at T-1 (ERR-40, beside PGT-9)",
-          return_times_score } } },
+          return_times_score } },
+      .page = page },
     { .id = NULL }
 };

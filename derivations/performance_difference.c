@@ -95,6 +95,12 @@ static double unit_telescope(const setting *x)
 
 static bool too_many_states(const setting *x) { return x->pi->nS > EXACT_MAX_TIME_SUM; }
 
+/* Values themselves summed over `steps` discounted steps, which none of the other lines does: might that overflow? */
+static bool values_overflow(const exact *x, double steps)
+{
+    return linalg_max_abs(x->nS, x->V) > 1e300 / fmax(1, steps);
+}
+
 /* E_{tau ~ pi'}[ sum_t gamma^t f(s_t) ] = mu0^T sum_t (gamma P_pi')^t f; f is 0 in absorbing states */
 static double over_time(const setting *x, const double *f)
 {
@@ -183,7 +189,7 @@ static double minus_trajectories(const setting *x, double *out)
 
 static double telescope_apart(const setting *x, double *out)
 {
-    if (too_many_states(x)) return -1;
+    if (too_many_states(x) || values_overflow(x->pi, x->pi1->k)) return -1;
     *out = J_by_visits(x->pi1) - (E_sum(x, V) - E_sum(x, GAMMA_V1));
     return room_of_sums(x);
 }
@@ -279,6 +285,7 @@ static double start_value(const setting *x, double *out)
 
 static double sums_apart(const setting *x, double *out)
 {
+    if (values_overflow(x->pi, TRAJECTORY_STEPS)) return -1;
     int *states = sample_trajectories(x);
     for (int i = 0; i < TRAJECTORIES; i++) {
         const int *s = states + i * (TRAJECTORY_STEPS + 1);

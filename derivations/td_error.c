@@ -256,13 +256,21 @@ static double monte_carlo_by_steps(const setting *x, double *out)
     return 0;
 }
 
+static void page(const setting *x, FILE *out)
+{
+    finite_horizon *f = small(x);
+    finite_small_describe(f, out);
+    finite_free(f);
+}
+
 const derivation td_error[] = {
     { "TDA-1", "delta_t = r_t + gamma V(s_t+1) - V(s_t)",
-      "gamma^t delta_t, on 64 trajectories of up to 3 steps", n_errors,
+      "gamma^t delta_t, on up to 64 trajectories of " FINITE_SMALL, n_errors,
       unit_of_values, no_small_problem, NULL, {
         { "\\delta^\\pi=r+\\gamma V^\\pi(s')-V^\\pi(s)", "the definition, through algorithms/psi.c", deltas },
         { "=(G_t-V^\\pi(s_t))-\\gamma(G_{t+1}-V^\\pi(s_{t+1}))",
-          "what a return is off from V(s_t) is the sum of the TD errors from t on, discounted", of_surprises } } },
+          "what a return is off from V(s_t) is the sum of the TD errors from t on, discounted", of_surprises } },
+      .page = page },
     { "TDA-2", "E[delta | s,a] = Q(s,a) - V(s) = A(s,a)", "A(s,a)", n_pairs, unit_A, NULL, NULL, {
         { "E[r+\\gamma V^\\pi(s')-V^\\pi(s)\\,|\\,s,a]", "the mean over s'; V by its solve", mean_delta },
         { "=Q^\\pi(s,a)-V^\\pi(s)", "E[r + gamma V(s')] is Q (MDP-7); Q by its solve over pairs", Q_minus_V },
@@ -271,7 +279,7 @@ const derivation td_error[] = {
           "000 eq 10, 11 print V^pi and are right; l.213 learns v and eq 12 prints a bare delta. One reading:"
           " the learned V's, here V + 0.1 s, off by gamma E[e(s')] - e(s)",
           mean_delta_of_critic, DIFFERS, "ERR-19" } } },
-    { "TDA-5", "unbiased: the mean of the estimate is what is estimated", "dJ/dtheta[i] over up to 3 steps",
+    { "TDA-5", "unbiased: the mean of the estimate is what is estimated", "dJ/dtheta[i] over " FINITE_SMALL,
       n_theta, unit_gradient, no_small_problem, NULL, {
         { "\\vartheta=\\nabla_\\theta J(\\theta)",
           "what is estimated: PGT-3 on the time-expanded MDP", parameter },
@@ -280,9 +288,11 @@ const derivation td_error[] = {
           "the estimate's mean, over all that can be sampled", mean_of_estimate },
         { "=E[\\hat\\vartheta_w],\\quad\\delta_t=r_t+\\gamma V_w(s_{t+1})-V_w(s_t)",
           "000 eq 12, its bare delta read as that of the V which l.213 learns, here V + 0.1 s: biased",
-          mean_of_biased_estimate, DIFFERS, "ERR-19" } } },
+          mean_of_biased_estimate, DIFFERS, "ERR-19" } },
+      .page = page },
     { "TDA-8", "Monte Carlo waits for the end; TD after one step: less spread, and bias when V is off",
-      "E[target - V(s_0)], E[(target - V(s_0))^2], up to 3 steps", two, unit_of_targets, no_small_problem, NULL, {
+      "E[target - V(s_0)], E[(target - V(s_0))^2]; over " FINITE_SMALL,
+      two, unit_of_targets, no_small_problem, NULL, {
         { "E[G_0-V(s_0)],\\quad E[(G_0-V(s_0))^2]", "Monte Carlo's target: the return, known at the end",
           monte_carlo },
         { "=0,\\quad\\sum_t\\gamma^{2t}E[\\delta_t^2]",
@@ -295,6 +305,7 @@ const derivation td_error[] = {
           td_exact, AT_MOST },
         { "E[e],\\quad E[e^2],\\quad e=r_0+\\gamma V_w(s_1)-V(s_0),\\quad V_w=V+1",
           "the control: behind a V that is off by 1 the target is biased by gamma times that",
-          td_critic, DIFFERS } } },
+          td_critic, DIFFERS } },
+      .page = page },
     { .id = NULL }
 };

@@ -603,7 +603,16 @@ near "estimate: a factor gamma" 'mean[0][0]' 0.18
 near "estimate: the bias" 'bias[0][0]' -0.02
 works "estimate as text" estimate E5 --estimator td --horizon 2 --gamma 1
 check "estimate as text: the trace" "it is not there" grep -q '^trace of the covariance: 0.5006' out
-refuses "estimate: too many" 2 '10000000 trajectories, found 192216796875' estimate E5 --estimator td --horizon 9
+printf 'discount: 0.9\nvalues: reward\nstates: here there\nactions: stay go\nT: * uniform\nR: go : * : * : * 1e200\n' \
+    >large.mdp
+works "estimate: a variance that overflows" estimate large.mdp --estimator td --horizon 2
+check "estimate: a variance that overflows" "it is not a -, or names are missing" \
+    grep -qE '^ *there +go .* -$' out
+check "estimate: a variance that overflows" "nan or inf is printed" sh -c '! grep -qE "(nan|inf)$" out'
+json "estimate: a variance that overflows" estimate large.mdp --estimator td --horizon 2
+check "estimate: a variance that overflows" "it is not null" \
+    grep -qF '"variance":[[null,null],[null,null]]' out
+refuses "estimate: too many" 2 '10000000 trajectories, found 1.92e.11 at' estimate E5 --estimator td --horizon 9
 refuses "estimate: far too many" 2 'found more than' estimate E5 --estimator td --horizon 900
 refuses "estimate: too large" 2 'expected at most 20000 states' estimate E5 --estimator td --horizon 9000
 refuses "estimate: no horizon" 2 -- --horizon estimate E5 --estimator td

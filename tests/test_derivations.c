@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,31 @@ static int erratum_line(const char *id, const char *erratum)
         if (d->line[l].erratum && strcmp(d->line[l].erratum, erratum) == 0) return l;
     fail_msg("%s has no line of %s", id, erratum);
     return -1;
+}
+
+enum { PAGE = 2000 };
+
+/* What derive prints below the lines */
+static void page(const char *id, const setting *x, char text[PAGE])
+{
+    const derivation *d = derivation_find(id);
+    assert_true(d && d->page);
+    FILE *out = fmemopen(text, PAGE, "w");
+    assert_non_null(out);
+    d->page(x, out);
+    assert_int_equal(fclose(out), 0);
+}
+
+static void table_on_page(const char *id, const setting *x, double off[FORMS], double trace[FORMS])
+{
+    char text[PAGE], name[32];
+    page(id, x, text);
+    for (int i = 0; i < FORMS; i++) {
+        snprintf(name, sizeof name, "\n%s ", form_name[i]);
+        const char *row = strstr(text, name);
+        assert_non_null(row);
+        assert_int_equal(sscanf(row + strlen(name), "%lg %lg", &off[i], &trace[i]), 2);
+    }
 }
 
 /* ---- each of them ---- */
@@ -222,6 +248,33 @@ static void variances(void **state)                                     /* X72, 
     double *table = line("VPG-8", 0, NULL);
     for (int i = 0; i < FORMS; i++) assert_near(table[i], trace[i], 0.6e-5);
     free(table);
+
+    double off[FORMS], shown[FORMS];
+    table_on_page("VPG-8", NULL, off, shown);
+    for (int i = 0; i < FORMS; i++) {
+        assert_near(off[i], 0, 1e-14);
+        assert_near(shown[i], trace[i], 0.6e-5);
+    }
+}
+
+/* On E5 at .9 the page of PGT-9 says how many steps and from where, and its table holds PGT-9's own variance. */
+static void pages(void **state)
+{
+    (void)state;
+    struct example e = e5(0.9);
+    double off[FORMS], shown[FORMS], *numbers = line("PGT-9", 0, e.x);
+    table_on_page("PGT-9", e.x, off, shown);
+    assert_near(shown[TOTAL_RETURN], numbers[15], 1e-9);
+    free(numbers);
+    static const char *const id[] = { "MDP-5", "MDP-15", "MDP-16", "MDP-17", "PGT-7", "PGT-8", "PGT-9", "PGT-10",
+        "PGT-11", "PGT-12", "PGT-13", "PGT-14", "RF-1", "TDA-1", "TDA-5", "TDA-8" };
+    for (size_t i = 0; i < sizeof id / sizeof *id; i++) {
+        char text[PAGE];
+        page(id[i], e.x, text);
+        if (!strstr(text, "H = 2, gamma") || !strstr(text, " 900 trajectories") || !strstr(text, "state 0, 2, 3, 4"))
+            fail_msg("%s: %s", id[i], text);
+    }
+    example_free(&e);
 }
 
 static void baselines(void **state)                                     /* X5, X6, ERR-17, ERR-18 */
@@ -265,6 +318,42 @@ static void critics(void **state)                                       /* X29, 
     free(A);
     free(delta_w);
     example_free(&e);
+}
+
+/* Rewards whose squares overflow: nothing may fail that holds, and every number that is compared is one. */
+static void large_rewards(void **state)
+{
+    (void)state;
+    static const double reward[] = { 1e160, 1e200, 3e306 };
+    const double theta[4] = { 1, 0, 0.3, -0.2 }, theta1[4] = { 0 };
+    for (int k = 0; k < 6; k++) {                       /* with one action, nothing to decide; with two */
+        char error[256];
+        int nA = 1 + k / 3;
+        mdp_builder *b = mdp_begin("large rewards", 2, nA, 0.9);
+        mdp_start(b, 0, 0.5);
+        mdp_start(b, 1, 0.5);
+        for (int i = 0; i < 2 * nA; i++)
+            mdp_transition(b, i / nA, i % nA, i % nA ? 1 - i / nA : i / nA, 1, i == 0 ? reward[k % 3] : 0);
+        mdp *M = mdp_finish(b);
+        exact *pi = exact_new(M, 0.9, theta, error, sizeof error);
+        exact *pi1 = exact_new(M, 0.9, theta1, error, sizeof error);
+        assert_true(pi && pi1);
+        setting *x = setting_new(pi, pi1, 1);
+        all_pass(x, true);
+        const derivation *d;
+        for (int i = 0; (d = derivation_at(i)); i++) {
+            derivation_result r = derivation_run(d, x);
+            for (int j = 0; j < r.lines * r.n; j++)
+                if (r.computed[j / r.n] && !isfinite(r.value[j]))
+                    fail_msg("%s, line %d, reward %g, %d actions: %g", d->id, j / r.n + 1, reward[k % 3], nA,
+                             r.value[j]);
+            derivation_result_free(&r);
+        }
+        setting_free(x);
+        exact_free(pi);
+        exact_free(pi1);
+        mdp_free(M);
+    }
 }
 
 /* Every line is LaTeX: braces match, and its control words are words, not two that were joined (\quadp). */
@@ -332,7 +421,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(on_e5), cmocka_unit_test(elsewhere), cmocka_unit_test(errata), cmocka_unit_test(visits),
         cmocka_unit_test(which_d), cmocka_unit_test(variances), cmocka_unit_test(baselines),
-        cmocka_unit_test(critics), cmocka_unit_test(particular), cmocka_unit_test(latex) };
+        cmocka_unit_test(critics), cmocka_unit_test(particular), cmocka_unit_test(pages),
+        cmocka_unit_test(large_rewards), cmocka_unit_test(latex) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);

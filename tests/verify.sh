@@ -4,8 +4,8 @@
 set -u
 ascent=$1/ascent
 passed=0 failed=0
-out=$(mktemp)
-trap 'rm -f "$out"' EXIT
+out=$(mktemp) mdp=$(mktemp)
+trap 'rm -f "$out" "$mdp"' EXIT
 
 for file in tests/reference/mdp/*.mdp; do
     case $file in */taxi.mdp | *_g1.mdp) continue ;; esac
@@ -19,6 +19,15 @@ for file in tests/reference/mdp/*_g1.mdp; do
     "$ascent" verify "$file" >"$out" 2>&1
     if [ $? -le 1 ] && grep -q ' 0 FAIL' "$out"; then passed=$((passed + 1))
     else failed=$((failed + 1)); echo "FAIL $file:"; grep -E 'FAIL|expected' "$out"; fi
+done
+
+# Squares of these rewards overflow: no FAIL, and no number that is none
+for reward in 1e160 1e200 3e306; do
+    printf 'discount: 0.9\nvalues: reward\nstates: 2\nactions: 1\nT: * identity\n' >"$mdp"
+    echo "R: 0 : 0 : 0 : * $reward" >>"$mdp"
+    if "$ascent" verify "$mdp" >"$out" 2>&1 && ! grep -qE '[^a-z](nan|inf)([^a-z]|$)' "$out"
+    then passed=$((passed + 1))
+    else failed=$((failed + 1)); echo "FAIL reward $reward:"; grep -E 'FAIL|nan|inf' "$out"; fi
 done
 
 # id, its number on E5 with theta(s,a) = cos(s+2a), theta' = theta + A, as computed by an independent program
