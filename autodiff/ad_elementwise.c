@@ -39,7 +39,7 @@ _Noreturn void ad_domain_error(ad y, int input, int i, const char *expected)
         double *out = y->value, k = y->k[0];                            \
         int n = AD_SIZE(y);                                             \
         (void)b; (void)k;                                               \
-        _Pragma("omp simd")                                             \
+        VECTOR_LOOP                                                     \
         for (int i = 0; i < n; i++) out[i] = (expression);              \
     }
 #define VJP(op) static void op##_vjp(ad y, ad g, ad share[])
@@ -147,7 +147,7 @@ static void log_forward(ad y)
     const double *a = A->value;
     double *out = y->value;
     int n = AD_SIZE(y);
-    #pragma omp simd
+    VECTOR_LOOP
     for (int i = 0; i < n; i++) out[i] = log(a[i]);
 }
 VJP(log) { share[0] = ad_div(g, A); }

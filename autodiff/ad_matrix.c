@@ -122,7 +122,7 @@ static void dense_forward(ad y)                     /* y = f(x W + 1 b) */
             for (int j = 0; j < n; j++) z[j] += b[j];
             break;
         case AD_TANH:
-            #pragma omp simd
+            VECTOR_LOOP
             for (int j = 0; j < n; j++) z[j] = tanh(z[j] + b[j]);
             break;
         case AD_RELU:

@@ -1,4 +1,4 @@
-/* exp, log and tanh over vectors. Declared like this, a loop under `#pragma omp simd` calls glibc's vector
+/* exp, log and tanh over vectors. Declared like this, a loop under VECTOR_LOOP calls glibc's vector
  * versions (tanh 0.8 instead of 8 ns), without -ffast-math; their errors are below 4 units in the last place.
  * Elsewhere the same loops call the scalar functions. */
 #ifndef ASCENT_VECTOR_MATH_H
@@ -11,7 +11,12 @@
 double exp(double x)  __attribute__((simd("notinbranch")));
 double log(double x)  __attribute__((simd("notinbranch")));
 double tanh(double x) __attribute__((simd("notinbranch")));
+#define VECTOR_LOOP _Pragma("omp simd")
 #endif
+#endif
+
+#ifndef VECTOR_LOOP
+#define VECTOR_LOOP
 #endif
 
 #endif

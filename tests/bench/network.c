@@ -117,7 +117,7 @@ static void hand_forward(job *j)
             if (l == LAYERS - 1) for (int c = 0; c < n; c++) z[c] += b[c];
             else if (j->f == AD_RELU) for (int c = 0; c < n; c++) z[c] = z[c] + b[c] > 0 ? z[c] + b[c] : 0;
             else {
-                #pragma omp simd
+                VECTOR_LOOP
                 for (int c = 0; c < n; c++) z[c] = tanh(z[c] + b[c]);
             }
         }
