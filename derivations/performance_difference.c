@@ -95,7 +95,7 @@ static double unit_telescope(const setting *x)
 
 static bool too_many_states(const setting *x) { return x->pi->nS > EXACT_MAX_TIME_SUM; }
 
-/* Values themselves summed over `steps` discounted steps, which none of the other lines does: might that overflow? */
+/* Might a sum of values over `steps` discounted steps overflow? The other lines sum only their differences. */
 static bool values_overflow(const exact *x, double steps)
 {
     return linalg_max_abs(x->nS, x->V) > 1e300 / fmax(1, steps);
