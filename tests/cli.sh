@@ -197,11 +197,11 @@ for command in solve verify derive list; do
 done
 run solve --help
 for option in --gamma --policy --against --fisher --optimal --json; do
-    check "solve --help explains $option" "it is not there" grep -q -e "$option" out
+    check "solve --help explains $option" "it is not there" grep -q -e "^  $option " out
 done
 run verify --help
 for option in --id --gamma --unbound --json; do
-    check "verify --help explains $option" "it is not there" grep -q -e "$option" out
+    check "verify --help explains $option" "it is not there" grep -q -e "^  $option " out
 done
 refuses "no command" 2 .
 refuses "unknown command" 2 nosuch nosuch
