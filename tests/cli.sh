@@ -197,21 +197,21 @@ for command in solve verify derive estimate list; do
 done
 run solve --help
 for option in --gamma --policy --against --fisher --optimal --json; do
-    check "solve --help explains $option" "it is not there" grep -q -e "$option" out
+    check "solve --help explains $option" "it is not there" grep -q -e "^  $option " out
 done
 run verify --help
 for option in --id --gamma --unbound --json; do
-    check "verify --help explains $option" "it is not there" grep -q -e "$option" out
+    check "verify --help explains $option" "it is not there" grep -q -e "^  $option " out
 done
 refuses "no command" 2 .
 refuses "unknown command" 2 nosuch nosuch
-refuses "unknown option" 2 -- --nosuch solve E5 --nosuch
-refuses "option without its value" 2 -- --gamma solve E5 --gamma
-refuses "solve without an MDP" 2 . solve
-refuses "solve with two MDPs" 2 . solve E5 E5
+refuses "unknown option" 2 --nosuch solve E5 --nosuch
+refuses "option without its value" 2 --gamma solve E5 --gamma
+refuses "solve without an MDP" 2 "^solve: expected one MDP, found 0$" solve
+refuses "solve with two MDPs" 2 "^solve: expected one MDP, found 2$" solve E5 E5
 refuses "unknown built-in name" 2 NoSuch-v1 solve NoSuch-v1
 for gamma in -0.1 1.5 nan inf abc 0.5x 1e999 ''; do
-    refuses "--gamma '$gamma'" 2 -- --gamma solve E5 --gamma "$gamma"
+    refuses "--gamma '$gamma'" 2 --gamma solve E5 --gamma "$gamma"
 done
 for gamma in 0 0.5 0.999; do works "--gamma $gamma" solve E5 --gamma "$gamma"; done
 for gamma in 0x1p-1 ' 0.5' '0.5 ' 0.5f; do
@@ -448,8 +448,8 @@ for command in verify "derive PDI-1"; do
     sed '6s/1\.0$/abc/' chain.mdp >bad.mdp
     refuses "mdp: the same in $command" 2 'bad\.mdp:6:14: expected' $command bad.mdp
 done
-refuses "a folder as an mdp file" '2' . solve .
-refuses "a folder as a policy file" '2' . solve E5 --policy .
+refuses "a folder as an mdp file" 2 '^\.: Is a directory$' solve .
+refuses "a folder as a policy file" 2 '^\.: Is a directory$' solve E5 --policy .
 
 # ---- where the output goes ----
 
@@ -548,10 +548,16 @@ done
 works "verify --id PDI-6 E5" verify --id PDI-6 E5
 check "verify --id PDI-6 E5 is one row" "$(rows)" [ "$(rows | wc -l)" -eq 1 ]
 check "verify --id PDI-6 E5 is a PASS" "$(rows)" [ "$(verdicts PASS)" -eq 1 ]
+works "verify --id ERR-9 E5" verify --id ERR-9 E5
+check "verify of an erratum has the equations that it stands beside" "$(rows)" [ "$(rows | wc -l)" -eq 2 ]
+refuses "an option given twice" 2 'given twice' verify E5 --gamma .5 --gamma .6
+works "verify --policy uniform" verify --policy uniform --id PDI-6 E5
+works "derive ERR-9" derive ERR-9
+check "derive ERR-9 shows both places" "it does not" [ "$(grep -c REFUTED out)" -ge 2 ]
 works "verify a file" verify --id PDI-6 chain.mdp
 refuses "verify --id NOPE" 2 NOPE verify --id NOPE
 refuses "verify of a missing file" 2 nosuch verify nosuch.mdp
-refuses "verify --gamma 2" 2 -- --gamma verify E5 --gamma 2
+refuses "verify --gamma 2" 2 --gamma verify E5 --gamma 2
 refuses "verify --gamma 1 on a continuing MDP" 2 'here|there' verify ring.mdp --gamma 1
 run verify --id PGT-3 zero.mdp
 check "verify without rewards: the gradient is WEAK" "$(rows; first_line err)" [ "$(verdicts WEAK)" -eq 1 ]
@@ -585,7 +591,7 @@ check "list ERR-30 names the equation" "not PDI-7" grep -q 'PDI-7' out
 refuses "derive --class cubic:2" 2 linear:D derive NPG-7 --class cubic:2
 refuses "derive --class linear:1.5" 2 1.5 derive NPG-7 --class linear:1.5
 refuses "derive --class and --policy" 2 class derive NPG-7 E5 --class linear:2 --policy none.csv
-refuses "derive without an id" 2 . derive
+refuses "derive without an id" 2 "^derive: expected an id and perhaps an MDP, found 0" derive
 refuses "derive NOPE" 2 NOPE derive NOPE
 
 # ---- estimate ----

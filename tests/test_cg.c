@@ -38,7 +38,9 @@ static cg_result run_script(int n, int n_residuals, const double *residual, int 
 {
     double g[N_MAX] = { 4 }, x[N_MAX];
     *s = (struct script){ g, residual, n_residuals, 0, 0 };
-    return cg(scripted, s, n, g, 1e-12, max_iterations, x);
+    cg_result r = cg(scripted, s, n, g, 1e-12, max_iterations, x);
+    for (int i = 0; i < n && r.residual == 1; i++) assert_true(x[i] == 0);      /* none was better than 0 */
+    return r;
 }
 
 /* It gives up when the least residual has not halved for max(5n, 200) steps, looking every 50. */
