@@ -10,54 +10,56 @@
 #include "derivations/problem.h"
 #include "derivations/registry.h"
 
-static void print_line(const derivation *d, const derivation_result *r, int l, int i)
+static void print_line(FILE *out, const derivation *d, const derivation_result *r, int l, int i)
 {
     static const char *const stands[] = { [EQUAL] = "from", [AT_MOST] = "above", [AT_LEAST] = "below",
                                           [DIFFERS] = "from" };
     const derivation_line *line = &d->line[l];
-    printf("%2d  %s%s%s%s\n      %s\n", l + 1, line->erratum ? "[" : "", line->erratum ? line->erratum : "",
+    fprintf(out, "%2d  %s%s%s%s\n      %s\n", l + 1, line->erratum ? "[" : "", line->erratum ? line->erratum : "",
            line->erratum ? "] " : "", line->latex, line->why);
-    if (!r->computed[l])    printf("      left out: too large here\n\n");
-    else if (l == r->first) printf("      %24.17g\n\n", derivation_number(r, l, i));
+    if (!r->computed[l])    fprintf(out, "      left out: too large here\n\n");
+    else if (l == r->first) fprintf(out, "      %24.17g\n\n", derivation_number(r, l, i));
     else if (line->relation == DIFFERS) {
         int k = derivation_furthest(r, l);                  /* where it differs, which may be elsewhere */
-        printf("      %24.17g     ", derivation_number(r, l, k));
-        if (k != i) printf("number %d, for %.17g of line %d: ", k + 1, derivation_number(r, r->first, k), r->first + 1);
-        printf("%.2g units%s: %s\n\n", r->units[l], k == i ? " from the first" : "",
+        fprintf(out, "      %24.17g     ", derivation_number(r, l, k));
+        if (k != i) fprintf(out, "number %d, for %.17g of line %d: ", k + 1,
+                            derivation_number(r, r->first, k), r->first + 1);
+        fprintf(out, "%.2g units%s: %s\n\n", r->units[l], k == i ? " from the first" : "",
                !r->differs[l] ? "not to be told apart here" : line->erratum ? "REFUTED" : "differs, as it must");
     }
-    else printf("      %24.17g     %.2g units %s line %d, %.2g allowed\n\n", derivation_number(r, l, i),
+    else fprintf(out, "      %24.17g     %.2g units %s line %d, %.2g allowed\n\n", derivation_number(r, l, i),
                 r->units[l], stands[line->relation], r->first + 1, r->allowed[l]);
 }
 
 /* p NULL: on its own problem */
-static void print_derivation(const derivation *d, const problem *p, const derivation_result *r)
+static void print_derivation(FILE *out, const derivation *d, const problem *p, const derivation_result *r)
 {
     const registry_row *row = registry_find(d->id);
-    printf("%s   %s\n    %s\n    source: %s\n\n", d->id, d->says, row->statement, row->documents);
-    if (p) printf("on %s: %d states, %d actions, gamma %.15g; pi: %s; pi': %s\n", p->M->name, p->M->nS, p->M->nA,
+    fprintf(out, "%s   %s\n    %s\n    source: %s\n\n", d->id, d->says, row->statement, row->documents);
+    if (p) fprintf(out, "on %s: %d states, %d actions, gamma %.15g; pi: %s; pi': %s\n", p->M->name, p->M->nS,
+                   p->M->nA,
                   p->gamma, p->policy[0].name, p->policy[0].name1);
-    else printf("on %s\n", d->own_problem);
+    else fprintf(out, "on %s\n", d->own_problem);
     if (r->verdict == NOT_APPLICABLE) {
-        printf("not applicable here: %s\n", r->reason);
+        fprintf(out, "not applicable here: %s\n", r->reason);
         return;
     }
     int i = derivation_shown(r);
-    printf("each line's number: %s", d->of);
-    if (r->n > 1) printf(", number %d of %d", i + 1, r->n);
-    printf("\n\n");
-    for (int l = 0; l < r->lines; l++) print_line(d, r, l, i);
-    printf("%s (one unit is %.1e)%s%s\n", verdict_name(r->verdict), r->unit, r->reason ? ": " : "",
+    fprintf(out, "each line's number: %s", d->of);
+    if (r->n > 1) fprintf(out, ", number %d of %d", i + 1, r->n);
+    fprintf(out, "\n\n");
+    for (int l = 0; l < r->lines; l++) print_line(out, d, r, l, i);
+    fprintf(out, "%s (one unit is %.1e)%s%s\n", verdict_name(r->verdict), r->unit, r->reason ? ": " : "",
            r->reason ? r->reason : "");
 }
 
-static enum verdict derive(const derivation *d, const problem *p, const setting *x)
+static enum verdict derive(FILE *out, const derivation *d, const problem *p, const setting *x)
 {
     derivation_result r = derivation_run(d, x);
-    print_derivation(d, p, &r);
+    print_derivation(out, d, p, &r);
     if (d->page && r.verdict != NOT_APPLICABLE) {
-        putchar('\n');
-        d->page(x, stdout);
+        fputc('\n', out);
+        d->page(x, out);
     }
     derivation_result_free(&r);
     return r.verdict;
@@ -103,12 +105,20 @@ int derive_command(int argc, char **argv)
         bad_input("derive: %s has a problem of its own, it takes no MDP, --gamma, --policy or --class", first->id);
     problem p = problem_open(left == 2 ? argv[2] : "E5", gamma, policy, class, seed);
     bool all_passed = true;
+    char *text = NULL;                                      /* printed at the end: all of it, or nothing */
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    if (!out) out_of_memory(0, "a derivation's text");
     for (const derivation *d = first; d; d = next_of(argv[1], d)) {
-        if (d != first) printf("\n\n");
-        enum verdict verdict = d->own_problem ? derive(d, NULL, &(setting){ .seed = seed })
-                                              : derive(d, &p, p.policy[0].setting);
+        if (d != first) fprintf(out, "\n\n");
+        enum verdict verdict = d->own_problem ? derive(out, d, NULL, &(setting){ .seed = seed })
+                                              : derive(out, d, &p, p.policy[0].setting);
         all_passed = all_passed && verdict == PASS;
     }
+    bool lost = ferror(out);
+    if (fclose(out) != 0 || lost || !text) out_of_memory(0, "a derivation's text");
+    fwrite(text, 1, length, stdout);
+    free(text);
     problem_close(&p);
     return all_passed ? EXIT_HELD : EXIT_CHECK_FAILED;
 }

@@ -3,7 +3,8 @@
  *     faults whole|lines ARGUMENT...      ARGUMENT...: what `ascent` would be called with
  *
  * For k = 1, 2, ... the k-th allocation after the start of main fails, once and then from there on for
- * ever, until the program no longer comes to its k-th. Each run is a child process. It must end with exit
+ * ever, until the program no longer comes to its k-th. Where there are thousands, the same few lines of code ask
+ * again and again: past ALL of them, SOME more are taken, evenly. Each run is a child process. It must end with exit
  * status 5, one line on stderr, and on stdout nothing or all of it; with `lines`, for a table that is shown
  * as it grows, whole lines of its beginning. Where a library can do without the memory, every byte and the
  * exit status must be as without a fault. A run without a fault, if it ends with 0 or 1, must have freed
@@ -217,6 +218,13 @@ static void show(const struct run *r, long k, bool ever, const char *why)
            r->out + (r->out_length > 100 ? r->out_length - 100 : 0));
 }
 
+enum { ALL = 1000, SOME = 200 };
+
+static long next(long k, long count)
+{
+    return k < ALL || count < ALL + SOME ? k + 1 : k + (count - ALL) / SOME;
+}
+
 int __wrap_main(int argc, char **argv)
 {
     bool lines = argc > 1 && strcmp(argv[1], "lines") == 0;
@@ -240,7 +248,7 @@ int __wrap_main(int argc, char **argv)
         failures++;
     }
     for (int ever = 0; ever <= 1; ever++)
-        for (long k = 1;; k++) {
+        for (long k = 1;; k = next(k, whole.count)) {
             struct run r = run_with_fault(argc, argv, k, ever);
             const char *why = wrong(&r, &whole, lines);
             bool fell = r.count >= k;
