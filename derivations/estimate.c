@@ -11,7 +11,7 @@
 #include "autodiff/options.h"
 #include "autodiff/require.h"
 #include "derivations/commands.h"
-#include "derivations/json.h"
+#include "autodiff/json.h"
 #include "derivations/policy_file.h"
 
 enum { MOST_TRAJECTORIES = 10000000 };          /* some 20 s */
