@@ -28,7 +28,7 @@ void   policy_init(const policy *p, gsl_rng *rng, double *theta);
 
 /* s [T x d]; a [T x k] numbers, borrowed, for a discrete space as index [T], else the other is NULL.
  * log pi(a_t|s_t) [T x 1] */
-ad policy_logp(const policy *p, ad theta, ad s, const double *a, const int *index);
+ad policy_logp(ad_tape *t, const policy *p, ad theta, ad s, const double *a, const int *index);
 ad policy_entropy(const policy *p, ad theta, ad s);                     /* H(pi(.|s_t)) [T x 1] */
 
 /* Acts with the theta [n] it was made for: a change of theta shows at the next action. The forward pass is the one
