@@ -16,6 +16,9 @@ static const struct {
     { "verify", verify_command, "every equation evaluated on both sides, as a table" },
     { "derive", derive_command, "a proof, each line with its number" },
     { "estimate", estimate_command, "an estimator's exact bias and variance, over all trajectories" },
+    { "train",  train_command,  "an algorithm acting and learning, in a folder that can be gone on from" },
+    { "eval",   eval_command,   "the returns of a trained policy" },
+    { "explain", explain_command, "one update of an algorithm, with its numbers" },
     { "graph",  graph_command,  "an objective as the tape records it, for Graphviz" },
     { "list",   list_command,   "the equations, and where each stands in the code" },
 };

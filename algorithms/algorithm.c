@@ -3,9 +3,15 @@
 
 #include <string.h>
 
+#include "algorithms/reinforce.h"
+#include "algorithms/vpg.h"
 #include "autodiff/require.h"
 
 const algorithm algorithms[] = {
+    { "reinforce", "Monte Carlo policy gradient, an update an episode", sizeof(reinforce_config), &reinforce_defaults,
+      reinforce_fields, reinforce, reinforce_policy, NULL },
+    { "vpg", "policy gradient with a learned baseline", sizeof(vpg_config), &vpg_defaults, vpg_fields, vpg, vpg_policy,
+      NULL },
     { .name = NULL },
 };
 

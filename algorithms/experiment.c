@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "algorithms/progress.h"
 #include "algorithms/whole_file.h"
 #include "autodiff/json.h"
 #include "autodiff/require.h"
@@ -39,29 +40,49 @@ env *experiment_env(const experiment *x)
     return e;
 }
 
-/* ---- writing ---- */
+/* ---- writing: by hand, as Jansson prints 0.99 with 17 digits ---- */
 
-char *experiment_text(const experiment *x, enum experiment_text which)
+static void put_text(FILE *out, const char *name, const char *value)
 {
-    json_t *object = json_checked(json_object()), *config = json_checked(json_object());
-    json_set(object, "format", json_integer(FORMAT));
-    json_set(object, "algorithm", json_text(x->algorithm->name));
-    json_set(object, "env", json_text(x->env));
-    json_set(object, "limit", x->limit == ENV_OWN_LIMIT ? json_null() : json_integer(x->limit));
-    if (which != EXPERIMENT_KIND) json_set(object, "seed", json_integer((json_int_t)x->seed));
-    if (which == EXPERIMENT_WHOLE) json_set(object, "steps", json_integer(x->steps));
+    json_t *text = json_text(value);
+    char *quoted = json_dumps(text, JSON_ENCODE_ANY);
+    if (!quoted) out_of_memory(0, "config.json");
+    fprintf(out, "\"%s\": %s", name, quoted);
+    free(quoted);
+    json_decref(text);
+}
+
+static void put_config(FILE *out, const experiment *x, const char *between)
+{
     for (const config_field *f = x->algorithm->fields; f->name; f++) {
         char value[CONFIG_VALUE];
         config_value(f, x->config, value);
-        json_set(config, f->name, json_text(value));
+        fputs(f == x->algorithm->fields ? between + 1 : between, out);
+        if (f->kind == CONFIG_REAL || f->kind == CONFIG_WHOLE) fprintf(out, "\"%s\": %s", f->name, value);
+        else                                                   put_text(out, f->name, value);
     }
-    json_set(object, "config", config);
-    const size_t flags = which == EXPERIMENT_WHOLE ? JSON_INDENT(2) : JSON_COMPACT;
-    size_t n = json_dumpb(object, NULL, 0, flags);
-    char *text = allocate(n + 2, 1, "config.json");
-    if (n == 0 || json_dumpb(object, text, n, flags) != n) out_of_memory(0, "config.json");
-    if (which == EXPERIMENT_WHOLE) strcpy(text + n, "\n");
-    json_decref(object);
+}
+
+char *experiment_text(const experiment *x, enum experiment_text which)
+{
+    char *text = NULL;
+    size_t n;
+    FILE *out = open_memstream(&text, &n);
+    if (!out) out_of_memory(0, "config.json");
+    const bool whole = which == EXPERIMENT_WHOLE;
+    const char *between = whole ? ",\n  " : ", ", *inside = whole ? ",\n    " : ", ";
+    fprintf(out, "{%s\"format\": %d%s", between + 1, FORMAT, between);
+    put_text(out, "algorithm", x->algorithm->name);
+    fputs(between, out);
+    put_text(out, "env", x->env);
+    if (x->limit == ENV_OWN_LIMIT) fprintf(out, "%s\"limit\": null", between);
+    else                           fprintf(out, "%s\"limit\": %d", between, x->limit);
+    if (which != EXPERIMENT_KIND) fprintf(out, "%s\"seed\": %" PRIu64, between, x->seed);
+    if (whole) fprintf(out, "%s\"steps\": %ld", between, x->steps);
+    fprintf(out, "%s\"config\": {", between);
+    put_config(out, x, inside);
+    fputs(whole ? "\n  }\n}\n" : " }}", out);
+    if (ferror(out) || fclose(out) != 0) out_of_memory(0, "config.json");
     return text;
 }
 
@@ -92,20 +113,27 @@ static json_int_t whole(const char *path, json_t *object, const char *name, json
     return value;
 }
 
+/* A value of "config", as --set would have it */
+static void set(const char *path, experiment *x, const char *name, const json_t *value)
+{
+    char number[PROGRESS_NUMBER] = "";
+    const char *text = json_is_string(value) ? json_string_value(value) : number;
+    if (json_is_integer(value)) snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else if (json_is_real(value)) progress_number(number, json_real_value(value));
+    size_t n = strlen(name) + strlen(text) + 2;
+    char *assignment = allocate(n, 1, "config.json");
+    snprintf(assignment, n, "%s=%s", name, text);
+    config_set(x->algorithm->fields, x->config, path, assignment);
+    free(assignment);
+}
+
 static void read_config(const char *path, experiment *x, json_t *config)
 {
     const char *name;
     json_t *value;
     if (!json_is_object(config)) bad_input("%s: expected an object as \"config\"", path);
-    for (const config_field *f = x->algorithm->fields; f->name; f++) text_of(path, config, f->name);
-    json_object_foreach(config, name, value) {
-        const char *text = text_of(path, config, name);
-        size_t n = strlen(name) + strlen(text) + 2;
-        char *assignment = allocate(n, 1, "config.json");
-        snprintf(assignment, n, "%s=%s", name, text);
-        config_set(x->algorithm->fields, x->config, path, assignment);
-        free(assignment);
-    }
+    for (const config_field *f = x->algorithm->fields; f->name; f++) member(path, config, f->name);
+    json_object_foreach(config, name, value) set(path, x, name, value);
 }
 
 experiment *experiment_parse(const char *path, const char *text, size_t n)

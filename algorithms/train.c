@@ -1,5 +1,4 @@
 /* `ascent train ALGORITHM --env ID --steps N --seed K --out DIR`: a run in a folder, begun or gone on with. */
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,16 +21,6 @@ struct asked {
     bool resume, quiet;
 };
 
-static long whole(const char *name, const char *text, long low, long high)
-{
-    char *end;
-    errno = 0;
-    long x = strtol(text, &end, 10);
-    if (!*text || strspn(text, "0123456789") != strlen(text) || *end || errno || x < low || x > high)
-        bad_input("%s: expected a whole number from %ld to %ld, found \"%s\"", name, low, high, text);
-    return x;
-}
-
 /* config.json could not hold it otherwise. */
 static void require_utf8(const char *id)
 {
@@ -46,10 +35,10 @@ static experiment *asked_for(const struct asked *q, const char *name)
     if (!q->env) bad_input("train: expected --env ID");
     require_utf8(q->env);
     experiment *x = experiment_new(algorithm_find(name), q->env);
-    if (q->limit) x->limit = (int)whole("--limit", q->limit, 0, INT_MAX);
+    if (q->limit) x->limit = (int)options_whole("--limit", q->limit, 0, INT_MAX);
     x->seed = q->seed ? options_seed("--seed", q->seed) : 1;
     if (x->seed > INT64_MAX) bad_input("--seed: expected at most %lld, found %s", (long long)INT64_MAX, q->seed);
-    x->steps = q->steps ? whole("--steps", q->steps, 1, MOST_STEPS) : 100000;
+    x->steps = q->steps ? options_whole("--steps", q->steps, 1, MOST_STEPS) : 100000;
     for (int i = 0; i < SETTINGS && q->set[i]; i++) config_set(x->algorithm->fields, x->config, "--set", q->set[i]);
     return x;
 }
@@ -80,7 +69,7 @@ static experiment *resumed(const struct asked *q, const char *name)
         free(given);
     }
     free(before);
-    if (q->steps) x->steps = whole("--steps", q->steps, x->steps, MOST_STEPS);
+    if (q->steps) x->steps = options_whole("--steps", q->steps, x->steps, MOST_STEPS);
     return x;
 }
 
@@ -100,8 +89,6 @@ static void train(const experiment *x, const char *folder, run_manner manner)
     if (!manner.resumed) run_folder_create(folder, config);
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     run_in_folder(r, folder, identity, manner.resumed ? config : NULL, manner);
-    if (!manner.quiet) printf("%s\n", folder);
-    fflush(stdout);
     x->algorithm->train(r, x->config);
     if (!manner.quiet) printf("%ld steps, %ld episodes", r->steps, r->episodes);
     if (!manner.quiet && r->episodes > 0) printf(", mean return of the last %ld: %.4g",

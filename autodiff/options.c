@@ -71,6 +71,16 @@ double options_number(const char *name, const char *text, double low, double hig
     return x + 0.0;                         /* -0 is 0 */
 }
 
+long options_whole(const char *name, const char *text, long low, long high)
+{
+    char *end;
+    errno = 0;
+    long x = strtol(text, &end, 10);
+    if (!isdigit((unsigned char)*text) || *end || errno || x < low || x > high)
+        bad_input("%s: expected a whole number from %ld to %ld, found \"%s\"", name, low, high, text);
+    return x;
+}
+
 uint64_t options_seed(const char *name, const char *text)
 {
     char *end;

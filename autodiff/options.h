@@ -21,6 +21,7 @@ int options_parse(int argc, char **argv, const char *synopsis, const char *about
 
 /* The whole text as a finite number in [low, high], or exit 2 naming the option. */
 double   options_number(const char *name, const char *text, double low, double high);
+long     options_whole(const char *name, const char *text, long low, long high);     /* low >= 0 */
 uint64_t options_seed(const char *name, const char *text);
 
 #endif
