@@ -18,6 +18,7 @@ static const struct {
     { "estimate", estimate_command, "an estimator's exact bias and variance, over all trajectories" },
     { "train",  train_command,  "an algorithm acting and learning, in a folder that can be gone on from" },
     { "eval",   eval_command,   "the returns of a trained policy" },
+    { "plot",   plot_command,   "learning curves, on the terminal or as a picture" },
     { "explain", explain_command, "one update of an algorithm, with its numbers" },
     { "graph",  graph_command,  "an objective as the tape records it, for Graphviz" },
     { "list",   list_command,   "the equations, and where each stands in the code" },

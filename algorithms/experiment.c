@@ -108,8 +108,8 @@ static json_int_t whole(const char *path, json_t *object, const char *name, json
     json_t *x = member(path, object, name);
     json_int_t value = json_integer_value(x);
     if (!json_is_integer(x) || value < low || value > high)
-        bad_input("%s: expected a whole number from %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT " as \"%s\"",
-                  path, low, high, name);
+        bad_input("%s: expected a whole number from %lld to %lld as \"%s\"", path, (long long)low, (long long)high,
+                  name);
     return value;
 }
 
@@ -144,7 +144,8 @@ experiment *experiment_parse(const char *path, const char *text, size_t n)
     if (!object) bad_input("%s:%d:%d: %s", path, error.line, error.column, error.text);
     if (!json_is_object(object)) bad_input("%s: expected an object", path);
     if (whole(path, object, "format", 0, INT_MAX) != FORMAT) bad_input("%s: expected format %d", path, FORMAT);
-    experiment *x = experiment_new(algorithm_find(text_of(path, object, "algorithm")), text_of(path, object, "env"));
+    const algorithm *a = algorithm_find(text_of(path, object, "algorithm"));
+    experiment *x = experiment_new(a, text_of(path, object, "env"));
     if (!json_is_null(member(path, object, "limit"))) x->limit = (int)whole(path, object, "limit", 0, INT_MAX);
     x->seed = (uint64_t)whole(path, object, "seed", 0, INT64_MAX);
     x->steps = (long)whole(path, object, "steps", 1, LONG_MAX);
