@@ -19,6 +19,7 @@ static const struct {
     { "train",  train_command,  "an algorithm acting and learning, in a folder that can be gone on from" },
     { "eval",   eval_command,   "the returns of a trained policy" },
     { "plot",   plot_command,   "learning curves, on the terminal or as a picture" },
+    { "watch",  watch_command,  "a trained policy acting, on the terminal or as an animation" },
     { "explain", explain_command, "one update of an algorithm, with its numbers" },
     { "graph",  graph_command,  "an objective as the tape records it, for Graphviz" },
     { "list",   list_command,   "the equations, and where each stands in the code" },

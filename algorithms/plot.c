@@ -4,12 +4,12 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
 
+#include "algorithms/canvas.h"
 #include "algorithms/commands.h"
 #include "algorithms/run.h"
 #include "algorithms/whole_file.h"
@@ -187,19 +187,9 @@ static bool ends_in(const char *path, const char *end)
     return n > m && strcmp(path + n - m, end) == 0;
 }
 
-static bool utf8(void)
-{
-    static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
-    for (int i = 0; i < 3; i++) {
-        const char *value = getenv(names[i]);
-        if (value && *value) return strstr(value, "UTF-8") || strstr(value, "utf8");
-    }
-    return false;
-}
-
 static void draw(const figure *f, const char *out, bool terminal)
 {
-    struct winsize w = { 0 };
+    int columns, rows;
     bool tty = isatty(STDOUT_FILENO);
     if (out && ends_in(out, ".svg")) {
         char *svg = plot_svg(f);
@@ -207,9 +197,9 @@ static void draw(const figure *f, const char *out, bool terminal)
         free(svg);
     } else if (out) plot_png(f, out);
     if (out && !terminal) return;
-    if (tty) ioctl(STDOUT_FILENO, TIOCGWINSZ, &w);
-    int width = w.ws_col >= 40 ? w.ws_col : 80, height = w.ws_row >= 16 && w.ws_row < 30 ? w.ws_row - 6 : 20;
-    plot_terminal(f, stdout, width < 120 ? width : 120, height, utf8() && (tty || f->n == 1), tty);
+    terminal_size(&columns, &rows);
+    plot_terminal(f, stdout, columns < 120 ? columns : 120, rows < 30 ? rows - 6 : 24, terminal_utf8() && (tty || f->n == 1),
+                  tty);
 }
 
 int plot_command(int argc, char **argv)
