@@ -69,11 +69,11 @@ void canvas_row(const canvas *c, int row, FILE *out)
     while (last > 0 && !owner[last - 1]) last--;
     for (int i = 0; i < last; i++) {
         int pattern = 0x2800 + dots[i];
-        if (c->colour && owner[i]) fputs(colour_of(owner[i]), out);
+        if (c->colour && owner[i] && (i == 0 || owner[i] != owner[i - 1])) fputs(colour_of(owner[i]), out);
         if (!owner[i])       fputc(' ', out);
         else if (c->braille) fprintf(out, "\xe2%c%c", 0x80 | (pattern >> 6 & 0x3f), 0x80 | (pattern & 0x3f));
         else                 fputc('a' + (owner[i] - 1) % 26, out);
-        if (c->colour && owner[i]) fputs("\033[m", out);
+        if (c->colour && owner[i] && (i + 1 == last || owner[i] != owner[i + 1])) fputs("\033[m", out);
     }
 }
 

@@ -65,10 +65,9 @@ static void put_config(FILE *out, const experiment *x, const char *between)
 
 char *experiment_text(const experiment *x, enum experiment_text which)
 {
-    char *text = NULL;
+    char *text;
     size_t n;
-    FILE *out = open_memstream(&text, &n);
-    if (!out) out_of_memory(0, "config.json");
+    FILE *out = print_to_memory(&text, &n);
     const bool whole = which == EXPERIMENT_WHOLE;
     const char *between = whole ? ",\n  " : ", ", *inside = whole ? ",\n    " : ", ";
     fprintf(out, "{%s\"format\": %d%s", between + 1, FORMAT, between);
@@ -82,7 +81,7 @@ char *experiment_text(const experiment *x, enum experiment_text which)
     fprintf(out, "%s\"config\": {", between);
     put_config(out, x, inside);
     fputs(whole ? "\n  }\n}\n" : " }}", out);
-    if (ferror(out) || fclose(out) != 0) out_of_memory(0, "config.json");
+    print_done(out, &text);
     return text;
 }
 
@@ -139,8 +138,8 @@ static void read_config(const char *path, experiment *x, json_t *config)
 experiment *experiment_parse(const char *path, const char *text, size_t n)
 {
     json_error_t error;
+    json_memory_or_exit();
     json_t *object = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
-    if (!object && json_error_code(&error) == json_error_out_of_memory) out_of_memory(0, "config.json");
     if (!object) bad_input("%s:%d:%d: %s", path, error.line, error.column, error.text);
     if (!json_is_object(object)) bad_input("%s: expected an object", path);
     if (whole(path, object, "format", 0, INT_MAX) != FORMAT) bad_input("%s: expected format %d", path, FORMAT);
@@ -158,8 +157,10 @@ experiment *experiment_read(const char *folder)
 {
     char *path = path_of(folder, "config.json"), *text = allocate(MOST_BYTES, 1, "config.json");
     FILE *f = fopen(path, "r");
+    if (!f && errno == ENOMEM) out_of_memory(0, path);
     if (!f) bad_input("%s: expected a run's folder: %s", path, strerror(errno));
     size_t n = fread(text, 1, MOST_BYTES, f);
+    if (ferror(f) && errno == ENOMEM) out_of_memory(0, path);
     if (ferror(f)) bad_input("%s: cannot be read: %s", path, strerror(errno));
     if (n == MOST_BYTES) bad_input("%s: expected less than %d bytes", path, MOST_BYTES);
     fclose(f);

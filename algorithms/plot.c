@@ -142,12 +142,11 @@ static void label(const figure *f, series *s)
     size_t size;
     bool same_env = true;
     for (int i = 0; i < f->n; i++) same_env = same_env && strcmp(f->series[i].x->env, s->x->env) == 0;
-    FILE *out = open_memstream(&s->label, &size);
-    if (!out) out_of_memory(0, "a legend");
+    FILE *out = print_to_memory(&s->label, &size);
     fputs(s->x->algorithm->name, out);
     if (!same_env) fprintf(out, ", %s", s->x->env);
     differences(f, s, out);
-    if (fclose(out) != 0) out_of_memory(0, "a legend");
+    print_done(out, &s->label);
     s->note = allocate(80, 1, "a legend");
     if (s->band)       snprintf(s->note, 80, "mean of n = %d seeds, 95 %% bootstrap band", s->n);
     else if (s->n > 1) snprintf(s->note, 80, "mean of n = %d seeds; no band: fewer than %d", s->n, BAND_SEEDS);
@@ -198,8 +197,14 @@ static void draw(const figure *f, const char *out, bool terminal)
     } else if (out) plot_png(f, out);
     if (out && !terminal) return;
     terminal_size(&columns, &rows);
-    plot_terminal(f, stdout, columns < 120 ? columns : 120, rows < 30 ? rows - 6 : 24, terminal_utf8() && (tty || f->n == 1),
-                  tty);
+    char *text;
+    size_t size;
+    FILE *memory = print_to_memory(&text, &size);       /* all of it or nothing */
+    plot_terminal(f, memory, columns < 120 ? columns : 120, rows < 30 ? rows - 6 : 24,
+                  terminal_utf8() && (tty || f->n == 1), tty);
+    print_done(memory, &text);
+    fputs(text, stdout);
+    free(text);
 }
 
 int plot_command(int argc, char **argv)

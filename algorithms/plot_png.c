@@ -89,9 +89,12 @@ void plot_png(const figure *f, const char *path)
     char *aside = allocate(n, 1, "the name of a file");
     snprintf(aside, n, "%s.tmp", path);
     FILE *input = tmpfile();
+    if (!input && errno == ENOMEM) out_of_memory(0, "a temporary file");
     if (!input) io_failure("a temporary file cannot be made: %s", strerror(errno));
     script(f, aside, input);
-    if (ferror(input) || fflush(input) != 0) io_failure("a temporary file cannot be written: %s", strerror(errno));
+    bool lost = ferror(input) || fflush(input) != 0;
+    if (lost && errno == ENOMEM) out_of_memory(0, "a temporary file");
+    if (lost) io_failure("a temporary file cannot be written: %s", strerror(errno));
     int status = run_gnuplot(input);
     fclose(input);
     if (status == 127) io_failure("%s: gnuplot is not installed (Debian: gnuplot-nox); .svg needs nothing", path);

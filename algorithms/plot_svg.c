@@ -90,10 +90,9 @@ static void legend(const figure *f, FILE *out)
 
 char *plot_svg(const figure *f)
 {
-    char *text = NULL;
+    char *text;
     size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out) out_of_memory(0, "a picture");
+    FILE *out = print_to_memory(&text, &size);
     int height = TOP + PLOT + BELOW + LINE * f->n + 8;
     fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\">\n",
             WIDTH, height, WIDTH, height);
@@ -116,6 +115,6 @@ char *plot_svg(const figure *f)
     }
     legend(f, out);
     fputs("</svg>\n", out);
-    if (ferror(out) || fclose(out) != 0) out_of_memory(0, "a picture");
+    print_done(out, &text);
     return text;
 }

@@ -47,6 +47,7 @@ static void require_empty(const char *path)
 {
     DIR *d = opendir(path);
     if (!d && errno == ENOENT) return;
+    if (!d && errno == ENOMEM) out_of_memory(0, path);
     if (!d) bad_input("%s: expected a folder: %s", path, strerror(errno));
     for (struct dirent *e; (e = readdir(d));)
         if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && strcmp(e->d_name, "config.json.tmp"))

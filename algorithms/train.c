@@ -106,11 +106,10 @@ static void train(const experiment *x, const char *folder, run_manner manner)
     env_free(e);
 }
 
-static char *about(void)
+/* Without a byte of the heap, as the program may end in the midst of its use */
+static void about(char *text, size_t size)
 {
-    char *text = NULL;
-    size_t n;
-    FILE *out = open_memstream(&text, &n);
+    FILE *out = fmemopen(text, size, "w");
     if (!out) out_of_memory(0, "a text of help");
     fprintf(out, "Trains in a folder with config.json, progress.csv (steps,episodes,return_mean,...), timing.csv\n"
                  "and checkpoint, from which --resume --out DIR goes on bit for bit, to more steps if --steps\n"
@@ -119,9 +118,10 @@ static char *about(void)
         fprintf(out, "\n%s: %s\n", a->name, a->about);
         config_help(out, a->fields, a->defaults);
     }
-    if (fclose(out) != 0) out_of_memory(0, "a text of help");
+    long n = ftell(out);
+    if (ferror(out) || fclose(out) != 0) out_of_memory(0, "a text of help");
+    require(0 < n && n < (long)size, "a text of help of %ld bytes", n);
     text[n - 1] = 0;                            /* its last newline */
-    return text;
 }
 
 int train_command(int argc, char **argv)
@@ -139,9 +139,9 @@ int train_command(int argc, char **argv)
         { "--quiet", NULL, "print errors only", NULL, &q.quiet },
         { NULL }
     };
-    char *text = about();
+    char text[1 << 15];
+    about(text, sizeof text);
     int left = options_parse(argc, argv, "train ALGORITHM --env ID [--out DIR] [--resume] ...", text, table);
-    free(text);
     if (left > 1) bad_input("train: expected one algorithm, found %s", argv[2]);
     if (q.resume && !q.out) bad_input("train: expected --out DIR beside --resume");
     if (!q.resume && left < 1) bad_input("train: expected an algorithm");

@@ -193,17 +193,16 @@ static char *film_svg(const struct film *f, const char *what, double fps)
         "text { fill: var(--text); font: 15px system-ui, sans-serif }\n"
         "line.c0 { stroke: var(--c0) } line.c1 { stroke: var(--c1) } line.c2 { stroke: var(--c2) }\n"
         "line.c3 { stroke: var(--c3) } circle.c0 { fill: var(--c0) } circle.c1 { fill: var(--c1) }\n</style>\n";
-    char *text = NULL;
+    char *text;
     size_t size;
     double high = scale_of(f) * (f->look.high - f->look.low), seconds = f->frames / fps;
-    FILE *out = open_memstream(&text, &size);
-    if (!out) out_of_memory(0, "an animation");
+    FILE *out = print_to_memory(&text, &size);
     fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\" width=\"%d\" height=\"%.0f\" role=\"img\">\n"
             "<title>%s</title>\n%s", WIDE, high + BELOW, WIDE, high + BELOW, what, style);
     for (int i = 0; i < f->parts; i++) put_part(f, out, i, seconds);
     for (int i = 0; i < f->episodes; i++) put_title(f, out, i, what, high + 22, seconds);
     fputs("</svg>\n", out);
-    if (ferror(out) || fclose(out) != 0) out_of_memory(0, "an animation");
+    print_done(out, &text);
     return text;
 }
 
