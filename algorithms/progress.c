@@ -21,10 +21,11 @@ void progress_number(char text[PROGRESS_NUMBER], double x)
 
 /* ---- reading ---- */
 
+enum { LINE = 4096 };
+
 struct reader {
     const char *path;
-    char *line;                 /* the line, and the place in it */
-    size_t room;
+    char line[LINE];            /* the line, its number, and the place in it */
     int number, column;
     char *error;
     size_t size;
@@ -66,34 +67,40 @@ static void add(curve *c, int *room, double steps, double y)
     c->y[c->n++] = y;
 }
 
+static bool read_row(struct reader *r, curve *c, int *room, double *last)
+{
+    double steps, episodes, y;
+    if (!cell(r, false, &steps)) return false;
+    if (!(steps > *last)) {
+        r->column = 1;
+        return wrong(r, "more steps than in the row before");
+    }
+    if (!cell(r, false, &episodes) || !cell(r, true, &y)) return false;
+    if (!isnan(y)) add(c, room, steps, y);
+    *last = steps;
+    return true;
+}
+
 static bool read_rows(struct reader *r, FILE *f, curve *c)
 {
     static const char names[] = "steps,episodes,return_mean";
     int room = 0;
     double last = 0;
-    for (ssize_t n; (n = getline(&r->line, &r->room, f)) > 0;) {
+    while (fgets(r->line, LINE, f)) {
+        bool whole = strchr(r->line, '\n');
         r->number++;
         r->column = 1;
-        if (strlen(r->line) != (size_t)n) return wrong(r, "text");
         if (r->number == 1) {
-            if (strncmp(r->line, names, strlen(names)) != 0) return wrong(r, "steps,episodes,return_mean,...");
-            continue;
-        }
-        double steps, episodes, y;
-        if (r->line[n - 1] != '\n') return true;            /* the row that is being written */
-        if (!cell(r, false, &steps)) return false;
-        if (!(steps > last)) {
-            r->column = 1;
-            return wrong(r, "more steps than in the row before");
-        }
-        if (!cell(r, false, &episodes) || !cell(r, true, &y)) return false;
-        if (!isnan(y)) add(c, &room, steps, y);
-        last = steps;
+            if (strncmp(r->line, names, strlen(names)) != 0 || !strchr(",\n", r->line[strlen(names)]))
+                return wrong(r, "steps,episodes,return_mean,...");
+        } else if (!whole && fgetc(f) == EOF) return true;          /* the row that is being written */
+        else if (!whole) return wrong(r, "a line of text, less than 4096 bytes");
+        else if (!read_row(r, c, &room, &last)) return false;
     }
-    if (!feof(f)) return false;                     /* not the end, so no memory, or a failing disk */
-    if (r->number > 0) return true;
-    snprintf(r->error, r->size, "%s: expected steps,episodes,return_mean,..., found nothing", r->path);
-    return false;
+    if (ferror(f)) return false;
+    if (r->number == 0)
+        snprintf(r->error, r->size, "%s: expected steps,episodes,return_mean,..., found nothing", r->path);
+    return r->number > 0;
 }
 
 curve *curve_read(const char *path, char *error, size_t size)
@@ -110,7 +117,6 @@ curve *curve_read(const char *path, char *error, size_t size)
         c = NULL;
     }
     if (f) fclose(f);
-    free(r.line);
     return c;
 }
 
