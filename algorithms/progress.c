@@ -106,10 +106,9 @@ static bool read_rows(struct reader *r, FILE *f, curve *c)
 curve *curve_read(const char *path, char *error, size_t size)
 {
     struct reader r = { .path = path, .error = error, .size = size };
-    FILE *f = fopen(path, "r");
     curve *c = allocate(1, sizeof *c, "a curve");
+    FILE *f = fopen(path, "r");
     *error = 0;
-    errno = 0;
     if (!f || !read_rows(&r, f, c)) {
         if (!*error && errno == ENOMEM) out_of_memory(0, path);
         if (!*error) snprintf(error, size, "%s: cannot be read: %s", path, strerror(errno));
