@@ -42,17 +42,19 @@ static bool wrong(struct reader *r, const char *expected)
     return false;
 }
 
-/* The next cell, which must be a decimal, or may be empty: NaN. More cells may follow. */
-static bool cell(struct reader *r, bool may_be_empty, double *x)
+/* The next cell, which must be a decimal; the last one of those that are read may be empty: NaN */
+static bool cell(struct reader *r, bool last, double *x)
 {
     const char *text = r->line + r->column - 1;
     size_t n = strcspn(text, ",\n");
     char *end;
     *x = strtod(text, &end);
-    if (n == 0 && may_be_empty) *x = NAN;
+    if (n == 0 && last) *x = NAN;
     else if (n == 0 || strspn(text, "+-0123456789.eE") < n || end != text + n || !isfinite(*x))
-        return wrong(r, may_be_empty ? "a number or nothing" : "a number");
-    r->column += (int)n + (text[n] == ',');
+        return wrong(r, last ? "a number or nothing" : "a number");
+    r->column += (int)n;
+    if (!last && text[n] != ',') return wrong(r, "a comma");
+    r->column++;
     return true;
 }
 
