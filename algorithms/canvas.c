@@ -58,7 +58,8 @@ void canvas_disc(canvas *c, int owner, double x, double y, double radius)
 
 static const char *colour_of(int owner)
 {
-    static const char *const colours[] = { "\033[34m", "\033[35m", "\033[36m", "\033[31m", "\033[32m", "\033[33m" };
+    static const char *const colours[] = { "\033[34m", "\033[35m", "\033[36m", "\033[31m", "\033[32m",
+                                           "\033[33m" };
     return colours[(owner - 1) % 6];
 }
 

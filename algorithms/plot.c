@@ -217,9 +217,8 @@ int plot_command(int argc, char **argv)
         { NULL }
     };
     int left = options_parse(argc, argv, "plot DIR... [--out FILE.svg|FILE.png] [--terminal]",
-                             "Returns over steps, of one run or many. Runs that differ in nothing but their seeds are one\n"
-                             "curve: their mean, each seed thin behind it, and from 5 seeds on a 95 % bootstrap band.",
-                             table);
+        "Returns over steps, of one run or many. Runs that differ in nothing but their seeds are one\n"
+        "curve: their mean, each seed thin behind it, and from 5 seeds on a 95 % bootstrap band.", table);
     if (left < 1) bad_input("plot: expected a run's folder");
     if (out && !ends_in(out, ".svg") && !ends_in(out, ".png"))
         bad_input("--out: expected a name that ends in .svg or .png, found %s", out);

@@ -36,7 +36,7 @@ static bool wrong(struct reader *r, const char *expected)
     const char *found = r->line + r->column - 1;
     int n = (int)strcspn(found, ",\n");
     for (int i = 0; i < n; i++)
-        if ((unsigned char)found[i] < ' ' || (unsigned char)found[i] > '~') n = i;      /* bytes that are no text */
+        if ((unsigned char)found[i] < ' ' || (unsigned char)found[i] > '~') n = i;      /* no text */
     snprintf(r->error, r->size, "%s:%d:%d: expected %s, found \"%.*s\"", r->path, r->number, r->column, expected,
              n > 40 ? 40 : n, found);
     return false;

@@ -304,7 +304,8 @@ static void describe(const run *r, char *text, size_t size)
     duration(left, rate > 0 ? fmax(0, (double)(r->steps_wanted - r->steps)) / rate : 0);
     if (!isnan(r->return_mean)) snprintf(mean, sizeof mean, "%.4g", r->return_mean);
     snprintf(text, size, "%3.0f %%  %ld of %ld steps  %.0f steps/s  %s left  return %s",
-             100 * fmin(1, (double)r->steps / (double)r->steps_wanted), r->steps, r->steps_wanted, rate, left, mean);
+             100 * fmin(1, (double)r->steps / (double)r->steps_wanted), r->steps, r->steps_wanted, rate, left,
+             mean);
 }
 
 /* One line, over the one before: the cursor waits below it, where a message finds a line of its own. */
@@ -315,8 +316,8 @@ static void draw_bar(const run *r, bool first)
     int columns, rows, full = (int)(WIDTH * fmin(1, (double)r->steps / (double)r->steps_wanted));
     terminal_size(STDERR_FILENO, &columns, &rows);
     describe(r, says, sizeof says);
-    snprintf(line, sizeof line, "[%.*s%.*s] %s", full, "####################", WIDTH - full, "....................",
-             says);
+    snprintf(line, sizeof line, "[%.*s%.*s] %s", full, "####################", WIDTH - full,
+             "....................", says);
     fprintf(stderr, "%s\r%.*s\033[K\n", first ? "" : "\033[A", columns - 1, line);
 }
 
@@ -387,8 +388,8 @@ void run_folder_update(run *r)
     if (pending) obey(r);
 }
 
-/* The row at the end is none that is due: the checkpoint stands before it, so that a longer run has the rows of one
- * that never ended here. */
+/* The row at the end is none that is due: the checkpoint stands before it, so that a longer run has the rows of
+ * one that never ended here. */
 void run_folder_end(run *r)
 {
     run_folder *f = r->folder;

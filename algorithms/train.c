@@ -42,7 +42,8 @@ static experiment *asked_for(const struct asked *q, const char *name)
     x->seed = q->seed ? options_seed("--seed", q->seed) : 1;
     if (x->seed > MOST_SEED) bad_input("--seed: expected at most %" PRIu64 ", found %s", MOST_SEED, q->seed);
     x->steps = q->steps ? options_whole("--steps", q->steps, 1, MOST_STEPS) : 100000;
-    for (int i = 0; i < SETTINGS && q->set[i]; i++) config_set(x->algorithm->fields, x->config, "--set", q->set[i]);
+    for (int i = 0; i < SETTINGS && q->set[i]; i++)
+        config_set(x->algorithm->fields, x->config, "--set", q->set[i]);
     return x;
 }
 

@@ -1,6 +1,6 @@
-/* Runs in folders: the same bytes after every interruption. A small algorithm with parameters, an optimiser's state,
- * a stream of its own and an episode that lasts over updates trains in a child process, in which write, fsync,
- * rename, open, ftruncate and unlink are ours: they can end the process, fail, or do half of the work.
+/* Runs in folders: the same bytes after every interruption. A small algorithm with parameters, an optimiser's
+ * state, a stream of its own and an episode that lasts over updates trains in a child process, in which write,
+ * fsync, rename, open, ftruncate and unlink are ours: they can end the process, fail, or do half of the work.
  *     test_run [pattern]       runs the tests whose names match */
 #define _GNU_SOURCE         /* syscall */
 #include <dirent.h>
@@ -82,9 +82,9 @@ ssize_t write(int fd, const void *p, size_t n)
     return syscall(SYS_write, fd, p, n);
 }
 
-int fsync(int fd)                       { (void)fd; return strikes() ? struck(EIO) : 0; }      /* no power fails here */
-int ftruncate(int fd, off_t n)          { return strikes() && struck(EIO) ? -1 : (int)syscall(SYS_ftruncate, fd, n); }
-int unlink(const char *p)               { return strikes() && struck(EIO) ? -1 : (int)syscall(SYS_unlink, p); }
+int fsync(int fd)              { (void)fd; return strikes() ? struck(EIO) : 0; }       /* no power fails here */
+int ftruncate(int fd, off_t n) { return strikes() && struck(EIO) ? -1 : (int)syscall(SYS_ftruncate, fd, n); }
+int unlink(const char *p)      { return strikes() && struck(EIO) ? -1 : (int)syscall(SYS_unlink, p); }
 int rename(const char *p, const char *q)
 {
     return strikes() && struck(EIO) ? -1 : (int)syscall(SYS_renameat, AT_FDCWD, p, AT_FDCWD, q);
@@ -118,7 +118,7 @@ static policy walk_policy(const env *e, const void *config)
     return policy_of(e, c->hidden.layers, c->hidden.width, AD_TANH);
 }
 
-static struct { const char *what; long at; } poison;            /* which number becomes NaN, after how many updates */
+static struct { const char *what; long at; } poison;            /* what becomes NaN or inf, in which update */
 static struct { int n; long at; bool twice; } alarm_bell;       /* which signal comes in which update */
 
 static void disturb(long updates, double *theta, double *sd, rollout *b)
@@ -139,19 +139,21 @@ static void disturb(long updates, double *theta, double *sd, rollout *b)
     }
 }
 
-/* Random search: theta moves along what paid. 7 steps an update, so that most episodes, of 10, last over an end. */
+/* Random search: theta moves along what paid. 7 steps an update, so that most episodes, of 10, last over an
+ * end. */
 static void walk(run *r, const void *config)
 {
     const walk_config *c = config;
     const policy p = walk_policy(r->env, c);
     const size_t n = (size_t)p.n;
-    double *theta = allocate(n, sizeof *theta, "theta"), *x = allocate(n, sizeof *x, "x"), *m = allocate(n, sizeof *m, "m");
-    double *v = allocate(n, sizeof *v, "v"), *g = allocate(n, sizeof *g, "g"), sd = NAN;
+    double *theta = allocate(n, sizeof *theta, "theta"), *x = allocate(n, sizeof *x, "x"), sd = NAN;
+    double *m = allocate(n, sizeof *m, "m"), *v = allocate(n, sizeof *v, "v"), *g = allocate(n, sizeof *g, "g");
     adam step = { .n = p.n, .lr = c->lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = m, .v = v };
     actor *pi = actor_new(&p, x);
     rollout *b = rollout_new(r->env);
     policy_init(&p, r->init_rng, theta);
-    const kept table[] = { { "theta", theta, n }, { "m", m, n }, { "v", v, n }, { .name = "t", .count = &step.t }, { NULL } };
+    const kept table[] = { { "theta", theta, n }, { "m", m, n }, { "v", v, n }, { .name = "t", .count = &step.t },
+                           { NULL } };
     const shown columns[] = { { "sd", &sd }, { NULL } };
     run_begin(r, table, columns);
     while (run_update(r, b)) {
@@ -419,7 +421,7 @@ static void test_kill(void **state)
         disk.at = k;
         struct ending e = run_job(cut_folder, STEPS, false);
         ended = *calls < k;
-        if (!ended && (!WIFSIGNALED(e.status) || WTERMSIG(e.status) != SIGKILL)) fail_msg("status 0x%x", (unsigned)e.status);
+        if (!ended) assert_true(WIFSIGNALED(e.status) && WTERMSIG(e.status) == SIGKILL);
         if (!ended && k % 3 == 0 && there(cut_folder, "config.json")) {
             disk.at = 1 + k * 7 % 31;
             run_job(cut_folder, STEPS, true);
@@ -429,7 +431,8 @@ static void test_kill(void **state)
     assert_true(k > 15 * 8);            /* a row, fsync, open, two writes, fsync, rename, open, fsync an update */
 }
 
-/* Every such call fails, once or from there on: exit 3 and one line, the checkpoint is whole, nothing lies aside. */
+/* Every such call fails, once or from there on: exit 3 and one line, the checkpoint is whole, nothing lies
+ * aside. */
 static void test_full_disk(void **state)
 {
     (void)state;
@@ -481,7 +484,8 @@ static void assert_refused(const char *what, long at)
 {
     struct ending e = run_child(opens, 0);
     const char *end = strchr(e.err, '\n');
-    if (!WIFEXITED(e.status) || WEXITSTATUS(e.status) != EXIT_BAD_INPUT || !strstr(e.err, "/cut/checkpoint: expected ") || !end || end[1])
+    bool refused = WIFEXITED(e.status) && WEXITSTATUS(e.status) == EXIT_BAD_INPUT && end && !end[1];
+    if (!refused || !strstr(e.err, "/cut/checkpoint: expected "))
         fail_msg("%s %ld: status 0x%x, %s", what, at, (unsigned)e.status, e.err);
 }
 
@@ -491,7 +495,7 @@ static void test_damage(void **state)
     struct bytes b = contents(whole_folder, "checkpoint");
     gsl_rng *rng = random_stream(5, 0, RANDOM_TEST);
     mkdir(cut_folder, 0777);
-    for (long i = 0; i < 3000; i += STRIDE) {                           /* every bit of the first 250 bytes, some of the others */
+    for (long i = 0; i < 3000; i += STRIDE) {           /* every bit of the first 250 bytes, some of the others */
         long bit = i < 2000 ? i : (long)gsl_rng_uniform_int(rng, 8 * b.n);
         b.p[bit / 8] ^= (char)(1 << bit % 8);
         put(cut_folder, "checkpoint", b.p, b.n);
@@ -567,7 +571,7 @@ static void test_folder(void **state)
 {
     (void)state;
     struct bytes before = contents(whole_folder, "checkpoint");
-    assert_ends(run_job(whole_folder, STEPS, false), EXIT_BAD_INPUT, "whole: expected a new or empty folder, found ");
+    assert_ends(run_job(whole_folder, STEPS, false), EXIT_BAD_INPUT, "whole: expected a new or empty folder");
     struct bytes after = contents(whole_folder, "checkpoint");
     assert_true(same(before, after));
     free(before.p), free(after.p);
@@ -614,7 +618,7 @@ static void test_not_finite(void **state)
         { "sd", "walk, after 28 steps: sd is inf" },
         { "reward", "walk, after 28 steps: reward[1] is -inf" },
         { "observation", "walk, after 28 steps: observation[2] is nan" },
-        { "operator", "walk, after 21 steps: log of -1" },          /* found within the update, which is not counted yet */
+        { "operator", "walk, after 21 steps: log of -1" },          /* within an update not counted yet */
     };
     for (int i = 0; i < COUNT(table); i++) {
         empty(cut_folder);
@@ -634,7 +638,8 @@ static void set(int unused) { (void)unused; config_set(walk_fields, &setting.c, 
 static void test_config(void **state)
 {
     (void)state;
-    static const char *const good[] = { "lr=0", "lr=1e-300", "lr=0.1", "batch=1000", "noise=off", "hidden=0", "hidden=64,32" };
+    static const char *const good[] = { "lr=0", "lr=1e-300", "lr=0.1", "batch=1000", "noise=off", "hidden=0",
+                                        "hidden=64,32" };
     for (int i = 0; i < COUNT(good); i++) {
         walk_config c = walk_defaults;
         char text[CONFIG_VALUE];
@@ -646,14 +651,15 @@ static void test_config(void **state)
         assert_string_equal(text, value);
     }
     static const char *const bad[] = {
-        "lr", "lr=", "=1", "", "LR=1", "l=1", "lr=1x", "lr= 1", "lr=nan", "lr=inf", "lr=0x1", "lr=-1", "lr=1e301", "lr=1e999",
-        "batch=0", "batch=1001", "batch=1.5", "batch=1e2", "batch=99999999999999999999", "noise=1", "noise=On", "noise=",
-        "hidden=", "hidden=,", "hidden=64,", "hidden=64,,64", "hidden=0,1", "hidden=-1", "hidden=1000000", "hidden=64 64",
-        "hidden=1,1,1,1,1,1,1", "other=1" };
+        "lr", "lr=", "=1", "", "LR=1", "l=1", "lr=1x", "lr= 1", "lr=nan", "lr=inf", "lr=0x1", "lr=-1", "lr=1e301",
+        "lr=1e999", "batch=0", "batch=1001", "batch=1.5", "batch=1e2", "batch=99999999999999999999", "noise=1",
+        "noise=On", "noise=", "hidden=", "hidden=,", "hidden=64,", "hidden=64,,64", "hidden=0,1", "hidden=-1",
+        "hidden=1000000", "hidden=64 64", "hidden=1,1,1,1,1,1,1", "other=1" };
     for (int i = 0; i < COUNT(bad); i++) {
         setting.assignment = bad[i];
         struct ending e = run_child(set, 0);
-        if (e.status != EXIT_BAD_INPUT << 8 || !strstr(e.err, "--set: expected ")) fail_msg("%s: 0x%x %s", bad[i], (unsigned)e.status, e.err);
+        if (e.status != EXIT_BAD_INPUT << 8 || !strstr(e.err, "--set: expected "))
+            fail_msg("%s: 0x%x %s", bad[i], (unsigned)e.status, e.err);
     }
 }
 

@@ -1,5 +1,5 @@
-/* Any bytes as a checkpoint, and the same with a right checksum behind them: refused in one line, or every field is
- * what was asked for. */
+/* Any bytes as a checkpoint, and the same with a right checksum behind them: refused in one line, or every
+ * field is what was asked for. */
 #include "tests/fuzz/refusing.h"
 
 #include "algorithms/checkpoint.c"

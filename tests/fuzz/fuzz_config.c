@@ -1,4 +1,5 @@
-/* Any bytes as config.json: refused in one line that names the file, or what is written of it reads back the same. */
+/* Any bytes as config.json: refused in one line that names the file, or what is written of it reads back the
+ * same. */
 #include "tests/fuzz/refusing.h"
 
 #include "autodiff/json.h"
@@ -24,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(helds == 0, "%d blocks", helds);
     } else {
         require(!first, "%s: %s", first, refusal);
-        require(strncmp(refusal, "m:", 2) == 0 || strncmp(refusal, "expected an algorithm", 21) == 0, "%s", refusal);
+        require(strncmp(refusal, "m:", 2) == 0 || strncmp(refusal, "expected an algorithm", 21) == 0, "%s",
+                refusal);
     }
     free(first);
     free(again);

@@ -1,5 +1,6 @@
-/* Lets a fuzzer go on where a reader would end the program. The sources of a reader are included after this file: in
- * them bad_input comes back to REFUSED, and what they had allocated or opened until then is given back. */
+/* Lets a fuzzer go on where a reader would end the program. The sources of a reader are included after this
+ * file: in them bad_input comes back to REFUSED, and what they had allocated or opened until then is given
+ * back. */
 #ifndef ASCENT_FUZZ_REFUSING_H
 #define ASCENT_FUZZ_REFUSING_H
 
