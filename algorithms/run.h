@@ -22,7 +22,9 @@
 typedef struct {
     const char *name;
     double *x; size_t n;                /* x [n], */
-    long *count;                        /* or one count */
+    long *count;                        /* or one count, */
+    gsl_rng *rng;                       /* or a random stream, */
+    env *env;                           /* or with it an environment of the algorithm's own that draws from it */
     bool seen;                          /* not looked through: a replay of batches, which were */
 } kept;
 /* What progress.csv shows of each update, beside the first three columns; ends at name NULL. NaN: an empty

@@ -174,16 +174,15 @@ static void rng_field(checkpoint *c, const char *name, gsl_rng *rng)
     if (!checkpoint_saving(c)) random_seek(rng, position);
 }
 
-static void env_fields(checkpoint *c, run *r)
+static void env_fields(checkpoint *c, env *e, gsl_rng *rng)
 {
-    env *e = r->env;
     long t = e->over ? 0 : e->t, under_way = !e->over;
     double *state = allocate((size_t)e->state_n, sizeof *state, "an environment's state");
     if (!e->over) memcpy(state, e->state, (size_t)e->state_n * sizeof *state);
     checkpoint_count(c, "episode under way", &under_way);
     checkpoint_count(c, "t", &t);
     checkpoint_vector(c, "environment's state", state, (size_t)e->state_n);
-    if (!checkpoint_saving(c) && under_way) env_restore(e, r->env_rng, state, (int)t);
+    if (!checkpoint_saving(c) && under_way) env_restore(e, rng, state, (int)t);
     free(state);
 }
 
@@ -207,10 +206,12 @@ static void fields(checkpoint *c, run *r)
     rng_field(c, "policy's stream", r->policy_rng);
     rng_field(c, "first parameters' stream", r->init_rng);
     rng_field(c, "updates' stream", r->update_rng);
-    env_fields(c, r);
+    env_fields(c, r->env, r->env_rng);
     for (const kept *k = r->kept; k->name; k++) {
-        if (k->count) checkpoint_count(c, k->name, k->count);
-        else          checkpoint_vector(c, k->name, k->x, k->n);
+        if (k->count)    checkpoint_count(c, k->name, k->count);
+        else if (k->rng) rng_field(c, k->name, k->rng);
+        else             checkpoint_vector(c, k->name, k->x, k->n);
+        if (k->env)      env_fields(c, k->env, k->rng);
     }
     free(columns);
 }

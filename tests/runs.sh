@@ -84,9 +84,13 @@ for a in $algorithms; do
 
     # a signal: saved, 128 + its number, gone on with
     for signal in 2 15; do
-        rm -rf "$a-signal"
-        timeout --preserve-status -s $signal 0.2 "$ascent" train "$@" --steps 1000000000 --save-every 1000 --out "$a-signal" 2>err
-        status=$?
+        for after in 0.2 1 5; do                # until it has begun
+            rm -rf "$a-signal"
+            timeout --preserve-status -s $signal $after "$ascent" train "$@" --steps 1000000000 --save-every 1000 \
+                --out "$a-signal" 2>err
+            status=$?
+            [ -f "$a-signal/checkpoint" ] && break
+        done
         if [ $status -ne $((128 + signal)) ]; then fail "$a: signal $signal" "exit status $status: $(cat err)"
         else check "$a: signal $signal, then eval" "$ascent" eval "$a-signal" --episodes 2; fi
     done
@@ -110,6 +114,13 @@ a=${algorithms%%[!a-z0-9]*}
 check "the folder is the first line" [ "$(head -n 1 out)" = "runs/$a-$discrete-1" ]
 check "lines in a pipe, nothing on stderr" [ "$(wc -l <out)" -ge 11 -a ! -s err ]
 check "the first columns" grep -q '^steps,episodes,return_mean' "runs/$a-$discrete-1/progress.csv"
+"$ascent" train "$a" --env $discrete --steps 50 --set hidden=3 --set gamma=0.5 --set hidden=4,5 --out set --quiet
+check "--set again and again" [ "$(grep -cE '"gamma": 0.5|"hidden": "4,5"' set/config.json)" -eq 2 ]
+"$ascent" train "$a" --env garnet:3,2,2,1 --limit 5 --steps 50 --out limited --quiet
+"$ascent" eval limited --episodes 1 >out
+check "--limit" [ "$(head -n 2 limited/progress.csv | tail -n 1 | cut -d , -f 1,2)" = 5,1 ]
+sed 's/"limit": 5/"limit": null/' limited/config.json >out && cp out limited/config.json
+refuses "an episode without an end" 2 "expected an episode to end within" eval limited --episodes 1
 refuses "no algorithm" 2 '^expected an algorithm \(.*, found "nosuch"' train nosuch --env X3
 refuses "no environment" 2 "expected --env" train "$a"
 refuses "an unknown environment" 2 "NoSuch-v1" train "$a" --env NoSuch-v1 --out new

@@ -1,5 +1,5 @@
 /* Runs in folders: the same bytes after every interruption. A small algorithm with parameters, an optimiser's
- * state, a stream of its own and an episode that lasts over updates trains in a child process, in which write,
+ * state, a stream of its own and episodes that last over updates trains in a child process, in which write,
  * fsync, rename, open, ftruncate and unlink are ours: they can end the process, fail, or do half of the work.
  *     test_run [pattern]       runs the tests whose names match */
 #define _GNU_SOURCE         /* syscall */
@@ -101,6 +101,9 @@ int open(const char *path, int flags, ...)
 
 /* ---------------------------------------------------------------------------------------- an algorithm */
 
+static const char *const environment = "garnet:5,2,2,1";
+enum { LIMIT = 10, STEPS = 105 };                   /* 15 updates */
+
 typedef struct { double lr; long batch; int noise; widths hidden; } walk_config;
 static const walk_config walk_defaults = { 0.05, 7, 1, { 0, { 0 } } };
 #define FIELD(name) #name, .at = offsetof(walk_config, name)
@@ -151,9 +154,11 @@ static void walk(run *r, const void *config)
     adam step = { .n = p.n, .lr = c->lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = m, .v = v };
     actor *pi = actor_new(&p, x);
     rollout *b = rollout_new(r->env);
+    env *second = env_make(environment, LIMIT, (char[256]){ 0 }, 256);
+    gsl_rng *second_rng = random_stream(r->seed, 1, RANDOM_ENV), *third_rng = random_stream(r->seed, 2, RANDOM_ENV);
     policy_init(&p, r->init_rng, theta);
     const kept table[] = { { "theta", theta, n }, { "m", m, n }, { "v", v, n }, { .name = "t", .count = &step.t },
-                           { NULL } };
+                           { "second", .env = second, .rng = second_rng }, { "third", .rng = third_rng }, { NULL } };
     const shown columns[] = { { "sd", &sd }, { NULL } };
     run_begin(r, table, columns);
     while (run_update(r, b)) {
@@ -163,12 +168,22 @@ static void walk(run *r, const void *config)
         rollout_steps(b, (int)c->batch, r->env, r->env_rng, pi, r->policy_rng);
         double R = 0;
         for (int t = 0; t < b->T; t++) R += b->r[t];
+        for (int t = 0; t < 3; t++) {
+            double reward, a = (double)gsl_rng_uniform_int(third_rng, 2);
+            bool terminated, truncated;
+            if (second->over) env_reset(second, second_rng);
+            env_step(second, &a, &reward, &terminated, &truncated);
+            R += reward;
+        }
         for (size_t i = 0; i < n; i++) g[i] *= R;
         sd = linalg_norm2(p.n, g);
         adam_ascend(&step, theta, g);
         disturb(step.t, theta, &sd, b);
     }
     run_end(r);
+    gsl_rng_free(second_rng);
+    gsl_rng_free(third_rng);
+    env_free(second);
     rollout_free(b);
     actor_free(pi);
     free(g);
@@ -183,9 +198,6 @@ static const algorithm walk_algorithm = {
 };
 
 /* ---------------------------------------------------------------------------------------- one run */
-
-static const char *const environment = "garnet:5,2,2,1";
-enum { LIMIT = 10, STEPS = 105 };                   /* 15 updates */
 
 static struct job { const char *folder; long steps; bool resume; double save_every; } job;
 
