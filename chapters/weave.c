@@ -317,7 +317,7 @@ static char *figure_block(weaver *w, const char *argument, const char *found)
         mark = print("<!-- of %016" PRIx64 " -->\n", hash(hash(HASH_EMPTY, script), csv));
         bool fresh = drawing && strstr(drawing, mark);
         if (fresh || (w->mode == WRITE && draw(w, name, svg, mark)))
-            block = print("\n![%s](%s.svg)\n\n", argument + length, name);
+            block = print("\n![%s](%s.svg)\n\n*%s*\n\n", name, name, argument + length);
         else if (w->mode != WRITE)
             wrong(w, w->page, w->line, "%s was not drawn from these %s.gp and %s.csv", svg, name, name);
     }

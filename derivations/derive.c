@@ -119,9 +119,10 @@ static enum verdict derive(FILE *out, const derivation *d, const problem *p, con
     derivation_result r = derivation_run(d, x);
     if (style.markdown && r.verdict != NOT_APPLICABLE) print_markdown(out, d, p, &r, style.from, style.to);
     else print_derivation(out, d, p, &r);
-    if (d->page && r.verdict != NOT_APPLICABLE && !style.markdown) {
-        fputc('\n', out);
+    if (d->page && r.verdict != NOT_APPLICABLE && style.to >= r.lines) {
+        fprintf(out, style.markdown ? "```text\n" : "\n");
         d->page(x, out);
+        if (style.markdown) fprintf(out, "```\n");
     }
     derivation_result_free(&r);
     return r.verdict;
