@@ -4,6 +4,11 @@ function Math(m)
   if m.mathtype == "DisplayMath" then return pandoc.Span({ m }, { class = "formula" }) end
 end
 
+-- a caption is a paragraph in italics
+function Para(p)
+  if #p.content == 1 and p.content[1].t == "Emph" then return pandoc.Div({ p }, { class = "caption" }) end
+end
+
 function Table(t) return pandoc.Div({ t }, { class = "wide" }) end
 
 function RawBlock(r) if r.text:match("^<!%-%-") then return {} end end

@@ -9,10 +9,10 @@
  *     <!-- code NAME -->            the region
  *     <!-- output COMMAND -->       the command and what it prints
  *     <!-- markdown COMMAND -->     what it prints, as part of the page
- *     <!-- figure NAME CAPTION -->  NAME.svg, which gnuplot made by NAME.gp from NAME.csv, which the command in
- *                                   NAME.gp's first line, `# data: COMMAND`, prints; all beside the page
- *     <!-- run NAME -->             NAME.csv as a table: kept from a run of NAME.run, a shell script whose first line
- *                                   is `# regions: NAME...`, the code that it is a run of
+ *     <!-- figure NAME CAPTION -->  NAME.svg, which gnuplot made by NAME.gp from NAME.csv, which the command
+ *                                   in NAME.gp's first line, `# data: COMMAND`, prints; all beside the page
+ *     <!-- run NAME -->             NAME.csv as a table: kept from a run of NAME.run, a shell script whose
+ *                                   first line is `# regions: NAME...`, the code that it is a run of
  *     <!-- claim COMMAND -->        holds when the command ends with 0
  *
  * check   fails on a block that differs, and on names that are unknown, unused, given twice or left open. Code must
@@ -292,7 +292,7 @@ static char *current_csv(weaver *w, const char *name, const char *script)
 
 static bool draw(weaver *w, const char *name, const char *svg, const char *mark)
 {
-    char *folder = beside(w, "", "."), *command = print("cd %s && gnuplot %s.gp", folder, name);
+    char *folder = beside(w, "", "."), *command = print("cd %s && LC_ALL=C.UTF-8 gnuplot %s.gp", folder, name);
     char *drawn = output_of(w, command), *marked = drawn ? print("%s%s", drawn, mark) : NULL;
     if (marked) write_file(svg, marked);
     else        wrong(w, w->page, w->line, "%s is to be drawn anew, by gnuplot (Debian: gnuplot-nox)", svg);
@@ -451,8 +451,8 @@ static void check_prose(weaver *w, const char *line, int at)
 
 /* ---- pages ---- */
 
-/* `<!-- KIND ARGUMENT -->`: the kind's place in the table, KINDS for <!-- end -->, -1 for another comment; -2 for no
- * comment. */
+/* `<!-- KIND ARGUMENT -->`: the kind's place in the table, KINDS for <!-- end -->, -1 for another comment; -2 for
+ * no comment. */
 static int directive(const char *line, char **argument)
 {
     char kind[20] = "";
@@ -467,7 +467,7 @@ static int directive(const char *line, char **argument)
     return strcmp(kind, "end") == 0 ? KINDS : -1;
 }
 
-/* One directive, its block at p: writes what should stand there, and its end, to `out`. Returns the rest of the page. */
+/* One directive, its block at p: writes what should stand there, and its end, to `out`. Returns the rest. */
 static const char *weave_block(weaver *w, int k, const char *argument, const char *p, FILE *out)
 {
     const char *end = strncmp(p, END, strlen(END)) == 0 ? p : strstr(p, "\n" END), *next = strstr(p, "\n<!-- ");

@@ -394,7 +394,7 @@ const derivation bellman[] = {
         { "1", "what a finite MDP promises: gamma = 1 also that absorption is certain", ones },
         { "=\\sum_{s'}P(s'|s,a)=\\sum_s\\rho_0(s)", "the table as it was read; within 1e-9", sums },
         { "=\\sum_{s'}|P(s'|s,a)|=\\sum_s|\\rho_0(s)|",
-          "none is negative, so with the sum 1 none is above 1 (002 l.221 lets P be any real number)",
+          "none is negative, so with the sum 1 none is above 1 (002 l.222 lets P be any real number)",
           sums_of_sizes } } },
     { "MDP-5", "J = E[sum_{t<T} r_t], undiscounted", "J over " FINITE_SMALL, one,
       unit_sum_of_rewards, no_small_problem, NULL, {

@@ -31,6 +31,10 @@ static void print_line(FILE *out, const derivation *d, const derivation_result *
                 r->units[l], stands[line->relation], r->first + 1, r->allowed[l]);
 }
 
+/* How to print it: as Markdown, the lines from one number to another */
+struct style { bool markdown; int from, to; };
+static bool whole(struct style style) { return style.from == 1 && style.to == DERIVATION_MAX_LINES; }
+
 /* As text of a page: * _ < [ are no markup */
 static void print_escaped(FILE *out, const char *text)
 {
@@ -54,7 +58,8 @@ static void print_markdown_line(FILE *out, const derivation *d, const derivation
     fprintf(out, "%d. %s%s%s", l + 1, line->erratum ? "**" : "", line->erratum ? line->erratum : "",
             line->erratum ? "**, wrong: " : "");
     print_escaped(out, line->why);
-    fprintf(out, "\n\n%*s$$\n%*s%s\n%*s$$\n\n%*s", indent, "", indent, "", line->latex, indent, "", indent, "");
+    fprintf(out, "\n\n%*s$$\n%*s%s\n%*s$$\n\n%*s", indent, "", indent, "", line->latex, indent, "", indent,
+            "");
     if (!r->computed[l]) fprintf(out, "left out: too large here\n\n");
     else if (l == r->first) print_number(out, r, l, i), fprintf(out, "\n\n");
     else if (line->relation == DIFFERS) {
@@ -72,21 +77,26 @@ static void print_markdown_line(FILE *out, const derivation *d, const derivation
     }
 }
 
-/* The lines from `from` to `to`, for a chapter; the title above the first of all */
-static void print_markdown(FILE *out, const derivation *d, const problem *p, const derivation_result *r, int from,
-                           int to)
+/* Some of its lines, for a chapter; the title above the first of all */
+static void print_markdown(FILE *out, const derivation *d, const problem *p, const derivation_result *r,
+                           struct style style)
 {
     int i = derivation_shown(r);
-    if (from == 1) {
+    if (style.from == 1) {
         fprintf(out, "**%s** on ", d->id);
         if (p) fprintf(out, "%s, gamma %.15g, pi: ", p->M->name, p->gamma);
         print_escaped(out, p ? p->policy[0].name : d->own_problem);
         fprintf(out, ". The number of each line: ");
-        print_escaped(out, d->of);
+        const char *below = strstr(d->of, ", see below");       /* which is printed with the whole only */
+        char *of = allocate(strlen(d->of) + 1, 1, "a text");
+        if (!below || whole(style)) strcpy(of, d->of);
+        else sprintf(of, "%.*s%s", (int)(below - d->of), d->of, below + strlen(", see below"));
+        print_escaped(out, of);
+        free(of);
         if (r->n > 1) fprintf(out, ", number %d of %d", i + 1, r->n);
         fprintf(out, ".\n\n");
     }
-    for (int l = from - 1; l < r->lines && l < to; l++) print_markdown_line(out, d, r, l, i);
+    for (int l = style.from - 1; l < r->lines && l < style.to; l++) print_markdown_line(out, d, r, l, i);
 }
 
 /* p NULL: on its own problem */
@@ -111,15 +121,12 @@ static void print_derivation(FILE *out, const derivation *d, const problem *p, c
            r->reason ? r->reason : "");
 }
 
-/* How to print it: as Markdown, the lines from one number to another */
-struct style { bool markdown; int from, to; };
-
 static enum verdict derive(FILE *out, const derivation *d, const problem *p, const setting *x, struct style style)
 {
     derivation_result r = derivation_run(d, x);
-    if (style.markdown && r.verdict != NOT_APPLICABLE) print_markdown(out, d, p, &r, style.from, style.to);
+    if (style.markdown && r.verdict != NOT_APPLICABLE) print_markdown(out, d, p, &r, style);
     else print_derivation(out, d, p, &r);
-    if (d->page && r.verdict != NOT_APPLICABLE && style.to >= r.lines) {
+    if (d->page && r.verdict != NOT_APPLICABLE && whole(style)) {
         fprintf(out, style.markdown ? "```text\n" : "\n");
         d->page(x, out);
         if (style.markdown) fprintf(out, "```\n");

@@ -1,6 +1,6 @@
 #!/bin/sh
-# tests/book.sh BUILD   The weaver: a page that it wrote passes its check, and every kind of mistake in a page, a source,
-# a figure or a run is found. And what of the program the book alone uses: derive --markdown.
+# tests/book.sh BUILD   The weaver: a page that it wrote passes its check, and every kind of mistake in a page, a
+# source, a figure or a run is found. And what of the program the book alone uses: derive --markdown.
 set -u
 build=$(cd "$1" && pwd)
 weave=$build/chapters/weave ascent=$build/ascent

@@ -47,8 +47,8 @@ static bool crowded_state(const char *path, char *why)
     return most > 5;
 }
 
-/* v that minimises E_{s~d, a~pi, s'}[(r + gamma v(s') - v(s))^2], d stationary, on E5 with theta = cos(s + 2a): with
- * x = e_s - gamma e_s' the normal equations are E[x x^T] v = E[x r]. */
+/* v that minimises E_{s~d, a~pi, s'}[(r + gamma v(s') - v(s))^2], d stationary, on E5 with theta = cos(s + 2a):
+ * with x = e_s - gamma e_s' the normal equations are E[x x^T] v = E[x r]. */
 static void residual_minimiser(double *right)
 {
     double theta[nS * nA], d[nS], B[nS * nS] = { 0 }, b[nS] = { 0 };
@@ -76,8 +76,8 @@ static void residual_minimiser(double *right)
 
 const exercise exercises_01[] = {
     { "1.1", "Q(2,0), Q(2,1), Q(2,2) of E5 under the uniform policy at gamma = .95", 3, 1e-10, action_values },
-    { "1.2", "a file: an MDP with rho(s) > 5 at gamma = .9, uniform policy, s neither a start nor absorbing", 0, 0, NULL,
-      crowded_state },
+    { "1.2", "a file: an MDP with rho(s) > 5 at gamma = .9, uniform policy, s neither a start nor absorbing", 0, 0,
+      NULL, crowded_state },
     { "1.3", "E5, theta = cos(s+2a): the v that minimises the mean squared TD error, v(0) ... v(4)", nS, 1e-8,
       residual_minimiser },
     { .id = NULL }

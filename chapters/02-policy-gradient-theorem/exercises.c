@@ -96,8 +96,8 @@ static void proportionality(double *right)
 const exercise exercises_02[] = {
     { "2.1", "X3, gamma = .9, pi(0|0) = .7, pi(0|1) = .4: dJ/dtheta(0,0), (0,1), (1,0), (1,1)", 4, 1e-8,
       gradient_of_X3 },
-    { "2.2", "a file: an MDP, .5 <= gamma < 1, on which formula (4), uniform policy, points against the gradient of (1)",
-      0, 0, NULL, wrong_sign },
+    { "2.2", "a file: an MDP, .5 <= gamma < 1: formula (4), uniform policy, points against the gradient of (1)", 0,
+      0, NULL, wrong_sign },
     { "2.3", "E5x, gamma = 1, theta = cos(s+2a): the factor between grad J and E_d[Q grad log pi]", 1, 1e-6,
       proportionality },
     { .id = NULL }

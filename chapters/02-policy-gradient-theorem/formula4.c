@@ -1,5 +1,5 @@
-/* two-states.mdp: for each gamma the derivative of (1), sum_s d(s) V(s), in p = pi(leave|G), at p = .5, and what
- * formula (4) gives for it, both times 1 - gamma, as CSV. */
+/* two-states.mdp: for each gamma 1 - gamma times the derivative of (1), sum_s d(s) V(s), in p = pi(leave|G), at p = .5:
+ * that of the mean reward; and what formula (4) gives; as CSV. */
 #include <math.h>
 #include <stdio.h>
 
@@ -50,10 +50,10 @@ int main(void)
     linalg_start();
     mdp *M = mdp_open("chapters/02-policy-gradient-theorem/two-states.mdp", error, sizeof error);
     if (!M) bad_input("%s", error);
-    printf("gamma,derivative of (1),formula (4)\n");
+    printf("gamma,(1 - gamma) d(1)/dp,formula (4)\n");
     for (int i = 0; i < 50; i++) {
         double gamma = 0.02 * i, slope = (objective_1(M, gamma, p + h) - objective_1(M, gamma, p - h)) / (2 * h);
-        printf("%.2f,%.6f,%.6f\n", gamma, (1 - gamma) * slope, (1 - gamma) * formula_4(M, gamma, p));
+        printf("%.2f,%.6f,%.6f\n", gamma, (1 - gamma) * slope, formula_4(M, gamma, p));
     }
     mdp_free(M);
     finish(EXIT_HELD);

@@ -1,5 +1,5 @@
-/* One trajectory of E5 under theta(s,a) = cos(s + 2a): its probability factor by factor, and the derivatives of the
- * factors' logarithms in theta(1,2). */
+/* One trajectory of E5 under theta(s,a) = cos(s + 2a): its probability factor by factor, and the derivatives of
+ * the factors' logarithms in theta(1,2). */
 #include <math.h>
 #include <stdio.h>
 
@@ -30,7 +30,8 @@ int main(void)
     for (int t = 0; t < T; t++) {
         double pi = x->pi[s[t] * nA + a[t]], d = s[t] == 1 ? (a[t] == 2) - x->pi[1 * nA + 2] : 0;
         double next = P(M, s[t], a[t], s[t + 1]);
-        printf("pi(%d|%d)     %.6f  %9.6f\nP(%d|%d,%d)    %.6f     0\n", a[t], s[t], pi, d, s[t + 1], s[t], a[t], next);
+        printf("pi(%d|%d)     %.6f  %9.6f\n", a[t], s[t], pi, d);
+        printf("P(%d|%d,%d)    %.6f     0\n", s[t + 1], s[t], a[t], next);
         p *= pi * next;
         score += d;
     }
