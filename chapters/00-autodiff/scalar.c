@@ -41,7 +41,7 @@ static int exponential(tape *t, int a)
     return record(t, y, a, y, a, 0);
 }
 
-static int tangens_hyperbolicus(tape *t, int a)
+static int hyperbolic_tangent(tape *t, int a)
 {
     double y = tanh(t->node[a].value);
     return record(t, y, a, 1 - y * y, a, 0);
@@ -64,7 +64,7 @@ int main(void)
 {
     tape t = { .count = 0 };
     int x1 = leaf(&t, 0.5), x2 = leaf(&t, -1.2);
-    int y = add(&t, mul(&t, x1, exponential(&t, mul(&t, x1, x2))), tangens_hyperbolicus(&t, x2));
+    int y = add(&t, mul(&t, x1, exponential(&t, mul(&t, x1, x2))), hyperbolic_tangent(&t, x2));
     backward(&t, y);
     printf("node  inputs  value         adjoint\n");
     for (int i = 0; i < t.count; i++)
