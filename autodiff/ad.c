@@ -275,6 +275,7 @@ static bool leads_on(ad n)                  /* an x itself may have no input bet
     return false;
 }
 
+/*[snip sweep-back]*/
 static void sweep_back(ad y, unsigned long oldest)
 {
     for (ad n = y; n && n->number >= oldest; n = n->older) {
@@ -291,6 +292,7 @@ static void sweep_back(ad y, unsigned long oldest)
             if (share[i] && ad_wants(n, i)) add_share(n->in[i], share[i], n->at);
     }
 }
+/*[/snip]*/
 
 /* The sweep recorded nodes without values. The parts of a vector's gradient are computed where they belong, so
  * that putting them together costs nothing; but for parts whose value something else may want: a replay of that

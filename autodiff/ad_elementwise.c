@@ -83,12 +83,14 @@ VJP(sub)
 ENTRY(sub, "a - b", 0)
 ad ad_sub_(ad a, ad b, const char *at) { return binary(&op_sub, a, b, at); }
 
+/*[snip mul-operator]*/
 FORWARD(mul, a[i] * b[i])
 VJP(mul)
 {
     if (ad_wants(y, 0)) share[0] = ad_mul(g, B);
     if (ad_wants(y, 1)) share[1] = ad_mul(g, A);
 }
+/*[/snip]*/
 ENTRY(mul, "a b", 0)
 ad ad_mul_(ad a, ad b, const char *at) { return binary(&op_mul, a, b, at); }
 

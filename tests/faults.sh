@@ -57,6 +57,11 @@ faults whole solve two.mdp --policy nosuch.csv
 faults whole solve two.mdp --policy wrong.csv
 faults whole solve two.mdp --policy .
 faults whole solve E5
+faults whole derive PGT-24 two.mdp --markdown
+faults whole answer
+faults whole answer 1.3 1 2 3 4 5
+faults whole answer 1.2 two.mdp
+faults whole answer 2.2 two.mdp
 faults lines verify --id PDI-6 two.mdp
 faults whole verify --id PDI-6 two.mdp --policy pi.csv --json
 faults whole verify --unbound
