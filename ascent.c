@@ -6,6 +6,7 @@
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
 #include "derivations/commands.h"
+#include "envs/commands.h"
 
 static const struct {
     const char *name;
@@ -16,6 +17,7 @@ static const struct {
     { "verify", verify_command, "every equation evaluated on both sides, as a table" },
     { "derive", derive_command, "a proof, each line with its number" },
     { "estimate", estimate_command, "an estimator's exact bias and variance, over all trajectories" },
+    { "env",    env_command,    "the environments: list, check, take single steps from a file" },
     { "graph",  graph_command,  "an objective as the tape records it, for Graphviz" },
     { "list",   list_command,   "the equations, and where each stands in the code" },
 };
