@@ -19,6 +19,10 @@ static const struct named {
     double threshold;
 } named[] = {
     { "CartPole-v1", cartpole_new, 500, 475 },
+    { "Acrobot-v1", acrobot_new, 500, -100 },
+    { "MountainCar-v0", mountain_car_new, 200, -110 },
+    { "MountainCarContinuous-v0", mountain_car_continuous_new, 999, 90 },
+    { "Pendulum-v1", pendulum_new, 200, NAN },
     { "FrozenLake-v1", NULL, 100, 0.70 },
     { "FrozenLakeNotSlippery-v1", NULL, 100, 0.70 },
     { "FrozenLake8x8-v1", NULL, 200, 0.85 },
