@@ -66,7 +66,7 @@ static double wrap(double angle)
     return angle;
 }
 
-static double clip(double x, double most) { return fmin(fmax(x, -most), most); }
+static double clip(double x, double most) { return x < -most ? -most : x > most ? most : x; }
 
 static void observe(env *e)
 {

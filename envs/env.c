@@ -10,6 +10,7 @@
 #include "autodiff/require.h"
 #include "envs/classic_control.h"
 #include "envs/env_mdp.h"
+#include "envs/lqr.h"
 
 /* Gymnasium's ids with its max_episode_steps and reward_threshold (CliffWalking has neither), and our own. */
 static const struct named {
@@ -23,6 +24,7 @@ static const struct named {
     { "MountainCar-v0", mountain_car_new, 200, -110 },
     { "MountainCarContinuous-v0", mountain_car_continuous_new, 999, 90 },
     { "Pendulum-v1", pendulum_new, 200, NAN },
+    { "lqr", lqr_scalar_new, 100, NAN },
     { "FrozenLake-v1", NULL, 100, 0.70 },
     { "FrozenLakeNotSlippery-v1", NULL, 100, 0.70 },
     { "FrozenLake8x8-v1", NULL, 200, 0.85 },

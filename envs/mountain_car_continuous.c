@@ -17,7 +17,7 @@
 static const double power = 0.0015, gravity = 0.0025;
 static const double speed_max = 0.07, left = -1.2, right = 0.6, goal = 0.45;
 
-static double clip(double x, double low, double high) { return fmin(fmax(x, low), high); }
+static double clip(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
 
 static void observe(env *e)
 {

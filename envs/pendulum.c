@@ -17,11 +17,13 @@ static const double g = 10, m = 1, l = 1;               /* m/s^2, kg, m */
 static const double tau = 0.05;                         /* s */
 static const double torque_max = 2, speed_max = 8;      /* N m, rad/s */
 
+static double clip(double x, double most) { return x < -most ? -most : x > most ? most : x; }
+
 void pendulum_move(const double s[2], double u, double dt, double s1[2])
 {
     double theta = s[0], theta_dot = s[1];
     theta_dot += (3 * g / (2 * l) * sin(theta) + 3 / (m * l * l) * u) * dt;
-    s1[1] = fmin(fmax(theta_dot, -speed_max), speed_max);
+    s1[1] = clip(theta_dot, speed_max);
     s1[0] = theta + s1[1] * dt;
 }
 
@@ -48,8 +50,7 @@ static void reset(env *e)
 
 static bool step(env *e, const double *action, double *reward)
 {
-    double theta = normalised(e->state[0]), theta_dot = e->state[1];
-    double u = fmin(fmax(action[0], -torque_max), torque_max);
+    double theta = normalised(e->state[0]), theta_dot = e->state[1], u = clip(action[0], torque_max);
     *reward = -(theta * theta + 0.1 * (theta_dot * theta_dot) + 0.001 * (u * u));
     pendulum_move(e->state, u, tau, e->state);
     observe(e);
