@@ -105,8 +105,8 @@ mutate:
 	@$(MAKE) --no-print-directory $(UNIT:$(BUILD)/%=$(BUILD)/asan/%) BUILD=$(BUILD)/asan LDFLAGS= OPT="$(SANITIZE)"
 	@tests/mutate/run.sh $(BUILD)
 
-# The reader, the tape and the exact layer against reference data, in any folder of the formats of tests/reference.
-test-reference: $(BUILD)/ascent $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp $(BUILD)/tests/test_ad_cases
+# Reader, tape, environments and exact layer against reference data, in any folder of the formats of tests/reference.
+test-reference: $(BUILD)/ascent $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp $(BUILD)/tests/test_ad_cases $(BUILD)/tests/test_env_cases
 	@sh tests/reference.sh $(BUILD) $(REFERENCE)
 
 # Short programs that use the library: a start for your own.
@@ -139,7 +139,7 @@ help:
 	@echo 'make                the program, build/ascent (CC=clang, MARCH=x86-64-v3 for another machine)'
 	@echo 'make run            install what is missing, build, show the first table'
 	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
-	@echo 'make test-reference REFERENCE=DIR    reader, tape and exact layer against reference data'
+	@echo 'make test-reference REFERENCE=DIR    reader, tape, environments, exact layer against reference data'
 	@echo 'make examples       short programs on the library, a start for your own: chapters/examples'
 	@echo 'make bench          speed, beside the same step by hand and its matrix products alone'
 	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
