@@ -11,6 +11,7 @@ typedef struct {
     const char *help;
     const char **value;         /* receives the argument, */
     bool *flag;                 /* or true */
+    int most;                   /* > 1: may be given so often; value [most] receives them in order, NULL at first */
 } option;
 
 /* Reads `--name value`, `--name=value` and flags anywhere in argv[1..]; what is no option is moved to
@@ -20,6 +21,7 @@ int options_parse(int argc, char **argv, const char *synopsis, const char *about
 
 /* The whole text as a finite number in [low, high], or exit 2 naming the option. */
 double   options_number(const char *name, const char *text, double low, double high);
+long     options_whole(const char *name, const char *text, long low, long high);     /* low >= 0 */
 uint64_t options_seed(const char *name, const char *text);
 
 #endif

@@ -36,9 +36,27 @@ static _Noreturn void end(int status)
         end(status);                  \
     } while (0)
 
-void bad_input(const char *fmt, ...)         { SAY_AND_EXIT("", EXIT_BAD_INPUT); }
-void io_failure(const char *fmt, ...)        { SAY_AND_EXIT("ascent: ", EXIT_IO); }
-void numerical_failure(const char *fmt, ...) { SAY_AND_EXIT("ascent: numerical failure: ", EXIT_NUMERICAL); }
+void bad_input(const char *fmt, ...)  { SAY_AND_EXIT("", EXIT_BAD_INPUT); }
+void io_failure(const char *fmt, ...) { SAY_AND_EXIT("ascent: ", EXIT_IO); }
+
+/* What is going on, for the message: the one thing here that is not an argument, as a failing operator or GSL's
+ * handler has nobody to ask. */
+static _Thread_local const char *who;
+static _Thread_local const long *after;
+
+void numerical_failure_says(const char *name, const long *steps)
+{
+    who = name;
+    after = steps;
+}
+
+void numerical_failure(const char *fmt, ...)
+{
+    char prefix[256] = "ascent: numerical failure: ";
+    size_t n = strlen(prefix);
+    if (who) snprintf(prefix + n, sizeof prefix - n, "%s, after %ld steps: ", who, *after);
+    SAY_AND_EXIT(prefix, EXIT_NUMERICAL);
+}
 
 void require_failed(const char *file, int line, const char *cond, const char *fmt, ...)
 {

@@ -34,6 +34,9 @@ _Noreturn void io_failure(const char *fmt, ...) PRINTF_LIKE(1, 2);
 _Noreturn void numerical_failure(const char *fmt, ...) PRINTF_LIKE(1, 2);
 _Noreturn void out_of_memory(size_t bytes, const char *what);       /* bytes 0: not known, a library asked */
 
+/* From now on numerical_failure first says `WHO, after STEPS steps: `, in this thread. Borrowed; NULL ends it. */
+void numerical_failure_says(const char *who, const long *steps);
+
 /* n objects of the given size, zeroed; out_of_memory(.., what) when there is no room or n * size
  * overflows. Freed by free(). n = 0 gives a pointer that free() accepts. */
 void *allocate(size_t n, size_t size, const char *what);

@@ -8,7 +8,7 @@
 #include "autodiff/options.h"
 #include "autodiff/require.h"
 #include "derivations/commands.h"
-#include "derivations/json.h"
+#include "autodiff/json.h"
 #include "derivations/problem.h"
 #include "derivations/registry.h"
 

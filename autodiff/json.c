@@ -1,5 +1,5 @@
 /* Numbers and tables as JSON: see json.h. */
-#include "derivations/json.h"
+#include "autodiff/json.h"
 
 #include <errno.h>
 #include <math.h>

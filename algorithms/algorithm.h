@@ -1,0 +1,54 @@
+/* What `train`, `eval`, `explain` and `watch` know of an algorithm: its config struct, field by field, and its
+ * functions. algorithm.c has the list. */
+#ifndef ASCENT_ALGORITHM_H
+#define ASCENT_ALGORITHM_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "algorithms/run.h"
+
+/* Hidden layers, from the input on */
+typedef struct { int layers, width[NETWORK_MAX_LAYERS - 1]; } widths;
+
+/* A field of the config struct, as `--set name=value` writes it and config.json keeps it. */
+enum config_kind {
+    CONFIG_REAL,            /* double in [low, high] */
+    CONFIG_WHOLE,           /* long in [low, high] */
+    CONFIG_CHOICE,          /* int, index of the value in `choices` */
+    CONFIG_WIDTHS           /* widths: 64,64, or 0 for none */
+};
+typedef struct {
+    const char *name;       /* NULL ends a table */
+    enum config_kind kind;
+    size_t at;              /* offsetof(.._config, field) */
+    double low, high;
+    const char *const *choices;     /* NULL ends them */
+    const char *about;      /* symbol, meaning, where the default comes from */
+} config_field;
+
+typedef struct {
+    const char *name, *about;
+    size_t config_size;
+    const void *defaults;
+    const config_field *fields;
+    void (*train)(run *r, const void *config);                      /* begins, updates and ends the run */
+    policy (*policy)(const env *e, const void *config);             /* who acts; its theta is kept as "theta" */
+    /* One update on a small problem, with its numbers: each line with its id. */
+    void (*explain)(FILE *out, const void *config, uint64_t seed);
+} algorithm;
+
+extern const algorithm algorithms[];                                /* algorithm.c; ends at name NULL */
+const algorithm *algorithm_find(const char *name);                  /* or exit 2 */
+
+/* ---- config.c: values as text, `0.99`, `on`, `64,64` ---- */
+enum { CONFIG_VALUE = 64 };
+void config_value(const config_field *f, const void *config, char text[CONFIG_VALUE]);
+/* Sets the field that `name=value` names; mistakes end in exit 2, with `who` in front of what was expected. */
+void config_set(const config_field *fields, void *config, const char *who, const char *assignment);
+void config_help(FILE *out, const config_field *fields, const void *defaults);      /* a line for each field */
+
+extern const char *const config_activations[];                      /* "linear", "tanh", "relu": ad_activation */
+extern const char *const config_switch[];                           /* "off", "on" */
+
+#endif

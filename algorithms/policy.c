@@ -1,0 +1,109 @@
+/* Categorical and diagonal Gaussian policies on a network: see policy.h. */
+#include "algorithms/policy.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autodiff/distribution.h"
+#include "autodiff/require.h"
+
+policy policy_of(const env *e, int layers, const int *width, enum ad_activation hidden)
+{
+    require(0 <= layers && layers < NETWORK_MAX_LAYERS, "%d hidden layers, expected 0 .. %d", layers,
+            NETWORK_MAX_LAYERS - 1);
+    policy p = { .nA = e->action.n, .d = e->observation.dim, .k = e->action.dim };
+    p.f = (network){ .layers = layers + 1, .hidden = hidden };
+    p.f.size[0] = p.d;
+    for (int l = 0; l < layers; l++) p.f.size[l + 1] = width[l];
+    p.f.size[layers + 1] = p.nA ? p.nA : p.k;
+    p.n = network_n(&p.f) + (p.nA ? 0 : p.k);
+    return p;
+}
+
+void policy_init(const policy *p, gsl_rng *rng, double *theta)
+{
+    network_init_orthogonal(&p->f, sqrt(2), 0.01, rng, theta);
+    for (int i = network_n(&p->f); i < p->n; i++) theta[i] = 0;
+}
+
+static ad output(const policy *p, ad theta, ad s)               /* f(s): logits or means [T x nA or k] */
+{
+    int n = network_n(&p->f);
+    return network_forward(&p->f, p->nA ? theta : ad_view(theta, 0, n, 1), s);
+}
+
+static ad log_sd(const policy *p, ad theta)                     /* [1 x k] */
+{
+    return ad_view(theta, p->n - p->k, 1, p->k);
+}
+
+ad policy_logp(ad_tape *t, const policy *p, ad theta, ad s, const double *a, const int *index)
+{
+    ad f = output(p, theta, s);
+    if (p->nA) return categorical_logp(f, index);
+    return gaussian_logp(f, log_sd(p, theta), ad_input(t, a, ad_nrows(s), p->k));
+}
+
+ad policy_entropy(const policy *p, ad theta, ad s)
+{
+    if (p->nA) return categorical_entropy(output(p, theta, s));
+    return ad_rows(gaussian_entropy(log_sd(p, theta)), ad_nrows(s));
+}
+
+/* ---- acting ---- */
+struct actor {
+    policy p;
+    ad_tape *tape;
+    double *s;              /* [d] the observation, an input of the graph */
+    ad theta, f;            /* f(s), replayed for each action */
+    ad_plan plan;
+};
+
+actor *actor_new(const policy *p, const double *theta)
+{
+    actor *b = allocate(1, sizeof *b, "an actor");
+    *b = (actor){ .p = *p, .tape = ad_tape_new(),
+                  .s = allocate((size_t)p->d, sizeof *b->s, "an observation") };
+    b->theta = ad_input(b->tape, theta, p->n, 1);
+    ad s = ad_input(b->tape, b->s, 1, p->d);
+    b->f = output(p, b->theta, s);
+    b->plan = ad_slice(2, (ad[]){ b->theta, s }, 1, &b->f);
+    return b;
+}
+
+void actor_free(actor *b)
+{
+    if (!b) return;
+    ad_tape_free(b->tape);
+    free(b->s);
+    free(b);
+}
+
+static const double *forward(actor *b, const double *s)         /* f(s) [nA or k] */
+{
+    memcpy(b->s, s, (size_t)b->p.d * sizeof *s);
+    ad_run(&b->plan);
+    return ad_value(b->f);
+}
+
+void actor_draw(actor *b, gsl_rng *rng, const double *s, double *a)
+{
+    const policy *p = &b->p;
+    const double *f = forward(b, s);
+    if (p->nA) a[0] = categorical_sample(rng, p->nA, f);
+    else       gaussian_sample(rng, p->k, f, ad_value(b->theta) + p->n - p->k, a);
+}
+
+void actor_mode(actor *b, const double *s, double *a)
+{
+    const policy *p = &b->p;
+    const double *f = forward(b, s);
+    if (!p->nA) memcpy(a, f, (size_t)p->k * sizeof *a);
+    else {
+        int best = 0;
+        for (int i = 1; i < p->nA; i++)
+            if (f[i] > f[best]) best = i;
+        a[0] = best;
+    }
+}
