@@ -98,8 +98,8 @@ test:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
 	    $(BUILD)/tests/faults/faults $(EXAMPLES) $(BUILD)/chapters/weave $(SHOWN)
-	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/faults.sh tests/reference.sh \
-	    tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh
+	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/runs.sh tests/faults.sh \
+	    tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh
 
 # Mutants, faults, no warning from gcc or clang, the unit tests built by clang, fuzzing, sanitizers, valgrind. At
 # most 60 minutes.
@@ -107,7 +107,7 @@ test-full:
 	@CC="$(CC)" .ci/deps full
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults
 	@FAULTS=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh \
-	    tests/faults.sh tests/valgrind.sh
+	    tests/runs.sh tests/faults.sh tests/valgrind.sh
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@CC="$(CC)" tests/fuzz/run.sh 100000
@@ -157,7 +157,7 @@ asan:
 	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
 	@$(MAKE) --no-print-directory build/asan/tests/faults/faults BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
 	@tests/run.sh build/asan tests/faults.sh
-	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh
+	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh tests/runs.sh
 
 # FUZZ_RUNS executions of each parser's fuzzer under the sanitizers.
 fuzz:

@@ -21,6 +21,8 @@ static const struct {
     { "env",    env_command,    "the environments: list, check, take single steps from a file" },
     { "train",  train_command,  "an algorithm acting and learning, in a folder that can be gone on from" },
     { "eval",   eval_command,   "the returns of a trained policy" },
+    { "plot",   plot_command,   "learning curves, on the terminal or as a picture" },
+    { "watch",  watch_command,  "a trained policy acting, on the terminal or as an animation" },
     { "explain", explain_command, "one update of an algorithm, with its numbers" },
     { "graph",  graph_command,  "an objective as the tape records it, for Graphviz" },
     { "answer", answer_command, "checks the answer to an exercise of the book" },

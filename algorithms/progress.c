@@ -90,7 +90,8 @@ static bool read_rows(struct reader *r, FILE *f, curve *c)
         if (!isnan(y)) add(c, &room, steps, y);
         last = steps;
     }
-    if (r->number > 0 || ferror(f)) return !ferror(f);
+    if (!feof(f)) return false;                     /* not the end, so no memory, or a failing disk */
+    if (r->number > 0) return true;
     snprintf(r->error, r->size, "%s: expected steps,episodes,return_mean,..., found nothing", r->path);
     return false;
 }
@@ -103,7 +104,7 @@ curve *curve_read(const char *path, char *error, size_t size)
     *error = 0;
     errno = 0;
     if (!f || !read_rows(&r, f, c)) {
-        if (errno == ENOMEM) out_of_memory(0, "a curve");
+        if (!*error && errno == ENOMEM) out_of_memory(0, path);
         if (!*error) snprintf(error, size, "%s: cannot be read: %s", path, strerror(errno));
         curve_free(c);
         c = NULL;

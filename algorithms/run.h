@@ -37,7 +37,7 @@ struct run {                            /* to be read by anyone, written by run.
     long steps, episodes;               /* done */
     long steps_wanted;
     gsl_rng *env_rng, *policy_rng, *init_rng, *update_rng;      /* streams of the seed: saved too */
-    double return_mean;                 /* of the last RUN_WINDOW whole episodes, undiscounted; NaN before the first */
+    double return_mean;                 /* of the last RUN_WINDOW whole episodes, undiscounted; NaN before one */
     double returns[RUN_WINDOW];         /* episode i's at i % RUN_WINDOW */
     double episode_return;              /* so far, of the episode under way */
     const kept *kept;
@@ -45,8 +45,8 @@ struct run {                            /* to be read by anyone, written by run.
     struct run_folder *folder;          /* NULL: a run in memory only, as tests make it */
 };
 
-run *run_new(const char *algorithm, env *e, uint64_t seed, long steps_wanted);          /* in memory; e is borrowed */
-void run_free(run *r);                                                                  /* NULL is fine */
+run *run_new(const char *algorithm, env *e, uint64_t seed, long steps_wanted);      /* in memory; e is borrowed */
+void run_free(run *r);                                                              /* NULL is fine */
 
 /* Reads the checkpoint if the run is resumed, else writes the first one. The tables are borrowed until run_end. */
 void run_begin(run *r, const kept *k, const shown *s);        /* s may be NULL */

@@ -47,9 +47,10 @@ static void require_empty(const char *path)
 {
     DIR *d = opendir(path);
     if (!d && errno == ENOENT) return;
+    if (!d && errno == ENOMEM) out_of_memory(0, path);
     if (!d) bad_input("%s: expected a folder: %s", path, strerror(errno));
     for (struct dirent *e; (e = readdir(d));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && strcmp(e->d_name, "config.json.tmp") != 0)
+        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && strcmp(e->d_name, "config.json.tmp"))
             bad_input("%s: expected a new or empty folder, found %s in it (--resume goes on with a run)", path,
                       e->d_name);
     closedir(d);
@@ -95,10 +96,15 @@ static int open_log(const run_folder *f, const char *name)
     return fd;
 }
 
+static _Noreturn void failed(const run_folder *f, const char *name, const char *what)
+{
+    io_failure("%s/%s: cannot be %s: %s", f->path, name, what, strerror(errno));
+}
+
 static void append(const run_folder *f, int fd, const char *name, const char *text)
 {
     if (lseek(fd, 0, SEEK_END) < 0 || !write_all(fd, text, strlen(text)))
-        io_failure("%s/%s: cannot be written: %s", f->path, name, strerror(errno));
+        failed(f, name, "written");
 }
 
 /* progress.csv is also the lock: it is the process's, and goes when that ends, however it ends. */
@@ -213,7 +219,7 @@ static void save(run *r)
     run_folder *f = r->folder;
     char *path = path_of(f->path, "checkpoint");
     double start = now();
-    if (fsync(f->progress) != 0) io_failure("%s/progress.csv: cannot be brought to the disk: %s", f->path, strerror(errno));
+    if (fsync(f->progress) != 0) failed(f, "progress.csv", "brought to the disk");
     checkpoint *c = checkpoint_create(path);
     fields(c, r);
     checkpoint_close(c);
@@ -229,9 +235,9 @@ static void cut_progress(run *r)
     run_folder *f = r->folder;
     off_t found = lseek(f->progress, 0, SEEK_END);
     if (found < f->progress_bytes)
-        bad_input("%s/progress.csv: expected %ld bytes at least, found %lld", f->path, f->progress_bytes, (long long)found);
-    if (ftruncate(f->progress, f->progress_bytes) != 0)
-        io_failure("%s/progress.csv: cannot be cut: %s", f->path, strerror(errno));
+        bad_input("%s/progress.csv: expected %ld bytes at least, found %lld", f->path, f->progress_bytes,
+                  (long long)found);
+    if (ftruncate(f->progress, f->progress_bytes) != 0) failed(f, "progress.csv", "cut");
 }
 
 static bool load(run *r)
@@ -274,8 +280,8 @@ static void obey(run *r)
     int n = pending;
     if (r->folder->saved_steps != r->steps) save(r);
     if (r->folder->bar) fputc('\n', stderr);
-    fprintf(stderr, "ascent: signal %d after %ld steps: saved; `ascent train --resume --out %s` goes on\n", n, r->steps,
-            r->folder->path);
+    fprintf(stderr, "ascent: signal %d after %ld steps: saved; `ascent train --resume --out %s` goes on\n", n,
+            r->steps, r->folder->path);
     finish(128 + n);
 }
 
@@ -301,11 +307,11 @@ static void say(const run *r, FILE *out, bool bar)
     if (!isnan(r->return_mean)) snprintf(mean, sizeof mean, "%.4g", r->return_mean);
     if (bar) {
         int full = (int)(done * WIDTH);
-        fprintf(out, "\r%s %s [%.*s%.*s] ", r->algorithm, r->env->id, full, "########################", WIDTH - full,
-                "........................");
+        fprintf(out, "\r%s %s [%.*s%.*s] ", r->algorithm, r->env->id, full, "########################",
+                WIDTH - full, "........................");
     }
-    fprintf(out, "%3.0f %%  %ld of %ld steps  %.0f steps/s  %s left  return %s", 100 * done, r->steps, r->steps_wanted,
-            rate, left, mean);
+    fprintf(out, "%3.0f %%  %ld of %ld steps  %.0f steps/s  %s left  return %s", 100 * done, r->steps,
+            r->steps_wanted, rate, left, mean);
     fputs(bar ? "\033[K" : "\n", out);
     fflush(out);
 }
@@ -379,7 +385,7 @@ void run_folder_end(run *r)
         progress_row(r);
         timing_row(r);
     }
-    if (fsync(f->progress) != 0) io_failure("%s/progress.csv: cannot be brought to the disk: %s", f->path, strerror(errno));
+    if (fsync(f->progress) != 0) failed(f, "progress.csv", "brought to the disk");
     close_files(f);
     if (f->bar) fputc('\n', stderr);
 }

@@ -82,6 +82,15 @@ static char *default_folder(const experiment *x)            /* runs/ALGORITHM-EN
     return path;
 }
 
+static void print_end(const run *r)
+{
+    printf("%ld steps, %ld episodes", r->steps, r->episodes);
+    if (r->episodes > 0)
+        printf(", mean return of the last %ld: %.4g", r->episodes < RUN_WINDOW ? r->episodes : (long)RUN_WINDOW,
+               r->return_mean);
+    printf("\n");
+}
+
 static void train(const experiment *x, const char *folder, run_manner manner)
 {
     env *e = experiment_env(x);
@@ -90,32 +99,29 @@ static void train(const experiment *x, const char *folder, run_manner manner)
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     run_in_folder(r, folder, identity, manner.resumed ? config : NULL, manner);
     x->algorithm->train(r, x->config);
-    if (!manner.quiet) printf("%ld steps, %ld episodes", r->steps, r->episodes);
-    if (!manner.quiet && r->episodes > 0) printf(", mean return of the last %ld: %.4g",
-        r->episodes < RUN_WINDOW ? r->episodes : (long)RUN_WINDOW, r->return_mean);
-    if (!manner.quiet) printf("\n");
+    if (!manner.quiet) print_end(r);
     run_free(r);
     free(config);
     free(identity);
     env_free(e);
 }
 
-static char *about(void)
+/* Without a byte of the heap, as the program may end in the midst of its use */
+static void about(char *text, size_t size)
 {
-    char *text = NULL;
-    size_t n;
-    FILE *out = open_memstream(&text, &n);
+    FILE *out = fmemopen(text, size, "w");
     if (!out) out_of_memory(0, "a text of help");
-    fprintf(out, "Trains in a folder with config.json, progress.csv (steps,episodes,return_mean,...), timing.csv and\n"
-                 "checkpoint, from which --resume --out DIR goes on bit for bit, to more steps if --steps says so.\n\n"
-                 "algorithms, and what --set can change:\n");
+    fprintf(out, "Trains in a folder with config.json, progress.csv (steps,episodes,return_mean,...), timing.csv\n"
+                 "and checkpoint, from which --resume --out DIR goes on bit for bit, to more steps if --steps\n"
+                 "says so.\n\nalgorithms, and what --set can change:\n");
     for (const algorithm *a = algorithms; a->name; a++) {
         fprintf(out, "\n%s: %s\n", a->name, a->about);
         config_help(out, a->fields, a->defaults);
     }
-    if (fclose(out) != 0) out_of_memory(0, "a text of help");
+    long n = ftell(out);
+    if (ferror(out) || fclose(out) != 0) out_of_memory(0, "a text of help");
+    require(0 < n && n < (long)size, "a text of help of %ld bytes", n);
     text[n - 1] = 0;                            /* its last newline */
-    return text;
 }
 
 int train_command(int argc, char **argv)
@@ -133,11 +139,12 @@ int train_command(int argc, char **argv)
         { "--quiet", NULL, "print errors only", NULL, &q.quiet },
         { NULL }
     };
-    char *text = about();
+    char text[1 << 15];
+    about(text, sizeof text);
     int left = options_parse(argc, argv, "train ALGORITHM --env ID [--out DIR] [--resume] ...", text, table);
-    free(text);
     if (left > 1) bad_input("train: expected one algorithm, found %s", argv[2]);
-    if (q.resume ? !q.out : left < 1) bad_input("train: expected %s", q.resume ? "--out DIR beside --resume" : "an algorithm");
+    if (q.resume && !q.out) bad_input("train: expected --out DIR beside --resume");
+    if (!q.resume && left < 1) bad_input("train: expected an algorithm");
     run_manner manner = { .resumed = q.resume, .quiet = q.quiet,
                           .save_every = q.save_every ? options_number("--save-every", q.save_every, 0, 1e9) : 10 };
     experiment *x = q.resume ? resumed(&q, left ? argv[1] : NULL) : asked_for(&q, argv[1]);

@@ -72,7 +72,23 @@ faults whole derive NOPE
 faults whole list
 faults whole list PDI-6
 faults whole list NOPE
+"$ascent" train reinforce --env two.mdp --limit 5 --steps 60 --set hidden=2 --out ../run --quiet
+"$ascent" train reinforce --env two.mdp --limit 5 --steps 60 --set hidden=2 --out ../run2 --seed 2 --quiet
+faults whole train nosuch --env two.mdp
+faults whole train reinforce --env nosuch.mdp --out ../new
+faults whole train reinforce --env two.mdp --out ../run
+faults lines train --resume --out ../run
+faults whole eval ../run --episodes 3
+faults whole eval ../run --episodes 3 --greedy --json
+faults whole eval ../new
+faults whole plot ../run ../run2
+faults whole plot ../run --out ../curve.svg
+faults lines watch ../run --episodes 1
+faults whole watch ../run --episodes 1 --svg ../film.svg
+faults whole explain nosuch
 if [ "${FAULTS:-}" = all ]; then
+    faults whole train --help
+    faults whole plot ../run --out ../curve.png
     faults lines verify two.mdp
     faults whole verify two.mdp E5 --id PDI-1 --json
     faults whole solve FrozenLake-v1 --optimal --json
