@@ -1,5 +1,5 @@
-/* The linear-quadratic regulator, whose values and gradients have closed forms for continuous actions as those of a
- * finite MDP have for discrete ones:
+/* The linear-quadratic regulator, whose values and gradients have closed forms for continuous actions as those of
+ * a finite MDP have for discrete ones:
  *
  *     x' = A x + B u + w,   w ~ N(0, W),   x_0 ~ N(0, X0),   r(x, u) = -(Q x^2 + R u^2),   discounted by gamma
  *
