@@ -1,7 +1,7 @@
 /* The promises of an environment, each a function that returns NULL or says what is wrong: see env_checker.h.
  *
  * Goes beyond Gymnasium's check_env, which compares one step and allows differences of 1e-5: here everything is
- * compared bit by bit over thousands of steps, and the place that env_restore goes on from is one of them. */
+ * compared bit by bit over ten thousand steps, and the place that env_restore goes on from is one of them. */
 #include "envs/env_checker.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@
 #include "autodiff/random.h"
 #include "autodiff/require.h"
 
-enum { STEPS = 3000,                    /* for each promise, */
+enum { STEPS = 10000,                   /* for each promise, */
        NUMBERS = 1000000 };             /* but not more than so many numbers of observations */
 
 struct checked {

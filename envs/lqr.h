@@ -21,7 +21,7 @@ typedef struct {
 extern const lqr lqr_scalar;
 
 /* An environment of its own copy of L. Nothing ends an episode but a time limit. State and observation are x, in
- * double. With W = 0 a step draws no random number. */
+ * double. With W = 0 a step draws no random number. lqr_scalar is env_make("lqr"), which ends after 100 steps. */
 env *lqr_env_new(const char *id, const lqr *L);
 env *lqr_scalar_new(const char *id);
 

@@ -537,6 +537,30 @@ static void test_float32(void **state)
     gsl_rng_free(rng);
 }
 
+/* EN4: a million random steps, and pushes one way for as long as they last: nothing leaves its space. */
+static void test_bounds(void **state)
+{
+    (void)state;
+    gsl_rng *rng = random_stream(11, 0, RANDOM_TEST);
+    for (int i = 0; i < 5; i++) {
+        env *e = make(env_id(i), ENV_OWN_LIMIT);
+        double push = 0;
+        for (int n = 0; n < 1000000; n++) {
+            if (e->over) env_reset(e, rng);
+            if (n % 50 == 0) push = gsl_ran_flat(rng, -3, 3);
+            double a = push + gsl_ran_flat(rng, -1, 1);
+            if (e->action.n > 0 && n % 5000 < 2500) a = push > 0 ? e->action.n - 1 : 0;
+            else if (e->action.n > 0) a = (double)gsl_rng_uniform_int(rng, (unsigned long)e->action.n);
+            step(e, a);
+            for (int k = 0; k < e->observation.dim; k++)
+                if (!(e->obs[k] >= e->observation.low[k] && e->obs[k] <= e->observation.high[k]))
+                    fail_msg("%s: observation %d: %.17g", e->id, k, e->obs[k]);
+        }
+        env_free(e);
+    }
+    gsl_rng_free(rng);
+}
+
 /* ------------------------------------------------------------------------------- EN5: controllers that know */
 
 static double balance(const double *s) { return s[2] + 0.5 * s[3] + 0.05 * s[0] + 0.1 * s[1] > 0; }
@@ -644,8 +668,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_ids), cmocka_unit_test(test_starts), cmocka_unit_test(test_start_components),
         cmocka_unit_test(test_cartpole_ends), cmocka_unit_test(test_acrobot_ends),
         cmocka_unit_test(test_mountain_car_ends), cmocka_unit_test(test_pendulum_reward),
-        cmocka_unit_test(test_float32), cmocka_unit_test(test_experts), cmocka_unit_test(test_lqr_return),
-        cmocka_unit_test(test_lqr_noise),
+        cmocka_unit_test(test_float32), cmocka_unit_test(test_bounds), cmocka_unit_test(test_experts),
+        cmocka_unit_test(test_lqr_return), cmocka_unit_test(test_lqr_noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
