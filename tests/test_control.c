@@ -360,6 +360,29 @@ static void test_ids(void **state)
     }
 }
 
+/* Gymnasium's observation spaces: symmetric but for the car's, and float32 numbers all of them */
+static void test_observation_bounds(void **state)
+{
+    (void)state;
+    static const struct { const char *id; int n; double low[6], high[6]; } table[] = {
+        { "CartPole-v1", 4, { -4.800000190734863, -INFINITY, -0.41887903213500977, -INFINITY },
+          { 4.800000190734863, INFINITY, 0.41887903213500977, INFINITY } },
+        { "Acrobot-v1", 6, { -1, -1, -1, -1, -12.566370964050293, -28.274333953857422 },
+          { 1, 1, 1, 1, 12.566370964050293, 28.274333953857422 } },
+        { "MountainCar-v0", 2, { -1.2000000476837158, -0.07000000029802322 },
+          { 0.6000000238418579, 0.07000000029802322 } },
+        { "MountainCarContinuous-v0", 2, { -1.2000000476837158, -0.07000000029802322 },
+          { 0.6000000238418579, 0.07000000029802322 } },
+        { "Pendulum-v1", 3, { -1, -1, -8 }, { 1, 1, 8 } } };
+    for (int i = 0; i < COUNT(table); i++) {
+        env *e = make(table[i].id, ENV_OWN_LIMIT);
+        assert_int_equal(e->observation.dim, table[i].n);
+        for (int k = 0; k < table[i].n; k++)
+            assert_true(e->observation.low[k] == table[i].low[k] && e->observation.high[k] == table[i].high[k]);
+        env_free(e);
+    }
+}
+
 static int ascending(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -623,6 +646,25 @@ static void test_lqr_return(void **state)
     env_free(e);
 }
 
+/* ERR-68's regulator: at K = 0.4 and E[x0^2] = 1, the slope of J is 3.88038448; here by differences of returns. */
+static void test_lqr_slope(void **state)
+{
+    (void)state;
+    const double h = 1e-4, one = 1;
+    double J[2];
+    env *e = make("lqr", ENV_NO_LIMIT);
+    for (int i = 0; i < 2; i++) {
+        env_restore(e, NULL, &one, 0);
+        J[i] = discounted_return(e, &(lqr){ .gamma = 0.9 }, 0.4 + (i == 0 ? -h : h), 500);
+    }
+    assert_true(fabs((J[1] - J[0]) / (2 * h) - 3.88038448) <= 1e-6);
+    assert_true(lqr_scalar.gamma == 0.9 && lqr_scalar.X0 == 1 && lqr_scalar.W == 0);
+    double far = 3;                                                 /* and apart from the slope */
+    env_restore(e, NULL, &far, 0);
+    assert_true(fabs(step(e, 2).reward + 9.4) <= 1e-14 && e->state[0] == 4);
+    env_free(e);
+}
+
 /* With noise: mean c^t x0 and variance W (1 - c^2t) / (1 - c^2) of x_t, each within a z or chi-squared bound of
  * alpha 1e-6, and the mean return, -(P X0 + gamma W P / (1 - gamma)), within 5 standard errors. */
 static void test_lqr_noise(void **state)
@@ -665,11 +707,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_pendulum_equations), cmocka_unit_test(test_orders), cmocka_unit_test(test_mirror),
         cmocka_unit_test(test_acrobot_energy), cmocka_unit_test(test_cartpole_conservation),
         cmocka_unit_test(test_pendulum_energy), cmocka_unit_test(test_mountain_car_energy),
-        cmocka_unit_test(test_ids), cmocka_unit_test(test_starts), cmocka_unit_test(test_start_components),
+        cmocka_unit_test(test_ids), cmocka_unit_test(test_observation_bounds),
+        cmocka_unit_test(test_starts), cmocka_unit_test(test_start_components),
         cmocka_unit_test(test_cartpole_ends), cmocka_unit_test(test_acrobot_ends),
         cmocka_unit_test(test_mountain_car_ends), cmocka_unit_test(test_pendulum_reward),
         cmocka_unit_test(test_float32), cmocka_unit_test(test_bounds), cmocka_unit_test(test_experts),
-        cmocka_unit_test(test_lqr_return), cmocka_unit_test(test_lqr_noise),
+        cmocka_unit_test(test_lqr_return), cmocka_unit_test(test_lqr_slope),
+        cmocka_unit_test(test_lqr_noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
