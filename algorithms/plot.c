@@ -196,7 +196,7 @@ static void draw(const figure *f, const char *out, bool terminal)
         free(svg);
     } else if (out) plot_png(f, out);
     if (out && !terminal) return;
-    terminal_size(&columns, &rows);
+    terminal_size(STDOUT_FILENO, &columns, &rows);
     char *text;
     size_t size;
     FILE *memory = print_to_memory(&text, &size);       /* all of it or nothing */

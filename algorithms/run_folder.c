@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "algorithms/canvas.h"
 #include "algorithms/checkpoint.h"
 #include "algorithms/progress.h"
 #include "algorithms/whole_file.h"
@@ -279,7 +280,6 @@ static void obey(run *r)
 {
     int n = pending;
     if (r->folder->saved_steps != r->steps) save(r);
-    if (r->folder->bar) fputc('\n', stderr);
     fprintf(stderr, "ascent: signal %d after %ld steps: saved; `ascent train --resume --out %s` goes on\n", n,
             r->steps, r->folder->path);
     finish(128 + n);
@@ -295,38 +295,50 @@ static void duration(char text[32], double seconds)
     else               snprintf(text, 32, "%ld:%02ld h", s / 3600, s / 60 % 60);
 }
 
-/* percent, rate, time left and return, with a bar in front of it on a terminal */
-static void say(const run *r, FILE *out, bool bar)
+/* percent, steps, rate, time left and return */
+static void describe(const run *r, char *text, size_t size)
 {
-    enum { WIDTH = 24 };
     char left[32], mean[32] = "-";
     const run_folder *f = r->folder;
-    double seconds = now() - f->begun, done = fmin(1, (double)r->steps / (double)r->steps_wanted);
-    double rate = seconds > 0 ? (double)(r->steps - f->begun_steps) / seconds : 0;
+    double seconds = now() - f->begun, rate = seconds > 0 ? (double)(r->steps - f->begun_steps) / seconds : 0;
     duration(left, rate > 0 ? fmax(0, (double)(r->steps_wanted - r->steps)) / rate : 0);
     if (!isnan(r->return_mean)) snprintf(mean, sizeof mean, "%.4g", r->return_mean);
-    if (bar) {
-        int full = (int)(done * WIDTH);
-        fprintf(out, "\r%s %s [%.*s%.*s] ", r->algorithm, r->env->id, full, "########################",
-                WIDTH - full, "........................");
-    }
-    fprintf(out, "%3.0f %%  %ld of %ld steps  %.0f steps/s  %s left  return %s", 100 * done, r->steps,
-            r->steps_wanted, rate, left, mean);
-    fputs(bar ? "\033[K" : "\n", out);
-    fflush(out);
+    snprintf(text, size, "%3.0f %%  %ld of %ld steps  %.0f steps/s  %s left  return %s",
+             100 * fmin(1, (double)r->steps / (double)r->steps_wanted), r->steps, r->steps_wanted, rate, left, mean);
+}
+
+/* One line, over the one before: the cursor waits below it, where a message finds a line of its own. */
+static void draw_bar(const run *r, bool first)
+{
+    enum { WIDTH = 20 };
+    char says[256], line[512];
+    int columns, rows, full = (int)(WIDTH * fmin(1, (double)r->steps / (double)r->steps_wanted));
+    terminal_size(STDERR_FILENO, &columns, &rows);
+    describe(r, says, sizeof says);
+    snprintf(line, sizeof line, "[%.*s%.*s] %s", full, "####################", WIDTH - full, "....................",
+             says);
+    fprintf(stderr, "%s\r%.*s\033[K\n", first ? "" : "\033[A", columns - 1, line);
 }
 
 static void show(run *r)
 {
+    char line[256];
     run_folder *f = r->folder;
     double t = now();
     long tenths = (long)(10 * ((double)r->steps / (double)r->steps_wanted));
+    bool first = f->said == f->begun;
     if (f->manner.quiet) return;
-    if (f->bar && t - f->said < 0.1 && r->steps < r->steps_wanted) return;
+    if (f->bar && !first && t - f->said < 0.1 && r->steps < r->steps_wanted) return;
     if (!f->bar && tenths == f->tenths && t - f->said < 60) return;
     f->said = t;
     f->tenths = tenths;
-    say(r, f->bar ? stderr : stdout, f->bar);
+    if (f->bar) {
+        draw_bar(r, first);
+        return;
+    }
+    describe(r, line, sizeof line);
+    puts(line);
+    fflush(stdout);
 }
 
 /* ---- the three calls ---- */
@@ -387,5 +399,4 @@ void run_folder_end(run *r)
     }
     if (fsync(f->progress) != 0) failed(f, "progress.csv", "brought to the disk");
     close_files(f);
-    if (f->bar) fputc('\n', stderr);
 }

@@ -229,7 +229,7 @@ static void film(const struct show *s, const char *path)
 static void on_terminal(const struct show *s)
 {
     int columns, rows;
-    terminal_size(&columns, &rows);
+    terminal_size(STDOUT_FILENO, &columns, &rows);
     columns = columns < 100 ? columns : 100;
     rows = rows - 3 < 30 ? rows - 3 : 30;
     struct screen screen = { .c = canvas_new(columns - 1, rows, terminal_utf8(), true), .fps = s->fps };

@@ -122,6 +122,14 @@ refuses "a file for a folder" 2 "^file: expected a folder" train "$a" --env X3 -
 refuses "a file in the path" 2 "file/run: expected a folder" train "$a" --env X3 --out file/run
 check "the file stands" [ "$(cat file)" = text ]
 
+# several seeds: each as if alone; those that are missing are made
+"$ascent" train "$a" --env $discrete --steps 1500 --seed 4 --seeds 2 --out many --quiet
+"$ascent" train "$a" --env $discrete --steps 3000 --seed 5 --out alone --quiet
+"$ascent" train --resume --out many --seed 4 --seeds 3 --steps 3000 --quiet
+same "one of three seeds" many/seed-5 alone
+check "three seeds" [ "$(ls many | tr '\n' ' ')" = "seed-4 seed-5 seed-6 " ]
+refuses "no seeds" 2 "^--seeds: expected" train "$a" --env $discrete --seeds 0
+
 # changed files
 cp -r "$a" damaged && printf x >>damaged/checkpoint
 refuses "a byte too many" 2 "^damaged/checkpoint: expected the checksum" train --resume --out damaged --steps 30000
