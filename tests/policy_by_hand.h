@@ -18,21 +18,22 @@ enum { HAND_WIDEST = 64 };
 /* out [size of the last layer] */
 static void hand_network(const network *f, const number *theta, const double *x, number *out)
 {
-    number h[HAND_WIDEST];
+    number h[HAND_WIDEST], y[HAND_WIDEST];
     const number *W = theta;
     for (int i = 0; i < f->size[0]; i++) h[i] = x[i];
     for (int l = 1; l <= f->layers; l++) {
         int k = f->size[l - 1], n = f->size[l];
         const number *b = W + k * n;
         for (int j = 0; j < n; j++) {
-            out[j] = b[j];
-            for (int i = 0; i < k; i++) out[j] += h[i] * W[i * n + j];
-            if (l < f->layers && f->hidden == AD_TANH) out[j] = ctanhl(out[j]);
-            if (l < f->layers && f->hidden == AD_RELU && creall(out[j]) < 0) out[j] = 0;
+            y[j] = b[j];
+            for (int i = 0; i < k; i++) y[j] += h[i] * W[i * n + j];
+            if (l < f->layers && f->hidden == AD_TANH) y[j] = ctanhl(y[j]);
+            if (l < f->layers && f->hidden == AD_RELU && creall(y[j]) < 0) y[j] = 0;
         }
-        memcpy(h, out, (size_t)n * sizeof *h);
+        memcpy(h, y, (size_t)n * sizeof *h);
         W = b + n;
     }
+    memcpy(out, h, (size_t)f->size[f->layers] * sizeof *out);
 }
 
 static number hand_logp(const policy *p, const number *theta, const double *s, const double *a)
