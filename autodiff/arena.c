@@ -20,7 +20,6 @@ struct arena { struct block *first, *current; };
 static struct block *block_new(size_t size)
 {
     size_t bytes = sizeof(struct block) + ALIGN + size;
-    if (bytes < size) out_of_memory(size, "an arena");
     struct block *b = malloc(bytes);
     if (!b) out_of_memory(bytes, "an arena");
     uintptr_t after = (uintptr_t)(b + 1);

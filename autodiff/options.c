@@ -33,8 +33,7 @@ int options_parse(int argc, char **argv, const char *synopsis, const char *about
 {
     int left = 0;
     bool options_over = false;
-    const option *given[64];
-    int count = 0;
+    uint64_t given = 0;                     /* a bit for each entry of the table */
     for (int i = 1; i < argc; i++) {
         char *arg = argv[i], *equals = strchr(arg, '=');
         if (options_over || arg[0] != '-' || arg[1] == '\0') {
@@ -45,9 +44,9 @@ int options_parse(int argc, char **argv, const char *synopsis, const char *about
         if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) print_help(synopsis, about, table);
         const option *o = find(arg, table);
         if (!o) bad_input("unknown option %s; usage: ascent %s", arg, synopsis);
-        for (int k = 0; k < count; k++)
-            if (given[k] == o) bad_input("%s is given twice", o->name);
-        if (count < 64) given[count++] = o;
+        uint64_t bit = (uint64_t)1 << (o - table);
+        if (given & bit) bad_input("%s is given twice", o->name);
+        given |= bit;
         if (o->argument && !equals && i + 1 == argc)
             bad_input("%s: expected %s after it", o->name, o->argument);
         if (!o->argument && equals) bad_input("%s: expected no value, found %s", o->name, equals);
