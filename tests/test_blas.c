@@ -109,6 +109,20 @@ static void test_products(void **state)
                 for (int k = 0; k <= LARGEST; k++) check_product(how & 1, how & 2, how & 4, m, n, k);
 }
 
+/* In place a zero pivot is all that it sees, and the condition stays unknown. */
+static void test_lu_in_place(void **state)
+{
+    (void)state;
+    static const double A[2][4] = { { 2, 1, 1, 2 }, { 1, 2, 2, 4 } };
+    for (int singular = 0; singular < 2; singular++) {
+        linalg_lu *lu = linalg_lu_new(2);
+        memcpy(lu->LU, A[singular], sizeof A[singular]);
+        assert_int_equal(linalg_lu_in_place(lu), singular ? LINALG_SINGULAR : LINALG_OK);
+        assert_true(lu->rcond == -1);
+        linalg_lu_free(lu);
+    }
+}
+
 /* A NaN in the right-hand side, which for dpotrs is argument 7; no matrix is 0 x 0. */
 static void make_complain(int which)
 {
@@ -120,14 +134,15 @@ static void make_complain(int which)
     if (which == 0) linalg_lu_solve(lu, false, 1, b, x);
     if (which == 1) linalg_cholesky_solve(cholesky, b, x);
     if (which == 2) linalg_eigen_symmetric(0, A, x, A);
+    if (which == 3) linalg_lu_solve(lu, false, 2, (double[]){ 1, 2, 3, NAN }, A);
 }
 
 static void test_complaints(void **state)
 {
     (void)state;
     static const char *const complaint[] = { "linalg_lu_solve: an entry ", "dpotrs: argument 7 ",
-                                             "linalg_eigen_symmetric: n = 0 " };
-    for (int which = 0; which < 3; which++) {
+                                             "linalg_eigen_symmetric: n = 0 ", "linalg_lu_solve: an entry " };
+    for (int which = 0; which < 4; which++) {
         int end[2], status;
         char said[1000] = "";
         assert_int_equal(pipe(end), 0);
@@ -153,7 +168,8 @@ static void test_complaints(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_one_thread), cmocka_unit_test(test_buffer),
-                                        cmocka_unit_test(test_products), cmocka_unit_test(test_complaints) };
+                                        cmocka_unit_test(test_products), cmocka_unit_test(test_lu_in_place),
+                                        cmocka_unit_test(test_complaints) };
     if (argc > 1 && strcmp(argv[1], "--large-product") == 0) return large_product();
     program = argv[0];
     if (argc > 1) cmocka_set_test_filter(argv[1]);
