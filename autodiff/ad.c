@@ -305,9 +305,9 @@ static void place_parts(ad y)
  * of the sum. */
 static void join_terms(ad y)
 {
-    ad p = y->in[0]->number < y->in[1]->number ? y->in[0] : y->in[1], q = p == y->in[0] ? y->in[1] : y->in[0];
+    ad p = y->in[0], q = y->in[1];
     if (p->uses > 1 || p->value || p->op->is & (AD_INSIDE | AD_READS_Y)) return;
-    if (p == q || q->uses > 1 || q->value || !(q->op->is & AD_ADDS)) return;
+    if (p->number > q->number || q->uses > 1 || q->value || !(q->op->is & AD_ADDS)) return;
     if (!y->value) y->value = room_for(y);
     p->value = q->value = y->value;
     q->onto = y->joined = true;

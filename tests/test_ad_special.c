@@ -755,6 +755,18 @@ static void test_large_and_finite(void **state)
     ad_tape_free(t);
 }
 
+/* k a b c by each of its operands alone */
+static void test_each_factor_alone(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    ad x[3] = { ad_constant(t, 3, 1, 1), ad_constant(t, 5, 1, 1), ad_constant(t, 7, 1, 1) };
+    static const double want[3] = { 2 * 5 * 7, 2 * 3 * 7, 2 * 3 * 5 };
+    ad y = ad_mul3_(2, x[0], x[1], x[2], "");
+    for (int i = 0; i < 3; i++) assert_true(ad_scalar(ad_grad(y, x[i])) == want[i]);
+    ad_tape_free(t);
+}
+
 /* What stands where no maximum is: 0, not merely little. */
 static void test_zeros_beside_maximum(void **state)
 {
@@ -811,7 +823,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_moved_bits), cmocka_unit_test(test_nan_in_products),
         cmocka_unit_test(test_nan_does_not_stay), cmocka_unit_test(test_shape_errors),
         cmocka_unit_test(test_finds_not_finite), cmocka_unit_test(test_large_and_finite),
-        cmocka_unit_test(test_zeros_beside_maximum),
+        cmocka_unit_test(test_zeros_beside_maximum), cmocka_unit_test(test_each_factor_alone),
         cmocka_unit_test(test_numerical_errors), cmocka_unit_test(test_singular_solve),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

@@ -725,8 +725,22 @@ static void test_gradient_in_place(void **state)
     ad_tape_free(t);
 }
 
-/* An adjoint that a node keeps, for drawings, is not overwritten by a sum in which it is a term: y = sum (x + c)^2 +
- * sum (x M)^2, where the adjoint of x + c, 2 (x + c), is one of the two terms of x's. */
+/* Views that start together and are not of one shape each keep an adjoint of their own. */
+static void test_views_start_together(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    const double value[4] = { 1, 2, 3, 4 };
+    ad x = ad_input(t, value, 4, 1);
+    ad two = ad_sum(ad_square(ad_view(x, 0, 2, 1))), three = ad_sum(ad_square(ad_view(x, 0, 3, 1)));
+    ad g = ad_grad(ad_add(two, three), x);
+    for (int i = 0; i < 4; i++) assert_true(ad_value(g)[i] == (i < 2 ? 4 : i < 3 ? 2 : 0) * value[i]);
+    ad_tape_free(t);
+}
+
+/* An adjoint that a node keeps, for drawings, is not overwritten by a sum in which it is a term. y = sum (x + 1)^2 +
+ * sum (x M)^2: the adjoint of x + 1, 2 (x + 1), is the first term of x's. y = sum ((x + 1) M)^2 + sum x^2: it is
+ * 2 (x + 1) M M^T, and the second. */
 static void test_adjoints_stay(void **state)
 {
     (void)state;
@@ -740,6 +754,54 @@ static void test_adjoints_stay(void **state)
         assert_true(ad_value(z->adjoint)[i] == 2 * (value[i] + 1));
         assert_true(ad_value(g)[i] == want[i]);
     }
+    z = ad_add(x, ad_constant(t, 1, 2, 2));
+    y = ad_sum(ad_square(ad_matmul(z, M)));
+    g = ad_grad(ad_add(y, ad_sum(ad_mul(x, x))), x);
+    static const double MMt[4] = { 2, 1, 1, 1 };
+    for (int i = 0; i < 4; i++) {
+        const double *row = value + i / 2 * 2;
+        double adjoint = 2 * ((row[0] + 1) * MMt[i % 2] + (row[1] + 1) * MMt[2 + i % 2]);
+        assert_true(ad_value(z->adjoint)[i] == adjoint);
+        assert_true(ad_value(g)[i] == adjoint + 2 * value[i]);
+    }
+    ad_tape_free(t);
+}
+
+/* The caller's gradients are nodes of their own: z's is not the place of x's, where it is a term (z = x + 1), nor does
+ * it change that of theta, of which it is a part, when it alone is run again. */
+static void test_gradients_of_the_caller(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    double value[6] = { 1, 2, 3, 4, 5, 6 };
+    const double M_value[4] = { 1, 1, 0, 1 };
+    ad x = ad_copy(t, value, 2, 2), xM = ad_matmul(x, ad_input(t, M_value, 2, 2)), g[2];
+    ad z = ad_add(x, ad_constant(t, 1, 2, 2));
+    ad zx[2] = { z, x }, y = ad_add(ad_sum(ad_square(xM)), ad_sum(ad_square(z)));
+    ad_grads(y, 2, zx, g);
+    for (int i = 0; i < 4; i++) assert_true(ad_value(g[0])[i] == 2 * (value[i] + 1));
+
+    ad theta = ad_input(t, value, 6, 1), first = ad_view(theta, 0, 2, 2), second = ad_view(theta, 4, 2, 1);
+    ad both[2] = { first, theta };
+    ad_grads(ad_add(ad_sum(ad_mul(first, ad_mul(first, first))), ad_sum(second)), 2, both, g);
+    ad_plan plan = ad_slice(1, &theta, 1, g);
+    value[0] = 10;
+    ad_run(&plan);
+    assert_true(ad_value(g[0])[0] == 300 && ad_value(g[1])[0] == 3);
+    ad_tape_free(t);
+}
+
+/* The same for a term whose own derivative reads its value: y = sum ln x + sum (x M)^2, where the first term of x's
+ * adjoint is the quotient 1 / x. H v = -v / x^2 + 2 v M M^T. */
+static void test_terms_stay(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    const double value[4] = { 1, 2, 4, 8 }, M_value[4] = { 1, 1, 0, 1 }, v[4] = { 16, 32, 64, 128 };
+    ad x = ad_input(t, value, 2, 2), squares = ad_sum(ad_square(ad_matmul(x, ad_input(t, M_value, 2, 2))));
+    ad g = ad_grad(ad_add(squares, ad_sum(ad_log(x))), x), Hv = ad_grad(ad_dot(g, ad_input(t, v, 2, 2)), x);
+    static const double vMMt[4] = { 64, 48, 256, 192 };
+    for (int i = 0; i < 4; i++) assert_true(ad_value(Hv)[i] == -v[i] / (value[i] * value[i]) + 2 * vMMt[i]);
     ad_tape_free(t);
 }
 
@@ -888,6 +950,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_leaves), cmocka_unit_test(test_reset), cmocka_unit_test(test_slice_after_reset),
         cmocka_unit_test(test_steady_state), cmocka_unit_test(test_gradient_in_place),
         cmocka_unit_test(test_adjoints_stay),
+        cmocka_unit_test(test_gradients_of_the_caller), cmocka_unit_test(test_terms_stay),
+        cmocka_unit_test(test_views_start_together),
         cmocka_unit_test(test_sweeps_apart), cmocka_unit_test(test_drawing),
         cmocka_unit_test(test_visits_only_between),
         cmocka_unit_test(test_two_threads), cmocka_unit_test(test_deep_chain),
