@@ -96,8 +96,9 @@ test-full:
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@CC="$(CC)" tests/fuzz/run.sh 100000
 	@$(MAKE) --no-print-directory asan
+	@$(MAKE) --no-print-directory mutate
 
-# One token changed at a time in autodiff, derivations and algorithms/cg.c: do the tests notice? 200 of them;
+# One token changed at a time in autodiff, derivations and algorithms/cg.c: do the tests notice? A sample of 350;
 # `make mutate ALL=1` takes all (hours). tests/mutate/run.sh says what else can be set.
 mutate:
 	@CC="$(CC)" .ci/deps tests
