@@ -82,8 +82,8 @@ test:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
 	    $(BUILD)/tests/faults/faults $(EXAMPLES)
-	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/faults.sh tests/reference.sh \
-	    tests/examples.sh
+	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/recorded.sh \
+	    tests/faults.sh tests/reference.sh tests/examples.sh
 
 # Mutants, faults, no warning from gcc or clang, the unit tests built by clang, fuzzing, sanitizers, valgrind. At
 # most 60 minutes.
@@ -127,7 +127,7 @@ asan:
 	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
 	@$(MAKE) --no-print-directory build/asan/tests/faults/faults BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
 	@tests/run.sh build/asan tests/faults.sh
-	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh
+	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh tests/recorded.sh
 
 # FUZZ_RUNS executions of each parser's fuzzer under the sanitizers.
 fuzz:

@@ -47,6 +47,7 @@ run_test() {
     table) "$dir/ascent" verify ;;
     cli) sh tests/cli.sh "$dir/ascent" ;;
     verify) sh tests/verify.sh "$dir" ;;
+    recorded) sh tests/recorded.sh "$dir" ;;
     faults) sh tests/faults.sh "$dir" ;;
     reference) "$build/tests/reference" --max-states 600 "$dir/ascent" tests/reference ;;
     *) "$dir/$1" ;;
@@ -128,7 +129,7 @@ for program in $(cd "$build/tests" && ls test_*.o) ascent faults; do
     for f in autodiff/*.c derivations/*.c algorithms/*.c envs/*.c; do
         grep -qxF "$(basename "${f%.c}.o")" "$out/names" && echo "${f%.c}.o"
     done >"$out/members.$program"
-    case $program in ascent) tests="table cli verify reference" ;; *) tests=$program ;; esac
+    case $program in ascent) tests="table recorded cli verify reference" ;; *) tests=$program ;; esac
     for test in $tests; do echo "$test $program"; done
 done >"$out/programs"
 xargs -n 2 -P "${JOBS:-2}" "$0" "$build" --alone <"$out/programs" >"$out/tests"
