@@ -85,8 +85,8 @@ test:
 	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/recorded.sh \
 	    tests/faults.sh tests/reference.sh tests/examples.sh
 
-# Mutants, faults, no warning from gcc or clang, the unit tests built by clang, fuzzing, sanitizers, valgrind. At
-# most 60 minutes.
+# Mutants, written and drawn, faults, no warning from gcc or clang, the unit tests built by clang, fuzzing,
+# sanitizers, valgrind. At most 60 minutes.
 test-full:
 	@CC="$(CC)" .ci/deps full
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults
@@ -103,7 +103,8 @@ test-full:
 mutate:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults
-	@$(MAKE) --no-print-directory $(UNIT:$(BUILD)/%=$(BUILD)/asan/%) BUILD=$(BUILD)/asan LDFLAGS= OPT="$(SANITIZE)"
+	@$(MAKE) --no-print-directory $(UNIT:$(BUILD)/%=$(BUILD)/asan/%) $(BUILD)/asan/ascent BUILD=$(BUILD)/asan \
+	    LDFLAGS= OPT="$(SANITIZE)"
 	@tests/mutate/run.sh $(BUILD)
 
 # The reader, the tape and the exact layer against reference data, in any folder of the formats of tests/reference.

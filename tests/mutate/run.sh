@@ -2,9 +2,9 @@
 # tests/mutate/run.sh BUILD   Changes one token of autodiff/, derivations/ and algorithms/cg.c at a time (mutate.c)
 # and asks whether a test notices: the object is linked before the library into each program that contains it, and
 # the tests are run until one fails, crashes or takes far too long: the short ones first, and those that have
-# noticed mutants of this file before. What nobody noticed is tried once more under the sanitizers of BUILD/asan
-# in the unit tests of at most 3 s, for a read behind an end whose value does not matter. What does not compile, or
-# compiles to the same bits, is no mutant.
+# noticed mutants of this file before. What nobody noticed is tried once more under the sanitizers of BUILD/asan,
+# for a read behind an end whose value does not matter: in the unit tests of at most 3 s, and in the commands of
+# tests/recorded.sh. What does not compile, or compiles to the same bits, is no mutant.
 #
 #   PER=40 SEED=1   of derivations/ every 40th, of the rest, which has a quarter of the mutants, every 10th: those
 #                   whose lot is a multiple, so that an edit elsewhere draws no others
@@ -134,7 +134,7 @@ for program in $(cd "$build/tests" && ls test_*.o) ascent faults; do
 done >"$out/programs"
 xargs -n 2 -P "${JOBS:-2}" "$0" "$build" --alone <"$out/programs" >"$out/tests"
 if grep FAIL "$out/tests"; then echo "0 passed, 1 failed"; exit 1; fi
-awk '$3 ~ /^test_/ && $1 < 3000' "$out/tests" >"$out/asan"
+awk '($3 ~ /^test_/ && $1 < 3000) || $3 == "recorded"' "$out/tests" >"$out/asan"
 
 for file in ${FILES:-autodiff/*.c derivations/*.c algorithms/cg.c}; do
     mkdir -p "$(dirname "$out/$file")"
