@@ -9,9 +9,9 @@
 
 const algorithm algorithms[] = {
     { "reinforce", "Monte Carlo policy gradient, an update an episode", sizeof(reinforce_config), &reinforce_defaults,
-      reinforce_fields, reinforce, reinforce_policy, NULL },
+      reinforce_fields, reinforce, reinforce_policy, reinforce_explain },
     { "vpg", "policy gradient with a learned baseline", sizeof(vpg_config), &vpg_defaults, vpg_fields, vpg, vpg_policy,
-      NULL },
+      vpg_explain },
     { .name = NULL },
 };
 
