@@ -269,6 +269,38 @@ static void boxes(void **state)
     same_run("lqr", 5, &c, 80);
 }
 
+/* What explain prints is the first update of a training run from that seed, and fits on a screen. */
+static void explained(void **state)
+{
+    (void)state;
+    vpg_config c = vpg_defaults;
+    c.hidden = (widths){ 0 };
+    c.trajectories = 2;
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    vpg_explain(out, &c, 7);
+    fclose(out);
+    int lines = 0;
+    for (const char *at = text; *at; at++) lines += *at == '\n';
+    assert_true(lines >= 20 && lines <= 40);
+    env *e = make("E5x", 5);
+    run *first = run_new("vpg", e, 7, 1);
+    vpg(first, &c);
+    const char *row = strstr(text, "theta after");
+    assert_non_null(row);
+    for (int i = 0; i < 7; i++) {                               /* s, then g, before, after: 3 numbers each */
+        double x[9];
+        row = strchr(row, '\n') + 1;
+        assert_int_equal(sscanf(row + 5, "%lf %lf %lf %lf %lf %lf %lf %lf %lf", &x[0], &x[1], &x[2], &x[3], &x[4],
+                                &x[5], &x[6], &x[7], &x[8]), 9);
+        for (int a = 0; a < 3; a++) assert_near(x[6 + a], first->theta[3 * i + a], 0.51e-4);
+    }
+    run_free(first);
+    env_free(e);
+    free(text);
+}
+
 static void learns(void **state)
 {
     (void)state;
@@ -287,7 +319,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights), cmocka_unit_test(gradients), cmocka_unit_test(supervised),
         cmocka_unit_test(objectives), cmocka_unit_test(options), cmocka_unit_test(one_trajectory),
-        cmocka_unit_test(boxes), cmocka_unit_test(learns) };
+        cmocka_unit_test(boxes), cmocka_unit_test(explained), cmocka_unit_test(learns) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
