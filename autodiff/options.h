@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 typedef struct {
-    const char *name;           /* "--gamma"; NULL ends the table */
+    const char *name;           /* "--gamma"; NULL ends the table, of at most 64 */
     const char *argument;       /* "G" for the help text, NULL for a flag */
     const char *help;
     const char **value;         /* receives the argument, */
