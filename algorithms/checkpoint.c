@@ -281,7 +281,7 @@ void checkpoint_vector(checkpoint *c, const char *name, double *x, size_t n)
     else           load(c, x, n * sizeof *x);
 }
 
-static void skip(checkpoint *c, const struct field *f)
+static void pass_over(checkpoint *c, const struct field *f)
 {
     char unused[512];
     for (size_t n = (size_t)f->n * (f->kind == TEXT ? 1 : 8); n > 0;) {
@@ -297,7 +297,7 @@ double *checkpoint_find(const char *path, const char *name, size_t *n)
     checkpoint *c = checkpoint_open(path);
     while (c->left > 0 && !x) {
         struct field f = load_field(c);
-        if (f.kind != VECTOR || strcmp(f.name, name) != 0) skip(c, &f);
+        if (f.kind != VECTOR || strcmp(f.name, name) != 0) pass_over(c, &f);
         else {
             *n = f.n;
             x = allocate(*n, sizeof *x, "a vector of a checkpoint");

@@ -65,6 +65,19 @@ for a in $algorithms; do
     "$ascent" train --resume --out "$a-steps" --steps $steps --quiet
     same "$a: resumed $cuts times" "$a" "$a-steps"
 
+    # episodes and observations of other kinds: CartPole's counts, Pendulum's box of actions
+    for e in CartPole-v1 Pendulum-v1; do
+        rm -rf "$a-e" "$a-e2"
+        "$ascent" train "$a" --env $e --steps 6000 --seed 2 --quiet --out "$a-e"
+        "$ascent" train "$a" --env $e --steps 2500 --seed 2 --quiet --out "$a-e2"
+        "$ascent" train --resume --out "$a-e2" --steps 6000 --quiet
+        same "$a, $e: resumed" "$a-e" "$a-e2"
+        "$ascent" eval "$a-e" --episodes 3 --json >e1 && "$ascent" eval "$a-e2" --episodes 3 --json >e2
+        check "$a, $e: the same returns" cmp e1 e2
+        "$ascent" watch "$a-e" --episodes 2 --svg film.svg
+        check "$a, $e: an animation" grep -q '<animate attributeName=.*values="[0-9.;-]*"/>' film.svg
+    done
+
     # kill -9 at any moment, and again while it goes on
     i=1
     rm -rf "$a-kill"
@@ -141,6 +154,13 @@ same "one of three seeds" many/seed-5 alone
 check "three seeds" [ "$(ls many | tr '\n' ' ')" = "seed-4 seed-5 seed-6 " ]
 refuses "no seeds" 2 "^--seeds: expected" train "$a" --env $discrete --seeds 0
 
+# two at once
+(exec "$ascent" train "$a" --env $discrete --steps 1000000000 --out busy --quiet 2>err1) & pid=$!
+until [ -f busy/checkpoint ]; do sleep 0.05; done
+refuses "two trainings in one folder" 2 "^busy: another process is training here" train --resume --out busy
+kill -TERM $pid
+wait $pid
+
 # changed files
 cp -r "$a" damaged && printf x >>damaged/checkpoint
 refuses "a byte too many" 2 "^damaged/checkpoint: expected the checksum" train --resume --out damaged --steps 30000
@@ -168,6 +188,8 @@ for k in 1 2 3 4 5; do "$ascent" train "$a" --env $discrete --steps 5000 --seed 
 "$ascent" plot p1 p2 p3 p4 >out
 check "plot: no band of 4 seeds" grep -q 'mean of n = 4 seeds; no band: fewer than 5' out
 "$ascent" plot p1 p2 p3 p4 p5 >out
+"$ascent" plot many >out2
+check "plot: a folder of seeds" grep -q 'mean of n = 3 seeds' out2
 check "plot: a band of 5 seeds" grep -q 'mean of n = 5 seeds, 95 % bootstrap band' out
 "$ascent" plot p? --out p.svg && "$ascent" plot p? --out q.svg
 check "plot: the same picture again" cmp p.svg q.svg

@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <gsl/gsl_math.h>
 
 #include "algorithms/canvas.h"
 #include "algorithms/plot.h"
@@ -174,6 +175,39 @@ static void test_draw(void **state)
     env_free(e);
 }
 
+/* Where the moving parts end in known states: upright, hanging, to the right, at the goal */
+static void test_draw_control(void **state)
+{
+    (void)state;
+    static const struct { const char *id; double state[4]; int part; double x1, y1; } table[] = {
+        { "CartPole-v1", { 0, 0, 0, 0 }, 2, 0, 1.2 },
+        { "CartPole-v1", { 1, 0, M_PI / 6, 0 }, 2, 1.5, 0.2 + 0.8660254037844386 },     /* leans to the right */
+        { "Acrobot-v1", { 0, 0, 0, 0 }, 1, 0, -1 },
+        { "Acrobot-v1", { 0, 0, 0, 0 }, 2, 0, -2 },
+        { "Acrobot-v1", { M_PI, 0, 0, 0 }, 2, 0, 2 },
+        { "Acrobot-v1", { M_PI / 2, -M_PI / 2, 0, 0 }, 2, 1, -1 },                      /* the second link hangs */
+        { "Pendulum-v1", { 0, 0 }, 0, 0, 1 },
+        { "Pendulum-v1", { M_PI / 2, 0 }, 0, -1, 0 },
+        { "Pendulum-v1", { M_PI, 0 }, 0, 0, -1 },
+        { "MountainCar-v0", { -M_PI / 6, 0 }, 41, -M_PI / 6, 0.14 },                    /* at the bottom of the valley */
+        { "MountainCarContinuous-v0", { 0.45, 0 }, 40, 0.45, 1.139 },                   /* its flag */
+    };
+    gsl_rng *rng = random_stream(1, 0, RANDOM_TEST);
+    for (int i = 0; i < COUNT(table); i++) {
+        drawing d;
+        env *e = env_make(table[i].id, ENV_OWN_LIMIT, (char[256]){ 0 }, 256);
+        assert_non_null(e);
+        env_restore(e, rng, table[i].state, 0);
+        assert_true(env_draw(e, &d) && table[i].part < d.n);
+        const drawn *p = &d.part[table[i].part];
+        if (!(hypot(p->x1 - table[i].x1, p->y1 - table[i].y1) < 1e-3)) fail_msg("%d: %g %g", i, p->x1, p->y1);
+        for (p = d.part; p < d.part + d.n; p++)
+            assert_true(p->x1 >= d.left - 0.1 && p->x1 <= d.right + 0.1 && p->y1 >= d.low - 0.1 && p->y1 <= d.high + 0.1);
+        env_free(e);
+    }
+    gsl_rng_free(rng);
+}
+
 /* ---------------------------------------------------------------------------------------- progress.csv */
 
 static void test_reader(void **state)
@@ -222,6 +256,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_band), cmocka_unit_test(test_common_steps), cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_svg), cmocka_unit_test(test_canvas), cmocka_unit_test(test_draw),
+        cmocka_unit_test(test_draw_control),
         cmocka_unit_test(test_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
