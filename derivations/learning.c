@@ -549,7 +549,7 @@ const derivation learning[] = {
         { "\\ge J(\\theta_0)", "the control: alpha = 0", chain_untaught, AT_MOST },
         { "\\le J(\\theta),\\quad\\theta\\leftarrow\\theta+\\alpha\\gamma^tG_t\\nabla\\log\\pi_\\theta(A_t|S_t)",
           "alpha = .3, no baseline; J exact", chain_learnt, AT_LEAST } },
-      "chain:5, gamma .9", page_of_chain },
+      "chain:5, gamma .9", page_of_chain, .trains = 0.1 },
     { "RF-13", "too large a step: no recovery from a bad policy's data; too small a one: data wasted",
       "mean J for alpha = .001, .01, 1, 10, 100; then entropy and |grad J| at the end", n_outcomes, unit_one,
       NULL, NULL, {
@@ -561,7 +561,7 @@ const derivation learning[] = {
         { "\\ge\\bar J(\\alpha),\\quad H,\\ |\\nabla J|\\ \\text{at}\\ \\alpha=100",
           "J falls on both sides; with the largest step all runs have stopped, far below the optimum", further_off,
           AT_MOST } },
-      "E5x, REINFORCE with gamma^t and no baseline, 5000 steps", page_of_step_sizes },
+      "E5x, REINFORCE with gamma^t and no baseline, 5000 steps", page_of_step_sizes, .trains = 1 },
     { "RF-14", "supervised learning recovers from a bad parameter, a policy that makes its own data does not",
       "J after 500 updates, ten seeds", n_seeds, unit_one, NULL, NULL, {
         { "0.95\\,J^*", "exact", nearly_optimal },
@@ -572,7 +572,7 @@ const derivation learning[] = {
           policy_unpushed, AT_LEAST },
         { "\\ge J,\\ \\text{policy, pushed}", "REINFORCE: it walks left, earns nothing, and learns nothing",
           policy_pushed, AT_MOST } },
-      "chain:5, episodes of at most 50 steps; the logits of `left` raised by 10; alpha 1" },
+      "chain:5, episodes of at most 50 steps; the logits of `left` raised by 10; alpha 1", .trains = 0.2 },
     { "RF-10", "the listing on CartPole-v1: it learns, and does not reach the mark of 475 within a million steps",
       "mean return of the last 100 episodes, five seeds", n_carts, unit_one, NULL, NULL, {
         { "475", "the mark of CartPole-v1", the_mark },
@@ -582,6 +582,6 @@ const derivation learning[] = {
         { "\\ge\\text{mean return of the listing}",
           "its own numbers: gamma .98, Adam 2e-4, 4-128-2; 1e6 steps are some 4000 episodes", listing_on_cartpole,
           AT_MOST } },
-      "CartPole-v1, episodes of at most 500 steps", .takes = "half a minute" },
+      "CartPole-v1, episodes of at most 500 steps", .trains = 15 },
     { .id = NULL }
 };

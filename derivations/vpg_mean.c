@@ -484,13 +484,13 @@ const derivation vpg_mean[] = {
         { "\\ge\\max_i|z_i|,\\quad z=\\frac{\\overline{\\hat g}-\\nabla J}{\\mathrm{se}},\\quad"
           "\\hat g=\\frac1{|D|}\\sum_\\tau\\sum_tR(\\tau)\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "200 batches of |D| = 50 episodes; grad J exact", largest_z, AT_MOST } },
-      E5X, page_of_z },
+      E5X, page_of_z, .trains = 0.2 },
     { "VPG-6", "the error of the estimate falls like 1/sqrt(|D|)", "|slope + 1/2|", one, unit_z, NULL, NULL, {
         { "0.05", "of the slope of the logarithms", a_twentieth },
         { "\\le|b+\\tfrac12|", "the control: the mean over steps does not go to grad J", slope_over_steps,
           AT_LEAST },
         { "\\ge|b+\\tfrac12|,\\quad\\ln\\sqrt{E|\\hat g-\\nabla J|^2}\\approx a+b\\ln|D|",
           "|D| = 1, 4, 16, 64, each 400 times", slope_of_error, AT_MOST } },
-      E5X, page_of_slope },
+      E5X, page_of_slope, .trains = 0.5 },
     { .id = NULL }
 };
