@@ -28,6 +28,7 @@ void run_free(run *r)
     gsl_rng_free(r->init_rng);
     gsl_rng_free(r->update_rng);
     run_folder_free(r->folder);
+    free(r->theta);
     free(r);
 }
 
@@ -119,6 +120,10 @@ bool run_update(run *r, const rollout *batch)
 void run_end(run *r)
 {
     if (r->folder) run_folder_end(r);
+    else {
+        r->theta = reallocate(r->theta, r->kept->n, sizeof *r->theta, "theta");
+        memcpy(r->theta, r->kept->x, r->kept->n * sizeof *r->theta);
+    }
     numerical_failure_says(NULL, NULL);
     r->kept = NULL;
     r->shown = NULL;

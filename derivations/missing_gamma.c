@@ -14,27 +14,12 @@
 
 /* ---- over H steps ---- */
 
-/* Pr(s_t = s), t = 0 .. H-1: forward in time, absorbing states left out. [H x nS] */
-static double *visits(const setting *x, const finite_horizon *f)
-{
-    const mdp *M = f->M;
-    double *P = allocate(((size_t)f->H + 1) * (size_t)M->nS, sizeof *P, "visits");
-    memcpy(P, M->mu0, (size_t)M->nS * sizeof *P);
-    for (int t = 0; t < f->H; t++) {
-        double *now = P + t * M->nS, *next = now + M->nS;
-        for (int i = 0; i < x->pi->nSA; i++)
-            for (int k = M->row[i]; k < M->row[i + 1] && !x->pi->absorbing[i / M->nA]; k++)
-                next[M->next[k]] += now[i / M->nA] * x->pi->pi[i] * M->P[k];
-    }
-    return P;
-}
-
 /* RF-15   sum_t sum_s Pr(s_t = s) sum_a grad pi(a|s) Q_t(s,a) */
 static double eta_and_Q(const setting *x, double *g)
 {
     finite_horizon *f = small_new(x);
     int nS = x->pi->nS, n = x->pi->n;
-    double *P = visits(x, f), *one = allocate((size_t)n, sizeof *one, "a gradient");
+    double *P = small_visits(f), *one = allocate((size_t)n, sizeof *one, "a gradient");
     memset(g, 0, (size_t)n * sizeof *g);
     for (int t = 0; t < f->H; t++) {
         gradient_sum(x->pi, P + t * nS, f->x->Q + t * x->pi->nSA, one);

@@ -76,6 +76,20 @@ void small_estimator(const finite_horizon *f, const char *name, double *mean_and
     gradient_estimate_free(e);
 }
 
+double *small_visits(const finite_horizon *f)
+{
+    const mdp *M = f->M;
+    double *P = allocate(((size_t)f->H + 1) * (size_t)M->nS, sizeof *P, "visits");
+    memcpy(P, M->mu0, (size_t)M->nS * sizeof *P);
+    for (int t = 0; t < f->H; t++) {
+        double *now = P + t * M->nS, *next = now + M->nS;
+        for (int i = 0; i < M->nS * M->nA; i++)
+            for (int k = M->row[i]; k < M->row[i + 1] && !mdp_absorbing(M, i / M->nA); k++)
+                next[M->next[k]] += now[i / M->nA] * f->x->pi[i] * M->P[k];
+    }
+    return P;
+}
+
 /* ---- by hand ---- */
 
 double small_G(const finite_horizon *f, const traj *tau, int t)

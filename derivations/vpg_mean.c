@@ -465,17 +465,17 @@ const derivation vpg_mean[] = {
     { "VPG-2", "the mean over trajectories of R(tau) sum_t grad log pi estimates grad J",
       "the largest |z| of 15 components", one, unit_z, NULL, NULL, {
         { "4", "standard errors", four },
+        { "\\le\\max_i|z_i|,\\quad\\hat g=\\frac1N\\sum_\\tau\\sum_tR(\\tau)\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
+          "the control: the mean over steps (VPG-4) must be refused", largest_z_over_steps, AT_LEAST },
         { "\\ge\\max_i|z_i|,\\quad z=\\frac{\\overline{\\hat g}-\\nabla J}{\\mathrm{se}},\\quad"
           "\\hat g=\\frac1{|D|}\\sum_\\tau\\sum_tR(\\tau)\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
-          "200 batches of |D| = 50 episodes; grad J exact", largest_z, AT_MOST },
-        { "\\le\\max_i|z_i|,\\quad\\hat g=\\frac1N\\sum_\\tau\\sum_tR(\\tau)\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
-          "the control: the mean over steps (VPG-4) must be refused", largest_z_over_steps, AT_LEAST } },
+          "200 batches of |D| = 50 episodes; grad J exact", largest_z, AT_MOST } },
       E5X, page_of_z },
     { "VPG-6", "the error of the estimate falls like 1/sqrt(|D|)", "|slope + 1/2|", one, unit_z, NULL, NULL, {
         { "0.05", "of the slope of the logarithms", a_twentieth },
+        { "\\le|b+\\tfrac12|", "the control: the mean over steps does not go to grad J", slope_over_steps, AT_LEAST },
         { "\\ge|b+\\tfrac12|,\\quad\\ln\\sqrt{E|\\hat g-\\nabla J|^2}\\approx a+b\\ln|D|",
-          "|D| = 1, 4, 16, 64, each 400 times", slope_of_error, AT_MOST },
-        { "\\le|b+\\tfrac12|", "the control: the mean over steps does not go to grad J", slope_over_steps, AT_LEAST } },
+          "|D| = 1, 4, 16, 64, each 400 times", slope_of_error, AT_MOST } },
       E5X, page_of_slope },
     { .id = NULL }
 };
