@@ -15,9 +15,11 @@
 #include "derivations/baseline.h"
 #include "derivations/derivation.h"
 #include "derivations/equivalent_forms.h"
+#include "derivations/missing_gamma.h"
 #include "derivations/policy_gradient_theorem.h"
 #include "derivations/td_error.h"
 #include "derivations/visitation.h"
+#include "derivations/vpg_mean.h"
 
 static void near(double x, double want, double bound, int line)
 {
@@ -362,7 +364,8 @@ static const char *first_wrong(const char *latex)
     static const char *const words[] = { "pi", "theta", "sum", "nabla", "gamma", "log", "quad", "sim", "rho", "tau",
         "tilde", "mathrm", "frac", "infty", "tfrac", "max", "text", "le", "phi", "ge", "epsilon", "delta", "sqrt",
         "bar", "to", "min", "lim", "hat", "eta", "vartheta", "sigma", "alpha", "cdot", "arg", "approx", "Pi",
-        "partial", "mu", "int", "dots", "Psi", "sin", "prod", "oplus", "ne", "mapsto", "cos", NULL };
+        "partial", "mu", "int", "dots", "ldots", "mathcal", "overline", "pm", "leftarrow", "Delta", "ln", "Psi", "sin",
+        "prod", "oplus", "ne", "mapsto", "cos", NULL };
     int depth = 0;
     for (const char *c = latex; *c; c++) {
         if (*c == '}' && --depth < 0) return c;
@@ -416,12 +419,55 @@ static void particular(void **state)
     mdp_free(M);
 }
 
+/* ERR-2, ERR-3 (X2 and the aliased chain), ERR-42 (X20), each through the code that trains. */
+static void training_errata(void **state)
+{
+    (void)state;
+    double *right = line("RF-7", 1, NULL), *printed = line("RF-7", erratum_line("RF-7", "ERR-2"), NULL);
+    for (int i = 0; i < 4; i++) assert_near(printed[i], 0.9 * right[i], 1e-15);
+    assert_near(right[4], 1.482, 0.6e-3);
+    assert_near(printed[4], 2.302, 0.6e-3);
+    free(right);
+    free(printed);
+
+    char error[256];
+    double theta[18] = { 0 }, field[18], g[18], with, without, undiscounted;
+    mdp *M = mdp_builtin("E5x");
+    for (int i = 0; i < 15; i++) theta[i] = cos(i / 3 + 2 * (i % 3));
+    exact *x = exact_new(M, 0.9, theta, error, sizeof error), *x1 = exact_new(M, 1, theta, error, sizeof error);
+    assert_true(missing_gamma_field(x, field));
+    gradient_theorem(x, g);
+    assert_near(relative(15, field, g), 0.447, 0.6e-3);
+    assert_near(cosine(15, field, g), 0.9992, 0.6e-4);
+    gradient_theorem(x1, g);
+    assert_near(relative(15, field, g), 0.022, 0.6e-3);
+    assert_near(cosine(15, field, g), 0.9998, 0.6e-4);
+    assert_near(missing_gamma_asymmetry(x, missing_gamma_field), 0.095, 0.6e-3);
+    assert_true(missing_gamma_field(x1, field));                /* at gamma 1 nothing is missing */
+    assert_near(relative(15, field, g), 0, 1e-13);
+    assert_near(missing_gamma_asymmetry(x1, missing_gamma_field), 0, 2e-9);
+    exact_free(x1);
+    exact_free(x);
+    mdp_free(M);
+    for (int i = 1; i < 10; i++) {                              /* linear in p: the same slopes everywhere */
+        missing_gamma_aliased(i / 10.0, &with, &without, &undiscounted);
+        assert_near(with, 0.25, 1e-14);
+        assert_near(without, -0.5, 1e-14);
+        assert_near(undiscounted, 0.5, 1e-14);
+    }
+    vpg_mean_over_steps_bias(0.3, &with, &without, &undiscounted);
+    assert_near(with, 0, 1e-14);
+    assert_near(without, 0.2160, 0.6e-4);
+    assert_near(without, undiscounted, 1e-13);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(on_e5), cmocka_unit_test(elsewhere), cmocka_unit_test(errata), cmocka_unit_test(visits),
         cmocka_unit_test(which_d), cmocka_unit_test(variances), cmocka_unit_test(baselines),
-        cmocka_unit_test(critics), cmocka_unit_test(particular), cmocka_unit_test(pages),
+        cmocka_unit_test(critics), cmocka_unit_test(particular),
+        cmocka_unit_test(training_errata), cmocka_unit_test(pages),
         cmocka_unit_test(large_rewards), cmocka_unit_test(latex) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
