@@ -479,6 +479,47 @@ static void page_of_step_sizes(const setting *x, FILE *out)
     mdp_free(M);
 }
 
+/* ---- RF-10: CartPole-v1, five seeds ---- */
+
+enum { CART_SEEDS = 5, LISTING_STEPS = 1000000, OWN_STEPS = 500000 };
+
+static int n_carts(const setting *x) { (void)x; return CART_SEEDS; }
+
+static double the_mark(const setting *x, double *out)
+{
+    (void)x;
+    for (int k = 0; k < CART_SEEDS; k++) out[k] = 475;
+    return 0;
+}
+
+/* The mean return of the last 100 episodes */
+static double on_cartpole(uint64_t seed, const reinforce_config *c, long steps, double *out)
+{
+    char error[256];
+    for (int k = 0; k < CART_SEEDS; k++) {
+        env *e = env_make("CartPole-v1", ENV_OWN_LIMIT, error, sizeof error);
+        require(e, "%s", error);
+        run *r = run_new("reinforce", e, seed + (uint64_t)k, steps);
+        reinforce(r, c);
+        out[k] = r->return_mean;
+        trained_free(r);
+    }
+    return 0;
+}
+
+/* RF-10   the listing: 4-128-2, relu, PyTorch's first weights, Adam 2e-4, gamma .98, no baseline */
+static double listing_on_cartpole(const setting *x, double *out)
+{
+    const reinforce_config c = { .gamma = 0.98, .lr = 2e-4, .optimiser = REINFORCE_ADAM, .hidden = { 1, { 128 } },
+                                 .activation = AD_RELU, .init = REINFORCE_FAN_IN };
+    return on_cartpole(x->seed, &c, LISTING_STEPS, out);
+}
+
+static double own_on_cartpole(const setting *x, double *out)
+{
+    return on_cartpole(x->seed, &reinforce_defaults, OWN_STEPS, out);
+}
+
 const derivation learning[] = {
     { "PGT-1", "theta <- theta + alpha grad J: for a small step J does not fall", "steps that do not lower J", one,
       unit_one, NULL, NULL, {
@@ -532,5 +573,15 @@ const derivation learning[] = {
         { "\\ge J,\\ \\text{policy, pushed}", "REINFORCE: it walks left, earns nothing, and learns nothing",
           policy_pushed, AT_MOST } },
       "chain:5, episodes of at most 50 steps; the logits of `left` raised by 10; alpha 1" },
+    { "RF-10", "the listing on CartPole-v1: it learns, and does not reach the mark of 475 within a million steps",
+      "mean return of the last 100 episodes, five seeds", n_carts, unit_one, NULL, NULL, {
+        { "475", "the mark of CartPole-v1", the_mark },
+        { "\\le\\text{mean return},\\ b,\\ \\alpha=2\\cdot10^{-3},\\ \\gamma=.995",
+          "the control: the defaults of algorithms/reinforce.c, with a baseline, reach it in half the steps",
+          own_on_cartpole, AT_LEAST },
+        { "\\ge\\text{mean return of the listing}",
+          "its own numbers: gamma .98, Adam 2e-4, 4-128-2; 1e6 steps are some 4000 episodes", listing_on_cartpole,
+          AT_MOST } },
+      "CartPole-v1, episodes of at most 500 steps", .takes = "half a minute" },
     { .id = NULL }
 };

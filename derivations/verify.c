@@ -142,6 +142,17 @@ static json_t *row_json(const problem *p, int policy, const char *id, const stru
 
 static const char *refuted(bool differs) { return differs ? "REFUTED" : "agrees"; }
 
+/* A training of that length is left out of the table, which is what its row says: n/a is not PASS. */
+static void leave_out(const derivation *d, json_t *rows, struct tally *tally)
+{
+    char reason[128];
+    struct row row = { .verdict = NOT_APPLICABLE, .reason = reason, .left = NAN, .right = NAN };
+    snprintf(reason, sizeof reason, "takes %s: `ascent derive %s`", d->takes, d->id);
+    tally->count[NOT_APPLICABLE]++;
+    if (rows) json_append(rows, row_json(NULL, 0, d->id, &row, verdict_name(row.verdict)));
+    else      print_row(d->id, &row, verdict_name(row.verdict), d->says);
+}
+
 /* One derivation under every policy of p, or on its own problem. */
 static void verify_one(const derivation *d, const problem *p, const setting *own, json_t *rows, struct tally *tally)
 {
@@ -184,8 +195,11 @@ static bool is_asked(const derivation *d, const char *id)
 static void verify_all(const problem *p, const setting *own, const char *id, json_t *rows, struct tally *tally)
 {
     const derivation *d;
-    for (int i = 0; (d = derivation_at(i)); i++)
-        if (is_asked(d, id) && !p == !!d->own_problem) verify_one(d, p, own, rows, tally);
+    for (int i = 0; (d = derivation_at(i)); i++) {
+        if (!is_asked(d, id) || !p != !!d->own_problem) continue;
+        if (d->takes && !id) leave_out(d, rows, tally);
+        else                 verify_one(d, p, own, rows, tally);
+    }
 }
 
 static void print_problem(const problem *p)
