@@ -169,7 +169,7 @@ static void explain_episode(FILE *out, const reinforce_config *c, const rollout 
             tau->segment[0].terminated ? "ended there" : "was cut at 5 steps (ERR-10: as if it ended)");
     fprintf(out, "MDP-4        G_t = r_t + gamma G_t+1, G_%d = 0, gamma = %g\n", tau->T, c->gamma);
     if (c->gamma_t) fprintf(out, "RF-2, RF-6   w_t = gamma^t (G_t - b), b = 0 before the first episode\n");
-    else fprintf(out, "RF-4         w_t = G_t - b, b = 0 before the first episode; gamma_t=on puts gamma^t before it\n");
+    else fprintf(out, "RF-4         w_t = G_t - b, b = 0 before the first episode (gamma_t=on: times gamma^t)\n");
 }
 
 void reinforce_explain(FILE *out, const void *config, uint64_t seed)

@@ -229,7 +229,8 @@ static void explain_weights(FILE *out, const vpg_config *c, const rollout *D, co
     for (int k = 0; k < D->T; k++) sum += w[k] * logp[k];
     fprintf(out, "\n%s, gamma = %g\n", line[c->psi], c->gamma);
     if (c->mean == VPG_MEAN_OVER_STEPS)
-        fprintf(out, "VPG-4    (1/N) sum_tau sum_t w_t log pi(a_t|s_t) = %.5f, N = %d steps (ERR-42)\n", sum / D->T, D->T);
+        fprintf(out, "VPG-4    (1/N) sum_tau sum_t w_t log pi(a_t|s_t) = %.5f, N = %d steps (ERR-42)\n", sum / D->T,
+                D->T);
     else
         fprintf(out, "VPG-2    (1/|D|) sum_tau sum_t w_t log pi(a_t|s_t) = %.5f, |D| = %d\n", sum / D->segments,
                 D->segments);
@@ -268,14 +269,14 @@ void vpg_explain(FILE *out, const void *config, uint64_t seed)
     values(t, &f, phi, D, V);
     weights(&c, D, V, w, G);
     explained_logp(&p, theta, D, logp);
-    fprintf(out, "Vanilla policy gradient, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n"
-            "two trajectories of at most 5 steps, no hidden layers\n", e->id, (unsigned long long)seed);
+    fprintf(out, "Vanilla policy gradient, its first update on %s (states 0 .. 4, then the end; 3 actions), seed"
+            " %llu;\ntwo trajectories of at most 5 steps, no hidden layers\n", e->id, (unsigned long long)seed);
     explain_batch(out, D, G, V, w, logp);
     explain_weights(out, &c, D, w, logp);
     vpg_gradient(t, &p, theta, D, w, c.mean, g);
     adam_ascend(&step, theta, g);
-    fprintf(out, "PPO-18   g, its gradient in theta, w held constant; theta <- theta + Adam's step along g, alpha = %g:\n\n",
-            c.lr);
+    fprintf(out, "PPO-18   g, its gradient in theta, w held constant; theta <- theta + Adam's step along g, alpha ="
+            " %g:\n\n", c.lr);
     explained_theta(out, &p, g, before, theta);
     double error = V_error(t, &f, phi, D, G);
     fit_V(t, &f, phi, &step_V, c.V_steps, D, G);

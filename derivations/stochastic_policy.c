@@ -222,7 +222,7 @@ static void gradient_by_hand(const policy *p, const double *theta, const rollout
     double complex *moved = allocate((size_t)p->n, sizeof *moved, "complex parameters");
     for (int i = 0; i < p->n; i++) moved[i] = theta[i];
     for (int i = 0; i < p->n; i++) {
-        moved[i] = CMPLX(theta[i], h);
+        moved[i] = theta[i] + h * I;
         g[i] = cimag(objective_by_hand(p, moved, b, w)) / h;
         moved[i] = theta[i];
     }

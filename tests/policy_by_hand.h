@@ -60,7 +60,7 @@ static inline void hand_gradient(int n, const long double *theta, hand_function 
     number *moved = malloc((size_t)n * sizeof *moved);
     for (int i = 0; i < n; i++) moved[i] = theta[i];
     for (int i = 0; i < n; i++) {
-        moved[i] = CMPLXL(theta[i], h);
+        moved[i] = theta[i] + h * I;
         g[i] = cimagl(f(context, moved)) / h;
         moved[i] = theta[i];
     }

@@ -115,7 +115,7 @@ static void all_pass(const setting *x, bool own_too, bool weak_allowed)
 {
     const derivation *d;
     for (int i = 0; (d = derivation_at(i)); i++) {
-        if (d->takes || (d->own_problem && !own_too)) continue;
+        if (d->trains > 1 || (d->own_problem && !own_too)) continue;
         derivation_result r = derivation_run(d, x);
         if (r.verdict != PASS && !(weak_allowed && r.verdict != FAIL))
             fail_msg("%s is %s: %s; line %d: %.3g units, %.3g allowed", d->id, verdict_name(r.verdict),
