@@ -88,6 +88,11 @@ deps:
 run: deps
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/ascent verify tests/reference/mdp/fl4_slip.mdp
+	@rm -rf $(BUILD)/cartpole $(BUILD)/cartpole.svg
+	$(BUILD)/ascent train vpg --env CartPole-v1 --steps 200000 --until 475 --out $(BUILD)/cartpole
+	$(BUILD)/ascent plot $(BUILD)/cartpole
+	$(BUILD)/ascent plot $(BUILD)/cartpole --out $(BUILD)/cartpole.svg
+	@echo 'the curve as a picture: $(BUILD)/cartpole.svg; the policy acting: $(BUILD)/ascent watch $(BUILD)/cartpole'
 
 # Unit tests: operators, exact quantities, parsers, the registry. At most 60 s.
 test-fast: $(BUILD)/ascent $(UNIT)
@@ -107,7 +112,7 @@ test-full:
 	@CC="$(CC)" .ci/deps full
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults
 	@FAULTS=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh \
-	    tests/runs.sh tests/faults.sh tests/valgrind.sh
+	    tests/runs.sh tests/faults.sh tests/valgrind.sh tests/learning.sh
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@CC="$(CC)" tests/fuzz/run.sh 100000

@@ -42,6 +42,7 @@ struct run {                            /* to be read by anyone, written by run.
     long steps_wanted;
     gsl_rng *env_rng, *policy_rng, *init_rng, *update_rng;      /* streams of the seed: saved too */
     double return_mean;                 /* of the last RUN_WINDOW whole episodes, undiscounted; NaN before one */
+    double until;                       /* the run ends, too, when return_mean of a whole window reaches it */
     double returns[RUN_WINDOW];         /* episode i's at i % RUN_WINDOW */
     double episode_return;              /* so far, of the episode under way */
     const kept *kept;

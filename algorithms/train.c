@@ -1,6 +1,7 @@
 /* `ascent train ALGORITHM --env ID --steps N --seed K --out DIR`: a run in a folder, begun or gone on with. */
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ static const long MOST_STEPS = LONG_MAX / 2;
 static const uint64_t MOST_SEED = INT64_MAX - 100000;       /* what JSON can hold, with --seeds beyond it */
 
 struct asked {
-    const char *env, *steps, *seed, *seeds, *out, *limit, *save_every;
+    const char *env, *steps, *until, *seed, *seeds, *out, *limit, *save_every;
     const char *set[SETTINGS];      /* name=value, up to the first NULL */
     bool resume, quiet;
 };
@@ -104,12 +105,13 @@ static void print_end(const run *r)
     printf("\n");
 }
 
-static void train(const experiment *x, const char *folder, run_manner manner)
+static void train(const experiment *x, const char *folder, run_manner manner, double until)
 {
     env *e = experiment_env(x);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed) run_folder_create(folder, config);
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
+    r->until = until;
     run_in_folder(r, folder, identity, manner.resumed ? config : NULL, manner);
     x->algorithm->train(r, x->config);
     if (!manner.quiet) print_end(r);
@@ -120,13 +122,13 @@ static void train(const experiment *x, const char *folder, run_manner manner)
 }
 
 /* Seeds K, K+1, ... one after the other, each in a folder of its own; those that were begun are gone on with. */
-static void train_seeds(experiment *x, const char *folder, run_manner manner, uint64_t seeds)
+static void train_seeds(experiment *x, const char *folder, run_manner manner, double until, uint64_t seeds)
 {
     for (uint64_t end = x->seed + seeds; x->seed < end; x->seed++) {
         char *own = seed_folder(folder, x->seed), *config = path_of(own, "config.json");
         run_manner m = manner;
         m.resumed = manner.resumed && access(config, F_OK) == 0;
-        train(x, own, m);
+        train(x, own, m, until);
         free(config);
         free(own);
     }
@@ -156,6 +158,7 @@ int train_command(int argc, char **argv)
     const option table[] = {
         { "--env", "ID", "environment: an id, a built-in MDP or a file of one", &q.env, NULL },
         { "--steps", "N", "steps of the environment (100000)", &q.steps, NULL },
+        { "--until", "R", "end when the mean return of the last 100 episodes is R; --resume goes on", &q.until, NULL },
         { "--seed", "K", "all random numbers follow from it (1)", &q.seed, NULL },
         { "--seeds", "N", "N runs, of seeds K, K+1, ..., in DIR/seed-K, ...", &q.seeds, NULL },
         { "--out", "DIR", "new or empty (runs/ALGORITHM-ENV-SEED)", &q.out, NULL },
@@ -174,12 +177,13 @@ int train_command(int argc, char **argv)
     if (!q.resume && left < 1) bad_input("train: expected an algorithm");
     run_manner manner = { .resumed = q.resume, .quiet = q.quiet,
                           .save_every = q.save_every ? options_number("--save-every", q.save_every, 0, 1e9) : 10 };
+    double until = q.until ? options_number("--until", q.until, -1e300, 1e300) : INFINITY;
     uint64_t seeds = q.seeds ? (uint64_t)options_whole("--seeds", q.seeds, 1, 100000) : 0;
     char *first = q.resume && seeds ? seed_folder(q.out, q.seed ? options_seed("--seed", q.seed) : 1) : NULL;
     experiment *x = q.resume ? resumed(&q, first ? first : q.out, left ? argv[1] : NULL) : asked_for(&q, argv[1]);
     char *folder = q.out ? NULL : default_folder(x, !seeds);
-    if (seeds) train_seeds(x, q.out ? q.out : folder, manner, seeds);
-    else       train(x, q.out ? q.out : folder, manner);
+    if (seeds) train_seeds(x, q.out ? q.out : folder, manner, until, seeds);
+    else       train(x, q.out ? q.out : folder, manner, until);
     free(folder);
     free(first);
     experiment_free(x);

@@ -53,6 +53,7 @@ const config_field vpg_fields[] = {
     { .name = NULL },
 };
 
+/*[snip vpg-weights]*/
 /* VPG-1, VPG-2   w_t = R(tau) = sum_k gamma^k r_k */
 void vpg_total_return(int T, const double *r, double gamma, double *w)
 {
@@ -72,7 +73,9 @@ void vpg_advantage(int T, const double *r, const double *V, double gamma, double
     returns_to_go(T, r, gamma, A);
     for (int t = 0; t < T; t++) A[t] -= V[t];
 }
+/*[/snip]*/
 
+/*[snip vpg-means]*/
 /* VPG-2   (1/|D|) sum_tau sum_t w_t log pi(a_t|s_t) */
 ad vpg_mean_over_trajectories(ad logp, ad w, int D)
 {
@@ -84,6 +87,7 @@ ad vpg_mean_over_steps(ad logp, ad w)
 {
     return ad_mean(ad_mul(ad_detach(w), logp));
 }
+/*[/snip]*/
 
 /* -(1/N) sum_tau sum_t (V(s_t) - G_t)^2 */
 ad vpg_V_objective(ad V, ad G)
@@ -171,6 +175,7 @@ void vpg(run *training, const void *config)
                           { .name = "t", .count = &step.t }, { .name = "t of V", .count = &step_V.t },
                           { .name = NULL } };
     run_begin(training, survives, NULL);
+    /*[snip vpg-loop]*/
     while (run_update(training, D)) {
         rollout_clear(D);
         while (D->segments < c->trajectories) rollout_episode(D, e, training->env_rng, pi, training->policy_rng);
@@ -184,6 +189,7 @@ void vpg(run *training, const void *config)
         adam_ascend(&step, theta, g);                                           /* theta += alpha g */
         fit_V(t, &f, phi, &step_V, c->V_steps, D, G);
     }
+    /*[/snip]*/
     run_end(training);
 
     ad_tape_free(t);
@@ -223,7 +229,8 @@ static void explain_weights(FILE *out, const vpg_config *c, const rollout *D, co
     for (int k = 0; k < D->T; k++) sum += w[k] * logp[k];
     fprintf(out, "\n%s, gamma = %g\n", line[c->psi], c->gamma);
     if (c->mean == VPG_MEAN_OVER_STEPS)
-        fprintf(out, "VPG-4    (1/N) sum_tau sum_t w_t log pi(a_t|s_t) = %.5f, N = %d steps (ERR-42)\n", sum / D->T, D->T);
+        fprintf(out, "VPG-4    (1/N) sum_tau sum_t w_t log pi(a_t|s_t) = %.5f, N = %d steps (ERR-42)\n", sum / D->T,
+                D->T);
     else
         fprintf(out, "VPG-2    (1/|D|) sum_tau sum_t w_t log pi(a_t|s_t) = %.5f, |D| = %d\n", sum / D->segments,
                 D->segments);
@@ -262,14 +269,14 @@ void vpg_explain(FILE *out, const void *config, uint64_t seed)
     values(t, &f, phi, D, V);
     weights(&c, D, V, w, G);
     explained_logp(&p, theta, D, logp);
-    fprintf(out, "Vanilla policy gradient, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n"
-            "two trajectories of at most 5 steps, no hidden layers\n", e->id, (unsigned long long)seed);
+    fprintf(out, "Vanilla policy gradient, its first update on %s (states 0 .. 4, then the end; 3 actions), seed"
+            " %llu;\ntwo trajectories of at most 5 steps, no hidden layers\n", e->id, (unsigned long long)seed);
     explain_batch(out, D, G, V, w, logp);
     explain_weights(out, &c, D, w, logp);
     vpg_gradient(t, &p, theta, D, w, c.mean, g);
     adam_ascend(&step, theta, g);
-    fprintf(out, "PPO-18   g, its gradient in theta, w held constant; theta <- theta + Adam's step along g, alpha = %g:\n\n",
-            c.lr);
+    fprintf(out, "PPO-18   g, its gradient in theta, w held constant; theta <- theta + Adam's step along g, alpha ="
+            " %g:\n\n", c.lr);
     explained_theta(out, &p, g, before, theta);
     double error = V_error(t, &f, phi, D, G);
     fit_V(t, &f, phi, &step_V, c.V_steps, D, G);

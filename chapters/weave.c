@@ -5,6 +5,7 @@
  *
  * In a source, on lines of their own, around whole functions, at most 30 lines:
  *     / *[snip NAME]* /  ...  / *[/snip]* /                (without the blanks)
+ * Lines in it that begin or end an assignment's solution are left out.
  * In a page, each on one line; all but `claim` are followed by a block that ends with <!-- end -->:
  *     <!-- code NAME -->            the region
  *     <!-- output COMMAND -->       the command and what it prints
@@ -142,6 +143,12 @@ static region *find_region(weaver *w, const char *name)
     return NULL;
 }
 
+/* A line that opens or closes what an assignment takes out */
+static bool solution_marker(const char *word)
+{
+    return strncmp(word, "/* BEGIN SOLUTION ", 18) == 0 || strncmp(word, "/* END SOLUTION */", 18) == 0;
+}
+
 /* The lines of the region that begins at `text`, up to its end marker, without their common indentation */
 static char *without_indentation(const char *text, size_t length)
 {
@@ -153,6 +160,7 @@ static char *without_indentation(const char *text, size_t length)
     }
     for (const char *p = text; p < text + length; p = strchr(p, '\n') + 1) {
         const char *from = p + strspn(p, " "), *end = strchr(p, '\n') + 1;
+        if (solution_marker(from)) continue;
         if ((size_t)(from - p) > common) from = p + common;
         memcpy(out + n, from, (size_t)(end - from));
         n += (size_t)(end - from);
@@ -163,7 +171,7 @@ static char *without_indentation(const char *text, size_t length)
 static void close_region(weaver *w, region *r, const char *begin, const char *end)
 {
     r->text = without_indentation(begin, (size_t)(end - begin));
-    for (const char *p = begin; p < end; p++) r->lines += *p == '\n';
+    for (const char *p = r->text; *p; p++) r->lines += *p == '\n';
     if (r->lines == 0) wrong(w, r->file, r->line, "region %s is empty", r->name);
     if (r->lines > MAX_LINES)
         wrong(w, r->file, r->line, "region %s has %d lines, at most %d are read", r->name, r->lines, MAX_LINES);

@@ -61,6 +61,9 @@ typedef struct {
     const char *own_problem;                        /* NULL, or what it is about instead of an MDP: shown once */
     /* NULL, or what derive prints below the lines where they apply */
     void (*page)(const setting *x, FILE *out);
+    /* Some seconds; 0: not at all. verify leaves it to derive when it is more than a second, or when it is asked
+     * about MDPs by name. */
+    double trains;
 } derivation;
 
 /* All derivations, one file after the other; NULL ends the list. By id: NULL when there is none. */

@@ -170,8 +170,8 @@ static void page_of_ascent(const setting *x, FILE *out)
 {
     const double alpha[] = { 0.01, 0.05, 0.2, 1, 10, 100 };
     (void)x;
-    fprintf(out, "               E5                          two-peak\nalpha   J at first  at the end  rises   J at first"
-            "  at the end  rises\n");
+    fprintf(out, "               E5                          two-peak\n"
+            "alpha   J at first  at the end  rises   J at first  at the end  rises\n");
     for (int i = 0; i < 6; i++) {
         double J[4];
         int count = rises_on_E5(alpha[i], &J[0], &J[1]), count_2 = rises_on_two_peak(alpha[i], &J[2], &J[3]);
@@ -186,7 +186,7 @@ static void page_of_ascent(const setting *x, FILE *out)
 enum { FIRST_STEPS = 60, N_E5X = 7 * 3 };       /* steps of E5x looked at one by one; theta = W [6 x 3], b [3] */
 #define UPDATE_LR 0.3
 
-/* RF-5    run one episode with pi_theta, G_t, one step of theta, again: in plain loops, until `steps` are done */
+/* RF-5    run one episode with pi_theta, G_t, one step of theta, again: in plain loops, until so many steps are done */
 static int by_hand(uint64_t seed, long steps, double *theta)
 {
     enum { LONGEST = 1000 };
@@ -322,8 +322,8 @@ static void page_of_chain(const setting *x, FILE *out)
     nearly_optimal(x, bound);
     chain_learnt(x, learnt);
     chain_untaught(x, untaught);
-    fprintf(out, "J / J* of %d runs of %d steps; a failure that happens in a quarter of all runs is seen with probability"
-            " .94:\n  alpha .3:", SEEDS, RF_3_STEPS);
+    fprintf(out, "J / J* of %d runs of %d steps; a failure that happens in a quarter of all runs is seen with"
+            " probability .94:\n  alpha .3:", SEEDS, RF_3_STEPS);
     for (int k = 0; k < SEEDS; k++) fprintf(out, " %.3f", 0.95 * learnt[k] / bound[k]);
     fprintf(out, "\n  alpha  0:");
     for (int k = 0; k < SEEDS; k++) fprintf(out, " %.3f", 0.95 * untaught[k] / bound[k]);
@@ -333,7 +333,7 @@ static void page_of_chain(const setting *x, FILE *out)
 enum { UPDATES = 500, LIMIT = 50, LABELS = 10 };
 
 /* RF-14   The same bad parameter, logits for `left` raised by `push`, given to a classifier and to a policy. The
- *         classifier's batch is of states drawn evenly, labelled `right`; the policy's is what it does. 500 updates. */
+ *         classifier's batch is of states drawn evenly, labelled `right`; the policy's is what it does. */
 static double recovered(uint64_t seed, double push, bool supervised)
 {
     mdp *M = mdp_builtin("chain:5");
@@ -404,8 +404,8 @@ static double entropy(const exact *x)           /* of the least decided state */
     return most;
 }
 
-/* RF-13   where ten runs end, for each step size: mean J and its standard error; the most and the least undecided; the
- *         steepest */
+/* RF-13   where ten runs end, for each step size: mean J and its standard error; the most and the least undecided;
+ *         the steepest */
 static struct ends ends(uint64_t seed)
 {
     mdp *M = mdp_builtin("E5x");
@@ -472,11 +472,52 @@ static void page_of_step_sizes(const setting *x, FILE *out)
     fprintf(out, "ten runs of %d steps for each alpha, J* = %.4f\nalpha   mean J   standard error   entropy: least .."
             " most   steepest |grad J|\n", RF_13_STEPS, J_best);
     for (int k = 0; k < ALPHAS; k++)
-        fprintf(out, "%5g %8.4f %16.4f %14.1e .. %.1e %20.1e\n", step_size[k], at.J[k], at.error[k], at.entropy_least[k],
-                at.entropy_most[k], at.gradient[k]);
-    fprintf(out, "Neighbours whose means are 3.3 standard errors of their difference apart are told apart with probability"
-            " .95.\n");
+        fprintf(out, "%5g %8.4f %16.4f %14.1e .. %.1e %20.1e\n", step_size[k], at.J[k], at.error[k],
+                at.entropy_least[k], at.entropy_most[k], at.gradient[k]);
+    fprintf(out, "Neighbours whose means are 3.3 standard errors of their difference apart are told apart with"
+            " probability .95.\n");
     mdp_free(M);
+}
+
+/* ---- RF-10: CartPole-v1, five seeds ---- */
+
+enum { CART_SEEDS = 5, LISTING_STEPS = 1000000, OWN_STEPS = 500000 };
+
+static int n_carts(const setting *x) { (void)x; return CART_SEEDS; }
+
+static double the_mark(const setting *x, double *out)
+{
+    (void)x;
+    for (int k = 0; k < CART_SEEDS; k++) out[k] = 475;
+    return 0;
+}
+
+/* The mean return of the last 100 episodes */
+static double on_cartpole(uint64_t seed, const reinforce_config *c, long steps, double *out)
+{
+    char error[256];
+    for (int k = 0; k < CART_SEEDS; k++) {
+        env *e = env_make("CartPole-v1", ENV_OWN_LIMIT, error, sizeof error);
+        require(e, "%s", error);
+        run *r = run_new("reinforce", e, seed + (uint64_t)k, steps);
+        reinforce(r, c);
+        out[k] = r->return_mean;
+        trained_free(r);
+    }
+    return 0;
+}
+
+/* RF-10   the listing: 4-128-2, relu, PyTorch's first weights, Adam 2e-4, gamma .98, no baseline */
+static double listing_on_cartpole(const setting *x, double *out)
+{
+    const reinforce_config c = { .gamma = 0.98, .lr = 2e-4, .optimiser = REINFORCE_ADAM, .hidden = { 1, { 128 } },
+                                 .activation = AD_RELU, .init = REINFORCE_FAN_IN };
+    return on_cartpole(x->seed, &c, LISTING_STEPS, out);
+}
+
+static double own_on_cartpole(const setting *x, double *out)
+{
+    return on_cartpole(x->seed, &reinforce_defaults, OWN_STEPS, out);
 }
 
 const derivation learning[] = {
@@ -508,10 +549,10 @@ const derivation learning[] = {
         { "\\ge J(\\theta_0)", "the control: alpha = 0", chain_untaught, AT_MOST },
         { "\\le J(\\theta),\\quad\\theta\\leftarrow\\theta+\\alpha\\gamma^tG_t\\nabla\\log\\pi_\\theta(A_t|S_t)",
           "alpha = .3, no baseline; J exact", chain_learnt, AT_LEAST } },
-      "chain:5, gamma .9", page_of_chain },
+      "chain:5, gamma .9", page_of_chain, .trains = 0.1 },
     { "RF-13", "too large a step: no recovery from a bad policy's data; too small a one: data wasted",
-      "mean J for alpha = .001, .01, 1, 10, 100; then entropy and |grad J| at the end", n_outcomes, unit_one, NULL, NULL,
-      {
+      "mean J for alpha = .001, .01, 1, 10, 100; then entropy and |grad J| at the end", n_outcomes, unit_one,
+      NULL, NULL, {
         { "\\bar J\\ \\text{at the neighbour nearer to}\\ \\alpha=.1,\\quad10^{-3},\\ 10^{-3}", "ten runs each",
           nearer_the_peak },
         { "\\le\\bar J(.1),\\quad H,\\ |\\nabla J|\\ \\text{there}",
@@ -520,7 +561,7 @@ const derivation learning[] = {
         { "\\ge\\bar J(\\alpha),\\quad H,\\ |\\nabla J|\\ \\text{at}\\ \\alpha=100",
           "J falls on both sides; with the largest step all runs have stopped, far below the optimum", further_off,
           AT_MOST } },
-      "E5x, REINFORCE with gamma^t and no baseline, 5000 steps", page_of_step_sizes },
+      "E5x, REINFORCE with gamma^t and no baseline, 5000 steps", page_of_step_sizes, .trains = 1 },
     { "RF-14", "supervised learning recovers from a bad parameter, a policy that makes its own data does not",
       "J after 500 updates, ten seeds", n_seeds, unit_one, NULL, NULL, {
         { "0.95\\,J^*", "exact", nearly_optimal },
@@ -531,6 +572,16 @@ const derivation learning[] = {
           policy_unpushed, AT_LEAST },
         { "\\ge J,\\ \\text{policy, pushed}", "REINFORCE: it walks left, earns nothing, and learns nothing",
           policy_pushed, AT_MOST } },
-      "chain:5, episodes of at most 50 steps; the logits of `left` raised by 10; alpha 1" },
+      "chain:5, episodes of at most 50 steps; the logits of `left` raised by 10; alpha 1", .trains = 0.2 },
+    { "RF-10", "the listing on CartPole-v1: it learns, and does not reach the mark of 475 within a million steps",
+      "mean return of the last 100 episodes, five seeds", n_carts, unit_one, NULL, NULL, {
+        { "475", "the mark of CartPole-v1", the_mark },
+        { "\\le\\text{mean return},\\ b,\\ \\alpha=2\\cdot10^{-3},\\ \\gamma=.995",
+          "the control: the defaults of algorithms/reinforce.c, with a baseline, reach it in half the steps",
+          own_on_cartpole, AT_LEAST },
+        { "\\ge\\text{mean return of the listing}",
+          "its own numbers: gamma .98, Adam 2e-4, 4-128-2; 1e6 steps are some 4000 episodes", listing_on_cartpole,
+          AT_MOST } },
+      "CartPole-v1, episodes of at most 500 steps", .trains = 15 },
     { .id = NULL }
 };

@@ -141,8 +141,8 @@ static void page(const setting *x, FILE *out)
     compare(out, "grad J_gamma", field, gradient);
     gradient_theorem(one, gradient);
     compare(out, "grad J_1", field, gradient);
-    fprintf(out, "and its derivative D is not symmetric, so it is the gradient of no function: |D - D^T| / |D| = %.3f\n"
-            "(%.0e for grad J_gamma, by the same differences).\n",
+    fprintf(out, "and its derivative D is not symmetric, so it is the gradient of no function: |D - D^T| / |D| ="
+            " %.3f\n(%.0e for grad J_gamma, by the same differences).\n",
             missing_gamma_asymmetry(discounted, missing_gamma_field),
             missing_gamma_asymmetry(discounted, discounted_gradient));
     missing_gamma_aliased(0.5, &with, &without, &undiscounted);
@@ -164,8 +164,8 @@ const derivation missing_gamma[] = {
           "over all trajectories, through algorithms/reinforce.c", mean_update },
         { "=\\nabla_\\theta J_\\gamma", "002 l.94, 000 eq 5: taken for the gradient of the discounted objective",
           small_gradient, DIFFERS, "ERR-3" },
-        { "=\\nabla_\\theta J_1", "002 l.79, 000 listing: or for that of the undiscounted one", gradient_undiscounted,
-          DIFFERS, "ERR-3" } },
+        { "=\\nabla_\\theta J_1", "002 l.79, 000 listing: or for that of the undiscounted one",
+          gradient_undiscounted, DIFFERS, "ERR-3" } },
       .page = page },
     { .id = NULL }
 };

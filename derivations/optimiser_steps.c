@@ -1,5 +1,5 @@
-/* RMSProp as A3C has it (002, image A3C6; Mnih et al. 2016, section 4): eps inside the root, and one mean square for
- * all threads. */
+/* RMSProp as A3C has it (002, image A3C6; Mnih et al. 2016, section 4): eps inside the root, and one mean square
+ * for all threads. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -13,7 +13,8 @@ enum { N = 3, TURNS = 6, NUMBERS = TURNS * 2 * N };
 static const double lr = 0.01, alpha = 0.99, eps = 0.1;
 static const double start[N] = { 0.5, -1, 2 };
 
-static double gradient(int turn, int i) { return sin(3 * turn + i + 1) * (i + 0.2); }   /* Delta theta, of a loss */
+/* Delta theta, of a loss */
+static double gradient(int turn, int i) { return sin(3 * turn + i + 1) * (i + 0.2); }
 
 static int    n_numbers(const setting *x) { (void)x; return NUMBERS; }
 static double unit_steps(const setting *x) { (void)x; return 2 * DBL_EPSILON * TURNS; }
@@ -71,7 +72,8 @@ const derivation optimiser_steps[] = {
           "\\eta\\frac{\\Delta\\theta}{\\sqrt{g+\\epsilon}}", "step by step, in long double", by_hand },
         { "\\text{one thread}", "rmsprop_ascend along minus the gradient of the loss", one_thread },
         { "\\text{two workers in turn}", "rmsprop_shared_ascend: g holds the squares of both", shared },
-        { "\\sqrt g+\\epsilon", "the control: eps outside, another algorithm of the same name", eps_outside, DIFFERS },
+        { "\\sqrt g+\\epsilon", "the control: eps outside, another algorithm of the same name", eps_outside,
+          DIFFERS },
         { "g_1,g_2", "the control: a mean square for each worker", each_its_own, DIFFERS } },
       "two workers, in turn, three steps each, on three numbers" },
     { .id = NULL }

@@ -98,7 +98,7 @@ static double moments_of(const setting *x, const char *name, double *out)
 }
 
 static double all_without_gamma_t(const setting *x, double *out) { return moments_of(x, "reinforce", out); }
-static double all_with_gamma_t(const setting *x, double *out)    { return moments_of(x, "reinforce-gamma-t", out); }
+static double all_with_gamma_t(const setting *x, double *out) { return moments_of(x, "reinforce-gamma-t", out); }
 static double all_by_loss(const setting *x, double *out)         { return moments_of(x, "missing-gamma", out); }
 
 static double taken_for_gradient(const setting *x, double *out)
@@ -209,9 +209,9 @@ static double traces(const char *name, int less, double *out)
     return 0;
 }
 
-static double traces_training(const setting *x, double *out)  { (void)x; return traces("reinforce-gamma-t", 0, out); }
+static double traces_training(const setting *x, double *out) { (void)x; return traces("reinforce-gamma-t", 0, out); }
 static double traces_recursion(const setting *x, double *out) { (void)x; return traces(NULL, 0, out); }
-static double traces_shorter(const setting *x, double *out)   { (void)x; return traces("reinforce-gamma-t", 1, out); }
+static double traces_shorter(const setting *x, double *out) { (void)x; return traces("reinforce-gamma-t", 1, out); }
 
 static void page_of_horizons(const setting *x, FILE *out)
 {
@@ -328,7 +328,8 @@ const derivation reinforce_mean[] = {
     { "RF-2", "E[sum_t gamma^t G_t grad log pi(a_t|s_t)] = grad J", "dJ/dtheta[i] over " FINITE_SMALL, small_n,
       small_unit, small_not_applicable, NULL, {
         { "\\nabla_\\theta J", "PGT-3 on the time-expanded MDP", small_gradient },
-        { "=E[\\sum_{t=0}^{T-1}\\gamma^tG_t\\nabla_\\theta\\log\\pi_\\theta(A_t|S_t)]", TRAINING, mean_with_gamma_t },
+        { "=E[\\sum_{t=0}^{T-1}\\gamma^tG_t\\nabla_\\theta\\log\\pi_\\theta(A_t|S_t)]", TRAINING,
+          mean_with_gamma_t },
         { "=E[\\sum_{t=0}^{T-1}G_t\\nabla_\\theta\\log\\pi_\\theta(A_t|S_t)]", "000 eq 5: gamma^t left out",
           mean_without_gamma_t, DIFFERS, "ERR-3" },
         { "=E_{s\\sim d,a\\sim\\pi}[G\\,\\nabla_\\theta\\log\\pi_\\theta(a|s)]",
@@ -373,8 +374,8 @@ const derivation reinforce_mean[] = {
       .page = small_page },
     { "PGT-20", "the variance of Monte Carlo policy gradients grows with the length of episodes",
       "trace of the covariance, H = 1 .. 6", n_horizons, unit_horizons, NULL, NULL, {
-        { "\\mathrm{tr\\,Cov}\\,g,\\quad g=\\sum_{t<H}\\gamma^tG_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)", TRAINING,
-          traces_training },
+        { "\\mathrm{tr\\,Cov}\\,g,\\quad g=\\sum_{t<H}\\gamma^tG_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
+          TRAINING, traces_training },
         { "=E|g|^2-|\\nabla J|^2", "moments carried backward in time, no trajectory", traces_recursion },
         { "\\ge\\mathrm{tr\\,Cov}\\,g\\ \\text{for}\\ H-1", "one step less", traces_shorter, AT_MOST } },
       X3 ", horizons 1 to 6", page_of_horizons },

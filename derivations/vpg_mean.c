@@ -1,6 +1,6 @@
 /* The vanilla policy gradient over all trajectories, through the code that trains (algorithms/vpg.c): what its
- * estimates are estimates of. 003 (l.10-90), 002 (image PPO1). And by sampling, as a training run does it: that the
- * estimate is unbiased, and how its error shrinks with the number of trajectories. */
+ * estimates are estimates of. 003 (l.10-90), 002 (image PPO1). And by sampling, as a training run does it: that
+ * the estimate is unbiased, and how its error shrinks with the number of trajectories. */
 #include <float.h>
 #include <gsl/gsl_math.h>
 #include <math.h>
@@ -231,10 +231,10 @@ static void page_of_means(const setting *x, FILE *out)
     double trajectories, steps, exact_steps;
     small_page(x, out);
     vpg_mean_over_steps_bias(0.3, &trajectories, &steps, &exact_steps);
-    fprintf(out, "\nOne state; the action that ends the episode has probability p = .3 and pays 1, so that every G_t is 1"
-            " and the\ngradient in its logit is 0. Over all trajectories of 250 steps and less, through algorithms/vpg.c:\n"
-            "  mean over trajectories %9.4f\n  mean over steps        %9.4f   -p ln p / (1-p) - p = %.4f: it favours"
-            " short episodes\n", trajectories, steps, exact_steps);
+    fprintf(out, "\nOne state; the action that ends the episode has probability p = .3 and pays 1, so that every G_t"
+            " is 1 and the\ngradient in its logit is 0. Over all trajectories of 250 steps and less, through"
+            " algorithms/vpg.c:\n  mean over trajectories %9.4f\n  mean over steps        %9.4f"
+            "   -p ln p / (1-p) - p = %.4f: it favours short episodes\n", trajectories, steps, exact_steps);
 }
 
 /* ---- VPG-2, VPG-6: sampled, on E5x ---- */
@@ -242,7 +242,15 @@ static void page_of_means(const setting *x, FILE *out)
 enum { N = 15, BATCHES = 200, BATCH = 50, SIZES = 4, REPEATS = 400 };
 static const int batch_size[SIZES] = { 1, 4, 16, 64 };
 
-struct sampled { mdp *M; policy_class *states; exact *pi; agent *agent; env *e; actor *acts; gsl_rng *env_rng, *rng; };
+struct sampled {
+    mdp *M;
+    policy_class *states;
+    exact *pi;
+    agent *agent;
+    env *e;
+    actor *acts;
+    gsl_rng *env_rng, *rng;
+};
 
 static struct sampled sampled_new(double gamma, uint64_t seed)
 {
@@ -342,9 +350,9 @@ static void page_of_z(const setting *x, FILE *out)
     gradient_theorem(c.pi, gradient);
     sampled_free(&c);
     z_scores(x->seed, VPG_MEAN_OVER_TRAJECTORIES, z, se);
-    fprintf(out, "%d batches of %d episodes; a right estimator fails once in %.0f seeds (15 components, 4 standard errors"
-            "); a bias of\n5.64 standard errors is seen with probability .95, which is in parts of the largest component"
-            " of the gradient:\n", BATCHES, BATCH, 1 / (N * 6.33e-5));
+    fprintf(out, "%d batches of %d episodes; a right estimator fails once in %.0f seeds (15 components, 4 standard"
+            " errors); a bias\nof 5.64 standard errors is seen with probability .95, which is in parts of the largest"
+            " component of the gradient:\n", BATCHES, BATCH, 1 / (N * 6.33e-5));
     double size = linalg_max_abs(N, gradient);
     for (int i = 0; i < N; i++) fprintf(out, "%s%.2f", i ? " " : "", 5.64 * se[i] / size);
     fprintf(out, "\nz of each: ");
@@ -414,10 +422,11 @@ static void page_of_slope(const setting *x, FILE *out)
     double rms[SIZES], over_all_steps[SIZES];
     errors(x->seed, VPG_MEAN_OVER_TRAJECTORIES, rms);
     errors(x->seed, VPG_MEAN_OVER_STEPS, over_all_steps);
-    fprintf(out, "root mean square of |g - grad J| over %d batches:\n  |D|   over trajectories   over steps\n", REPEATS);
+    fprintf(out, "root mean square of |g - grad J| over %d batches:\n  |D|   over trajectories   over steps\n",
+            REPEATS);
     for (int k = 0; k < SIZES; k++) fprintf(out, "%5d %19.4f %12.4f\n", batch_size[k], rms[k], over_all_steps[k]);
-    fprintf(out, "slope %19.4f %12.4f\nEach root mean square is off by some %.3f of itself, the slope by .011: .05 is 4.5 of"
-            " that.\n", slope(rms), slope(over_all_steps), 1 / sqrt(2.0 * REPEATS));
+    fprintf(out, "slope %19.4f %12.4f\nEach root mean square is off by some %.3f of itself, the slope by .011:"
+            " .05 is 4.5 of that.\n", slope(rms), slope(over_all_steps), 1 / sqrt(2.0 * REPEATS));
 }
 
 #define TRAINING "over all trajectories, through algorithms/vpg.c"
@@ -431,9 +440,11 @@ const derivation vpg_mean[] = {
           "003 is undiscounted: --gamma 1 gives its line; " TRAINING, mean_total } },
       .page = small_page },
     { "VPG-3", "reward to go minus V estimates the advantage: E[A_t | s_t, a_t] = A(s_t, a_t)",
-      "gamma^t Pr(s_t=s,a_t=a) A_t(s,a) over " FINITE_SMALL, n_advantages, unit_of_values, small_not_applicable, NULL, {
+      "gamma^t Pr(s_t=s,a_t=a) A_t(s,a) over " FINITE_SMALL, n_advantages, unit_of_values, small_not_applicable,
+      NULL, {
         { "\\gamma^tP(s_t=s,a_t=a)\\,A_t^\\pi(s,a)", "on the time-expanded MDP", visits_times_A },
-        { "=E[\\gamma^t\\hat A_t1\\{s_t=s,a_t=a\\}],\\quad\\hat A_t=\\sum_{t'=t}^{T-1}\\gamma^{t'-t}r_{t'}-V_t(s_t)",
+        { "=E[\\gamma^t\\hat A_t1\\{s_t=s,a_t=a\\}],\\quad"
+          "\\hat A_t=\\sum_{t'=t}^{T-1}\\gamma^{t'-t}r_{t'}-V_t(s_t)",
           "with V exact; " TRAINING, mean_advantage },
         { "=\\pm\\sqrt{P(s_t=s,a_t=a)E[(\\gamma^t\\hat A_t)^21\\{s_t=s,a_t=a\\}]}",
           "003 l.80 calls the sample the advantage: then the mean of its square would be A^2",
@@ -443,7 +454,8 @@ const derivation vpg_mean[] = {
       small_n_and_trace, small_unit_and_trace, small_not_applicable, NULL, {
         { "\\frac{|D|}N\\cdot\\frac1{|D|}\\sum_\\tau\\sum_t\\hat A_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "|D| = 1, N = T; " TRAINING, over_trajectories_scaled },
-        { "=-\\nabla_\\theta\\frac{-1}N\\sum_{i,t}\\log\\pi_\\theta(a_{i,t}|s_{i,t})\\hat A_{i,t}", TRAINING, over_steps },
+        { "=-\\nabla_\\theta\\frac{-1}N\\sum_{i,t}\\log\\pi_\\theta(a_{i,t}|s_{i,t})\\hat A_{i,t}", TRAINING,
+          over_steps },
         { "=\\nabla_\\theta J",
           "003 l.88: taken for the estimate of l.57. N is random: a ratio of two sums, biased where lengths vary",
           as_gradient, DIFFERS, "ERR-42" } },
@@ -460,22 +472,25 @@ const derivation vpg_mean[] = {
           "cross entropy of the actions seen: scores of the softmax in closed form", sum_of_scores },
         { "=\\sum_t\\Psi_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t),\\quad\\Psi_t=1", TRAINING, all_weights_one },
         { "R(\\tau)\\sum_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
-          "the control: with the return as weight it is the metric that is optimised", return_times_scores, DIFFERS } },
+          "the control: with the return as weight it is the metric that is optimised", return_times_scores,
+          DIFFERS } },
       .page = small_page },
     { "VPG-2", "the mean over trajectories of R(tau) sum_t grad log pi estimates grad J",
       "the largest |z| of 15 components", one, unit_z, NULL, NULL, {
         { "4", "standard errors", four },
-        { "\\le\\max_i|z_i|,\\quad\\hat g=\\frac1N\\sum_\\tau\\sum_tR(\\tau)\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
+        { "\\le\\max_i|z_i|,\\quad"
+          "\\hat g=\\frac1N\\sum_\\tau\\sum_tR(\\tau)\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "the control: the mean over steps (VPG-4) must be refused", largest_z_over_steps, AT_LEAST },
         { "\\ge\\max_i|z_i|,\\quad z=\\frac{\\overline{\\hat g}-\\nabla J}{\\mathrm{se}},\\quad"
           "\\hat g=\\frac1{|D|}\\sum_\\tau\\sum_tR(\\tau)\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "200 batches of |D| = 50 episodes; grad J exact", largest_z, AT_MOST } },
-      E5X, page_of_z },
+      E5X, page_of_z, .trains = 0.2 },
     { "VPG-6", "the error of the estimate falls like 1/sqrt(|D|)", "|slope + 1/2|", one, unit_z, NULL, NULL, {
         { "0.05", "of the slope of the logarithms", a_twentieth },
-        { "\\le|b+\\tfrac12|", "the control: the mean over steps does not go to grad J", slope_over_steps, AT_LEAST },
+        { "\\le|b+\\tfrac12|", "the control: the mean over steps does not go to grad J", slope_over_steps,
+          AT_LEAST },
         { "\\ge|b+\\tfrac12|,\\quad\\ln\\sqrt{E|\\hat g-\\nabla J|^2}\\approx a+b\\ln|D|",
           "|D| = 1, 4, 16, 64, each 400 times", slope_of_error, AT_MOST } },
-      E5X, page_of_slope },
+      E5X, page_of_slope, .trains = 0.5 },
     { .id = NULL }
 };

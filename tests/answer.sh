@@ -113,6 +113,27 @@ BEGIN {
         for (s = 0; s < 5; s++) p[s] = W[s]
     }
     printf "2.3 %.15g\n", T
+    # 3.2: the 256 trajectories of X3, bit by bit: a_0 .. a_3, s_1 .. s_4
+    split("1 .2 -.5 .7", rX); split(".8 .3 .5 .1", PX); split(".7 .3 .4 .6", pX)     # index 1 + 2 s + a; P to state 0
+    for (k = 0; k < 256; k++) {
+        pr = 1; S[0] = 0
+        for (t = 0; t < 4; t++) {
+            a_[t] = int(k / 2^t) % 2; S[t + 1] = int(k / 2^(4 + t)) % 2; i_[t] = 1 + 2 * S[t] + a_[t]
+            pr *= pX[i_[t]] * (S[t + 1] ? 1 - PX[i_[t]] : PX[i_[t]])
+        }
+        for (i = 1; i <= 4; i++) grad[i] = 0
+        for (t = 0; t < 4; t++) {
+            w = t ? rX[i_[t - 1]] : 0
+            for (j = t; j < 4; j++) w += g^(j - t + 1) * rX[i_[j]]
+            for (i = 1; i <= 4; i++) if (int((i - 1) / 2) == S[t]) grad[i] += g^t * w * ((i == i_[t]) - pX[i])
+        }
+        for (i = 1; i <= 4; i++) { mean1[i] += pr * grad[i]; mean2[i] += pr * grad[i]^2 }
+    }
+    for (i = 1; i <= 4; i++) trace += mean2[i] - mean1[i]^2
+    printf "3.2 %.15g %.15g %.15g\n", mean1[1], mean1[3], trace
+    # 3.3: E[1/N] and E[2/N] - p in closed form
+    pr = .2; q = 1 - pr
+    printf "3.3 %.15g %.15g\n", -pr * log(pr) / q - pr, 2 * (pr / q)^2 * (q^2 / pr + log(pr) + q) - pr
 }' >"$work/right"
 while read -r id values; do
     answer 0 ": right, each number to" $id $values
@@ -147,6 +168,25 @@ sed 's/start: a/start: b/' "$work/stay.mdp" >"$work/start.mdp"
 answer 1 '1\.2: wrong' 1.2 "$work/start.mdp"
 sed '/R:/d; s/b 0.95/b 1/; /a 0.05/d' "$work/stay.mdp" >"$work/absorbing.mdp"
 answer 1 '1\.2: wrong' 1.2 "$work/absorbing.mdp"
+
+# Action x earns `gain` three steps after the start, and costs `cost` three steps after that, whatever came before
+chain_mdp() { # gain, cost, discount
+    printf 'discount: %s\nstates: s a1 a2 a3 a4 a5 b1 b2 b3 b4 b5 end\nactions: x y\nstart: s\n' "$3"
+    printf 'T: x : s : a1 1\nT: y : s : b1 1\nT: * : a5 : end 1\nT: * : b5 : end 1\nT: * : end : end 1\n'
+    for i in 1 2 3 4; do printf 'T: * : a%d : a%d 1\nT: * : b%d : b%d 1\n' $i $((i + 1)) $i $((i + 1)); done
+    printf 'R: * : a2 : * : * %s\nR: x : a5 : * : * -%s\nR: x : b5 : * : * -%s\n' "$1" "$2" "$2"
+}
+chain_mdp 1 0.9 0.9 >"$work/worst.mdp"          # .81 - .9 < 0; but .81 - .9^5 .9 > 0, and 1 - .9 > 0
+chain_mdp 1 0.7 0.9 >"$work/best.mdp"           # .81 - .7 > 0
+chain_mdp 1 1.2 0.9 >"$work/one_objective.mdp"  # .81 - 1.2 < 0; .81 - .9^5 1.2 > 0, but 1 - 1.2 < 0
+chain_mdp 1 0.9 0.5 >"$work/impatient.mdp"
+answer 0 '3\.1: right: .*ends at p = 0\.001' 3.1 "$work/worst.mdp"
+answer 1 '3\.1: wrong: .*ends at p = 0\.999' 3.1 "$work/best.mdp"
+answer 1 '3\.1: wrong: .*ends at p = 0\.001' 3.1 "$work/one_objective.mdp"
+answer 1 'expected 2 actions, at most 100 states and .9 <= gamma < 1' 3.1 "$work/impatient.mdp"
+answer 1 '3\.1: wrong: ' 3.1 "$work/stay.mdp"
+sed "s/^T: \* : a5 : end 1/T: * : a5 : a5 1/" "$work/worst.mdp" >"$work/endless.mdp"
+answer 1 "3\\.1: wrong: .*absorbing" 3.1 "$work/endless.mdp"
 
 answer 2 'expects 2 numbers, found 1' 0.1 1
 answer 2 'expected a number' 0.1 1 x

@@ -21,7 +21,9 @@ static double square(double x)
 /*[/snip]*/
     /*[snip inner]*/
     for (;;)
+        /* BEGIN SOLUTION inner */
         twice();
+        /* END SOLUTION */
 
     /*[/snip]*/
 END
@@ -70,6 +72,7 @@ fresh; holds "a woven page"
 cp page.md woven.md; "$weave" write source.c page.md >/dev/null
 if cmp -s page.md woven.md; then pass; else fail "weaving twice changes the page"; fi
 grep -q '^for (;;)$' page.md && grep -q '^    twice();$' page.md && pass || fail "a region keeps its common indentation"
+grep -q SOLUTION page.md; [ $? = 1 ] && pass || fail "what an assignment takes out is marked in the page"
 
 # pages
 mistake "a digit of an output"          page.md 's/^J = 12.25/J = 12.35/'         'output .* differs'
@@ -148,8 +151,9 @@ if "$ascent" derive PGT-3 E5 --lines 1-2 >log 2>&1; [ $? = 2 ]; then pass; else 
 
 # where an id is treated; and the chapters that are finished leave none of theirs out
 says "the place of an id in the book" 'chapter +chapters/01-decision-processes/chapter\.md:[0-9]+$' "$ascent" list MDP-8
-for id in $(seq -f 'MDP-%.0f' 19) $(seq -f 'PGT-%.0f' 7) PGT-15 PGT-16 PGT-24 PGT-26; do
-    says "$id is in a chapter" 'chapter +chapters/0[0-2]-' "$ascent" list $id
+for id in $(seq -f 'MDP-%.0f' 19) $(seq -f 'PGT-%.0f' 7) PGT-15 PGT-16 PGT-17 $(seq -f 'PGT-%.0f' 19 21) $(seq -f 'PGT-%.0f' 23 26) \
+    $(seq -f 'RF-%.0f' 15) $(seq -f 'VPG-%.0f' 9); do
+    says "$id is in a chapter" 'chapter +chapters/0[0-3]-' "$ascent" list $id
 done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

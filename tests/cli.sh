@@ -701,6 +701,12 @@ near "estimate: nothing to decide at the end" 'variance[2][1]' 0 0
 json "estimate, biased" estimate chain.mdp --estimator extra-return-index --horizon 2
 near "estimate: a factor gamma" 'mean[0][0]' 0.18
 near "estimate: the bias" 'bias[0][0]' -0.02
+json "estimate, by the code that trains" estimate chain.mdp --estimator reinforce-gamma-t --horizon 2
+near "estimate, by the code that trains: mean" 'mean[0][0]' 0.2
+near "estimate, by the code that trains: variance" 'variance[0][0]' 0.49
+# 1.8 (.5) / 2 steps after a0, 1 (-.5) / 1 step after a1: short episodes count more, here so much that the sign turns
+json "estimate, mean over steps" estimate chain.mdp --estimator vpg-total-return-steps --horizon 2
+near "estimate, mean over steps: mean" 'mean[0][0]' -0.025
 works "estimate as text" estimate E5 --estimator td --horizon 2 --gamma 1
 check "estimate as text: the trace" "it is not there" grep -q '^trace of the covariance: 0.5006' out
 printf 'discount: 0.9\nvalues: reward\nstates: here there\nactions: stay go\nT: * uniform\nR: go : * : * : * 1e200\n' \

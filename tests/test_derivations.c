@@ -110,10 +110,12 @@ static void table_on_page(const char *id, const setting *x, double off[FORMS], d
 
 /* ---- each of them ---- */
 
-static void all_pass(const setting *x, bool weak_allowed)
+/* Those of a problem of their own say nothing of x: once is enough. */
+static void all_pass(const setting *x, bool own_too, bool weak_allowed)
 {
     const derivation *d;
     for (int i = 0; (d = derivation_at(i)); i++) {
+        if (d->trains > 1 || (d->own_problem && !own_too)) continue;
         derivation_result r = derivation_run(d, x);
         if (r.verdict != PASS && !(weak_allowed && r.verdict != FAIL))
             fail_msg("%s is %s: %s; line %d: %.3g units, %.3g allowed", d->id, verdict_name(r.verdict),
@@ -127,7 +129,7 @@ static void on_e5(void **state)
 {
     (void)state;
     struct example e = e5(0.9);
-    all_pass(e.x, false);
+    all_pass(e.x, true, false);
     example_free(&e);
 }
 
@@ -137,10 +139,10 @@ static void elsewhere(void **state)
     static const char *const names[] = { "X3", "E5x", "FrozenLake-v1", "chain:4", "garnet:6,2,2,4" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct example e = example_of(names[i], i == 1 ? 1 : 0.8, policy_tabular, false);
-        all_pass(e.x, true);
+        all_pass(e.x, false, true);
         example_free(&e);
         e = example_of(names[i], i == 1 ? 1 : 0.8, linear, false);
-        all_pass(e.x, true);
+        all_pass(e.x, false, true);
         example_free(&e);
     }
 }
@@ -341,9 +343,10 @@ static void large_rewards(void **state)
         exact *pi1 = exact_new(M, 0.9, theta1, error, sizeof error);
         assert_true(pi && pi1);
         setting *x = setting_new(pi, pi1, 1);
-        all_pass(x, true);
+        all_pass(x, false, true);
         const derivation *d;
         for (int i = 0; (d = derivation_at(i)); i++) {
+            if (d->own_problem) continue;
             derivation_result r = derivation_run(d, x);
             for (int j = 0; j < r.lines * r.n; j++)
                 if (r.computed[j / r.n] && !isfinite(r.value[j]))
@@ -424,7 +427,7 @@ static void particular(void **state)
     setting *at = setting_new(x, x, 1);
     assert_non_null(derivation_find("MDP-14")->not_applicable(at));
     assert_non_null(derivation_find("PGT-24")->not_applicable(at));
-    all_pass(at, true);
+    all_pass(at, false, true);
     setting_free(at);
     exact_free(x);
     mdp_free(M);

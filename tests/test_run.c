@@ -400,10 +400,38 @@ static void test_window(void **state)
         assert_true(fabs(r->return_mean - last) <= 1e-12);
     }
     r->steps_wanted = r->steps;
-    assert_false(run_update(r, b) && false);
+    assert_false(run_update(r, b));
     run_end(r);
     rollout_free(b);
     run_free(r);
+    env_free(e);
+}
+
+/* A run ends when the mean of a whole window has reached the mark. Episode i pays i: the mean is i - 49.5. */
+static void test_until(void **state)
+{
+    (void)state;
+    const double mark[] = { 10, 49.5, 60.5, 61 }, zero = 0;
+    const int last[] = { 99, 99, 110, 111 };
+    env *e = env_make(environment, LIMIT, (char[256]){ 0 }, 256);
+    rollout *b = rollout_shaped(1, 1, true);
+    const kept none[] = { { NULL } };
+    for (int k = 0; k < 4; k++) {
+        run *r = run_new("by hand", e, 1, 1000000);
+        r->until = mark[k];
+        rollout_clear(b);
+        run_begin(r, none, NULL);
+        int i = 0;
+        while (run_update(r, b)) {
+            rollout_clear(b);
+            rollout_add(b, &zero, &zero, i++);
+            rollout_end(b, &zero, true, true, false);
+        }
+        assert_int_equal(i - 1, last[k]);
+        run_end(r);
+        run_free(r);
+    }
+    rollout_free(b);
     env_free(e);
 }
 
@@ -706,7 +734,7 @@ int main(int argc, char **argv)
     require_install_gsl_handler();
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resume), cmocka_unit_test(test_progress), cmocka_unit_test(test_window),
+        cmocka_unit_test(test_resume), cmocka_unit_test(test_progress), cmocka_unit_test(test_window), cmocka_unit_test(test_until),
         cmocka_unit_test(test_kill), cmocka_unit_test(test_full_disk), cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_damage), cmocka_unit_test(test_foreign), cmocka_unit_test(test_lost_rows),
         cmocka_unit_test(test_folder), cmocka_unit_test(test_signals), cmocka_unit_test(test_not_finite),
