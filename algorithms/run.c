@@ -122,7 +122,7 @@ bool run_update(run *r, const rollout *batch)
 void run_end(run *r)
 {
     if (r->folder) run_folder_end(r);
-    else {
+    else if (r->kept->x) {
         r->theta = reallocate(r->theta, r->kept->n, sizeof *r->theta, "theta");
         memcpy(r->theta, r->kept->x, r->kept->n * sizeof *r->theta);
     }
