@@ -12,6 +12,8 @@ LDLIBS   = -lgsl -llapacke -lopenblas -ljansson -lm
 SOURCES  = $(wildcard autodiff/*.c envs/*.c algorithms/*.c derivations/*.c)
 CHAPTERS = $(wildcard chapters/*/*.md)
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/derivations/registry.o
+OBJECTS += $(patsubst %.c,$(BUILD)/%.o,chapters/assignment.c chapters/grade.c chapters/grade_sandbox.c \
+           $(wildcard chapters/*/assignment/checks.c))
 LIB      = $(BUILD)/libascent.a
 EXAMPLES = $(patsubst %.c,$(BUILD)/%,$(wildcard chapters/examples/*.c))
 UNIT     = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
@@ -21,7 +23,7 @@ FUZZ_RUNS ?= 1000000
 SAY      = @$(if $(V),set -x,echo '  ')        # `make V=1` shows the whole commands
 LINK     = $(SAY) link $@; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-all: $(BUILD)/ascent
+all: $(BUILD)/ascent $(BUILD)/assignments/made
 
 $(BUILD)/ascent: $(BUILD)/ascent.o $(LIB)
 	$(LINK) $(LDLIBS)
@@ -33,6 +35,28 @@ $(LIB): $(OBJECTS)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) cc $<; $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# What `ascent assignment` and `ascent grade` need beside the program. handouts/N: what students get, uncut. Seen by
+# their code when it is graded: assignments/, with the headers, answers.o, and the runner, which holds the library
+# without what an assignment asks for, nor what is built on that.
+FOR_STUDENTS = autodiff/%.c envs/%.c algorithms/policy.c algorithms/rollout.c
+HANDOUT_3 = $(addprefix algorithms/,returns.c reinforce.c vpg.c) \
+            $(addprefix chapters/03-reinforce/assignment/,README.md Makefile)
+$(BUILD)/assignments/made: $(HANDOUT_3) $(wildcard autodiff/*.h envs/*.h algorithms/*.h) \
+    $(BUILD)/assignments/runner $(BUILD)/assignments/3/answers.o
+	@mkdir -p $(BUILD)/handouts/3 $(addprefix $(BUILD)/assignments/include/,autodiff envs algorithms)
+	@cp $(HANDOUT_3) $(BUILD)/handouts/3
+	@for d in autodiff envs algorithms; do cp $$d/*.h $(BUILD)/assignments/include/$$d; done
+	@touch $@
+
+$(BUILD)/assignments/runner: $(BUILD)/chapters/grade_runner.o \
+    $(patsubst %.c,$(BUILD)/%.o,$(filter $(FOR_STUDENTS),$(SOURCES)))
+	@mkdir -p $(@D)
+	$(LINK) -rdynamic $(LDLIBS) -ldl
+
+$(BUILD)/assignments/3/answers.o: chapters/03-reinforce/assignment/answers.c
+	@mkdir -p $(@D)
+	$(SAY) cc $<; $(CC) $(CFLAGS) -fPIC -MMD -MP -c -o $@ $<
 
 # The table of ids, with the places where each stands in the sources.
 $(BUILD)/derivations/registry.c: derivations/registry.awk derivations/registry.tsv $(SOURCES) $(CHAPTERS)

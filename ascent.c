@@ -5,6 +5,7 @@
 #include "algorithms/commands.h"
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
+#include "chapters/commands.h"
 #include "derivations/commands.h"
 
 static const struct {
@@ -17,6 +18,8 @@ static const struct {
     { "derive", derive_command, "a proof, each line with its number" },
     { "estimate", estimate_command, "an estimator's exact bias and variance, over all trajectories" },
     { "graph",  graph_command,  "an objective as the tape records it, for Graphviz" },
+    { "assignment", assignment_command, "an assignment of the book: the folder for a student" },
+    { "grade",  grade_command,  "grades it, equation by equation" },
     { "list",   list_command,   "the equations, and where each stands in the code" },
 };
 enum { COMMANDS = sizeof command / sizeof *command };
