@@ -151,13 +151,14 @@ static void say_wrong(char *why, const check *c, const asked *x, const numbers *
     grading_say(why, at, " expected %.10g, got %.10g\n", want, got[k].x[i]);
 }
 
-/* Puts the student's own answers of the function that c is built on in the place of the right ones. */
-static bool take_own(grading *g, const check *c, asked *x)
+/* y: x with the student's own answers of the function that c is built on in the place of the right ones */
+static bool take_own(grading *g, const check *c, const asked *x, asked *y)
 {
     for (int k = 0; k < c->questions; k++) {
+        y[k] = x[k];
         question q = x[k].q;
         q.what = c->given->what;
-        if (!grading_ask(g, &q, c->given->size(&x[k]), x[k].given.x)) {
+        if (!grading_ask(g, &q, c->given->size(&x[k]), y[k].given.x)) {
             g->failure = NULL;                      /* that function's loss, not this one's */
             return false;
         }
@@ -165,17 +166,17 @@ static bool take_own(grading *g, const check *c, asked *x)
     return true;
 }
 
-static bool right_or_why(grading *g, const check *c, asked *x, const numbers *got, char *why)
+static bool right_or_why(grading *g, const check *c, const asked *x, const numbers *got, char *why)
 {
     if (all_as(c, x, c->f.right, got, 1)) return true;
-    say_wrong(why, c, x, got);
+    asked *y = allocate((size_t)c->questions, sizeof *y, "questions");
+    const bool own = c->given && take_own(g, c, x, y), right = own && all_as(c, y, c->f.right, got, 1);
     const char *like = variant_like(c, x, got);
-    bool single = all_as(c, x, c->f.right, got, 0x1p29);
-    if (!like && !single && c->given && take_own(g, c, x)) {
-        if (all_as(c, x, c->f.right, got, 1)) return true;
-        like = variant_like(c, x, got);
-    }
-    if (single) like = "right to some seven digits: float instead of double";
+    if (!like && own) like = variant_like(c, y, got);
+    if (!like && all_as(c, x, c->f.right, got, 0x1p29)) like = "right to some seven digits: float instead of double";
+    free(y);
+    if (right) return true;
+    say_wrong(why, c, x, got);
     if (like) grading_say(why, (int)strlen(why), "matches: %s\n", like);
     return false;
 }
