@@ -8,14 +8,16 @@ root=$(pwd)
 ascent=$build/ascent
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/tmp"
+chmod 711 "$work"                                   # another user must get to its folder in it
+mkdir -m 755 "$work/tmp"
 export TMPDIR="$work/tmp"
 passed=0 failed=0
 all=${GRADE:-}
+kind=
 pass() { passed=$((passed + 1)); }
 fail() { failed=$((failed + 1)); echo "FAIL $1: $2"; }
 
-sed -n "/^cat >json.awk <<'AWK'/,/^AWK$/p" tests/cli.sh | sed '1d;$d' >"$work/json.awk"
+sed -n "/^cat >json.awk <<'AWK'/,/^AWK$/p" tests/cli.sh | sed '1d;$d; s/400/40000/' >"$work/json.awk"
 
 # start NAME: a new submission, the reference; begin NAME: the skeleton. Then $dir
 start() {
@@ -24,7 +26,7 @@ start() {
     cp algorithms/returns.c algorithms/reinforce.c algorithms/vpg.c "$dir"
 }
 begin() {
-    name=$1 dir=$work/$1
+    name=$1$kind dir=$work/$1$kind
     "$ascent" assignment 3 --out "$dir" || fail "$name" "no skeleton"
 }
 
@@ -138,7 +140,10 @@ loses '3.7' 'flows through the weights'
 
 if [ "$all" = all ]; then
     . tests/grade/variants.sh
+    kind= search=$PATH
     . tests/grade/hostile.sh
+    kind=_other_user search=/nowhere                # no bubblewrap there
+    PATH=$search "$ascent" grade 3 "$work/empty" 2>&1 | grep -q 'another user' && . tests/grade/hostile.sh
 fi
 if [ -z "$(ls "$work/tmp")" ]; then pass; else fail folders "left behind: $(ls "$work/tmp")"; fi
 
