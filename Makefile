@@ -105,17 +105,17 @@ test-fast: $(BUILD)/ascent $(UNIT)
 test:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
-	    $(BUILD)/tests/faults/faults $(EXAMPLES)
+	    $(BUILD)/tests/faults/faults $(EXAMPLES) $(BUILD)/assignments/made
 	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/faults.sh tests/reference.sh \
-	    tests/examples.sh
+	    tests/examples.sh tests/grade.sh
 
-# Mutants, faults, no warning from gcc or clang, the unit tests built by clang, fuzzing, sanitizers, valgrind. At
+# Mutants, faults, the grader's whole list, no warning from gcc or clang, the unit tests built by clang, fuzzing, sanitizers, valgrind. At
 # most 60 minutes.
 test-full:
 	@CC="$(CC)" .ci/deps full
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults
-	@FAULTS=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh \
-	    tests/faults.sh tests/valgrind.sh
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults $(BUILD)/assignments/made
+	@FAULTS=all GRADE=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh \
+	    tests/faults.sh tests/valgrind.sh tests/grade.sh
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@CC="$(CC)" tests/fuzz/run.sh 100000

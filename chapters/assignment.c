@@ -67,7 +67,8 @@ static void cut(const char *name, FILE *in, FILE *out, const char *build)
                     (int)strcspn(id, " "), id);
             within = true;
         } else if (within && strstr(line, end)) within = false;
-        else if (strstr(line, begin) || strstr(line, end)) bad_input("%s:%d: a mark of a solution out of place", name, l);
+        else if (strstr(line, begin) || strstr(line, end))
+            bad_input("%s:%d: a mark of a solution out of place", name, l);
         else if (!within && (at = strstr(line, at_build)))
             fprintf(out, "%.*s%s%s", (int)(at - line), line, build, at + sizeof at_build - 1);
         else if (!within) fputs(line, out);
@@ -89,7 +90,8 @@ static void write_one(const assignment *a, const char *name, const char *folder)
     if (snprintf(to, sizeof to, "%s/%s", folder, name) >= PATH) bad_input("%s: too long a path", folder);
     FILE *in = fopen(from, "r"), *out = in ? fopen(to, "wx") : NULL;
     if (!in) bad_input("%s: %s", from, strerror(errno));
-    if (!out) bad_input("%s: %s", to, errno == EEXIST ? "is there already, and not written over" : strerror(errno));
+    if (!out)
+        bad_input("%s: %s", to, errno == EEXIST ? "is there already, and not written over" : strerror(errno));
     cut(from, in, out, build);
     fclose(in);
     if (ferror(out) | (fclose(out) != 0)) io_failure("%s: %s", to, strerror(errno));
@@ -98,11 +100,12 @@ static void write_one(const assignment *a, const char *name, const char *folder)
 int assignment_command(int argc, char **argv)
 {
     const char *folder = NULL;
-    const option table[] = { { "--out", "DIR", "the folder, new or without files of these names", &folder, NULL },
-                             { NULL, NULL, NULL, NULL, NULL } };
+    const option table[] = {
+        { "--out", "DIR", "the folder, new or without files of these names", &folder, NULL },
+        { NULL, NULL, NULL, NULL, NULL } };
     int left = options_parse(argc, argv, "assignment N --out DIR",
-        "Writes the student's folder of an assignment: README.md with the equations and points, the files with the\n"
-        "functions to write, and a Makefile. `ascent grade N DIR` grades it.", table);
+        "Writes the student's folder of an assignment: README.md with the equations and points, the files with\n"
+        "the functions to write, and a Makefile. `ascent grade N DIR` grades it.", table);
     if (left != 1) bad_input("assignment: expected the number of an assignment, found %d arguments", left);
     const assignment *a = assignment_find(argv[1]);
     if (!folder) bad_input("assignment: expected --out DIR");

@@ -173,7 +173,8 @@ static bool right_or_why(grading *g, const check *c, const asked *x, const numbe
     const bool own = c->given && take_own(g, c, x, y), right = own && all_as(c, y, c->f.right, got, 1);
     const char *like = variant_like(c, x, got);
     if (!like && own) like = variant_like(c, y, got);
-    if (!like && all_as(c, x, c->f.right, got, 0x1p29)) like = "right to some seven digits: float instead of double";
+    if (!like && all_as(c, x, c->f.right, got, 0x1p29))         /* 52 - 23 bits */
+        like = "right to some seven digits: float instead of double";
     free(y);
     if (right) return true;
     say_wrong(why, c, x, got);
@@ -219,7 +220,6 @@ static void judge(grading *g, const check *c, uint64_t seed, uint32_t k, finding
 /* Copies DIR/name, a plain file of some size, to the room. false and why when it is not there. */
 static bool take_file(const grading *g, const char *folder, const char *name, char *why, size_t size)
 {
-    static const char *const wrong = "%s: expected a plain file of at most 1 MB, found %s\n";
     char from[1200], to[1200];
     struct stat s;
     snprintf(from, sizeof from, "%.1000s/%s", folder, name);
@@ -227,7 +227,8 @@ static bool take_file(const grading *g, const char *folder, const char *name, ch
     int in = open(from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     bool plain = in >= 0 && fstat(in, &s) == 0 && S_ISREG(s.st_mode) && s.st_size <= MAX_FILE;
     if (!plain) {
-        snprintf(why, size, wrong, name, in < 0 ? strerror(errno) : S_ISREG(s.st_mode) ? "a larger one" : "none");
+        const char *found = in < 0 ? strerror(errno) : S_ISREG(s.st_mode) ? "a larger one" : "none";
+        snprintf(why, size, "%s: expected a plain file of at most 1 MB, found %s\n", name, found);
         if (in >= 0) close(in);
         return false;
     }
@@ -241,8 +242,8 @@ static bool take_file(const grading *g, const char *folder, const char *name, ch
     return true;
 }
 
-/* Compiles each file by itself, so that messages carry its name, then links them to out/student.so: of its names only
- * answer_question is seen, and what that does not reach (the training loop) is left out. */
+/* Compiles each file by itself, so that messages carry its name, then links them to out/student.so: of its
+ * names only answer_question is seen, and what that does not reach (the training loop) is left out. */
 static void write_script(const grading *g, char *script, size_t size)
 {
     const char *cc = getenv("CC");
@@ -260,8 +261,8 @@ static void write_script(const grading *g, char *script, size_t size)
         ",--version-script=$OUT/names\n", cc, cc, g->a->number);
 }
 
-/* For a room that does not hide the rest of the machine: only headers of the library, of the system, and the files
- * themselves. The compiler's list of what it read, out/NAME.d, is a make rule. */
+/* For a room that does not hide the rest of the machine: only headers of the library, of the system, and
+ * the files themselves. The compiler's list of what it read, out/NAME.d, is a make rule. */
 static bool includes_allowed(const grading *g, const char *name, char *why, size_t size)
 {
     char path[1200], word[2048], real[4200], here[1200];
@@ -274,8 +275,9 @@ static bool includes_allowed(const grading *g, const char *name, char *why, size
         allowed = *word == '/' && realpath(word, real) &&
                   (strncmp(real, here, strlen(here)) == 0 || strncmp(real, "/usr/include/", 13) == 0 ||
                    strncmp(real, "/usr/lib", 8) == 0 || strncmp(real, "/usr/local/include/", 19) == 0);
-        if (!allowed) snprintf(why, size, "%s: includes %.1000s: expected headers of the library and the system\n", name,
-                               word);
+        if (!allowed)
+            snprintf(why, size, "%s: includes %.1000s: expected headers of the library and the system\n", name,
+                     word);
     }
     if (in) fclose(in);
     return allowed;
@@ -301,7 +303,7 @@ static void grade(grading *g, const char *folder, uint64_t seed, report *r)
 {
     const double until = monotonic_seconds() + COMPILE_SECONDS + ALL_SECONDS;
     const bool built = build(g, folder, r);
-    for (const check *c = g->a->checks; c->function; c++) {
+    for (const check *c = g->a->checks; c->function && !sandbox_interrupted(); c++) {
         finding *found = &r->finding[r->n++];
         require(r->n <= MAX_CHECKS, "more than %d checks", MAX_CHECKS);
         *found = (finding){ .c = c };
@@ -334,8 +336,8 @@ static void print_text(const report *r)
     print_lines("", r->failure, 60);
     for (int i = 0; i < r->n && !*r->failure; i++) {
         const finding *f = &r->finding[i];
-        printf("== %d.%-2d %-12s %s:  %s == %d/%d\n", r->a->number, i + 1, f->c->ids, f->c->function, f->c->equation,
-               f->score, f->c->points);
+        printf("== %d.%-2d %-12s %s:  %s == %d/%d\n", r->a->number, i + 1, f->c->ids, f->c->function,
+               f->c->equation, f->score, f->c->points);
         print_lines("     ", f->why, 20);
         if (*f->printed) printf("     it printed:\n");
         print_lines("     | ", f->printed, 8);
@@ -374,8 +376,8 @@ static void print_tap(const report *r)
     print_lines("# ", r->failure, 60);
     for (int i = 0; i < r->n; i++) {
         const finding *f = &r->finding[i];
-        printf("%s %d - %d.%d %s %s: %d of %d points\n", f->score == f->c->points ? "ok" : "not ok", i + 1, r->a->number,
-               i + 1, f->c->ids, f->c->function, f->score, f->c->points);
+        printf("%s %d - %d.%d %s %s: %d of %d points\n", f->score == f->c->points ? "ok" : "not ok", i + 1,
+               r->a->number, i + 1, f->c->ids, f->c->function, f->score, f->c->points);
         print_lines("# ", f->why, 20);
         print_lines("# | ", f->printed, 8);
     }
@@ -402,10 +404,11 @@ int grade_command(int argc, char **argv)
         { "--format", "F", "text, json (Gradescope's results.json) or tap", &format, NULL },
         { NULL, NULL, NULL, NULL, NULL } };
     int left = options_parse(argc, argv, "grade N DIR [--seed K] [--student ID] [--format text|json|tap]",
-        "Grades the files of DIR for assignment N: each equation has points and is asked about fresh inputs, in a\n"
-        "sandbox; a wrong answer is compared with those of known mistakes. Exit 0 for full marks, 1 for less, 2\n"
-        "where there is nothing to grade, or no sandbox that works.", table);
-    if (left != 2) bad_input("grade: expected the number of an assignment and a folder, found %d arguments", left);
+        "Grades the files of DIR for assignment N: each equation has points and is asked about fresh inputs, in\n"
+        "a sandbox; a wrong answer is compared with those of known mistakes. Exit 0 for full marks, 1 for less,\n"
+        "2 where there is nothing to grade, or no sandbox that works.", table);
+    if (left != 2)
+        bad_input("grade: expected the number of an assignment and a folder, found %d arguments", left);
     const assignment *a = assignment_find(argv[1]);
     const uint64_t K = seed_of(options_seed("--seed", seed), student);
     const bool text = strcmp(format, "text") == 0, json = strcmp(format, "json") == 0;

@@ -1,6 +1,6 @@
-/* A graded assignment: which files the student hands in, and what is asked of them. A check belongs to one equation.
- * Its questions go to the student's function in a sandbox; the answers come back, and are compared here with the
- * right ones, and where they differ with those of known wrong variants. */
+/* A graded assignment: which files the student hands in, and what is asked of them. A check belongs to one
+ * equation. Its questions go to the student's function in a sandbox; the answers come back, and are
+ * compared here with the right ones, and where they differ with those of known wrong variants. */
 #ifndef ASCENT_GRADE_H
 #define ASCENT_GRADE_H
 
@@ -39,14 +39,14 @@ typedef struct {
     int points;
     asked_function f;
     const char *scalar, *vector;                /* names of the first entry, unless NULL, and of the rest */
-    const char *inputs;                         /* shown beside T: g gamma, r, b, a rate, V, w, l log pi, D, p policy */
+    const char *inputs;                         /* to show: g gamma, r, b, a rate, V, w, l log pi, D, p policy */
     int questions;
-    void (*ask)(gsl_rng *rng, int k, asked *x); /* the k-th question: small ones first, to be followed by hand */
+    void (*ask)(gsl_rng *rng, int k, asked *x); /* the k-th question: small ones first, to follow by hand */
     /* Of a rounding error: u, times the largest that is added up, times how many operations there are. */
     double (*error)(const asked *x);
     const variant *wrong;
-    /* The function that this one is built on, or NULL. Where the student's is wrong, this one is right if it is right
-     * for what that says. */
+    /* The function that this one is built on, or NULL. Where the student's is wrong, this one is right if it is
+     * right for what that says. */
     const asked_function *given;
     /* or, the above left out: a check of its own. What it finds wrong it says in why [GRADE_WHY]. */
     bool (*judge)(grading *g, char *why);

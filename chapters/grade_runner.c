@@ -1,9 +1,9 @@
 /* runner USER ROOT run LIBRARY | compile COMMAND... | probe SECRET PORT
  *
- * The first program inside the sandbox (grade_sandbox.h). It makes ROOT the root directory unless that is "/",
- * becomes USER unless that is 0, takes on limits and, for good, gives up what it might do more; only then the
- * student's code comes in. Questions are read from FOREIGN_SOCKET and the student's answers written there. Nothing
- * in this process knows what is right. */
+ * The first program inside the sandbox (grade_sandbox.h). It makes ROOT the root directory unless that is
+ * "/", becomes USER unless that is 0, takes on limits and, for good, gives up what it might do more; only
+ * then the student's code comes in. Questions are read from FOREIGN_SOCKET and the student's answers
+ * written there. Nothing in this process knows what is right. */
 #define _DEFAULT_SOURCE                     /* chroot, setgroups, RLIMIT_NPROC */
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,16 +40,14 @@ static void limits(bool runs)
     limit(RLIMIT_FSIZE, "fsize", runs ? 0 : 16 * MB);
     limit(RLIMIT_NOFILE, "nofile", runs ? 16 : 64);
     if (runs) limit(RLIMIT_NPROC, "nproc", 0);
-#ifndef __SANITIZE_ADDRESS__
     limit(RLIMIT_AS, "as", (runs ? 512 : 1024) * (rlim_t)MB);
-#endif
 }
 
 static void become(uid_t user)
 {
-    if (user == 0) return;
-    if (setgroups(0, NULL) != 0 || setgid(user) != 0 || setuid(user) != 0)
+    if (user != 0 && (setgroups(0, NULL) != 0 || setgid(user) != 0 || setuid(user) != 0))
         io_failure("user %ld: %s", (long)user, strerror(errno));
+    prctl(PR_SET_PDEATHSIG, SIGKILL);                   /* it ends with the grader */
 }
 
 static bool whole(void *p, size_t n, bool in)           /* all n bytes read, or written */
@@ -79,7 +78,8 @@ static int run(const char *path)
     return EXIT_HELD;
 }
 
-/* What must not be possible: 1 root's rights, 2 reading the secret, 4 a new process, 8 writing; and 16 the network */
+/* What must not be possible: 1 root's rights, 2 reading the secret, 4 a new process, 8 writing; and 16 the
+ * network */
 static int probe(const char *secret, int port)
 {
     int possible = 0, fd;
@@ -92,7 +92,8 @@ static int probe(const char *secret, int port)
     signal(SIGXFSZ, SIG_IGN);
     fd = open("/tmp/probe", O_WRONLY | O_CREAT, 0600);
     if (fd >= 0 && write(fd, "x", 1) == 1) possible |= 8;
-    const struct sockaddr_in host = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+    const struct sockaddr_in host = { .sin_family = AF_INET,
+                                      .sin_port = htons((uint16_t)port),
                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int s = socket(AF_INET, SOCK_STREAM, 0);
     if (s >= 0 && connect(s, (const struct sockaddr *)&host, sizeof host) == 0) possible |= 16;

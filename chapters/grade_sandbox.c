@@ -34,6 +34,24 @@ double monotonic_seconds(void)
 enum { MAX_ARGS = 80 };
 typedef struct { int n; const char *arg[MAX_ARGS + 1]; } arguments;     /* NULL after the last */
 
+/* Signals that ask the program to end wait from sandbox_open to sandbox_close, which leaves nothing behind. */
+static sigset_t ends(void)
+{
+    sigset_t s;
+    sigemptyset(&s);
+    sigaddset(&s, SIGINT);
+    sigaddset(&s, SIGTERM);
+    sigaddset(&s, SIGHUP);
+    return s;
+}
+
+bool sandbox_interrupted(void)
+{
+    sigset_t s;
+    sigpending(&s);
+    return sigismember(&s, SIGINT) || sigismember(&s, SIGTERM) || sigismember(&s, SIGHUP);
+}
+
 /* Everything up to exec in the child: descriptors 0 to 2 and FOREIGN_SOCKET alone stay open. */
 static _Noreturn void become_program(const arguments *a, const char *folder, char *const *environment, int line,
                                      int out)
@@ -45,6 +63,8 @@ static _Noreturn void become_program(const arguments *a, const char *folder, cha
         dup2(line_, FOREIGN_SOCKET) < 0)
         _exit(126);
     for (int fd = FOREIGN_SOCKET + 1; fd < 256; fd++) close(fd);
+    const sigset_t s = ends();
+    sigprocmask(SIG_UNBLOCK, &s, NULL);
     if (!folder || chdir(folder) == 0) execve(a->arg[0], (char *const *)a->arg, environment);
     fprintf(stderr, "%s: %s\n", a->arg[0], strerror(errno));
     _exit(127);
@@ -53,7 +73,8 @@ static _Noreturn void become_program(const arguments *a, const char *folder, cha
 static void start(const arguments *a, const char *folder, char *const *environment, double seconds, foreign *f)
 {
     int line[2], out[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, line) != 0 || pipe(out) != 0) io_failure("pipe: %s", strerror(errno));
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, line) != 0 || pipe(out) != 0)
+        io_failure("pipe: %s", strerror(errno));
     fflush(NULL);
     pid_t pid = fork();
     if (pid < 0) io_failure("fork: %s", strerror(errno));
@@ -89,9 +110,10 @@ enum foreign_answer foreign_ask(foreign *f, const void *q, size_t nq, void *a, s
     size_t sent = 0, got = 0;
     for (;;) {
         double left = f->until - monotonic_seconds();
-        if (!(left > 0)) return FOREIGN_TOO_LATE;
+        if (!(left > 0) || sandbox_interrupted()) return FOREIGN_TOO_LATE;
         struct pollfd p[2] = { { f->line, sent < nq ? POLLIN | POLLOUT : POLLIN, 0 }, { f->out, POLLIN, 0 } };
-        if (poll(p, 2, (int)(1000 * left) + 1) < 0 && errno != EINTR) io_failure("poll: %s", strerror(errno));
+        if (poll(p, 2, left < 0.2 ? (int)(1000 * left) + 1 : 200) < 0 && errno != EINTR)
+            io_failure("poll: %s", strerror(errno));
         if (p[1].revents) hear(f);
         if (p[0].revents & POLLOUT) {
             ssize_t k = send(f->line, (const char *)q + sent, nq - sent, MSG_NOSIGNAL);
@@ -185,11 +207,11 @@ static void add_bwrap(arguments *a, const sandbox *s, const char *src, const cha
         "--die-with-parent", "--new-session", "--dev", "/dev", "--tmpfs", "/tmp");
     if (s->user) ADD(a, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID");
     else         ADD(a, "--unshare-user");
-    ADD(a, "--ro-bind", "/usr", "/usr", "--ro-bind-try", "/lib", "/lib", "--ro-bind-try", "/lib64", "/lib64",
-        "--ro-bind-try", "/bin", "/bin", "--dir", "/etc", "--ro-bind-try", "/etc/alternatives", "/etc/alternatives",
-        "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache");
-    ADD(a, "--ro-bind", s->home, in_bwrap.home, "--ro-bind", src, in_bwrap.src, write ? "--bind" : "--ro-bind", out,
-        in_bwrap.out, "--chdir", in_bwrap.src);
+    ADD(a, "--ro-bind", "/usr", "/usr", "--dir", "/etc");
+    static const char *const system[] = { "/lib", "/lib64", "/bin", "/etc/alternatives", "/etc/ld.so.cache" };
+    for (int i = 0; i < 5; i++) ADD(a, "--ro-bind-try", system[i], system[i]);
+    ADD(a, "--ro-bind", s->home, in_bwrap.home, "--ro-bind", src, in_bwrap.src,
+        write ? "--bind" : "--ro-bind", out, in_bwrap.out, "--chdir", in_bwrap.src);
 }
 
 /* Runs `runner USER ROOT what...` in the room */
@@ -243,7 +265,7 @@ static bool find_bwrap(char *path)                          /* [SANDBOX_PATH] */
     const char *at = getenv("PATH");
     while (at && *at) {
         int n = (int)strcspn(at, ":");
-        if (n < SANDBOX_PATH - 10 && snprintf(path, SANDBOX_PATH, "%.*s/bwrap", n, at) && access(path, X_OK) == 0)
+        if (snprintf(path, SANDBOX_PATH, "%.*s/bwrap", n, at) < SANDBOX_PATH && access(path, X_OK) == 0)
             return true;
         at += n + (at[n] == ':');
     }
@@ -300,6 +322,8 @@ bool sandbox_open(sandbox *s, const char *home, const char *secret, char *error,
     strcpy(s->home, home);
     snprintf(s->work, sizeof s->work, "%.400s/ascent-grade-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp");
     if (!mkdtemp(s->work)) io_failure("%s: %s", s->work, strerror(errno));
+    const sigset_t wait = ends();
+    sigprocmask(SIG_BLOCK, &wait, NULL);
     make_folder(join(s->work, "src").at);
     make_folder(join(s->work, "out").at);
     if (root) chmod(s->work, 0755);
@@ -307,7 +331,7 @@ bool sandbox_open(sandbox *s, const char *home, const char *secret, char *error,
     s->about = "bubblewrap: no network, no other files or processes";
     if (find_bwrap(s->bwrap) && probe(s, secret) == 0 && compiles(s)) return true;
     *s->bwrap = '\0';
-    s->about = "another user in an empty root directory; the network is not closed to it (no bubblewrap here)";
+    s->about = "another user in an empty root directory; no bubblewrap: the network is not closed to it";
     s->user = FIRST_USER + (uid_t)(getpid() % USERS);
     int possible = root && !getpwuid(s->user) ? probe(s, secret) : -1;
     if (possible >= 0 && (possible & ~NETWORK) == 0 && compiles(s)) return true;
@@ -322,7 +346,8 @@ static void remove_folder(const char *path)
     DIR *folder = opendir(path);
     struct dirent *entry;
     while (folder && (entry = readdir(folder)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) remove(join(path, entry->d_name).at);
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            remove(join(path, entry->d_name).at);
     if (folder) closedir(folder);
     remove(path);
 }
@@ -332,4 +357,6 @@ void sandbox_close(const sandbox *s)
     remove_folder(join(s->work, "src").at);
     remove_folder(join(s->work, "out").at);
     remove_folder(s->work);
+    const sigset_t wait = ends();
+    sigprocmask(SIG_UNBLOCK, &wait, NULL);
 }

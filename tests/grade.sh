@@ -85,6 +85,28 @@ fi
 if [ $status = 1 ] && grep -q '^returns.c: expected a plain file' "$work/out"; then pass
 else fail empty "exit status $status: $(head -n 3 "$work/out" "$work/err")"; fi
 
+# ---- mistakes of the user: exit 2, one line, nothing on stdout ----
+refused() { # name, pattern, arguments
+    name=$1 pattern=$2
+    shift 2
+    "$ascent" "$@" >"$work/out" 2>"$work/err"
+    status=$?
+    if [ $status = 2 ] && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" = 1 ] && grep -q "$pattern" "$work/err"
+    then pass; else fail "$name" "exit status $status: $(head -n 2 "$work/err")"; fi
+}
+refused no_folder 'found 1 arguments' grade 3
+refused no_such_folder 'expected a folder' grade 3 "$work/nowhere"
+refused file_for_folder 'expected a folder' grade 3 Makefile
+refused no_such_assignment 'found 99' grade 99 "$work/empty"
+refused format 'text, json or tap' grade 3 "$work/empty" --format xml
+refused seed 'whole number' grade 3 "$work/empty" --seed x
+refused no_out 'expected --out' assignment 3
+refused no_assignment 'found 0 arguments' assignment --out "$work/new"
+refused no_place 'No such file' assignment 3 --out "$work/nowhere/new"
+"$ascent" grade 3 "$work/empty" >/dev/full 2>"$work/err"
+status=$?
+if [ $status = 3 ]; then pass; else fail full_disk "exit status $status"; fi
+
 # ---- the skeleton ----
 begin skeleton
 for cc in gcc clang; do
@@ -99,8 +121,11 @@ if [ "$(grep -c 'not implemented yet' "$work/tap")" -ge 16 ]; then pass; else fa
 if grep -rqE 'SOLUTION|@BUILD@' "$dir"; then fail skeleton "has marks left in it"; else pass; fi
 if "$ascent" assignment 3 --out "$dir" 2>"$work/err" || ! grep -q 'not written over' "$work/err"; then
     fail skeleton "is written over"; else pass; fi
-points=$(awk -F'|' '/^\| 3\./ { sum += $(NF - 1); n++ } END { print n, sum }' "$dir/README.md")
-if [ "$points" = "17 100" ]; then pass; else fail skeleton "the README has (checks, points) $points"; fi
+# The README's table is the grader's: number, points, 100 in all
+awk -F'|' '/^\| 3\./ { gsub(/ /, "", $2); print $2, $(NF - 1) + 0 }' "$dir/README.md" >"$work/readme"
+sed -n 's/^[a-z ]*ok [0-9]* - \(3\.[0-9]*\) .* of \([0-9]*\) points$/\1 \2/p' "$work/tap" >"$work/points"
+if cmp -s "$work/readme" "$work/points" && [ "$(awk '{ sum += $2 } END { print sum }' "$work/points")" = 100 ]; then pass
+else fail skeleton "its README: $(diff "$work/readme" "$work/points" | head -n 3)"; fi
 
 # ---- the reference ----
 start reference
@@ -121,6 +146,13 @@ body returns.c returns_to_go <<'C'
     }
 C
 loses '3.2 3.9' 'shifted by one.*ERR-2'
+# Ended from outside, it takes its folder with it
+"$ascent" grade 3 "$dir" >"$work/out" 2>&1 &
+sleep 0.3
+kill -TERM $!
+wait $!
+status=$?
+if [ $status = 143 ] && [ -z "$(ls "$work/tmp")" ]; then pass; else fail killed "exit status $status: $(ls "$work/tmp")"; fi
 # other inputs for another seed or student, the same for the same
 cp "$work/tap" "$work/tap1"; graded; cmp -s "$work/tap" "$work/tap1" && pass || fail seeds "the same seed, another report"
 graded --seed 2; cmp -s "$work/tap" "$work/tap1" && fail seeds "two seeds, one report" || pass

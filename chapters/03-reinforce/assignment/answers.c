@@ -10,7 +10,8 @@
 /* J and its derivative by x [T] */
 static void value_and_slope(ad J, ad x, answer *a)
 {
-    require(ad_nrows(J) == 1 && ad_ncols(J) == 1, "an objective is 1 x 1, this one %d x %d", ad_nrows(J), ad_ncols(J));
+    require(ad_nrows(J) == 1 && ad_ncols(J) == 1, "an objective is 1 x 1, this one %d x %d", ad_nrows(J),
+            ad_ncols(J));
     a->n = 1 + ad_nrows(x);
     a->x[0] = ad_scalar(J);
     memcpy(a->x + 1, ad_value(ad_grad(J, x)), (size_t)ad_nrows(x) * sizeof *a->x);
@@ -60,8 +61,8 @@ static void gradient(const question *q, answer *a)
     memcpy(w, q->w, sizeof w);
     if (q->what == ASK_UPDATE) reinforce_w_gamma_t(q->T, q->r, q->gamma, q->b, w);
     if (q->what == ASK_GRADIENT || q->what == ASK_UPDATE) reinforce_gradient(t, &p, q->theta, tau, w, a->x);
-    else vpg_gradient(t, &p, q->theta, tau, w, q->what == ASK_VPG_GRADIENT_STEPS ? VPG_MEAN_OVER_STEPS
-                                                                             : VPG_MEAN_OVER_TRAJECTORIES, a->x);
+    else vpg_gradient(t, &p, q->theta, tau, w,
+                      q->what == ASK_VPG_GRADIENT_STEPS ? VPG_MEAN_OVER_STEPS : VPG_MEAN_OVER_TRAJECTORIES, a->x);
     a->n = q->n;
     ad_tape_free(t);
     rollout_free(tau);
@@ -80,7 +81,8 @@ void answer_question(const question *q, answer *a)
     case ASK_VPG_TOTAL:     vpg_total_return(q->T, q->r, q->gamma, a->x); break;
     case ASK_VPG_TO_GO:     vpg_reward_to_go(q->T, q->r, q->gamma, a->x); break;
     case ASK_VPG_ADVANTAGE: vpg_advantage(q->T, q->r, q->V, q->gamma, a->x); break;
-    case ASK_GRADIENT: case ASK_UPDATE: case ASK_VPG_GRADIENT: case ASK_VPG_GRADIENT_STEPS: gradient(q, a); break;
+    case ASK_GRADIENT: case ASK_UPDATE:
+    case ASK_VPG_GRADIENT: case ASK_VPG_GRADIENT_STEPS: gradient(q, a); break;
     default:            objective(q, a);
     }
 }

@@ -1,5 +1,5 @@
-/* Assignment 3: the points of each equation, what is asked, what is right, and the mistakes that are known by name.
- * What is right is written here as sums over the page's indices, not taken from the reference. */
+/* Assignment 3: the points of each equation, what is asked, what is right, and the mistakes that are known
+ * by name. What is right is written here as sums over the page's indices, not taken from the reference. */
 #include <float.h>
 #include <gsl/gsl_randist.h>
 #include <math.h>
@@ -21,7 +21,16 @@ static int size_n(const asked *x)  { return x->q.n; }
 
 /* ---- questions on numbers ---- */
 
-/* An episode. The first three are short and of round numbers, then come one step, gamma = 1, gamma = 0, long ones. */
+/* Of size 2 or so; round: a half to three, seven of ten positive */
+static double number(gsl_rng *rng, bool round)
+{
+    if (!round) return gsl_ran_gaussian(rng, 2);
+    double x = 0.5 * (double)(1 + gsl_rng_uniform_int(rng, 6));
+    return gsl_rng_uniform(rng) < 0.3 ? -x : x;
+}
+
+/* An episode. The first three are short and of round numbers, then come one step, gamma = 1, gamma = 0,
+ * long ones. */
 static void ask_episode(gsl_rng *rng, int k, asked *x)
 {
     static const int T[] = { 2, 3, 4, 1, 6, 5, 17, QUESTION_T };
@@ -33,17 +42,17 @@ static void ask_episode(gsl_rng *rng, int k, asked *x)
     q->rate = 0.125 * (double)(1 + gsl_rng_uniform_int(rng, 7));
     q->segments = q->T < 3 ? 1 : 2 + (int)gsl_rng_uniform_int(rng, (unsigned long)(q->T < 5 ? 1 : 3));
     for (int t = 0; t < q->T; t++) {
-        const double sign = gsl_rng_uniform(rng) < 0.3 ? -1 : 1;
-        q->r[t] = round_numbers ? sign * 0.5 * (double)(1 + gsl_rng_uniform_int(rng, 6)) : gsl_ran_gaussian(rng, 2);
-        q->V[t] = round_numbers ? 0.5 * (double)(1 + gsl_rng_uniform_int(rng, 9)) : gsl_ran_gaussian(rng, 2);
-        q->w[t] = round_numbers ? sign * 0.5 * (double)(1 + gsl_rng_uniform_int(rng, 6)) : gsl_ran_gaussian(rng, 2);
+        q->r[t] = number(rng, round_numbers);
+        q->V[t] = number(rng, round_numbers);
+        q->w[t] = number(rng, round_numbers);
         q->logp[t] = log(gsl_ran_flat(rng, 0.05, 1));
     }
 }
 enum { EPISODES = 8 };
 
-/* An entry is a sum of at most T terms of up to T factors, and two products with b: 2T + 8 roundings of what in all is
- * no greater than S. Four times that, for the two ways of computing it and other orders of summation. */
+/* An entry is a sum of at most T terms of up to T factors, and two products with b: 2T + 8 roundings of
+ * what in all is no greater than S. Four times that, for the two ways of computing it and other orders of
+ * summation. */
 static double error_numbers(const asked *x)
 {
     const question *q = &x->q;
@@ -131,7 +140,7 @@ static void to_go_normalised(const asked *x, double *out)
 static const asked_function ask_to_go = { ASK_TO_GO, size_T, to_go };
 static const variant wrong_to_go[] = {
     LIKE(to_go_shifted, "the reward shifted by one: r_{t-1} + gamma G_t (ERR-2, 004 l.241)"),
-    LIKE(to_go_previous, "the reward shifted by one: each step has that of the step before (openai/spinningup#50)"),
+    LIKE(to_go_previous, "the reward shifted by one: that of the step before (openai/spinningup#50)"),
     LIKE(to_go_next, "G_{t+1}: the sum starts behind r_t"),
     LIKE(to_go_late, "gamma G_t: r_t itself is discounted"),
     LIKE(to_go_whole, "the whole return at every step, not reward-to-go (udacity/deep-reinforcement-learning#42)"),
@@ -194,7 +203,8 @@ ONE(next_b_no_b, q->b + q->rate * MEAN_G)
 ONE(next_b_reward, q->b + q->rate * (mean(q->T, q->r) - q->b))
 static const variant wrong_next_b[] = {
     LIKE(next_b_negative, "the sign: it moves away from the mean"),
-    LIKE(next_b_first, "G_0 in place of the mean over t"), LIKE(next_b_sum, "the sum over t in place of the mean"),
+    LIKE(next_b_first, "G_0 in place of the mean over t"),
+    LIKE(next_b_sum, "the sum over t in place of the mean"),
     LIKE(next_b_swapped, "rate and 1 - rate exchanged"), LIKE(next_b_only, "rate is missing"),
     LIKE(next_b_no_b, "b + rate mean G: b is not taken off"),
     LIKE(next_b_reward, "the mean of r_t in place of G_t"), END };
@@ -307,10 +317,11 @@ EACH(advantage_next, x->given.x[t] - (t + 1 < q->T ? q->V[t + 1] : 0))
 EACH(advantage_td, q->r[t] + q->gamma * (t + 1 < q->T ? q->V[t + 1] : 0) - q->V[t])
 EACH(advantage_gamma_t, POW(t) * (x->given.x[t] - q->V[t]))
 static const variant wrong_advantage[] = {
-    LIKE(advantage_negative, "the sign"), LIKE(advantage_plus, "V is added"), LIKE(advantage_bare, "V is left out"),
+    LIKE(advantage_negative, "the sign"), LIKE(advantage_plus, "V is added"),
+    LIKE(advantage_bare, "V is left out"),
     LIKE(advantage_first, "V(s_0) at every step"), LIKE(advantage_next, "V(s_{t+1}) in place of V(s_t)"),
-    LIKE(advantage_td, "the TD error r_t + gamma V(s_{t+1}) - V(s_t)"), LIKE(advantage_gamma_t, "gamma^t is in it"),
-    END };
+    LIKE(advantage_td, "the TD error r_t + gamma V(s_{t+1}) - V(s_t)"),
+    LIKE(advantage_gamma_t, "gamma^t is in it"), END };
 
 /* ---- gradients: given.x is J and its slopes c_t in log pi(a_t|s_t); g = sum_t c_t grad log pi ---- */
 
@@ -390,7 +401,8 @@ GRADIENT(gradient_pi, c[t] * exp(q->logp[t]))
 GRADIENT(gradient_means, mean(q->T, c))
 GRADIENT(gradient_twice, c[t] * c[t])
 static const variant wrong_gradient[] = {
-    LIKE(gradient_by_T, "the mean over t in place of the sum"), LIKE(gradient_times_T, "the sum in place of the mean"),
+    LIKE(gradient_by_T, "the mean over t in place of the sum"),
+    LIKE(gradient_times_T, "the sum in place of the mean"),
     LIKE(gradient_negative, "the sign: theta moves along +g"), LIKE(gradient_bare, "the weights are left out"),
     LIKE(gradient_no_last, "the last step is left out"), LIKE(gradient_no_first, "the first step is left out"),
     LIKE(gradient_reversed, "the weights in reverse order"),
@@ -430,8 +442,10 @@ EACH(update_by_T, POW(t) * (x->given.x[t] - q->b) / q->T)
 static const variant wrong_update[] = {
     LIKE(w, "gamma^t is missing: the gradient of no function (ERR-3, RF-15)"),
     LIKE(update_shifted, "the reward shifted by one: gamma times the gradient (ERR-2)"),
-    LIKE(w_gamma_t_negative, "the sign"), LIKE(update_plain, "gamma is missing: the gradient of the undiscounted J"),
-    LIKE(update_rewards, "gamma^t r_t in place of returns"), LIKE(update_by_T, "the mean over t in place of the sum"),
+    LIKE(w_gamma_t_negative, "the sign"),
+    LIKE(update_plain, "gamma is missing: the gradient of the undiscounted J"),
+    LIKE(update_rewards, "gamma^t r_t in place of returns"),
+    LIKE(update_by_T, "the mean over t in place of the sum"),
     LIKE(w_gamma_t_twice, "gamma^t twice"), END };
 
 static int first_apart(int n, const double *x, const double *y, double most)
@@ -481,11 +495,11 @@ static bool judge_mean(grading *g, char *why)
     enumerate_moments(M, f->x->pi, H, update, &k, q->n, got, NULL);
     int i = k.failed ? 0 : first_apart(q->n, got, right, most);
     if (i >= 0) {
-        int at = grading_say(why, 0, "%d states, %d actions, %d steps, gamma = %.6g, b = %.6g: ", NS, NA, H, q->gamma,
-                             q->b);
+        int at = grading_say(why, 0, "%d states, %d actions, %d steps, gamma = %.6g, b = %.6g: ", NS, NA, H,
+                             q->gamma, q->b);
         if (!k.failed)
-            at = grading_say(why, at, "dJ/dtheta[%d] expected %.10g, got a mean over all %.0f trajectories of %.10g\n",
-                             i, right[i], enumerate_count(M, f->x->pi, H), got[i]);
+            at = grading_say(why, at, "dJ/dtheta[%d] expected %.10g, got %.10g, the mean over all %.0f episodes\n",
+                             i, right[i], got[i], enumerate_count(M, f->x->pi, H));
         for (const variant *v = wrong_update; v->name && !k.failed; v++) {
             k.weights = v->answer;
             enumerate_moments(M, f->x->pi, H, update, &k, q->n, like, NULL);
@@ -511,14 +525,16 @@ const check checks_3[] = {
       "gr", NUMBERS, error_numbers, wrong_to_go },
     { "RF-4", "reinforce_w", "w_t = G_t - b", 10, { ASK_W, size_T, w }, NULL, "w",
       "grb", NUMBERS, error_numbers, wrong_w, &ask_to_go },
-    { "RF-2, RF-6", "reinforce_w_gamma_t", "w_t = gamma^t (G_t - b)", 10, { ASK_W_GAMMA_T, size_T, w_gamma_t }, NULL, "w",
+    { "RF-2, RF-6", "reinforce_w_gamma_t", "w_t = gamma^t (G_t - b)", 10,
+      { ASK_W_GAMMA_T, size_T, w_gamma_t }, NULL, "w",
       "grb", NUMBERS, error_numbers, wrong_w_gamma_t, &ask_to_go },
-    { "REINFORCE", "reinforce_next_b", "b <- b + rate (mean_t G_t - b)", 5, { ASK_NEXT_B, size_1, next_b }, "b", NULL,
-      "grba", NUMBERS, error_numbers, wrong_next_b, &ask_to_go },
+    { "REINFORCE", "reinforce_next_b", "b <- b + rate (mean_t G_t - b)", 5, { ASK_NEXT_B, size_1, next_b },
+      "b", NULL, "grba", NUMBERS, error_numbers, wrong_next_b, &ask_to_go },
     { "RF-8", "reinforce_objective", "J = sum_t w_t log pi(a_t|s_t)", 10, { ASK_OBJECTIVE, size_T1, objective },
       "J", "dJ/dlogp", "wl", NUMBERS, error_numbers, wrong_objective },
-    { "RF-8", "reinforce_objective", "dJ/dw = 0: the weights are numbers", 5, { ASK_OBJECTIVE_IN_W, size_T1, in_w },
-      "log pi moves J (1: yes)", "dJ/dw", "wl", NUMBERS, error_numbers, wrong_in_w },
+    { "RF-8", "reinforce_objective", "dJ/dw = 0: the weights are numbers", 5,
+      { ASK_OBJECTIVE_IN_W, size_T1, in_w }, "log pi moves J (1: yes)", "dJ/dw", "wl", NUMBERS, error_numbers,
+      wrong_in_w },
     { "RF-4", "reinforce_gradient", "g = sum_t w_t grad log pi(a_t|s_t)", 10, { ASK_GRADIENT, size_n, gradient },
       NULL, "g", SCORES, error_gradient, wrong_gradient, &ask_objective },
     { "RF-2", "w and gradient", "E[sum_t w_t grad log pi(a_t|s_t)] = grad J", 10, .judge = judge_mean },
