@@ -35,7 +35,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0 && strcmp(argv[1], "help") != 0)
         bad_input("no command %s; `ascent --help` lists them", argv[1]);
     printf("usage: ascent COMMAND ...\n\n");
-    for (int i = 0; i < COMMANDS; i++) printf("  %-8s %s\n", command[i].name, command[i].about);
+    for (int i = 0; i < COMMANDS; i++) printf("  %-10s %s\n", command[i].name, command[i].about);
     printf("\n`ascent COMMAND --help` explains a command.\n");
     finish(EXIT_HELD);
 }

@@ -56,7 +56,7 @@ bool sandbox_interrupted(void)
 static _Noreturn void become_program(const arguments *a, const char *folder, char *const *environment, int line,
                                      int out)
 {
-    setpgid(0, 0);
+    setsid();
     int null = open("/dev/null", O_RDONLY);
     int line_ = fcntl(line, F_DUPFD, 10), out_ = fcntl(out, F_DUPFD, 10), null_ = fcntl(null, F_DUPFD, 10);
     if (line_ < 0 || out_ < 0 || null_ < 0 || dup2(null_, 0) < 0 || dup2(out_, 1) < 0 || dup2(out_, 2) < 0 ||
@@ -79,7 +79,6 @@ static void start(const arguments *a, const char *folder, char *const *environme
     pid_t pid = fork();
     if (pid < 0) io_failure("fork: %s", strerror(errno));
     if (pid == 0) become_program(a, folder, environment, line[1], out[1]);
-    setpgid(pid, pid);                      /* whichever of the two comes first */
     close(line[1]);
     close(out[1]);
     fcntl(line[0], F_SETFL, O_NONBLOCK);
@@ -122,9 +121,10 @@ enum foreign_answer foreign_ask(foreign *f, const void *q, size_t nq, void *a, s
         }
         if (p[0].revents & (POLLIN | POLLHUP | POLLERR)) {
             char beyond;
-            ssize_t k = na > got ? read(f->line, (char *)a + got, na - got) : read(f->line, &beyond, 1);
+            const bool all = got == na;
+            ssize_t k = all ? read(f->line, &beyond, 1) : read(f->line, (char *)a + got, na - got);
             if (k == 0 || (k < 0 && errno != EAGAIN)) return FOREIGN_ENDED;
-            got += k > 0 ? (size_t)k : 0;
+            got += k > 0 && !all ? (size_t)k : 0;
             if (na > 0 && got == na && sent == nq) return FOREIGN_ANSWERED;
         }
     }
@@ -163,7 +163,8 @@ bool foreign_end(foreign *f, char *how, size_t size)
         poll(&p, 1, 2);
         hear(f);
     }
-    kill(-f->pid, SIGKILL);                 /* bubblewrap takes all that is inside with it */
+    kill(-f->pid, SIGKILL);                 /* the compiler's processes; bubblewrap takes with it all that is inside */
+    kill(f->pid, SIGKILL);
     if (ended == 0) waitpid(f->pid, &status, 0);
     hear(f);
     if (f->out >= 0) close(f->out);

@@ -2,6 +2,7 @@
 # so that nothing in it is right: it must score 0, in time, with a report in order, nothing changed outside, and no
 # process left.
 
+count=0
 most_seconds=20                                     # 8 to compile, 8 of checks, the last one's 2, the rest
 outside=$work/outside
 rm -rf "$outside"
@@ -10,9 +11,9 @@ chmod 777 "$outside"
 echo untouched >"$outside/file"
 chmod 666 "$outside/file"
 
-processes() {                                       # command lines with this text
+processes() {                                       # of this test's gradings: their folder is an argument or mounted
     for p in /proc/[0-9]*; do
-        { tr '\0' ' ' <"$p/cmdline" | grep -q -- "$1" && echo "${p#/proc/}"; } 2>/dev/null
+        { cat "$p/cmdline" "$p/mountinfo" | grep -aq "$work/tmp/ascent-grade" && echo "${p#/proc/}"; } 2>/dev/null
     done
 }
 
@@ -30,7 +31,7 @@ repelled() {
     elif [ "$took" -gt $most_seconds ]; then fail "$name" "took $took s"
     elif [ "$(ls "$outside")" != file ] || [ "$(cat "$outside/file")" != untouched ]; then fail "$name" "changed a file"
     elif [ -n "$(ls "$work/tmp")" ]; then fail "$name" "left $(ls "$work/tmp")"
-    elif [ -n "$(processes student.so)" ]; then fail "$name" "left a process: $(processes student.so)"
+    elif left=$(processes); [ -n "$left" ]; then fail "$name" "left processes: $left"
     else pass; fi
 }
 
@@ -83,6 +84,13 @@ attack left_behind <<'C'
     setsid();
 C
 repelled
+
+attack leaves_its_group <<'C'
+    setpgid(0, getpgid(getppid()));
+    setpgid(0, 1);
+    for (;;) sleep(1000);
+C
+repelled 'over its time'
 
 attack crash <<'C'
     *(volatile int *)8 = 1;
@@ -183,7 +191,8 @@ if grep -q 'was read' "$work/json"; then fail "$name" "$(grep -o '[^ |]* was rea
 # ---- at compile time ----
 for path in "$root/algorithms/returns.c" ../../../../../../../../..$root/algorithms/returns.c "$build/handouts/3/returns.c" \
     /assignments/../handouts/3/returns.c; do
-    begin "includes$passed"
+    count=$((count + 1))
+    begin "includes$count"
     echo "#include \"$path\"" >"$dir/returns.c"
     repelled
 done
@@ -203,7 +212,8 @@ for symbol in 'void answer_question(const void *q, void *a) { (void)q; (void)a; 
     'long read(int fd, void *p, unsigned long n) { (void)fd; (void)p; return (long)n; }' \
     'long write(int fd, const void *p, unsigned long n) { (void)fd; (void)p; return (long)n; }' \
     'void require_failed(const char *file, int line, const char *c, const char *f, ...) { (void)file; (void)line; (void)c; (void)f; }'; do
-    begin "defines$passed"
+    count=$((count + 1))
+    begin "defines$count"
     echo "$symbol" >"$work/attack"
     in_front vpg.c <"$work/attack"
     repelled
