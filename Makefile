@@ -23,7 +23,8 @@ FUZZ_RUNS ?= 1000000
 SAY      = @$(if $(V),set -x,echo '  ')        # `make V=1` shows the whole commands
 LINK     = $(SAY) link $@; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-all: $(BUILD)/ascent $(BUILD)/assignments/made
+ASSIGNMENTS = $(addprefix $(BUILD)/assignments/,runner 3/answers.o made)
+all: $(BUILD)/ascent $(ASSIGNMENTS)
 
 $(BUILD)/ascent: $(BUILD)/ascent.o $(LIB)
 	$(LINK) $(LDLIBS)
@@ -42,8 +43,7 @@ $(BUILD)/%.o: %.c
 FOR_STUDENTS = autodiff/%.c envs/%.c algorithms/policy.c algorithms/rollout.c
 HANDOUT_3 = $(addprefix algorithms/,returns.c reinforce.c vpg.c) \
             $(addprefix chapters/03-reinforce/assignment/,README.md Makefile)
-$(BUILD)/assignments/made: $(HANDOUT_3) $(wildcard autodiff/*.h envs/*.h algorithms/*.h) \
-    $(BUILD)/assignments/runner $(BUILD)/assignments/3/answers.o
+$(BUILD)/assignments/made: $(HANDOUT_3) $(wildcard autodiff/*.h envs/*.h algorithms/*.h)
 	@mkdir -p $(BUILD)/handouts/3 $(addprefix $(BUILD)/assignments/include/,autodiff envs algorithms)
 	@cp $(HANDOUT_3) $(BUILD)/handouts/3
 	@for d in autodiff envs algorithms; do cp $$d/*.h $(BUILD)/assignments/include/$$d; done
@@ -105,7 +105,7 @@ test-fast: $(BUILD)/ascent $(UNIT)
 test:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
-	    $(BUILD)/tests/faults/faults $(EXAMPLES) $(BUILD)/assignments/made
+	    $(BUILD)/tests/faults/faults $(EXAMPLES) $(ASSIGNMENTS)
 	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/faults.sh tests/reference.sh \
 	    tests/examples.sh tests/grade.sh
 
@@ -113,7 +113,7 @@ test:
 # most 60 minutes.
 test-full:
 	@CC="$(CC)" .ci/deps full
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults $(BUILD)/assignments/made
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults $(ASSIGNMENTS)
 	@FAULTS=all GRADE=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh \
 	    tests/faults.sh tests/valgrind.sh tests/grade.sh
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \

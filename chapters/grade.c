@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "autodiff/linalg.h"
 #include "autodiff/options.h"
 #include "autodiff/random.h"
 #include "autodiff/require.h"
@@ -30,7 +31,8 @@ struct grading {
     gsl_rng *rng;                       /* of the check that is going on */
     foreign f;                          /* its process */
     bool running;
-    const char *failure;                /* why no answer came, or NULL */
+    bool answered;                      /* the last question */
+    const char *failure;                /* why what came is no answer, or NULL */
 };
 
 /* What a check found */
@@ -61,10 +63,10 @@ bool grading_ask(grading *g, const question *q, int n, double *x)
     sent.beyond = gsl_rng_uniform(g->rng);
     if (!g->running) sandbox_run(&g->room, CHECK_SECONDS, &g->f);
     g->running = true;
-    switch (foreign_ask(&g->f, &sent, sizeof sent, &a, sizeof a)) {
-    case FOREIGN_ENDED:    g->failure = "no answer"; return false;
-    case FOREIGN_TOO_LATE: g->failure = "no answer in time"; return false;
-    case FOREIGN_ANSWERED: break;
+    g->answered = foreign_ask(&g->f, &sent, sizeof sent, &a, sizeof a) == FOREIGN_ANSWERED;
+    if (!g->answered) {
+        g->failure = "no answer";
+        return false;
     }
     if (a.nonce != sent.nonce || a.n != n) {
         g->failure = "something wrote in its stead: what came back is no answer";
@@ -151,19 +153,22 @@ static void say_wrong(char *why, const check *c, const asked *x, const numbers *
     grading_say(why, at, " expected %.10g, got %.10g\n", want, got[k].x[i]);
 }
 
-/* y: x with the student's own answers of the function that c is built on in the place of the right ones */
+/* y: x with the student's own answers of the function that c is built on in the place of the right ones. false when
+ * there is nothing to build on: no answer, no numbers, or 0 throughout. */
 static bool take_own(grading *g, const check *c, const asked *x, asked *y)
 {
+    double largest = 0;
     for (int k = 0; k < c->questions; k++) {
         y[k] = x[k];
         question q = x[k].q;
+        const int n = c->given->size(&x[k]);
         q.what = c->given->what;
-        if (!grading_ask(g, &q, c->given->size(&x[k]), y[k].given.x)) {
-            g->failure = NULL;                      /* that function's loss, not this one's */
-            return false;
-        }
+        bool came = grading_ask(g, &q, n, y[k].given.x);
+        g->failure = NULL;                          /* that function's loss, not this one's */
+        if (!came) return false;
+        largest = linalg_greater(largest, linalg_max_abs(n, y[k].given.x));
     }
-    return true;
+    return largest > 0 && largest < 1e9;            /* false for NaN */
 }
 
 static bool right_or_why(grading *g, const check *c, const asked *x, const numbers *got, char *why)
@@ -208,7 +213,8 @@ static void judge(grading *g, const check *c, uint64_t seed, uint32_t k, finding
     g->failure = NULL;
     bool right = c->judge ? c->judge(g, why) : judge_questions(g, c, why);
     if (g->running) foreign_end(&g->f, how, sizeof how);
-    if (g->failure) grading_say(why, (int)strlen(why), "%s: %s\n", g->failure, how);
+    if (g->failure)
+        grading_say(why, (int)strlen(why), "%s%s%s\n", g->failure, g->answered ? "" : ": ", g->answered ? "" : how);
     *found = (finding){ .c = c, .score = right ? c->points : 0 };
     if (!right) memcpy(found->why, why, sizeof why);
     if (!right && g->running) memcpy(found->printed, g->f.printed, sizeof found->printed);
@@ -397,7 +403,7 @@ static uint64_t seed_of(uint64_t seed, const char *student)
 int grade_command(int argc, char **argv)
 {
     const char *seed = "1", *student = NULL, *format = "text";
-    char error[300], home[SANDBOX_PATH], secret[SANDBOX_PATH];
+    char error[300], home[SANDBOX_PATH], secret[SANDBOX_PATH], runner[SANDBOX_PATH];
     const option table[] = {
         { "--seed", "K", "which inputs and MDPs are asked about (1)", &seed, NULL },
         { "--student", "ID", "inputs of this student's own, beside those of the seed", &student, NULL },
@@ -422,6 +428,8 @@ int grade_command(int argc, char **argv)
     g->a = r->a = a;
     assignment_path(home, sizeof home, "assignments");
     assignment_path(secret, sizeof secret, "libascent.a");
+    assignment_path(runner, sizeof runner, "assignments/runner");
+    if (access(runner, X_OK) != 0) bad_input("%s: %s; `make` builds it", runner, strerror(errno));
     if (!sandbox_open(&g->room, home, secret, error, sizeof error)) bad_input("%s", error);
     r->room = g->room.about;
     grade(g, argv[2], K, r);

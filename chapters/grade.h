@@ -46,7 +46,7 @@ typedef struct {
     double (*error)(const asked *x);
     const variant *wrong;
     /* The function that this one is built on, or NULL. Where the student's is wrong, this one is right if it is
-     * right for what that says. */
+     * right for what that says, unless that is 0 everywhere. */
     const asked_function *given;
     /* or, the above left out: a check of its own. What it finds wrong it says in why [GRADE_WHY]. */
     bool (*judge)(grading *g, char *why);

@@ -77,6 +77,9 @@ mkdir "$work/empty"
 "$ascent" grade 3 "$work/empty" >"$work/out" 2>"$work/err"
 status=$?
 if grep -q 'no sandbox works here' "$work/err"; then
+    if [ "$(id -u)" = 0 ] || bwrap --ro-bind / / --unshare-user --unshare-pid true 2>/dev/null; then
+        fail sandbox "there is one here, root or bubblewrap, but it is refused"
+    fi
     echo "no sandbox works here (bubblewrap, or root): the rest of this test is left out"
     if [ $status = 2 ] && [ ! -s "$work/out" ]; then pass; else fail refusal "exit status $status"; fi
     echo "$passed passed, $failed failed"
@@ -126,6 +129,13 @@ awk -F'|' '/^\| 3\./ { gsub(/ /, "", $2); print $2, $(NF - 1) + 0 }' "$dir/READM
 sed -n 's/^[a-z ]*ok [0-9]* - \(3\.[0-9]*\) .* of \([0-9]*\) points$/\1 \2/p' "$work/tap" >"$work/points"
 if cmp -s "$work/readme" "$work/points" && [ "$(awk '{ sum += $2 } END { print sum }' "$work/points")" = 100 ]; then pass
 else fail skeleton "its README: $(diff "$work/readme" "$work/points" | head -n 3)"; fi
+
+# Nothing at all: no function of the reference takes the place of a missing one
+begin nothing
+for f in returns reinforce vpg; do echo '/* nothing */' >"$dir/$f.c"; done
+graded
+if [ "$status" = 1 ] && [ "$score" = 0 ] && [ "$(grep -c 'undefined symbol' "$work/tap")" = 17 ]; then pass
+else fail nothing "score $score: $(told)"; fi
 
 # ---- the reference ----
 start reference

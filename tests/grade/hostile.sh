@@ -188,6 +188,43 @@ C
 PWD_SECRET=1 repelled
 if grep -q 'was read' "$work/json"; then fail "$name" "$(grep -o '[^ |]* was read' "$work/json" | head -n 3)"; else pass; fi
 
+# Nothing to build on: zeros, and what is right for zeros; not numbers, which must not stop the grader either
+begin zeros
+body returns.c returns_to_go <<'C'
+    for (int t = 0; t < T; t++) G[t] = 0;
+C
+body reinforce.c reinforce_w <<'C'
+    for (int t = 0; t < T; t++) w[t] = -b;
+C
+body reinforce.c reinforce_next_b <<'C'
+    return b - rate * b;
+C
+body reinforce.c reinforce_objective <<'C'
+    return ad_scale(0, ad_dot(logp, w));
+C
+body reinforce.c reinforce_gradient <<'C'
+    for (int i = 0; i < p->n; i++) g[i] = 0;
+C
+repelled 'expected'
+
+begin not_numbers
+in_front reinforce.c <<'C'
+#include <math.h>
+C
+body returns.c returns_to_go <<'C'
+    for (int t = 0; t < T; t++) G[t] = 0.0 / 0 * r[0];
+C
+body reinforce.c reinforce_w <<'C'
+    for (int t = 0; t < T; t++) w[t] = t % 2 ? INFINITY : NAN;
+C
+body reinforce.c reinforce_w_gamma_t <<'C'
+    for (int t = 0; t < T; t++) w[t] = INFINITY;
+C
+body reinforce.c reinforce_gradient <<'C'
+    for (int i = 0; i < p->n; i++) g[i] = i % 2 ? INFINITY : 1e308;
+C
+repelled 'expected'
+
 # ---- at compile time ----
 for path in "$root/algorithms/returns.c" ../../../../../../../../..$root/algorithms/returns.c "$build/handouts/3/returns.c" \
     /assignments/../handouts/3/returns.c; do

@@ -436,12 +436,17 @@ static void update(void *context, const traj *tau, double *g)
 }
 
 EACH(update_shifted, POW(t) * ((t > 0 ? q->r[t - 1] : 0) + q->gamma * G(q, t, t) - q->b))
+EACH(update_previous,
+     POW(t) * ((t > 0 ? q->r[t - 1] : 0) + q->gamma * (G(q, t, t) - POW(q->T - 1 - t) * q->r[q->T - 1]) - q->b))
+EACH(update_whole, POW(t) * (G(q, 0, 0) - q->b))
 EACH(update_plain, undiscounted(q, t, q->T))
 EACH(update_rewards, POW(t) * q->r[t])
 EACH(update_by_T, POW(t) * (x->given.x[t] - q->b) / q->T)
 static const variant wrong_update[] = {
     LIKE(w, "gamma^t is missing: the gradient of no function (ERR-3, RF-15)"),
     LIKE(update_shifted, "the reward shifted by one: gamma times the gradient (ERR-2)"),
+    LIKE(update_previous, "the reward shifted by one: that of the step before (openai/spinningup#50)"),
+    LIKE(update_whole, "the whole return, and gamma^t: one of the two is too much"),
     LIKE(w_gamma_t_negative, "the sign"),
     LIKE(update_plain, "gamma is missing: the gradient of the undiscounted J"),
     LIKE(update_rewards, "gamma^t r_t in place of returns"),
