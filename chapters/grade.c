@@ -153,8 +153,8 @@ static void say_wrong(char *why, const check *c, const asked *x, const numbers *
     grading_say(why, at, " expected %.10g, got %.10g\n", want, got[k].x[i]);
 }
 
-/* y: x with the student's own answers of the function that c is built on in the place of the right ones. false when
- * there is nothing to build on: no answer, no numbers, or 0 throughout. */
+/* y: x with the student's own answers of the function that c is built on in the place of the right ones. false
+ * when there is nothing to build on: no answer, no numbers, or 0 throughout. */
 static bool take_own(grading *g, const check *c, const asked *x, asked *y)
 {
     double largest = 0;
@@ -213,8 +213,8 @@ static void judge(grading *g, const check *c, uint64_t seed, uint32_t k, finding
     g->failure = NULL;
     bool right = c->judge ? c->judge(g, why) : judge_questions(g, c, why);
     if (g->running) foreign_end(&g->f, how, sizeof how);
-    if (g->failure)
-        grading_say(why, (int)strlen(why), "%s%s%s\n", g->failure, g->answered ? "" : ": ", g->answered ? "" : how);
+    const char *ended = g->answered ? "" : how;
+    if (g->failure) grading_say(why, (int)strlen(why), "%s%s%s\n", g->failure, *ended ? ": " : "", ended);
     *found = (finding){ .c = c, .score = right ? c->points : 0 };
     if (!right) memcpy(found->why, why, sizeof why);
     if (!right && g->running) memcpy(found->printed, g->f.printed, sizeof found->printed);

@@ -163,7 +163,7 @@ bool foreign_end(foreign *f, char *how, size_t size)
         poll(&p, 1, 2);
         hear(f);
     }
-    kill(-f->pid, SIGKILL);                 /* the compiler's processes; bubblewrap takes with it all that is inside */
+    kill(-f->pid, SIGKILL);                 /* the compiler's processes; bubblewrap takes all inside with it */
     kill(f->pid, SIGKILL);
     if (ended == 0) waitpid(f->pid, &status, 0);
     hear(f);

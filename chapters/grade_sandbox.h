@@ -7,8 +7,8 @@
  *                  what was included is looked at before it runs, but not what assembly embeds
  *
  * In both, code that runs cannot fork nor write to a file, has limits of time and memory, and is killed with all
- * that it may have left. It is asked over one socket, where what is read has a fixed size; what it prints is kept to
- * be shown, at most FOREIGN_PRINTED bytes, and never believed. */
+ * that it may have left. It is asked over one socket, where what is read has a fixed size; what it prints is kept
+ * to be shown, at most FOREIGN_PRINTED bytes, and never believed. */
 #ifndef ASCENT_GRADE_SANDBOX_H
 #define ASCENT_GRADE_SANDBOX_H
 
