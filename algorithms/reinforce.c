@@ -57,41 +57,50 @@ const config_field reinforce_fields[] = {
 /* RF-4, RF-8   w_t = G_t - b */
 void reinforce_w(int T, const double *r, double gamma, double b, double *w)
 {
+    /* BEGIN SOLUTION RF-4 */
     returns_to_go(T, r, gamma, w);
     for (int t = 0; t < T; t++) w[t] -= b;
+    /* END SOLUTION */
 }
 
 /* RF-2, RF-6   w_t = gamma^t (G_t - b) */
 void reinforce_w_gamma_t(int T, const double *r, double gamma, double b, double *w)
 {
+    /* BEGIN SOLUTION RF-2 */
     double gamma_t = 1;
     returns_to_go(T, r, gamma, w);
     for (int t = 0; t < T; t++, gamma_t *= gamma) w[t] = gamma_t * (w[t] - b);
+    /* END SOLUTION */
 }
 /*[/snip]*/
 
 /* b + rate (mean_t G_t - b),   G_t = r_t + gamma G_{t+1} */
 double reinforce_next_b(double b, double rate, int T, const double *r, double gamma)
 {
+    /* BEGIN SOLUTION baseline */
     double G = 0, sum = 0;
     for (int t = T - 1; t >= 0; t--) {
         G = r[t] + gamma * G;
         sum += G;
     }
     return b + rate * (sum / T - b);
+    /* END SOLUTION */
 }
 
 /*[snip reinforce-gradient]*/
 /* RF-8   sum_t w_t log pi(a_t|s_t): its gradient is sum_t w_t grad log pi(a_t|s_t) */
 ad reinforce_objective(ad logp, ad w)
 {
+    /* BEGIN SOLUTION RF-8 */
     return ad_dot(ad_detach(w), logp);
+    /* END SOLUTION */
 }
 
 /* RF-2, RF-4, RF-6   g = sum_t w_t grad log pi_theta(a_t|s_t) */
 void reinforce_gradient(ad_tape *t, const policy *p, const double *theta, const rollout *tau, const double *w,
                         double *g)
 {
+    /* BEGIN SOLUTION RF-4 */
     ad_mark start = ad_here(t);
     ad x    = ad_input(t, theta, p->n, 1);
     ad s    = ad_input(t, tau->s, tau->T, tau->d);
@@ -99,6 +108,7 @@ void reinforce_gradient(ad_tape *t, const policy *p, const double *theta, const 
     ad J    = reinforce_objective(logp, ad_input(t, w, tau->T, 1));
     memcpy(g, ad_value(ad_grad(J, x)), (size_t)p->n * sizeof *g);
     ad_reset(t, start);
+    /* END SOLUTION */
 }
 /*[/snip]*/
 

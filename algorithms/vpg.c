@@ -57,21 +57,27 @@ const config_field vpg_fields[] = {
 /* VPG-1, VPG-2   w_t = R(tau) = sum_k gamma^k r_k */
 void vpg_total_return(int T, const double *r, double gamma, double *w)
 {
+    /* BEGIN SOLUTION VPG-2 */
     double R = returns_total(T, r, gamma);
     for (int t = 0; t < T; t++) w[t] = R;
+    /* END SOLUTION */
 }
 
 /* PGT-10   w_t = G_t = sum_{k>=t} gamma^{k-t} r_k */
 void vpg_reward_to_go(int T, const double *r, double gamma, double *w)
 {
+    /* BEGIN SOLUTION PGT-10 */
     returns_to_go(T, r, gamma, w);
+    /* END SOLUTION */
 }
 
 /* VPG-3   A_t = G_t - V(s_t) */
 void vpg_advantage(int T, const double *r, const double *V, double gamma, double *A)
 {
+    /* BEGIN SOLUTION VPG-3 */
     returns_to_go(T, r, gamma, A);
     for (int t = 0; t < T; t++) A[t] -= V[t];
+    /* END SOLUTION */
 }
 /*[/snip]*/
 
@@ -79,25 +85,32 @@ void vpg_advantage(int T, const double *r, const double *V, double gamma, double
 /* VPG-2   (1/|D|) sum_tau sum_t w_t log pi(a_t|s_t) */
 ad vpg_mean_over_trajectories(ad logp, ad w, int D)
 {
+    /* BEGIN SOLUTION VPG-2 */
     return ad_scale(1.0 / D, ad_dot(ad_detach(w), logp));
+    /* END SOLUTION */
 }
 
 /* VPG-4, PPO-18   (1/N) sum_tau sum_t w_t log pi(a_t|s_t),   N = sum_tau T_tau */
 ad vpg_mean_over_steps(ad logp, ad w)
 {
+    /* BEGIN SOLUTION VPG-4 */
     return ad_mean(ad_mul(ad_detach(w), logp));
+    /* END SOLUTION */
 }
 /*[/snip]*/
 
 /* -(1/N) sum_tau sum_t (V(s_t) - G_t)^2 */
 ad vpg_V_objective(ad V, ad G)
 {
+    /* BEGIN SOLUTION VPG */
     return ad_neg(ad_mean(ad_square(ad_sub(V, G))));
+    /* END SOLUTION */
 }
 
 void vpg_gradient(ad_tape *t, const policy *p, const double *theta, const rollout *b, const double *w, int mean,
                   double *g)
 {
+    /* BEGIN SOLUTION VPG-2,VPG-4 */
     ad_mark start = ad_here(t);
     ad x    = ad_input(t, theta, p->n, 1);
     ad s    = ad_input(t, b->s, b->T, b->d);
@@ -107,6 +120,7 @@ void vpg_gradient(ad_tape *t, const policy *p, const double *theta, const rollou
                                           : vpg_mean_over_trajectories(logp, psi, b->segments);
     memcpy(g, ad_value(ad_grad(J, x)), (size_t)p->n * sizeof *g);
     ad_reset(t, start);
+    /* END SOLUTION */
 }
 
 /* V_phi(s_t) of all steps, and then `steps` steps of phi towards G */
