@@ -5,6 +5,7 @@
 #include "algorithms/commands.h"
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
+#include "chapters/commands.h"
 #include "derivations/commands.h"
 #include "envs/commands.h"
 
@@ -20,8 +21,11 @@ static const struct {
     { "env",    env_command,    "the environments: list, check, take single steps from a file" },
     { "train",  train_command,  "an algorithm acting and learning, in a folder that can be gone on from" },
     { "eval",   eval_command,   "the returns of a trained policy" },
+    { "plot",   plot_command,   "learning curves, on the terminal or as a picture" },
+    { "watch",  watch_command,  "a trained policy acting, on the terminal or as an animation" },
     { "explain", explain_command, "one update of an algorithm, with its numbers" },
     { "graph",  graph_command,  "an objective as the tape records it, for Graphviz" },
+    { "answer", answer_command, "checks the answer to an exercise of the book" },
     { "list",   list_command,   "the equations, and where each stands in the code" },
 };
 enum { COMMANDS = sizeof command / sizeof *command };

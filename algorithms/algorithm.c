@@ -7,11 +7,11 @@
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
 
+#define CONFIG(name) sizeof(name##_config), &name##_defaults, name##_fields
 const algorithm algorithms[] = {
-    { "reinforce", "Monte Carlo policy gradient, an update an episode", sizeof(reinforce_config), &reinforce_defaults,
-      reinforce_fields, reinforce, reinforce_policy, reinforce_explain },
-    { "vpg", "policy gradient with a learned baseline", sizeof(vpg_config), &vpg_defaults, vpg_fields, vpg, vpg_policy,
-      vpg_explain },
+    { "reinforce", "Monte Carlo policy gradient, an update an episode", CONFIG(reinforce),
+      reinforce, reinforce_policy, reinforce_explain },
+    { "vpg", "policy gradient with a learned baseline", CONFIG(vpg), vpg, vpg_policy, vpg_explain },
     { .name = NULL },
 };
 

@@ -52,8 +52,8 @@ int eval_command(int argc, char **argv)
         { NULL }
     };
     int left = options_parse(argc, argv, "eval DIR [--episodes N] [--seed K] [--greedy] [--json]",
-                             "Returns (undiscounted sums of rewards) of the policy in a run's checkpoint. Random numbers\n"
-                             "are others than those of training, also with the same seed.", table);
+                             "Returns (undiscounted sums of rewards) of the policy in a run's checkpoint. Random\n"
+                             "numbers are others than those of training, also with the same seed.", table);
     if (left != 1) bad_input("eval: expected one run's folder, found %d", left);
     int n = (int)options_whole("--episodes", episodes, 1, 100000000);
     uint64_t k = options_seed("--seed", seed);

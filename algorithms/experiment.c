@@ -65,10 +65,9 @@ static void put_config(FILE *out, const experiment *x, const char *between)
 
 char *experiment_text(const experiment *x, enum experiment_text which)
 {
-    char *text = NULL;
+    char *text;
     size_t n;
-    FILE *out = open_memstream(&text, &n);
-    if (!out) out_of_memory(0, "config.json");
+    FILE *out = print_to_memory(&text, &n);
     const bool whole = which == EXPERIMENT_WHOLE;
     const char *between = whole ? ",\n  " : ", ", *inside = whole ? ",\n    " : ", ";
     fprintf(out, "{%s\"format\": %d%s", between + 1, FORMAT, between);
@@ -82,7 +81,7 @@ char *experiment_text(const experiment *x, enum experiment_text which)
     fprintf(out, "%s\"config\": {", between);
     put_config(out, x, inside);
     fputs(whole ? "\n  }\n}\n" : " }}", out);
-    if (ferror(out) || fclose(out) != 0) out_of_memory(0, "config.json");
+    print_done(out, &text);
     return text;
 }
 
@@ -108,8 +107,8 @@ static json_int_t whole(const char *path, json_t *object, const char *name, json
     json_t *x = member(path, object, name);
     json_int_t value = json_integer_value(x);
     if (!json_is_integer(x) || value < low || value > high)
-        bad_input("%s: expected a whole number from %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT " as \"%s\"",
-                  path, low, high, name);
+        bad_input("%s: expected a whole number from %lld to %lld as \"%s\"", path, (long long)low, (long long)high,
+                  name);
     return value;
 }
 
@@ -118,7 +117,7 @@ static void set(const char *path, experiment *x, const char *name, const json_t 
 {
     char number[PROGRESS_NUMBER] = "";
     const char *text = json_is_string(value) ? json_string_value(value) : number;
-    if (json_is_integer(value)) snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    if (json_is_integer(value)) snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
     else if (json_is_real(value)) progress_number(number, json_real_value(value));
     size_t n = strlen(name) + strlen(text) + 2;
     char *assignment = allocate(n, 1, "config.json");
@@ -139,12 +138,13 @@ static void read_config(const char *path, experiment *x, json_t *config)
 experiment *experiment_parse(const char *path, const char *text, size_t n)
 {
     json_error_t error;
+    json_memory_or_exit();
     json_t *object = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
-    if (!object && json_error_code(&error) == json_error_out_of_memory) out_of_memory(0, "config.json");
     if (!object) bad_input("%s:%d:%d: %s", path, error.line, error.column, error.text);
     if (!json_is_object(object)) bad_input("%s: expected an object", path);
     if (whole(path, object, "format", 0, INT_MAX) != FORMAT) bad_input("%s: expected format %d", path, FORMAT);
-    experiment *x = experiment_new(algorithm_find(text_of(path, object, "algorithm")), text_of(path, object, "env"));
+    const algorithm *a = algorithm_find(text_of(path, object, "algorithm"));
+    experiment *x = experiment_new(a, text_of(path, object, "env"));
     if (!json_is_null(member(path, object, "limit"))) x->limit = (int)whole(path, object, "limit", 0, INT_MAX);
     x->seed = (uint64_t)whole(path, object, "seed", 0, INT64_MAX);
     x->steps = (long)whole(path, object, "steps", 1, LONG_MAX);
@@ -157,8 +157,10 @@ experiment *experiment_read(const char *folder)
 {
     char *path = path_of(folder, "config.json"), *text = allocate(MOST_BYTES, 1, "config.json");
     FILE *f = fopen(path, "r");
+    if (!f && errno == ENOMEM) out_of_memory(0, path);
     if (!f) bad_input("%s: expected a run's folder: %s", path, strerror(errno));
     size_t n = fread(text, 1, MOST_BYTES, f);
+    if (ferror(f) && errno == ENOMEM) out_of_memory(0, path);
     if (ferror(f)) bad_input("%s: cannot be read: %s", path, strerror(errno));
     if (n == MOST_BYTES) bad_input("%s: expected less than %d bytes", path, MOST_BYTES);
     fclose(f);

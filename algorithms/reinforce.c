@@ -53,6 +53,7 @@ const config_field reinforce_fields[] = {
     { .name = NULL },
 };
 
+/*[snip reinforce-w]*/
 /* RF-4, RF-8   w_t = G_t - b */
 void reinforce_w(int T, const double *r, double gamma, double b, double *w)
 {
@@ -67,6 +68,7 @@ void reinforce_w_gamma_t(int T, const double *r, double gamma, double b, double 
     returns_to_go(T, r, gamma, w);
     for (int t = 0; t < T; t++, gamma_t *= gamma) w[t] = gamma_t * (w[t] - b);
 }
+/*[/snip]*/
 
 /* b + rate (mean_t G_t - b),   G_t = r_t + gamma G_{t+1} */
 double reinforce_next_b(double b, double rate, int T, const double *r, double gamma)
@@ -79,6 +81,7 @@ double reinforce_next_b(double b, double rate, int T, const double *r, double ga
     return b + rate * (sum / T - b);
 }
 
+/*[snip reinforce-gradient]*/
 /* RF-8   sum_t w_t log pi(a_t|s_t): its gradient is sum_t w_t grad log pi(a_t|s_t) */
 ad reinforce_objective(ad logp, ad w)
 {
@@ -97,6 +100,7 @@ void reinforce_gradient(ad_tape *t, const policy *p, const double *theta, const 
     memcpy(g, ad_value(ad_grad(J, x)), (size_t)p->n * sizeof *g);
     ad_reset(t, start);
 }
+/*[/snip]*/
 
 policy reinforce_policy(const env *e, const void *config)
 {
@@ -122,6 +126,7 @@ void reinforce(run *training, const void *config)
     const kept survives[] = { { "theta", theta, p.n }, { "m", m, p.n }, { "v", v, p.n }, { "b", &b, 1 },
                               { .name = "adam's t", .count = &step.t }, { .name = NULL } };
     run_begin(training, survives, NULL);
+    /*[snip reinforce-loop]*/
     while (run_update(training, tau)) {
         rollout_clear(tau);
         rollout_episode(tau, e, training->env_rng, pi, training->policy_rng);   /* RF-5: one episode, */
@@ -135,6 +140,7 @@ void reinforce(run *training, const void *config)
         else                                sgd_ascend(p.n, c->lr, theta, g);   /* RF-12: one update */
         b = reinforce_next_b(b, c->b_rate, T, r, c->gamma);
     }
+    /*[/snip]*/
     run_end(training);
 
     ad_tape_free(t);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "algorithms/canvas.h"
 #include "algorithms/checkpoint.h"
 #include "algorithms/progress.h"
 #include "algorithms/whole_file.h"
@@ -47,9 +48,10 @@ static void require_empty(const char *path)
 {
     DIR *d = opendir(path);
     if (!d && errno == ENOENT) return;
+    if (!d && errno == ENOMEM) out_of_memory(0, path);
     if (!d) bad_input("%s: expected a folder: %s", path, strerror(errno));
     for (struct dirent *e; (e = readdir(d));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && strcmp(e->d_name, "config.json.tmp") != 0)
+        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && strcmp(e->d_name, "config.json.tmp"))
             bad_input("%s: expected a new or empty folder, found %s in it (--resume goes on with a run)", path,
                       e->d_name);
     closedir(d);
@@ -95,10 +97,15 @@ static int open_log(const run_folder *f, const char *name)
     return fd;
 }
 
+static _Noreturn void failed(const run_folder *f, const char *name, const char *what)
+{
+    io_failure("%s/%s: cannot be %s: %s", f->path, name, what, strerror(errno));
+}
+
 static void append(const run_folder *f, int fd, const char *name, const char *text)
 {
     if (lseek(fd, 0, SEEK_END) < 0 || !write_all(fd, text, strlen(text)))
-        io_failure("%s/%s: cannot be written: %s", f->path, name, strerror(errno));
+        failed(f, name, "written");
 }
 
 /* progress.csv is also the lock: it is the process's, and goes when that ends, however it ends. */
@@ -167,16 +174,15 @@ static void rng_field(checkpoint *c, const char *name, gsl_rng *rng)
     if (!checkpoint_saving(c)) random_seek(rng, position);
 }
 
-static void env_fields(checkpoint *c, run *r)
+static void env_fields(checkpoint *c, env *e, gsl_rng *rng)
 {
-    env *e = r->env;
     long t = e->over ? 0 : e->t, under_way = !e->over;
     double *state = allocate((size_t)e->state_n, sizeof *state, "an environment's state");
     if (!e->over) memcpy(state, e->state, (size_t)e->state_n * sizeof *state);
     checkpoint_count(c, "episode under way", &under_way);
     checkpoint_count(c, "t", &t);
     checkpoint_vector(c, "environment's state", state, (size_t)e->state_n);
-    if (!checkpoint_saving(c) && under_way) env_restore(e, r->env_rng, state, (int)t);
+    if (!checkpoint_saving(c) && under_way) env_restore(e, rng, state, (int)t);
     free(state);
 }
 
@@ -200,10 +206,12 @@ static void fields(checkpoint *c, run *r)
     rng_field(c, "policy's stream", r->policy_rng);
     rng_field(c, "first parameters' stream", r->init_rng);
     rng_field(c, "updates' stream", r->update_rng);
-    env_fields(c, r);
+    env_fields(c, r->env, r->env_rng);
     for (const kept *k = r->kept; k->name; k++) {
-        if (k->count) checkpoint_count(c, k->name, k->count);
-        else          checkpoint_vector(c, k->name, k->x, k->n);
+        if (k->count)    checkpoint_count(c, k->name, k->count);
+        else if (k->rng) rng_field(c, k->name, k->rng);
+        else             checkpoint_vector(c, k->name, k->x, k->n);
+        if (k->env)      env_fields(c, k->env, k->rng);
     }
     free(columns);
 }
@@ -213,7 +221,7 @@ static void save(run *r)
     run_folder *f = r->folder;
     char *path = path_of(f->path, "checkpoint");
     double start = now();
-    if (fsync(f->progress) != 0) io_failure("%s/progress.csv: cannot be brought to the disk: %s", f->path, strerror(errno));
+    if (fsync(f->progress) != 0) failed(f, "progress.csv", "brought to the disk");
     checkpoint *c = checkpoint_create(path);
     fields(c, r);
     checkpoint_close(c);
@@ -229,9 +237,9 @@ static void cut_progress(run *r)
     run_folder *f = r->folder;
     off_t found = lseek(f->progress, 0, SEEK_END);
     if (found < f->progress_bytes)
-        bad_input("%s/progress.csv: expected %ld bytes at least, found %lld", f->path, f->progress_bytes, (long long)found);
-    if (ftruncate(f->progress, f->progress_bytes) != 0)
-        io_failure("%s/progress.csv: cannot be cut: %s", f->path, strerror(errno));
+        bad_input("%s/progress.csv: expected %ld bytes at least, found %lld", f->path, f->progress_bytes,
+                  (long long)found);
+    if (ftruncate(f->progress, f->progress_bytes) != 0) failed(f, "progress.csv", "cut");
 }
 
 static bool load(run *r)
@@ -273,9 +281,8 @@ static void obey(run *r)
 {
     int n = pending;
     if (r->folder->saved_steps != r->steps) save(r);
-    if (r->folder->bar) fputc('\n', stderr);
-    fprintf(stderr, "ascent: signal %d after %ld steps: saved; `ascent train --resume --out %s` goes on\n", n, r->steps,
-            r->folder->path);
+    fprintf(stderr, "ascent: signal %d after %ld steps: saved; `ascent train --resume --out %s` goes on\n", n,
+            r->steps, r->folder->path);
     finish(128 + n);
 }
 
@@ -289,38 +296,51 @@ static void duration(char text[32], double seconds)
     else               snprintf(text, 32, "%ld:%02ld h", s / 3600, s / 60 % 60);
 }
 
-/* percent, rate, time left and return, with a bar in front of it on a terminal */
-static void say(const run *r, FILE *out, bool bar)
+/* percent, steps, rate, time left and return */
+static void describe(const run *r, char *text, size_t size)
 {
-    enum { WIDTH = 24 };
     char left[32], mean[32] = "-";
     const run_folder *f = r->folder;
-    double seconds = now() - f->begun, done = fmin(1, (double)r->steps / (double)r->steps_wanted);
-    double rate = seconds > 0 ? (double)(r->steps - f->begun_steps) / seconds : 0;
+    double seconds = now() - f->begun, rate = seconds > 0 ? (double)(r->steps - f->begun_steps) / seconds : 0;
     duration(left, rate > 0 ? fmax(0, (double)(r->steps_wanted - r->steps)) / rate : 0);
     if (!isnan(r->return_mean)) snprintf(mean, sizeof mean, "%.4g", r->return_mean);
-    if (bar) {
-        int full = (int)(done * WIDTH);
-        fprintf(out, "\r%s %s [%.*s%.*s] ", r->algorithm, r->env->id, full, "########################", WIDTH - full,
-                "........................");
-    }
-    fprintf(out, "%3.0f %%  %ld of %ld steps  %.0f steps/s  %s left  return %s", 100 * done, r->steps, r->steps_wanted,
-            rate, left, mean);
-    fputs(bar ? "\033[K" : "\n", out);
-    fflush(out);
+    snprintf(text, size, "%3.0f %%  %ld of %ld steps  %.0f steps/s  %s left  return %s",
+             100 * fmin(1, (double)r->steps / (double)r->steps_wanted), r->steps, r->steps_wanted, rate, left,
+             mean);
+}
+
+/* One line, over the one before: the cursor waits below it, where a message finds a line of its own. */
+static void draw_bar(const run *r, bool first)
+{
+    enum { WIDTH = 20 };
+    char says[256], line[512];
+    int columns, rows, full = (int)(WIDTH * fmin(1, (double)r->steps / (double)r->steps_wanted));
+    terminal_size(STDERR_FILENO, &columns, &rows);
+    describe(r, says, sizeof says);
+    snprintf(line, sizeof line, "[%.*s%.*s] %s", full, "####################", WIDTH - full,
+             "....................", says);
+    fprintf(stderr, "%s\r%.*s\033[K\n", first ? "" : "\033[A", columns - 1, line);
 }
 
 static void show(run *r)
 {
+    char line[256];
     run_folder *f = r->folder;
     double t = now();
     long tenths = (long)(10 * ((double)r->steps / (double)r->steps_wanted));
+    bool first = f->said == f->begun;
     if (f->manner.quiet) return;
-    if (f->bar && t - f->said < 0.1 && r->steps < r->steps_wanted) return;
+    if (f->bar && !first && t - f->said < 0.1 && r->steps < r->steps_wanted) return;
     if (!f->bar && tenths == f->tenths && t - f->said < 60) return;
     f->said = t;
     f->tenths = tenths;
-    say(r, f->bar ? stderr : stdout, f->bar);
+    if (f->bar) {
+        draw_bar(r, first);
+        return;
+    }
+    describe(r, line, sizeof line);
+    puts(line);
+    fflush(stdout);
 }
 
 /* ---- the three calls ---- */
@@ -369,8 +389,8 @@ void run_folder_update(run *r)
     if (pending) obey(r);
 }
 
-/* The row at the end is none that is due: the checkpoint stands before it, so that a longer run has the rows of one
- * that never ended here. */
+/* The row at the end is none that is due: the checkpoint stands before it, so that a longer run has the rows of
+ * one that never ended here. */
 void run_folder_end(run *r)
 {
     run_folder *f = r->folder;
@@ -379,7 +399,6 @@ void run_folder_end(run *r)
         progress_row(r);
         timing_row(r);
     }
-    if (fsync(f->progress) != 0) io_failure("%s/progress.csv: cannot be brought to the disk: %s", f->path, strerror(errno));
+    if (fsync(f->progress) != 0) failed(f, "progress.csv", "brought to the disk");
     close_files(f);
-    if (f->bar) fputc('\n', stderr);
 }

@@ -53,6 +53,7 @@ const config_field vpg_fields[] = {
     { .name = NULL },
 };
 
+/*[snip vpg-weights]*/
 /* VPG-1, VPG-2   w_t = R(tau) = sum_k gamma^k r_k */
 void vpg_total_return(int T, const double *r, double gamma, double *w)
 {
@@ -72,7 +73,9 @@ void vpg_advantage(int T, const double *r, const double *V, double gamma, double
     returns_to_go(T, r, gamma, A);
     for (int t = 0; t < T; t++) A[t] -= V[t];
 }
+/*[/snip]*/
 
+/*[snip vpg-means]*/
 /* VPG-2   (1/|D|) sum_tau sum_t w_t log pi(a_t|s_t) */
 ad vpg_mean_over_trajectories(ad logp, ad w, int D)
 {
@@ -84,6 +87,7 @@ ad vpg_mean_over_steps(ad logp, ad w)
 {
     return ad_mean(ad_mul(ad_detach(w), logp));
 }
+/*[/snip]*/
 
 /* -(1/N) sum_tau sum_t (V(s_t) - G_t)^2 */
 ad vpg_V_objective(ad V, ad G)
@@ -171,6 +175,7 @@ void vpg(run *training, const void *config)
                           { .name = "t", .count = &step.t }, { .name = "t of V", .count = &step_V.t },
                           { .name = NULL } };
     run_begin(training, survives, NULL);
+    /*[snip vpg-loop]*/
     while (run_update(training, D)) {
         rollout_clear(D);
         while (D->segments < c->trajectories) rollout_episode(D, e, training->env_rng, pi, training->policy_rng);
@@ -184,6 +189,7 @@ void vpg(run *training, const void *config)
         adam_ascend(&step, theta, g);                                           /* theta += alpha g */
         fit_V(t, &f, phi, &step_V, c->V_steps, D, G);
     }
+    /*[/snip]*/
     run_end(training);
 
     ad_tape_free(t);

@@ -90,7 +90,8 @@ void whole_file_done(whole_file *f)
     if (close(f->fd) != 0) failed(f, "cannot be written");
     if (f->aside) {
         if (rename(f->aside, f->path) != 0) failed(f, "cannot be replaced");
-        if (!sync_folder(f->path)) io_failure("%s: its folder cannot be brought to the disk: %s", f->path, strerror(errno));
+        if (!sync_folder(f->path))
+            io_failure("%s: its folder cannot be brought to the disk: %s", f->path, strerror(errno));
     }
     free(f->aside);
     free(f->path);

@@ -9,6 +9,10 @@
 
 #include "autodiff/require.h"
 
+static void *take(size_t n) { return allocate(n, 1, "JSON"); }
+
+void json_memory_or_exit(void) { json_set_alloc_funcs(take, free); }
+
 json_t *json_checked(json_t *value)
 {
     if (!value) out_of_memory(0, "JSON");

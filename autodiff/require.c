@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gsl/gsl_errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,20 @@ void *reallocate(void *p, size_t n, size_t size, const char *what)
     void *moved = size && n > SIZE_MAX / size ? NULL : realloc(p, n && size ? n * size : 1);
     if (!moved) out_of_memory(size && n > SIZE_MAX / size ? SIZE_MAX : n * size, what);
     return moved;
+}
+
+FILE *print_to_memory(char **text, size_t *n)
+{
+    *text = NULL;
+    FILE *out = open_memstream(text, n);
+    if (!out) out_of_memory(0, "a text");
+    return out;
+}
+
+void print_done(FILE *out, char *const *text)
+{
+    bool lost = ferror(out);
+    if (fclose(out) != 0 || lost || !*text) out_of_memory(0, "a text");
 }
 
 static void on_gsl_error(const char *reason, const char *file, int line, int code)

@@ -43,6 +43,10 @@ void *allocate(size_t n, size_t size, const char *what);
 /* The same for an array that grows: p (may be NULL) is moved to n objects; new ones are not zeroed. */
 void *reallocate(void *p, size_t n, size_t size, const char *what);
 
+/* A file in memory: what is printed to it is *text, of *n bytes and a 0, after print_done; out_of_memory there. */
+FILE *print_to_memory(char **text, size_t *n);
+void  print_done(FILE *out, char *const *text);
+
 /* Replaces GSL's handler, which calls abort(): a GSL error becomes exit 4, or 5 for GSL_ENOMEM. */
 void require_install_gsl_handler(void);
 

@@ -244,6 +244,7 @@ static double gauss_hermite(double (*g)(double))
 static double f_score_mu(double x)    { return sin(x) * (x - mu) / (sigma * sigma); }
 static double f_score_sigma(double x) { return sin(x) * (pow((x - mu) / sigma, 2) - 1); }
 
+/*[snip mean-of-f-score]*/
 /* PGT-6   grad E[f(x)] = E[ f(x) grad log p(x) ] */
 static double mean_of_f_score(const setting *x, double *out)
 {
@@ -258,6 +259,7 @@ static double mean_of_f_score(const setting *x, double *out)
     out[OUTCOMES + 1] = gauss_hermite(f_score_sigma);
     return 0;
 }
+/*[/snip]*/
 
 /* The same f at this theta, but one that moves with it: f_theta = f (1 + theta' - theta) in each direction, whose
  * mean moves by E[f] more. */
@@ -444,6 +446,7 @@ static double reverse_mode_of_log_p(const setting *x, double *out)
     return 0;
 }
 
+/*[snip sum-of-scores]*/
 /* MDP-16  grad log p(tau) = sum_{t<T} grad log pi(a_t|s_t) */
 static double sum_of_scores(const setting *x, double *out)
 {
@@ -464,6 +467,7 @@ static double sum_of_scores(const setting *x, double *out)
     finite_free(f);
     return 0;
 }
+/*[/snip]*/
 
 /* ---- MDP-17, PGT-7: the gradient of J over H steps ---- */
 
@@ -494,6 +498,7 @@ static double by_wrong_model(const setting *x, double *g)
     return 0;
 }
 
+/*[snip model-free]*/
 /* MDP-17  s, a and r are all that g-hat reads: what the agent believes about P has no part in it. */
 static double model_free(const setting *x, double *g)
 {
@@ -507,6 +512,7 @@ static double model_free(const setting *x, double *g)
     finite_free(f);
     return 0;
 }
+/*[/snip]*/
 
 struct returns { double gamma; };
 

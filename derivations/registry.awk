@@ -2,7 +2,7 @@
 #   code     a comment in a .c file that opens with ids and two spaces:      /* PDI-6   J(pi') - ...
 #                                                                            /* RF-2, RF-6   w_t = ...
 #   check    the line where a derivation registers it:                       { "PDI-6", "...
-#   chapter  the first mention in a Markdown file
+#   chapter  where a page of the book has the id in bold, **PDI-6**: there it is treated. A page may mention it anywhere
 function c_string(s,   out, i, c) {
     for (i = 1; i <= length(s); i++) {
         c = substr(s, i, 1)
@@ -17,8 +17,11 @@ FILENAME ~ /\.tsv$/ {
 }
 FILENAME ~ /\.md$/ {
     line = $0
-    while (match(line, /[A-Z][A-Z0-9]*-[0-9]+/)) {
-        id = substr(line, RSTART, RLENGTH); line = substr(line, RSTART + RLENGTH)
+    while (match(line, /\*\*[A-Z][A-Z0-9]*-[0-9]+\*\*/)) {
+        id = substr(line, RSTART + 2, RLENGTH - 4); line = substr(line, RSTART + RLENGTH)
+        if (!(id in known) && id !~ /^ERR-/) {
+            print FILENAME ":" FNR ": the registry has no " id > "/dev/stderr"; failed = 1
+        }
         if (!(id in chapter)) chapter[id] = FILENAME ":" FNR
     }
     next

@@ -1,14 +1,14 @@
-/* Acrobot-v1: two links hang from a fixed joint; a torque at the joint between them is to swing the tip up, above the
- * fixed joint by the length of a link.
+/* Acrobot-v1: two links hang from a fixed joint; a torque at the joint between them is to swing the tip up, above
+ * the fixed joint by the length of a link.
  *
- * Sutton & Barto, 2nd ed., chapter 11 of the first; Sutton 1996; Gymnasium's classic_control/acrobot.py ("book"). With
- * link lengths l, centres of mass at lc, masses m and moments of inertia I, theta1 from hanging down:
+ * Sutton 1996; Sutton & Barto 1998, section 11.3; Gymnasium's classic_control/acrobot.py with its "book" equations.
+ * Links of length l and mass m, centre of mass at lc, moment of inertia I; theta1 from hanging, theta2 from link 1:
  *
  *     theta2'' = (tau + d2/d1 phi1 - m l lc theta1'^2 sin theta2 - phi2) / (m lc^2 + I - d2^2/d1)
  *     theta1'' = -(d2 theta2'' + phi1) / d1
  *
  * One step of the classical Runge-Kutta method with the torque held; then angles are wrapped into [-pi, pi] and
- * velocities clipped. Gymnasium rounds the first state of an episode to float32. A step pays -1, the last one 0. */
+ * velocities clipped. The first state of an episode is rounded to float32. A step pays -1, the one that ends it 0. */
 #include "envs/classic_control.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* CartPole-v1: a cart on a track, pushed left or right at every step, balances a pole.
  *
- * Barto, Sutton & Anderson 1983, without friction; Gymnasium's classic_control/cartpole.py. The pole is a uniform rod
- * of mass m and half length l, hinged on a cart of mass M:
+ * Barto, Sutton & Anderson 1983, without friction; Gymnasium's classic_control/cartpole.py. The pole is a uniform
+ * rod of mass m and half length l, hinged on a cart of mass M:
  *
  *     theta'' = (g sin theta - cos theta temp) / (l (4/3 - m cos^2 theta / (M + m)))
  *     x''     = temp - m l theta'' cos theta / (M + m),    temp = (F + m l theta'^2 sin theta) / (M + m)

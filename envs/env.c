@@ -51,11 +51,10 @@ const char *env_id(int i)
 /* mdp_open's answer to an unknown name, with the environments that are no finite MDPs before the others */
 static void list_names(const char *id, char *error, size_t size)
 {
-    char names[1024] = "";
+    snprintf(error, size, "%s: expected a .mdp file or one of ", id);
     for (int i = 0; i < COUNT; i++)
-        if (named[i].make) strcat(strcat(names, named[i].id), ", ");
-    mdp_builtin_list(names + strlen(names), sizeof names - strlen(names));
-    snprintf(error, size, "%s: expected a .mdp file or one of %s", id, names);
+        if (named[i].make) snprintf(error + strlen(error), size - strlen(error), "%s, ", named[i].id);
+    mdp_builtin_list(error + strlen(error), size - strlen(error));
 }
 
 env *env_make(const char *id, int limit, char *error, size_t size)

@@ -47,8 +47,8 @@ struct env {                        /* to be read by anyone, written by the func
 enum { ENV_NO_LIMIT = 0, ENV_OWN_LIMIT = -1 };
 
 /* An environment by its id, or any finite MDP by its built-in name or file (envs/mdp.h). limit: the steps of an
- * episode, ENV_NO_LIMIT, or ENV_OWN_LIMIT for Gymnasium's max_episode_steps, where it has one. NULL and one line in
- * error[size] when there is none of that name or the file is wrong. */
+ * episode, ENV_NO_LIMIT, or ENV_OWN_LIMIT for Gymnasium's max_episode_steps, where it has one. NULL and one line
+ * in error[size] when there is none of that name or the file is wrong. */
 env *env_make(const char *id, int limit, char *error, size_t size);
 const char *env_id(int i);          /* the i-th that has an id or a built-in name, from 0; NULL past the last */
 void env_free(env *e);                                              /* NULL is fine */
@@ -71,7 +71,7 @@ struct env_kind {
     bool (*step)(env *e, const double *action, double *reward);     /* moves state, writes obs; terminated */
     void (*observe)(env *e);                                        /* writes obs from state */
     void (*free)(void *model);                                      /* NULL: there is no model */
-    const char *const *state_name;                                  /* [state_n] columns of a file of transitions */
+    const char *const *state_name;                                  /* [state_n] as in a file of transitions */
 };
 /* Takes over the model; threshold none, no limit. The arrays of the spaces must outlive it. */
 env *env_new(const char *id, const struct env_kind *kind, void *model, int state_n,

@@ -1,7 +1,7 @@
 /* The promises of an environment, each a function that returns NULL or says what is wrong: see env_checker.h.
  *
  * Goes beyond Gymnasium's check_env, which compares one step and allows differences of 1e-5: here everything is
- * compared bit by bit over thousands of steps, and the place that env_restore goes on from is one of them. */
+ * compared bit by bit over ten thousand steps, and the place that env_restore goes on from is one of them. */
 #include "envs/env_checker.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@
 #include "autodiff/random.h"
 #include "autodiff/require.h"
 
-enum { STEPS = 3000,                    /* for each promise, */
+enum { STEPS = 10000,                   /* for each promise, */
        NUMBERS = 1000000 };             /* but not more than so many numbers of observations */
 
 struct checked {
@@ -27,7 +27,10 @@ struct checked {
 
 enum { ENV_STREAM, ACTION_STREAM, OTHER_STREAM };           /* workers of the streams of random numbers */
 
-static gsl_rng *stream(const struct checked *c, uint32_t worker) { return random_stream(c->seed, worker, RANDOM_TEST); }
+static gsl_rng *stream(const struct checked *c, uint32_t worker)
+{
+    return random_stream(c->seed, worker, RANDOM_TEST);
+}
 
 static const char *wrong(struct checked *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static const char *wrong(struct checked *c, const char *fmt, ...)
@@ -95,7 +98,8 @@ static const char *outside(const env *e)                    /* what of it is not
     double ones = 0;
     for (int i = 0; i < space->dim; i++) {
         if (!isfinite(e->obs[i])) return "not finite";
-        if (space->n == 0 && !(e->obs[i] >= space->low[i] && e->obs[i] <= space->high[i])) return "out of its bounds";
+        bool inside = space->n > 0 || (e->obs[i] >= space->low[i] && e->obs[i] <= space->high[i]);
+        if (!inside) return "out of its bounds";
         if (space->n > 0 && e->obs[i] != 0 && e->obs[i] != 1) return "not one-hot";
         ones += e->obs[i];
     }
@@ -144,8 +148,8 @@ static const char *observations(struct checked *c)
             random_action(e, actions, a);
             o = take(e, a);
         }
-        if ((why = outside(e))) why = wrong(c, "after %d steps of an episode: %s", e->t, why);
-        else if (!isfinite(o.reward)) why = wrong(c, "after %d steps of an episode: a reward of %g", e->t, o.reward);
+        if ((why = outside(e)))       why = wrong(c, "at t = %d: %s", e->t, why);
+        else if (!isfinite(o.reward)) why = wrong(c, "at t = %d: a reward of %g", e->t, o.reward);
     }
     free(a);
     gsl_rng_free(rng);
@@ -185,27 +189,28 @@ static const char *same_seed(struct checked *c)    { return compare_two(c, ALONE
 static const char *independence(struct checked *c) { return compare_two(c, AFTER_AN_EPISODE); }
 static const char *separateness(struct checked *c) { return compare_two(c, WITH_A_THIRD); }
 
-/* Every step is also taken by an instance that was restored to the place before it, with a copy of the generator. */
+/* Every step is also taken by an instance that was restored to the place before it, with a copy of the generator,
+ * and that has acted for itself until then. */
 static const char *restoring(struct checked *c)
 {
     env *e = c->make(c->what, ENV_OWN_LIMIT), *f = c->make(c->what, ENV_OWN_LIMIT);
     gsl_rng *rng = stream(c, ENV_STREAM), *copy = gsl_rng_clone(rng), *actions = stream(c, ACTION_STREAM);
+    gsl_rng *other = stream(c, OTHER_STREAM);
     double *a = allocate((size_t)e->action.dim, sizeof *a, "an action");
     const char *why = NULL;
     for (int i = 0; i < c->steps && !why; i++) {
         if (e->over) env_reset(e, rng);
+        play(f, other, other, a, 1 + i % 2);
         gsl_rng_memcpy(copy, rng);
         env_restore(f, copy, e->state, e->t);
-        if (!same_bits(e->obs, f->obs, e->observation.dim)) {
-            why = wrong(c, "another observation where it is restored after %d steps of an episode", e->t);
-            break;
-        }
         random_action(e, actions, a);
+        bool same = same_bits(e->obs, f->obs, e->observation.dim);
         struct outcome o = take(e, a), p = take(f, a);
-        if ((why = difference(e, f, o, p))) why = wrong(c, "%s a step after it was restored at t = %d", why, e->t - 1);
+        if (!same) why = wrong(c, "restored to t = %d: another observation", e->t - 1);
+        else if ((why = difference(e, f, o, p))) why = wrong(c, "restored to t = %d: %s", e->t - 1, why);
     }
     free(a);
-    gsl_rng_free(rng), gsl_rng_free(copy), gsl_rng_free(actions);
+    gsl_rng_free(rng), gsl_rng_free(copy), gsl_rng_free(actions), gsl_rng_free(other);
     env_free(e), env_free(f);
     return why;
 }

@@ -10,7 +10,7 @@
 /* Makes the environment that is checked, several times; limit as for env_make. */
 typedef env *env_maker(const void *what, int limit);
 
-/* Takes some thousand random steps for each promise and prints a line for each, `ok ...` or `FAIL ...: why`, and
+/* Takes ten thousand random steps for each promise and prints a line for each, `ok ...` or `FAIL ...: why`, and
  * `N passed, M failed`; M. A step that breaks a rule of env.h itself ends the program, as always. */
 int env_check(env_maker *make, const void *what, uint64_t seed, FILE *out);
 

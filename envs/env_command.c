@@ -122,7 +122,8 @@ static void print_env(const env *e)
 {
     printf("%s\n  state         %d:", e->id, e->state_n);
     for (int i = 0; i < e->state_n; i++) printf(" %s", e->kind->state_name[i]);
-    printf("\n  actions       %s\n  observations  %s\n", space_text(&e->action).at, space_text(&e->observation).at);
+    printf("\n  actions       %s\n", space_text(&e->action).at);
+    printf("  observations  %s\n", space_text(&e->observation).at);
     if (e->limit != ENV_NO_LIMIT) printf("  limit         %d steps\n", e->limit);
     if (!isnan(e->threshold)) printf("  solved at     %g\n", e->threshold);
 }
@@ -132,9 +133,8 @@ int env_command(int argc, char **argv)
     const char *file = NULL, *limit = NULL, *seed = "0";
     bool all = false, checks = false, writes = false;
     const option table[] = {
-        { "--list", NULL, "all ids: actions, observations, time limit, mean return that counts as solved", NULL, &all },
-        { "--transitions", "FILE", "take the steps of a CSV file: state and action, and t to count the limit", &file,
-          NULL },
+        { "--list", NULL, "all ids: actions, observations, time limit, mean return of a solved one", NULL, &all },
+        { "--transitions", "FILE", "take the steps of a CSV file: state, action, perhaps t", &file, NULL },
         { "--check", NULL, "does it keep the promises of envs/env.h?", NULL, &checks },
         { "--export", NULL, "write a finite MDP as a .mdp file", NULL, &writes },
         { "--limit", "N", "steps of an episode instead of its own; 0: no limit", &limit, NULL },
@@ -143,7 +143,7 @@ int env_command(int argc, char **argv)
     int left = options_parse(argc, argv,
         "env [ID] [--list | --transitions FILE | --check | --export] [--limit N] [--seed K]",
         "Environments: Gymnasium's classic control, a scalar LQR, and finite MDPs, built-in or from a .mdp file.\n"
-        "--transitions prints the state after the step, the observation, reward, terminated and, with t, truncated.",
+        "--transitions prints next state, observation, reward, terminated and, if the file has t, truncated.",
         table);
     if (left > 1) bad_input("env: expected one ID, found %d", left);
     if (all + checks + writes + (file != NULL) > 1)

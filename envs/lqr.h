@@ -1,5 +1,5 @@
-/* The linear-quadratic regulator, whose values and gradients have closed forms for continuous actions as those of a
- * finite MDP have for discrete ones:
+/* The linear-quadratic regulator, whose values and gradients have closed forms for continuous actions as those of
+ * a finite MDP have for discrete ones:
  *
  *     x' = A x + B u + w,   w ~ N(0, W),   x_0 ~ N(0, X0),   r(x, u) = -(Q x^2 + R u^2),   discounted by gamma
  *
@@ -21,7 +21,7 @@ typedef struct {
 extern const lqr lqr_scalar;
 
 /* An environment of its own copy of L. Nothing ends an episode but a time limit. State and observation are x, in
- * double. With W = 0 a step draws no random number. */
+ * double. With W = 0 a step draws no random number. lqr_scalar is env_make("lqr"), which ends after 100 steps. */
 env *lqr_env_new(const char *id, const lqr *L);
 env *lqr_scalar_new(const char *id);
 

@@ -5,8 +5,8 @@
  *     velocity' = velocity + 0.0015 force - 0.0025 cos(3 position)      in [-0.07, 0.07]
  *     position' = position + velocity'                                  in [-1.2, 0.6]
  *
- * A step pays -0.1 action^2, of the action before it is clipped, and 100 when it reaches the goal: to do nothing is a
- * local optimum. Gymnasium rounds the state to float32 at the end of every step, though not at the start of
+ * A step pays -0.1 action^2, of the action before it is clipped, and 100 when it reaches the goal: to do nothing
+ * is a local optimum. Gymnasium rounds the state to float32 at the end of every step, though not at the start of
  * an episode; what it decides before (the goal, the wall) is decided in double, as here. */
 #include "envs/classic_control.h"
 

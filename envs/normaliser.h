@@ -3,8 +3,8 @@
  *     y = clip((x - mean) / sqrt(var + 1e-8), -10, 10)      each component for itself
  *
  * as in Stable-Baselines3's VecNormalize and OpenAI Baselines, from where 1e-8 and 10 come. Theirs starts from a
- * made-up observation of mean 0 and variance 1 that counts 1e-4; here nothing is made up: before the first update y
- * is x, clipped. var divides by the count, not the count less one. While learning, update, then apply; for
+ * made-up observation of mean 0 and variance 1 that counts 1e-4; here nothing is made up: before the first update
+ * y is x, clipped. var divides by the count, not the count less one. While learning, update, then apply; for
  * evaluation set frozen, and the policy sees what it was trained on. */
 #ifndef ASCENT_NORMALISER_H
 #define ASCENT_NORMALISER_H
@@ -13,7 +13,7 @@
 
 typedef struct {
     int dim;
-    double *state;              /* [1 + 2 dim] count, mean [dim], sum of squared deviations [dim]: all there is to save */
+    double *state;              /* [1 + 2 dim] count, mean, sum of squared deviations: all there is to save */
     bool frozen;                /* updates are passed over */
 } normaliser;
 

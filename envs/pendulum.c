@@ -5,7 +5,8 @@
  *     theta'' = 3 g / (2 l) sin theta + 3 / (m l^2) u,      u in [-2, 2]
  *     reward  = -(theta^2 + 0.1 theta'^2 + 0.001 u^2)       of the state before the step, theta in [-pi, pi)
  *
- * Euler with the new velocity in the step of theta; the velocity is clipped to [-8, 8], theta counts whole turns. */
+ * Euler with the new velocity in the step of theta; the velocity is clipped to [-8, 8], theta counts whole
+ * turns. */
 #include "envs/classic_control.h"
 
 #include <math.h>

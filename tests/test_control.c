@@ -1,6 +1,6 @@
 /* The classic control tasks and the regulator as physics: their equations by other means, the order of the
- * integrators, mirror symmetry, energy, where episodes start and end, closed forms. Rows of the real Gymnasium are in
- * test_env_cases.c.
+ * integrators, mirror symmetry, energy, where episodes start and end, closed forms. Rows of the real Gymnasium are
+ * in test_env_cases.c.
  *     test_control [pattern]       runs the tests whose names match */
 #include <float.h>
 #include <math.h>
@@ -64,8 +64,8 @@ static void cartpole_f(const real s[4], real F, real ds[4])
     const real m = 0.1, l = 0.5, g = 9.8, total = 1.0 + 0.1;
     ds[0] = s[1];
     ds[2] = s[3];
-    solve2(total, m * l * cosl(s[2]), m * l * l * 4 / 3, F + m * l * s[3] * s[3] * sinl(s[2]), m * g * l * sinl(s[2]),
-           &ds[1], &ds[3]);
+    solve2(total, m * l * cosl(s[2]), m * l * l * 4 / 3,
+           F + m * l * s[3] * s[3] * sinl(s[2]), m * g * l * sinl(s[2]), &ds[1], &ds[3]);
 }
 
 /* Two links of 1 m, 1 kg and 1 kg m^2, hanging at theta = 0 */
@@ -140,8 +140,8 @@ static void test_acrobot_equations(void **state)
         acrobot_move(s, torque, dt, s1);
         real at[4] = { s[0], s[1], s[2], s[3] };
         runge_kutta(acrobot_f, at, torque, dt);
-        /* Four evaluations of some 40 operations on terms up to (s2' + s1')^2 and 3 g; later ones have a state that
-         * is off by the error of earlier ones times the field's slope, of the same size. */
+        /* Four evaluations of some 40 operations on terms up to (s2' + s1')^2 and 3 g; later ones have a state
+         * that is off by the error of earlier ones times the field's slope, of the same size. */
         double speed = fabs(s[2]) + fabs(s[3]), size = speed + dt * (speed * speed + 30);
         for (int i = 0; i < 4; i++)
             assert_true(fabsl(s1[i] - at[i]) <= 10 * 160 * DBL_EPSILON * (fabs(s[i]) + size * (1 + dt * size)));
@@ -194,17 +194,19 @@ static void test_orders(void **state)
         { acrobot_move, acrobot_f, { -2, 1, 2, -1 }, 0, 1, 128, 16 },
         { pendulum_move, pendulum_f, { 2, 0.5 }, 1, 1, 2000, 2 } };
     for (int i = 0; i < COUNT(table); i++) {
-        double coarse = flow_error(table[i].f, table[i].exact, table[i].start, table[i].force, table[i].T, table[i].n);
-        double fine = flow_error(table[i].f, table[i].exact, table[i].start, table[i].force, table[i].T, 2 * table[i].n);
-        if (!(fabs(coarse / fine - table[i].factor) <= 0.05 * table[i].factor))
-            fail_msg("row %d: errors %g and %g, ratio %g", i, coarse, fine, coarse / fine);
+        double error[2];
+        for (int k = 0; k < 2; k++)
+            error[k] = flow_error(table[i].f, table[i].exact, table[i].start, table[i].force, table[i].T,
+                                  table[i].n << k);
+        if (!(fabs(error[0] / error[1] - table[i].factor) <= 0.05 * table[i].factor))
+            fail_msg("row %d: errors %g and %g", i, error[0], error[1]);
     }
 }
 
 /* ------------------------------------------------------------------------------- EN3: mirror symmetry */
 
-/* Left and right exchanged, where a valley has its lowest point at `middle`: states 2 middle - s, actions reversed.
- * What comes after is exchanged, too, to `units` roundings of numbers of size 1; rewards and flags are the same. */
+/* Left and right exchanged, where a valley has its lowest point at `middle`: states 2 middle - s, actions
+ * reversed. What comes after is exchanged, too, to `units` roundings of numbers of size 1. */
 static void check_mirror(const char *id, double middle, const double range[4], double units, double reward_units)
 {
     env *e = make(id, ENV_NO_LIMIT), *f = make(id, ENV_NO_LIMIT);
@@ -233,7 +235,7 @@ static void test_mirror(void **state)
     static const double gentle[] = { M_PI, M_PI, 3, 3 }, car[] = { 0.3, 0.03, 0, 0 };
     check_mirror("CartPole-v1", 0, CARTPOLE, 0, 0);
     check_mirror("Pendulum-v1", 0, PENDULUM, 0, 32);        /* the cost's angle: + pi, modulo, - pi at size 10 */
-    check_mirror("Acrobot-v1", 0, gentle, 2000, 0);         /* cos(theta - pi/2) is not exactly odd; 160 operations */
+    check_mirror("Acrobot-v1", 0, gentle, 2000, 0);         /* cos(theta - pi/2) is not exactly odd */
     check_mirror("MountainCar-v0", -M_PI / 6, car, 4, 0);
     check_mirror("MountainCarContinuous-v0", -M_PI / 6, car, FLT_EPSILON / DBL_EPSILON, 0);
     check_mirror("lqr", 0, CARTPOLE, 0, 0);
@@ -257,8 +259,8 @@ static void test_acrobot_energy(void **state)
     assert_true(fabs(acrobot_energy(s) - start) <= 1e-9);
 }
 
-/* The cart's push is the only force along the track, and the only work: (p1 - p0)/dt = F and (E1 - E0)/dt = F x' up to
- * O(dt). Half of dt halves the difference, of which the limit 0 is extrapolated. */
+/* The cart's push is the only force along the track, and the only work: (p1 - p0)/dt = F and (E1 - E0)/dt = F x'
+ * up to O(dt). Half of dt halves the difference, of which the limit 0 is extrapolated. */
 static double cartpole_momentum(const double s[4]) { return 1.1 * s[1] + 0.05 * s[3] * cos(s[2]); }
 static double cartpole_energy(const double s[4])
 {
@@ -284,10 +286,10 @@ static void test_cartpole_conservation(void **state)
     gsl_rng_free(rng);
 }
 
-/* The pendulum without torque, E = theta'^2 / 2 + 15 cos theta. The step is symplectic: over a million steps it keeps
- * E - dt/2 theta' 15 sin theta, and so E, within O(dt^2) and without drift. (Euler with the old velocity gains
- * energy all the time.) The next term of what it keeps is dt^2/12 (15^2 sin^2 theta - 15 cos theta theta'^2), at most
- * dt^2/12 (15^2 + 15 theta'^2); twice that covers the ones after it. */
+/* The pendulum without torque, E = theta'^2 / 2 + 15 cos theta. The step is symplectic: over a million steps it
+ * keeps E - dt/2 theta' 15 sin theta, and so E, within O(dt^2) and without drift. (Euler with the old velocity
+ * gains energy all the time.) The next term of what it keeps is dt^2/12 (15^2 sin^2 theta - 15 cos theta
+ * theta'^2), at most dt^2/12 (15^2 + 15 theta'^2); twice that covers the ones after it. */
 static double pendulum_kept(const double s[2], double dt)
 {
     return s[1] * s[1] / 2 + 15 * cos(s[0]) + dt / 2 * s[1] * 15 * sin(s[0]);
@@ -328,7 +330,7 @@ static void test_mountain_car_energy(void **state)
         }
         assert_true(fastest > 0.02 && fastest < 0.07);
         double term = (0.0025 * 0.0025 + 3 * 0.0025 * fastest * fastest) / 12;
-        double rounding = i == 0 ? 0 : 20000 * FLT_EPSILON * 0.0025;    /* of the position, to float32, at each step */
+        double rounding = i == 0 ? 0 : 20000 * FLT_EPSILON * 0.0025;        /* of the position to float32 */
         if (!(worst <= 2 * 2 * term + rounding)) fail_msg("%s: drift %g, term %g", id[i], worst, term);
         env_free(e);
     }
@@ -339,7 +341,9 @@ static void test_mountain_car_energy(void **state)
 static void test_ids(void **state)
 {
     (void)state;
-    static const struct { const char *id; int limit; double threshold; int actions, dim; double low, high; } table[] = {
+    static const struct {
+        const char *id; int limit; double threshold; int actions, dim; double low, high;
+    } table[] = {
         { "CartPole-v1", 500, 475, 2, 4, 0, 0 }, { "Acrobot-v1", 500, -100, 3, 6, 0, 0 },
         { "MountainCar-v0", 200, -110, 3, 2, 0, 0 }, { "MountainCarContinuous-v0", 999, 90, 0, 2, -1, 1 },
         { "Pendulum-v1", 200, NAN, 0, 3, -2, 2 }, { "lqr", 100, NAN, 0, 1, -INFINITY, INFINITY } };
@@ -352,6 +356,29 @@ static void test_ids(void **state)
         assert_true(e->observation.n == 0 && e->observation.dim == table[i].dim);
         if (table[i].actions == 0)
             assert_true(e->action.low[0] == table[i].low && e->action.high[0] == table[i].high);
+        env_free(e);
+    }
+}
+
+/* Gymnasium's observation spaces: symmetric but for the car's, and float32 numbers all of them */
+static void test_observation_bounds(void **state)
+{
+    (void)state;
+    static const struct { const char *id; int n; double low[6], high[6]; } table[] = {
+        { "CartPole-v1", 4, { -4.800000190734863, -INFINITY, -0.41887903213500977, -INFINITY },
+          { 4.800000190734863, INFINITY, 0.41887903213500977, INFINITY } },
+        { "Acrobot-v1", 6, { -1, -1, -1, -1, -12.566370964050293, -28.274333953857422 },
+          { 1, 1, 1, 1, 12.566370964050293, 28.274333953857422 } },
+        { "MountainCar-v0", 2, { -1.2000000476837158, -0.07000000029802322 },
+          { 0.6000000238418579, 0.07000000029802322 } },
+        { "MountainCarContinuous-v0", 2, { -1.2000000476837158, -0.07000000029802322 },
+          { 0.6000000238418579, 0.07000000029802322 } },
+        { "Pendulum-v1", 3, { -1, -1, -8 }, { 1, 1, 8 } } };
+    for (int i = 0; i < COUNT(table); i++) {
+        env *e = make(table[i].id, ENV_OWN_LIMIT);
+        assert_int_equal(e->observation.dim, table[i].n);
+        for (int k = 0; k < table[i].n; k++)
+            assert_true(e->observation.low[k] == table[i].low[k] && e->observation.high[k] == table[i].high[k]);
         env_free(e);
     }
 }
@@ -454,14 +481,17 @@ static void test_acrobot_ends(void **state)
     step_from(e, fast, 2);
     for (int i = 0; i < 2; i++) {
         assert_true(fabs(e->state[i]) <= M_PI);
-        assert_true(fabs(sin(e->state[i]) - sin(plain[i])) <= 1e-14 && fabs(cos(e->state[i]) - cos(plain[i])) <= 1e-14);
+        assert_true(fabs(sin(e->state[i]) - sin(plain[i])) <= 1e-14);
+        assert_true(fabs(cos(e->state[i]) - cos(plain[i])) <= 1e-14);
     }
     double faster[4] = { 0.3, 1.5, 4 * M_PI, 9 * M_PI };
     acrobot_move(faster, 1, 0.2, plain);
     step_from(e, faster, 2);
     static const double most[] = { 4 * M_PI, 9 * M_PI };
-    for (int i = 2; i < 4; i++)
-        assert_true(fabs(plain[i]) > most[i - 2] ? e->state[i] == copysign(most[i - 2], plain[i]) : e->state[i] == plain[i]);
+    for (int i = 2; i < 4; i++) {
+        bool clipped = fabs(plain[i]) > most[i - 2];
+        assert_true(e->state[i] == (clipped ? copysign(most[i - 2], plain[i]) : plain[i]));
+    }
     assert_true(fabs(plain[2]) > most[0] || fabs(plain[3]) > most[1]);
     env_free(e);
 }
@@ -485,6 +515,12 @@ static void test_mountain_car_ends(void **state)
         assert_true(e->state[0] == (i == 0 ? 0.6 : 0.6f));
         step_from(e, fast, table[i].none);                                   /* downhill: + 0.0025 */
         assert_true(e->state[1] == (i == 0 ? 0.07 : 0.07f));
+        /* At the goal itself, at full speed; and past it, where the push just stops the car. */
+        double at_goal[2] = { table[i].goal - 0.07, 0.07 }, stopped[2] = { 0.55 };
+        assert_true(at_goal[0] + 0.07 == table[i].goal);
+        assert_true(step_from(e, at_goal, table[i].none + 1).terminated && e->state[1] == (i == 0 ? 0.07 : 0.07f));
+        stopped[1] = -((i == 0 ? 0.001 : 0.0015) - 0.0025 * cos(3 * 0.55));
+        assert_true(step_from(e, stopped, table[i].none + 1).terminated && e->state[1] == 0);
         env_free(e);
     }
     env *e = make("MountainCarContinuous-v0", ENV_OWN_LIMIT);
@@ -530,6 +566,30 @@ static void test_float32(void **state)
     gsl_rng_free(rng);
 }
 
+/* EN4: a million random steps, and pushes one way for as long as they last: nothing leaves its space. */
+static void test_bounds(void **state)
+{
+    (void)state;
+    gsl_rng *rng = random_stream(11, 0, RANDOM_TEST);
+    for (int i = 0; i < 5; i++) {
+        env *e = make(env_id(i), ENV_OWN_LIMIT);
+        double push = 0;
+        for (int n = 0; n < 1000000; n++) {
+            if (e->over) env_reset(e, rng);
+            if (n % 50 == 0) push = gsl_ran_flat(rng, -3, 3);
+            double a = push + gsl_ran_flat(rng, -1, 1);
+            if (e->action.n > 0 && n % 5000 < 2500) a = push > 0 ? e->action.n - 1 : 0;
+            else if (e->action.n > 0) a = (double)gsl_rng_uniform_int(rng, (unsigned long)e->action.n);
+            step(e, a);
+            for (int k = 0; k < e->observation.dim; k++)
+                if (!(e->obs[k] >= e->observation.low[k] && e->obs[k] <= e->observation.high[k]))
+                    fail_msg("%s: observation %d: %.17g", e->id, k, e->obs[k]);
+        }
+        env_free(e);
+    }
+    gsl_rng_free(rng);
+}
+
 /* ------------------------------------------------------------------------------- EN5: controllers that know */
 
 static double balance(const double *s) { return s[2] + 0.5 * s[3] + 0.05 * s[0] + 0.1 * s[1] > 0; }
@@ -545,7 +605,9 @@ static double hold(const double *s)                         /* pump energy, and 
 static void test_experts(void **state)
 {
     (void)state;
-    static const struct { const char *id; double (*act)(const double *s); double least; bool terminates; } table[] = {
+    static const struct {
+        const char *id; double (*act)(const double *s); double least; bool terminates;
+    } table[] = {
         { "CartPole-v1", balance, 500, false }, { "Acrobot-v1", swing, -400, true },
         { "MountainCar-v0", pump, -130, true }, { "MountainCarContinuous-v0", throttle, 88, true },
         { "Pendulum-v1", hold, -450, false } };
@@ -587,6 +649,25 @@ static void test_lqr_return(void **state)
         double sum = discounted_return(e, L, K, 2000);
         assert_true(fabs(sum + P * x0 * x0) <= 2000 * DBL_EPSILON * P * x0 * x0);
     }
+    env_free(e);
+}
+
+/* ERR-68's regulator: at K = 0.4 and E[x0^2] = 1, the slope of J is 3.88038448; here by differences of returns. */
+static void test_lqr_slope(void **state)
+{
+    (void)state;
+    const double h = 1e-4, one = 1;
+    double J[2];
+    env *e = make("lqr", ENV_NO_LIMIT);
+    for (int i = 0; i < 2; i++) {
+        env_restore(e, NULL, &one, 0);
+        J[i] = discounted_return(e, &(lqr){ .gamma = 0.9 }, 0.4 + (i == 0 ? -h : h), 500);
+    }
+    assert_true(fabs((J[1] - J[0]) / (2 * h) - 3.88038448) <= 1e-6);
+    assert_true(lqr_scalar.gamma == 0.9 && lqr_scalar.X0 == 1 && lqr_scalar.W == 0);
+    double far = 3;                                                 /* and apart from the slope */
+    env_restore(e, NULL, &far, 0);
+    assert_true(fabs(step(e, 2).reward + 9.4) <= 1e-14 && e->state[0] == 4);
     env_free(e);
 }
 
@@ -632,10 +713,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_pendulum_equations), cmocka_unit_test(test_orders), cmocka_unit_test(test_mirror),
         cmocka_unit_test(test_acrobot_energy), cmocka_unit_test(test_cartpole_conservation),
         cmocka_unit_test(test_pendulum_energy), cmocka_unit_test(test_mountain_car_energy),
-        cmocka_unit_test(test_ids), cmocka_unit_test(test_starts), cmocka_unit_test(test_start_components),
+        cmocka_unit_test(test_ids), cmocka_unit_test(test_observation_bounds),
+        cmocka_unit_test(test_starts), cmocka_unit_test(test_start_components),
         cmocka_unit_test(test_cartpole_ends), cmocka_unit_test(test_acrobot_ends),
         cmocka_unit_test(test_mountain_car_ends), cmocka_unit_test(test_pendulum_reward),
-        cmocka_unit_test(test_float32), cmocka_unit_test(test_experts), cmocka_unit_test(test_lqr_return),
+        cmocka_unit_test(test_float32), cmocka_unit_test(test_bounds), cmocka_unit_test(test_experts),
+        cmocka_unit_test(test_lqr_return), cmocka_unit_test(test_lqr_slope),
         cmocka_unit_test(test_lqr_noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

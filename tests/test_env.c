@@ -73,7 +73,7 @@ static void test_make(void **state)
         assert_null(env_make("CartPole-v9", ENV_OWN_LIMIT, error, sizeof error));
         assert_non_null(strstr(error, env_id(i)));
     }
-    static const char *const wrong[] = { "no.mdp", "tests", "chain:0", "garnet:1" };     /* and another by mdp_open */
+    static const char *const wrong[] = { "no.mdp", "tests", "chain:0", "garnet:1" };     /* as mdp_open says */
     for (int i = 0; i < COUNT(wrong); i++) {
         assert_null(env_make(wrong[i], ENV_OWN_LIMIT, error, sizeof error));
         assert_null(mdp_open(wrong[i], want, sizeof want));

@@ -18,8 +18,8 @@
 #include "autodiff/require.h"
 #include "envs/env.h"
 
-/* NumPy 2 computes parts of a step in float32, which we do not follow: a row of such a file (_numpy2) may be off by
- * float32's last place of a number of size 1, and so may what is observed of it. */
+/* NumPy 2 computes parts of a step in float32, which we do not follow: a row of such a file (_numpy2) may be off
+ * by float32's last place of a number of size 1, and so may what is observed of it. */
 static const double LIMIT = 1e-12, LIMIT_NUMPY2 = FLT_EPSILON, LIMIT_PLACES = 1;
 
 enum { FIELDS = 40, LINE = 2048, PATH_SIZE = 1024 };
