@@ -10,8 +10,12 @@ CFLAGS   = -std=c11 -D_POSIX_C_SOURCE=200809L -I. -ffp-contract=off $(WARN) $(OP
 LDLIBS   = -lgsl -llapacke -lopenblas -ljansson -lm
 
 SOURCES  = $(wildcard autodiff/*.c envs/*.c algorithms/*.c derivations/*.c)
-CHAPTERS = $(wildcard chapters/*/*.md)
-OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/derivations/registry.o
+CHAPTERS = $(sort $(wildcard chapters/*/chapter.md))
+EXERCISES = $(sort $(wildcard chapters/*/exercises.c))
+# The programs that a chapter shows and runs
+SHOWN    = $(patsubst %.c,$(BUILD)/%,$(filter-out $(EXERCISES),$(wildcard chapters/[0-9]*/*.c)))
+OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/derivations/registry.o $(BUILD)/chapters/answer.o \
+           $(EXERCISES:%.c=$(BUILD)/%.o) $(BUILD)/chapters/exercises.o
 OBJECTS += $(patsubst %.c,$(BUILD)/%.o,chapters/assignment.c chapters/grade.c chapters/grade_sandbox.c \
            $(wildcard chapters/*/assignment/checks.c))
 LIB      = $(BUILD)/libascent.a
@@ -67,7 +71,19 @@ $(BUILD)/derivations/registry.c: derivations/registry.awk derivations/registry.t
 $(BUILD)/derivations/registry.o: $(BUILD)/derivations/registry.c
 	$(SAY) cc $<; $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/chapters/examples/%: $(BUILD)/chapters/examples/%.o $(LIB)
+# The exercises of all chapters in one table
+$(BUILD)/chapters/exercises.c: $(EXERCISES) Makefile
+	@mkdir -p $(@D)
+	@{ echo '#include <stddef.h>'; echo '#include "chapters/exercise.h"'; \
+	   for n in $(foreach e,$(EXERCISES),$(firstword $(subst -, ,$(notdir $(patsubst %/,%,$(dir $e)))))); do \
+	   echo "extern const exercise exercises_$$n[];"; list="$$list exercises_$$n,"; done; \
+	   echo "const exercise *const exercises[] = {$$list NULL };"; } > $@.tmp
+	@mv $@.tmp $@
+
+$(BUILD)/chapters/exercises.o: $(BUILD)/chapters/exercises.c
+	$(SAY) cc $<; $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/chapters/%: $(BUILD)/chapters/%.o $(LIB)
 	$(LINK) $(LDLIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
@@ -96,6 +112,11 @@ deps:
 run: deps
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/ascent verify tests/reference/mdp/fl4_slip.mdp
+	@rm -rf $(BUILD)/cartpole $(BUILD)/cartpole.svg
+	$(BUILD)/ascent train vpg --env CartPole-v1 --steps 200000 --until 475 --out $(BUILD)/cartpole
+	$(BUILD)/ascent plot $(BUILD)/cartpole
+	$(BUILD)/ascent plot $(BUILD)/cartpole --out $(BUILD)/cartpole.svg
+	@echo 'the curve as a picture: $(BUILD)/cartpole.svg; the policy acting: $(BUILD)/ascent watch $(BUILD)/cartpole'
 
 # Unit tests: operators, exact quantities, parsers, the registry. At most 60 s.
 test-fast: $(BUILD)/ascent $(UNIT)
@@ -105,33 +126,51 @@ test-fast: $(BUILD)/ascent $(UNIT)
 test:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
-	    $(BUILD)/tests/faults/faults $(EXAMPLES) $(ASSIGNMENTS)
-	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/faults.sh tests/reference.sh \
-	    tests/examples.sh tests/grade.sh
+	    $(BUILD)/tests/faults/faults $(EXAMPLES) $(BUILD)/chapters/weave $(SHOWN) \
+	    $(ASSIGNMENTS)
+	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/recorded.sh tests/runs.sh \
+	    tests/faults.sh tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh tests/grade.sh \
+	    chapters/weave.sh
 
-# Mutants, faults, the grader's whole list, no warning from gcc or clang, the unit tests built by clang, fuzzing, sanitizers, valgrind. At
-# most 60 minutes.
+# Mutants, faults, the grader's whole list, no warning from gcc or clang, the unit tests built by clang, fuzzing,
+# sanitizers, valgrind. At most 60 minutes.
 test-full:
 	@CC="$(CC)" .ci/deps full
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults $(ASSIGNMENTS)
 	@FAULTS=all GRADE=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh \
-	    tests/faults.sh tests/valgrind.sh tests/grade.sh
+	    tests/runs.sh tests/faults.sh tests/valgrind.sh tests/learning.sh tests/grade.sh
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@CC="$(CC)" tests/fuzz/run.sh 100000
-	@$(MAKE) --no-print-directory asan
+	@$(MAKE) --no-print-directory asan book
+	@tests/run.sh $(BUILD) tests/pages.sh
 
-# One token changed at a time in autodiff, derivations and algorithms/cg.c: do the tests notice? 200 of them;
+# One token changed at a time in autodiff, derivations and algorithms/cg.c: do the tests notice? A sample of 330;
 # `make mutate ALL=1` takes all (hours). tests/mutate/run.sh says what else can be set.
 mutate:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults
-	@$(MAKE) --no-print-directory $(UNIT:$(BUILD)/%=$(BUILD)/asan/%) BUILD=$(BUILD)/asan LDFLAGS= OPT="$(SANITIZE)"
+	@$(MAKE) --no-print-directory $(UNIT:$(BUILD)/%=$(BUILD)/asan/%) $(BUILD)/asan/ascent BUILD=$(BUILD)/asan \
+	    LDFLAGS= OPT="$(SANITIZE)"
 	@tests/mutate/run.sh $(BUILD)
 
-# The reader, the tape and the exact layer against reference data, in any folder of the formats of tests/reference.
-test-reference: $(BUILD)/ascent $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp $(BUILD)/tests/test_ad_cases
+# Reader, tape, environments and exact layer against reference data, in any folder of the formats of tests/reference.
+test-reference: $(BUILD)/ascent $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp $(BUILD)/tests/test_ad_cases $(BUILD)/tests/test_env_cases
 	@sh tests/reference.sh $(BUILD) $(REFERENCE)
+
+# The book. Its chapters hold code and outputs: `make weave` writes them into the Markdown, `make check-book` fails
+# where they differ from what the sources and the commands say now. `make book-runs` trains again what is kept as
+# CSV. `make book` makes pages of it, build/book/index.html. A new chapter is a folder chapters/NN-name.
+WOVEN = $(BUILD)/ascent $(BUILD)/chapters/weave $(SHOWN) $(EXAMPLES)
+weave: $(WOVEN)
+	@chapters/weave.sh $(BUILD) write
+check-book: $(WOVEN)
+	@chapters/weave.sh $(BUILD)
+book-runs: $(WOVEN)
+	@chapters/weave.sh $(BUILD) runs
+book:
+	@.ci/deps book
+	@chapters/book.sh $(BUILD)
 
 # Short programs that use the library: a start for your own.
 examples: $(EXAMPLES)
@@ -150,7 +189,7 @@ asan:
 	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
 	@$(MAKE) --no-print-directory build/asan/tests/faults/faults BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
 	@tests/run.sh build/asan tests/faults.sh
-	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh
+	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh tests/recorded.sh tests/runs.sh
 
 # FUZZ_RUNS executions of each parser's fuzzer under the sanitizers.
 fuzz:
@@ -163,13 +202,15 @@ help:
 	@echo 'make                the program, build/ascent (CC=clang, MARCH=x86-64-v3 for another machine)'
 	@echo 'make run            install what is missing, build, show the first table'
 	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
-	@echo 'make test-reference REFERENCE=DIR    reader, tape and exact layer against reference data'
+	@echo 'make test-reference REFERENCE=DIR    reader, tape, environments, exact layer against reference data'
+	@echo 'make book           the book as pages, build/book/index.html;  make weave: code and outputs into its Markdown;'
+	@echo '                    make check-book: is all of it still so?  make book-runs: its training runs anew'
 	@echo 'make examples       short programs on the library, a start for your own: chapters/examples'
 	@echo 'make bench          speed, beside the same step by hand and its matrix products alone'
 	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
 	@echo 'make fuzz FUZZ_RUNS=1000000          the parsers on so many random files'
 	@echo 'make deps, make clean'
 
-.PHONY: all deps run test test-fast test-full test-reference bench examples mutate fuzz asan clean help
+.PHONY: all deps run test test-fast test-full test-reference bench weave check-book book-runs book examples mutate fuzz asan clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

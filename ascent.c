@@ -7,6 +7,7 @@
 #include "autodiff/require.h"
 #include "chapters/commands.h"
 #include "derivations/commands.h"
+#include "envs/commands.h"
 
 static const struct {
     const char *name;
@@ -17,7 +18,14 @@ static const struct {
     { "verify", verify_command, "every equation evaluated on both sides, as a table" },
     { "derive", derive_command, "a proof, each line with its number" },
     { "estimate", estimate_command, "an estimator's exact bias and variance, over all trajectories" },
+    { "env",    env_command,    "the environments: list, check, take single steps from a file" },
+    { "train",  train_command,  "an algorithm acting and learning, in a folder that can be gone on from" },
+    { "eval",   eval_command,   "the returns of a trained policy" },
+    { "plot",   plot_command,   "learning curves, on the terminal or as a picture" },
+    { "watch",  watch_command,  "a trained policy acting, on the terminal or as an animation" },
+    { "explain", explain_command, "one update of an algorithm, with its numbers" },
     { "graph",  graph_command,  "an objective as the tape records it, for Graphviz" },
+    { "answer", answer_command, "checks the answer to an exercise of the book" },
     { "assignment", assignment_command, "an assignment of the book: the folder for a student" },
     { "grade",  grade_command,  "grades it, equation by equation" },
     { "list",   list_command,   "the equations, and where each stands in the code" },

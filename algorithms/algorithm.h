@@ -1,5 +1,5 @@
 /* What `train`, `eval`, `explain` and `watch` know of an algorithm: its config struct, field by field, and its
- * functions. train.c has the list. */
+ * functions. algorithm.c has the list. */
 #ifndef ASCENT_ALGORITHM_H
 #define ASCENT_ALGORITHM_H
 
@@ -38,8 +38,15 @@ typedef struct {
     void (*explain)(FILE *out, const void *config, uint64_t seed);
 } algorithm;
 
-extern const algorithm algorithms[];                                /* ends at name NULL */
-const algorithm *algorithm_find(const char *name);                  /* NULL when there is none */
+extern const algorithm algorithms[];                                /* algorithm.c; ends at name NULL */
+const algorithm *algorithm_find(const char *name);                  /* or exit 2 */
+
+/* ---- config.c: values as text, `0.99`, `on`, `64,64` ---- */
+enum { CONFIG_VALUE = 64 };
+void config_value(const config_field *f, const void *config, char text[CONFIG_VALUE]);
+/* Sets the field that `name=value` names; mistakes end in exit 2, with `who` in front of what was expected. */
+void config_set(const config_field *fields, void *config, const char *who, const char *assignment);
+void config_help(FILE *out, const config_field *fields, const void *defaults);      /* a line for each field */
 
 extern const char *const config_activations[];                      /* "linear", "tanh", "relu": ad_activation */
 extern const char *const config_switch[];                           /* "off", "on" */

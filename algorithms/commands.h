@@ -2,6 +2,11 @@
 #ifndef ASCENT_ALGORITHMS_COMMANDS_H
 #define ASCENT_ALGORITHMS_COMMANDS_H
 
+int train_command(int argc, char **argv);
+int eval_command(int argc, char **argv);
+int plot_command(int argc, char **argv);
+int watch_command(int argc, char **argv);
+int explain_command(int argc, char **argv);
 int graph_command(int argc, char **argv);
 
 #endif

@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "algorithms/explained.h"
 #include "algorithms/returns.h"
 #include "autodiff/optimiser.h"
 #include "autodiff/require.h"
@@ -52,6 +53,7 @@ const config_field reinforce_fields[] = {
     { .name = NULL },
 };
 
+/*[snip reinforce-w]*/
 /* RF-4, RF-8   w_t = G_t - b */
 void reinforce_w(int T, const double *r, double gamma, double b, double *w)
 {
@@ -70,6 +72,7 @@ void reinforce_w_gamma_t(int T, const double *r, double gamma, double b, double 
     for (int t = 0; t < T; t++, gamma_t *= gamma) w[t] = gamma_t * (w[t] - b);
     /* END SOLUTION */
 }
+/*[/snip]*/
 
 /* b + rate (mean_t G_t - b),   G_t = r_t + gamma G_{t+1} */
 double reinforce_next_b(double b, double rate, int T, const double *r, double gamma)
@@ -84,6 +87,7 @@ double reinforce_next_b(double b, double rate, int T, const double *r, double ga
     /* END SOLUTION */
 }
 
+/*[snip reinforce-gradient]*/
 /* RF-8   sum_t w_t log pi(a_t|s_t): its gradient is sum_t w_t grad log pi(a_t|s_t) */
 ad reinforce_objective(ad logp, ad w)
 {
@@ -106,6 +110,7 @@ void reinforce_gradient(ad_tape *t, const policy *p, const double *theta, const 
     ad_reset(t, start);
     /* END SOLUTION */
 }
+/*[/snip]*/
 
 policy reinforce_policy(const env *e, const void *config)
 {
@@ -131,6 +136,7 @@ void reinforce(run *training, const void *config)
     const kept survives[] = { { "theta", theta, p.n }, { "m", m, p.n }, { "v", v, p.n }, { "b", &b, 1 },
                               { .name = "adam's t", .count = &step.t }, { .name = NULL } };
     run_begin(training, survives, NULL);
+    /*[snip reinforce-loop]*/
     while (run_update(training, tau)) {
         rollout_clear(tau);
         rollout_episode(tau, e, training->env_rng, pi, training->policy_rng);   /* RF-5: one episode, */
@@ -144,6 +150,7 @@ void reinforce(run *training, const void *config)
         else                                sgd_ascend(p.n, c->lr, theta, g);   /* RF-12: one update */
         b = reinforce_next_b(b, c->b_rate, T, r, c->gamma);
     }
+    /*[/snip]*/
     run_end(training);
 
     ad_tape_free(t);
@@ -154,4 +161,73 @@ void reinforce(run *training, const void *config)
     free(m);
     free(g);
     free(theta);
+}
+
+/* ---- one update, with its numbers: the first of a training run from that seed ---- */
+
+static void explain_episode(FILE *out, const reinforce_config *c, const rollout *tau, const double *w,
+                            const double *logp)
+{
+    double G[5];
+    returns_to_go(tau->T, tau->r, c->gamma, G);
+    fprintf(out, "\nRF-3, RF-5   one episode with pi_theta:\n   t  s_t  a_t %10s %10s %10s %18s\n", "r_t", "G_t", "w_t",
+            "log pi(a_t|s_t)");
+    for (int t = 0; t < tau->T; t++)
+        fprintf(out, "%4d %4d %4d %10.5f %10.5f %10.5f %18.5f\n", t, explained_state(tau, t), tau->index[t], tau->r[t],
+                G[t], w[t], logp[t]);
+    fprintf(out, "it %s\n\n",
+            tau->segment[0].terminated ? "ended there" : "was cut at 5 steps (ERR-10: as if it ended)");
+    fprintf(out, "MDP-4        G_t = r_t + gamma G_t+1, G_%d = 0, gamma = %g\n", tau->T, c->gamma);
+    if (c->gamma_t) fprintf(out, "RF-2, RF-6   w_t = gamma^t (G_t - b), b = 0 before the first episode\n");
+    else fprintf(out, "RF-4         w_t = G_t - b, b = 0 before the first episode (gamma_t=on: times gamma^t)\n");
+}
+
+void reinforce_explain(FILE *out, const void *config, uint64_t seed)
+{
+    reinforce_config c = *(const reinforce_config *)config;
+    env *e = explained_env();
+    c.hidden.layers = 0;
+    const policy p = reinforce_policy(e, &c);
+    run *streams = run_new("reinforce", e, seed, 0);
+    size_t n = (size_t)p.n;
+    double *theta = allocate(5 * n, sizeof *theta, "theta"), *before = theta + n, *g = theta + 2 * n;
+    double w[5], logp[5], J = 0;
+    adam step = { .n = p.n, .lr = c.lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = theta + 3 * n,
+                  .v = theta + 4 * n };
+    actor *pi = actor_new(&p, theta);
+    rollout *tau = rollout_new(e);
+    ad_tape *t = ad_tape_new();
+
+    if (c.init == REINFORCE_FAN_IN) network_init_fan_in(&p.f, streams->init_rng, theta);
+    else                            policy_init(&p, streams->init_rng, theta);
+    memcpy(before, theta, n * sizeof *theta);
+    rollout_episode(tau, e, streams->env_rng, pi, streams->policy_rng);
+    if (c.gamma_t) reinforce_w_gamma_t(tau->T, tau->r, c.gamma, 0, w);
+    else           reinforce_w(tau->T, tau->r, c.gamma, 0, w);
+    explained_logp(&p, theta, tau, logp);
+    for (int i = 0; i < tau->T; i++) J += w[i] * logp[i];
+    fprintf(out, "REINFORCE, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu\n", e->id,
+            (unsigned long long)seed);
+    fprintf(out, "MDP-2        pi_theta(a|s) = softmax of row s of theta + b; hidden layers are left out here\n");
+    explain_episode(out, &c, tau, w, logp);
+    reinforce_gradient(t, &p, theta, tau, w, g);
+    if (c.optimiser == REINFORCE_ADAM) adam_ascend(&step, theta, g);
+    else                               sgd_ascend(p.n, c.lr, theta, g);
+    fprintf(out, "RF-8         sum_t w_t log pi(a_t|s_t) = %.5f; its gradient in theta, w held constant, is\n", J);
+    fprintf(out, "RF-2         g = sum_t w_t grad log pi_theta(a_t|s_t)\n");
+    fprintf(out, "RF-12        theta <- theta + %s, alpha = %g, once an episode:\n\n",
+            c.optimiser == REINFORCE_ADAM ? "alpha m^/(sqrt(v^) + eps), Adam's step along g" : "alpha g", c.lr);
+    explained_theta(out, &p, g, before, theta);
+    explained_logp(&p, theta, tau, logp);
+    fprintf(out, "\nPGT-23       log pi(a_t|s_t) after it:");
+    for (int i = 0; i < tau->T; i++) fprintf(out, " %.5f", logp[i]);
+    fprintf(out, "\nb <- b + %g (mean of G_t - b) = %.5f\n", c.b_rate,
+            reinforce_next_b(0, c.b_rate, tau->T, tau->r, c.gamma));
+
+    ad_tape_free(t);
+    rollout_free(tau);
+    actor_free(pi);
+    free(theta);
+    run_free(streams);
+    env_free(e);
 }

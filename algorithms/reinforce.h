@@ -33,5 +33,6 @@ void reinforce_gradient(ad_tape *t, const policy *p, const double *theta, const 
 
 policy reinforce_policy(const env *e, const void *config);
 void   reinforce(run *r, const void *config);
+void   reinforce_explain(FILE *out, const void *config, uint64_t seed);
 
 #endif

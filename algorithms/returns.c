@@ -11,6 +11,7 @@ double returns_total(int T, const double *r, double gamma)
     /* END SOLUTION */
 }
 
+/*[snip reward-to-go]*/
 /* MDP-4   G_t = r_t + gamma G_{t+1},  G_T = 0 */
 void returns_to_go(int T, const double *r, double gamma, double *G)
 {
@@ -19,3 +20,4 @@ void returns_to_go(int T, const double *r, double gamma, double *G)
     for (int t = T - 1; t >= 0; t--) G_next = G[t] = r[t] + gamma * G_next;
     /* END SOLUTION */
 }
+/*[/snip]*/

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "algorithms/explained.h"
 #include "algorithms/returns.h"
 #include "autodiff/optimiser.h"
 #include "autodiff/require.h"
@@ -52,6 +53,7 @@ const config_field vpg_fields[] = {
     { .name = NULL },
 };
 
+/*[snip vpg-weights]*/
 /* VPG-1, VPG-2   w_t = R(tau) = sum_k gamma^k r_k */
 void vpg_total_return(int T, const double *r, double gamma, double *w)
 {
@@ -77,7 +79,9 @@ void vpg_advantage(int T, const double *r, const double *V, double gamma, double
     for (int t = 0; t < T; t++) A[t] -= V[t];
     /* END SOLUTION */
 }
+/*[/snip]*/
 
+/*[snip vpg-means]*/
 /* VPG-2   (1/|D|) sum_tau sum_t w_t log pi(a_t|s_t) */
 ad vpg_mean_over_trajectories(ad logp, ad w, int D)
 {
@@ -93,6 +97,7 @@ ad vpg_mean_over_steps(ad logp, ad w)
     return ad_mean(ad_mul(ad_detach(w), logp));
     /* END SOLUTION */
 }
+/*[/snip]*/
 
 /* -(1/N) sum_tau sum_t (V(s_t) - G_t)^2 */
 ad vpg_V_objective(ad V, ad G)
@@ -141,6 +146,19 @@ static void fit_V(ad_tape *t, const network *f, double *phi, adam *step, long st
     ad_reset(t, start);
 }
 
+/* w, G [N]: each trajectory by itself */
+static void weights(const vpg_config *c, const rollout *D, const double *V, double *w, double *G)
+{
+    for (int i = 0; i < D->segments; i++) {
+        int first = D->segment[i].first, T = D->segment[i].T;
+        const double *r = D->r + first;
+        vpg_reward_to_go(T, r, c->gamma, G + first);
+        if (c->psi == VPG_TOTAL_RETURN) vpg_total_return(T, r, c->gamma, w + first);
+        if (c->psi == VPG_REWARD_TO_GO) vpg_reward_to_go(T, r, c->gamma, w + first);
+        if (c->psi == VPG_ADVANTAGE)    vpg_advantage(T, r, V + first, c->gamma, w + first);
+    }
+}
+
 policy vpg_policy(const env *e, const void *config)
 {
     const vpg_config *c = config;
@@ -171,6 +189,7 @@ void vpg(run *training, const void *config)
                           { .name = "t", .count = &step.t }, { .name = "t of V", .count = &step_V.t },
                           { .name = NULL } };
     run_begin(training, survives, NULL);
+    /*[snip vpg-loop]*/
     while (run_update(training, D)) {
         rollout_clear(D);
         while (D->segments < c->trajectories) rollout_episode(D, e, training->env_rng, pi, training->policy_rng);
@@ -179,18 +198,12 @@ void vpg(run *training, const void *config)
         G = reallocate(G, N, sizeof *G, "G");
         V = reallocate(V, N, sizeof *V, "V");
         values(t, &f, phi, D, V);
-        for (int i = 0; i < D->segments; i++) {
-            int first = D->segment[i].first, T = D->segment[i].T;
-            const double *r = D->r + first;
-            vpg_reward_to_go(T, r, c->gamma, G + first);
-            if (c->psi == VPG_TOTAL_RETURN) vpg_total_return(T, r, c->gamma, w + first);
-            if (c->psi == VPG_REWARD_TO_GO) vpg_reward_to_go(T, r, c->gamma, w + first);
-            if (c->psi == VPG_ADVANTAGE)    vpg_advantage(T, r, V + first, c->gamma, w + first);
-        }
+        weights(c, D, V, w, G);
         vpg_gradient(t, &p, theta, D, w, c->mean, g);
         adam_ascend(&step, theta, g);                                           /* theta += alpha g */
         fit_V(t, &f, phi, &step_V, c->V_steps, D, G);
     }
+    /*[/snip]*/
     run_end(training);
 
     ad_tape_free(t);
@@ -203,4 +216,91 @@ void vpg(run *training, const void *config)
     free(phi);
     free(g);
     free(theta);
+}
+
+/* ---- one update, with its numbers: the first of a training run from that seed ---- */
+
+enum { EXPLAINED = 2, MOST = 5 * EXPLAINED };       /* trajectories, steps */
+
+static void explain_batch(FILE *out, const rollout *D, const double *G, const double *V, const double *w,
+                          const double *logp)
+{
+    fprintf(out, "\nD = { tau_1, tau_2 } with pi_theta:\n tau   t  s_t  a_t %10s %10s %10s %10s %18s\n", "r_t", "G_t",
+            "V(s_t)", "w_t", "log pi(a_t|s_t)");
+    for (int i = 0; i < D->segments; i++)
+        for (int t = 0, k = D->segment[i].first; t < D->segment[i].T; t++, k++)
+            fprintf(out, "%4d %3d %4d %4d %10.5f %10.5f %10.5f %10.5f %18.5f\n", i + 1, t, explained_state(D, k),
+                    D->index[k], D->r[k], G[k], V[k], w[k], logp[k]);
+}
+
+static void explain_weights(FILE *out, const vpg_config *c, const rollout *D, const double *w, const double *logp)
+{
+    static const char *const line[] = {
+        [VPG_TOTAL_RETURN] = "VPG-1    w_t = R(tau) = sum_k gamma^k r_k",
+        [VPG_REWARD_TO_GO] = "PGT-10   w_t = G_t = sum_{k>=t} gamma^(k-t) r_k",
+        [VPG_ADVANTAGE]    = "VPG-3    w_t = G_t - V(s_t), an estimate of the advantage (ERR-41)" };
+    double sum = 0;
+    for (int k = 0; k < D->T; k++) sum += w[k] * logp[k];
+    fprintf(out, "\n%s, gamma = %g\n", line[c->psi], c->gamma);
+    if (c->mean == VPG_MEAN_OVER_STEPS)
+        fprintf(out, "VPG-4    (1/N) sum_tau sum_t w_t log pi(a_t|s_t) = %.5f, N = %d steps (ERR-42)\n", sum / D->T,
+                D->T);
+    else
+        fprintf(out, "VPG-2    (1/|D|) sum_tau sum_t w_t log pi(a_t|s_t) = %.5f, |D| = %d\n", sum / D->segments,
+                D->segments);
+}
+
+static double V_error(ad_tape *t, const network *f, const double *phi, const rollout *D, const double *G)
+{
+    double V[MOST], sum = 0;
+    values(t, f, phi, D, V);
+    for (int k = 0; k < D->T; k++) sum += (V[k] - G[k]) * (V[k] - G[k]);
+    return sum / D->T;
+}
+
+void vpg_explain(FILE *out, const void *config, uint64_t seed)
+{
+    vpg_config c = *(const vpg_config *)config;
+    env *e = explained_env();
+    c.hidden.layers = 0;
+    const policy p = vpg_policy(e, &c);
+    network f = p.f;
+    f.size[f.layers] = 1;
+    run *streams = run_new("vpg", e, seed, 0);
+    size_t n = (size_t)p.n, nV = (size_t)network_n(&f);
+    double *theta = allocate(5 * n + 3 * nV, sizeof *theta, "theta"), *before = theta + n, *g = before + n;
+    double *m = g + n, *phi = m + 2 * n, *mV = phi + nV, G[MOST], V[MOST], w[MOST], logp[MOST];
+    adam step = { .n = p.n, .lr = c.lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = m, .v = m + n };
+    adam step_V = { .n = (int)nV, .lr = c.lr_V, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = mV, .v = mV + nV };
+    actor *pi = actor_new(&p, theta);
+    rollout *D = rollout_new(e);
+    ad_tape *t = ad_tape_new();
+
+    policy_init(&p, streams->init_rng, theta);
+    network_init_orthogonal(&f, sqrt(2), 1, streams->init_rng, phi);
+    memcpy(before, theta, n * sizeof *theta);
+    while (D->segments < EXPLAINED) rollout_episode(D, e, streams->env_rng, pi, streams->policy_rng);
+    values(t, &f, phi, D, V);
+    weights(&c, D, V, w, G);
+    explained_logp(&p, theta, D, logp);
+    fprintf(out, "Vanilla policy gradient, its first update on %s (states 0 .. 4, then the end; 3 actions), seed"
+            " %llu;\ntwo trajectories of at most 5 steps, no hidden layers\n", e->id, (unsigned long long)seed);
+    explain_batch(out, D, G, V, w, logp);
+    explain_weights(out, &c, D, w, logp);
+    vpg_gradient(t, &p, theta, D, w, c.mean, g);
+    adam_ascend(&step, theta, g);
+    fprintf(out, "PPO-18   g, its gradient in theta, w held constant; theta <- theta + Adam's step along g, alpha ="
+            " %g:\n\n", c.lr);
+    explained_theta(out, &p, g, before, theta);
+    double error = V_error(t, &f, phi, D, G);
+    fit_V(t, &f, phi, &step_V, c.V_steps, D, G);
+    fprintf(out, "\nphi: %ld steps on the mean of (V(s_t) - G_t)^2, from %.5f to %.5f\n", c.V_steps, error,
+            V_error(t, &f, phi, D, G));
+
+    ad_tape_free(t);
+    rollout_free(D);
+    actor_free(pi);
+    free(theta);
+    run_free(streams);
+    env_free(e);
 }

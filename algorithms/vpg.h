@@ -34,5 +34,6 @@ void vpg_gradient(ad_tape *t, const policy *p, const double *theta, const rollou
 
 policy vpg_policy(const env *e, const void *config);
 void   vpg(run *r, const void *config);
+void   vpg_explain(FILE *out, const void *config, uint64_t seed);
 
 #endif

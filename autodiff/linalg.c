@@ -37,6 +37,8 @@ void linalg_print_backend(FILE *out)
 
 /* ---- one row or one term in each sum: BLAS would spend more on preparations than on the product ---- */
 
+enum { NARROW = 4 };
+
 /* c [n] += a [k] B, four rows of B [k x n] at a time */
 static void row_times_matrix(int n, int k, const double *a, const double *B, double *c)
 {
@@ -79,15 +81,50 @@ static void column_times_row(bool add, int m, int n, const double *a, const doub
     }
 }
 
+/* The same where a policy has few actions, or a value function its one: n, or the k of B^T, is small, and known to
+ * the compiler. */
+static inline void row_times_narrow(int n, int k, const double *a, const double *B, double *c)
+{
+    double s[4][NARROW] = { { 0 } };            /* four sums at a time: each waits for the one before */
+    int p = 0;
+    for (; p + 4 <= k; p += 4)
+        for (int l = 0; l < 4; l++)
+            for (int j = 0; j < n; j++) s[l][j] += a[p + l] * B[(p + l) * n + j];
+    for (; p < k; p++)
+        for (int j = 0; j < n; j++) s[0][j] += a[p] * B[p * n + j];
+    for (int j = 0; j < n; j++) c[j] += (s[0][j] + s[1][j]) + (s[2][j] + s[3][j]);
+}
+
+static inline void narrow_times_column(int k, int n, const double *a, const double *B, double *c)
+{
+    for (int j = 0; j < n; j++)
+        for (int p = 0; p < k; p++) c[j] += a[p] * B[j * k + p];
+}
+
+static inline void column_times_narrow(int n, int m, bool add, const double *a, const double *b, double *C)
+{
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) C[i * n + j] = (add ? C[i * n + j] : 0) + a[i] * b[j];
+}
+
+#define KNOWN(n, f, ...) \
+    ((n) == 1 ? f(1, __VA_ARGS__) : (n) == 2 ? f(2, __VA_ARGS__) : (n) == 3 ? f(3, __VA_ARGS__) : f(4, __VA_ARGS__))
+
 static void matmul(bool add, bool At, bool Bt, int m, int n, int k, const double *A, const double *B, double *C)
 {
     enum { SHORT = 8 };                     /* vectors for which BLAS is as good */
     if (m == 0 || n == 0) return;
-    if (m == 1 && (Bt ? k : n) >= SHORT) {
+    int last = Bt ? k : n;                  /* the length of B's rows */
+    bool narrow = 0 < last && last <= NARROW;
+    if (m == 1 && (narrow || last >= SHORT)) {
         if (!add) memset(C, 0, (size_t)n * sizeof *C);
-        (Bt ? matrix_times_column : row_times_matrix)(n, k, A, B, C);
+        if (!narrow) (Bt ? matrix_times_column : row_times_matrix)(n, k, A, B, C);
+        else if (Bt) KNOWN(k, narrow_times_column, n, A, B, C);
+        else         KNOWN(n, row_times_narrow, k, A, B, C);
     } else if (k == 1 && n >= SHORT) {
         column_times_row(add, m, n, A, B, C);
+    } else if (k == 1 && n <= NARROW) {
+        KNOWN(n, column_times_narrow, m, add, A, B, C);
     } else {
         cblas_dgemm(CblasRowMajor, At ? CblasTrans : CblasNoTrans, Bt ? CblasTrans : CblasNoTrans, m, n, k, 1.0,
                     A, At ? m : (k ? k : 1), B, Bt ? (k ? k : 1) : n, add, C, n);

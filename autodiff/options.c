@@ -29,11 +29,13 @@ static const option *find(const char *arg, const option *table)
     return NULL;
 }
 
+enum { GIVEN_MAX = 128 };
+
 int options_parse(int argc, char **argv, const char *synopsis, const char *about, const option *table)
 {
     int left = 0;
     bool options_over = false;
-    const option *given[64];
+    const option *given[GIVEN_MAX];
     int count = 0;
     for (int i = 1; i < argc; i++) {
         char *arg = argv[i], *equals = strchr(arg, '=');
@@ -45,13 +47,15 @@ int options_parse(int argc, char **argv, const char *synopsis, const char *about
         if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) print_help(synopsis, about, table);
         const option *o = find(arg, table);
         if (!o) bad_input("unknown option %s; usage: ascent %s", arg, synopsis);
-        for (int k = 0; k < count; k++)
-            if (given[k] == o) bad_input("%s is given twice", o->name);
-        if (count < 64) given[count++] = o;
+        int times = 0;
+        for (int k = 0; k < count; k++) times += given[k] == o;
+        if (times > 0 && o->most <= 1) bad_input("%s is given twice", o->name);
+        if (times > 0 && times == o->most) bad_input("%s is given more than %d times", o->name, o->most);
+        if (count < GIVEN_MAX) given[count++] = o;
         if (o->argument && !equals && i + 1 == argc)
             bad_input("%s: expected %s after it", o->name, o->argument);
         if (!o->argument && equals) bad_input("%s: expected no value, found %s", o->name, equals);
-        if (o->argument) *o->value = equals ? equals + 1 : argv[++i];
+        if (o->argument) o->value[times] = equals ? equals + 1 : argv[++i];
         else             *o->flag = true;
     }
     return left;
@@ -65,6 +69,16 @@ double options_number(const char *name, const char *text, double low, double hig
     if (!decimal || *end || !(x >= low && x <= high))
         bad_input("%s: expected a number in [%g, %g], found \"%s\"", name, low, high, text);
     return x + 0.0;                         /* -0 is 0 */
+}
+
+long options_whole(const char *name, const char *text, long low, long high)
+{
+    char *end;
+    errno = 0;
+    long x = strtol(text, &end, 10);
+    if (!isdigit((unsigned char)*text) || *end || errno || x < low || x > high)
+        bad_input("%s: expected a whole number from %ld to %ld, found \"%s\"", name, low, high, text);
+    return x;
 }
 
 uint64_t options_seed(const char *name, const char *text)

@@ -54,3 +54,18 @@ gsl_rng *random_stream(uint64_t seed, uint32_t worker, uint32_t purpose)
     x->counter.v[3] = purpose;
     return rng;
 }
+
+uint64_t random_position(const gsl_rng *rng)
+{
+    const struct philox *x = rng->state;
+    return ((uint64_t)x->counter.v[1] << 32 | x->counter.v[0]) * 4 - (4 - x->next);
+}
+
+void random_seek(gsl_rng *rng, uint64_t position)
+{
+    struct philox *x = rng->state;
+    x->counter.v[0] = (uint32_t)(position / 4);
+    x->counter.v[1] = (uint32_t)(position / 4 >> 32);
+    x->next = 4;
+    for (uint64_t i = 0; i < position % 4; i++) philox_get(x);
+}

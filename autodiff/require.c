@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gsl/gsl_errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,9 +37,27 @@ static _Noreturn void end(int status)
         end(status);                  \
     } while (0)
 
-void bad_input(const char *fmt, ...)         { SAY_AND_EXIT("", EXIT_BAD_INPUT); }
-void io_failure(const char *fmt, ...)        { SAY_AND_EXIT("ascent: ", EXIT_IO); }
-void numerical_failure(const char *fmt, ...) { SAY_AND_EXIT("ascent: numerical failure: ", EXIT_NUMERICAL); }
+void bad_input(const char *fmt, ...)  { SAY_AND_EXIT("", EXIT_BAD_INPUT); }
+void io_failure(const char *fmt, ...) { SAY_AND_EXIT("ascent: ", EXIT_IO); }
+
+/* What is going on, for the message: the one thing here that is not an argument, as a failing operator or GSL's
+ * handler has nobody to ask. */
+static _Thread_local const char *who;
+static _Thread_local const long *after;
+
+void numerical_failure_says(const char *name, const long *steps)
+{
+    who = name;
+    after = steps;
+}
+
+void numerical_failure(const char *fmt, ...)
+{
+    char prefix[256] = "ascent: numerical failure: ";
+    size_t n = strlen(prefix);
+    if (who) snprintf(prefix + n, sizeof prefix - n, "%s, after %ld steps: ", who, *after);
+    SAY_AND_EXIT(prefix, EXIT_NUMERICAL);
+}
 
 void require_failed(const char *file, int line, const char *cond, const char *fmt, ...)
 {
@@ -70,6 +89,20 @@ void *reallocate(void *p, size_t n, size_t size, const char *what)
     void *moved = size && n > SIZE_MAX / size ? NULL : realloc(p, n && size ? n * size : 1);
     if (!moved) out_of_memory(size && n > SIZE_MAX / size ? SIZE_MAX : n * size, what);
     return moved;
+}
+
+FILE *print_to_memory(char **text, size_t *n)
+{
+    *text = NULL;
+    FILE *out = open_memstream(text, n);
+    if (!out) out_of_memory(0, "a text");
+    return out;
+}
+
+void print_done(FILE *out, char *const *text)
+{
+    bool lost = ferror(out);
+    if (fclose(out) != 0 || lost || !*text) out_of_memory(0, "a text");
 }
 
 static void on_gsl_error(const char *reason, const char *file, int line, int code)

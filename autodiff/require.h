@@ -34,11 +34,18 @@ _Noreturn void io_failure(const char *fmt, ...) PRINTF_LIKE(1, 2);
 _Noreturn void numerical_failure(const char *fmt, ...) PRINTF_LIKE(1, 2);
 _Noreturn void out_of_memory(size_t bytes, const char *what);       /* bytes 0: not known, a library asked */
 
+/* From now on numerical_failure first says `WHO, after STEPS steps: `, in this thread. Borrowed; NULL ends it. */
+void numerical_failure_says(const char *who, const long *steps);
+
 /* n objects of the given size, zeroed; out_of_memory(.., what) when there is no room or n * size
  * overflows. Freed by free(). n = 0 gives a pointer that free() accepts. */
 void *allocate(size_t n, size_t size, const char *what);
 /* The same for an array that grows: p (may be NULL) is moved to n objects; new ones are not zeroed. */
 void *reallocate(void *p, size_t n, size_t size, const char *what);
+
+/* A file in memory: what is printed to it is *text, of *n bytes and a 0, after print_done; out_of_memory there. */
+FILE *print_to_memory(char **text, size_t *n);
+void  print_done(FILE *out, char *const *text);
 
 /* Replaces GSL's handler, which calls abort(): a GSL error becomes exit 4, or 5 for GSL_ENOMEM. */
 void require_install_gsl_handler(void);

@@ -2,6 +2,7 @@
 #ifndef ASCENT_CHAPTERS_COMMANDS_H
 #define ASCENT_CHAPTERS_COMMANDS_H
 
+int answer_command(int argc, char **argv);
 int assignment_command(int argc, char **argv);
 int grade_command(int argc, char **argv);
 

@@ -32,6 +32,7 @@ static sample draw_sample(uint64_t seed)
     return x;
 }
 
+/*[snip one-line-loss]*/
 /* PGT-26   the update as a loss: grad_theta sum_t Psi_t log pi_theta(a_t|s_t), by reverse mode */
 static double one_line_loss(const setting *x, double *g)
 {
@@ -44,6 +45,7 @@ static double one_line_loss(const setting *x, double *g)
     ad_tape_free(t);
     return 0;
 }
+/*[/snip]*/
 
 static void softmax_row(const sample *d, const double *theta, int t, double *pi)
 {

@@ -15,6 +15,7 @@
 #include "derivations/equivalent_forms.h"
 #include "derivations/estimate.h"
 #include "derivations/policy_gradient_theorem.h"
+#include "derivations/small_problem.h"
 
 /* d log pi(a|s) / d z[s,b] */
 static double score_z(const exact *x, int s, int a, int b)
@@ -460,15 +461,6 @@ static double ratio_of_Q(const setting *x, double *out)         /* what a reader
 /* The variance table, in the order of form_name; each form beside the one it improves on */
 static int n_forms(const setting *x) { (void)x; return FORMS; }
 
-static finite_horizon *x3(mdp **M, policy_class **policy)
-{
-    const double theta[4] = { log(0.7), log(0.3), log(0.4), log(0.6) };
-    char error[256];
-    *M = mdp_builtin("X3");
-    *policy = policy_tabular(*M);
-    return finite_new(*M, (*M)->gamma, *policy, theta, 3, error, sizeof error);
-}
-
 static double unit_x3(const setting *x)         /* u N H (H W)^2: see PGT-9 */
 {
     (void)x;
@@ -478,21 +470,17 @@ static double unit_x3(const setting *x)         /* u N H (H W)^2: see PGT-9 */
 /* VPG-8   Var[g], the trace of its covariance, for each choice of Psi */
 static double table(bool by_trajectories, double *out)
 {
-    mdp *M;
-    policy_class *policy;
-    finite_horizon *f = x3(&M, &policy);
+    own_problem p = own_problem_X3(3);
     double mean[4], variance[4];
     for (int i = 0; i < FORMS; i++) {
         if (by_trajectories) {
-            gradient_estimator_moments(f, form_name[i], mean, variance);
+            gradient_estimator_moments(p.f, form_name[i], mean, variance);
             out[i] = variance[0] + variance[1] + variance[2] + variance[3];
         } else {
-            form_moments(f, (enum form)i, mean, &out[i]);
+            form_moments(p.f, (enum form)i, mean, &out[i]);
         }
     }
-    finite_free(f);
-    policy_free(policy);
-    mdp_free(M);
+    own_problem_free(&p);
     return 0;
 }
 
@@ -502,13 +490,9 @@ static double table_by_recursion(const setting *x, double *out)    { (void)x; re
 static void page_of_x3(const setting *x, FILE *out)
 {
     (void)x;
-    mdp *M;
-    policy_class *policy;
-    finite_horizon *f = x3(&M, &policy);
-    form_table(f, out);
-    finite_free(f);
-    policy_free(policy);
-    mdp_free(M);
+    own_problem p = own_problem_X3(3);
+    form_table(p.f, out);
+    own_problem_free(&p);
 }
 
 static double table_before(const setting *x, double *out)

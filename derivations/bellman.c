@@ -15,6 +15,7 @@
 
 enum { FIRST_REWARDS = 100 };
 
+/*[snip Q-backup]*/
 /* MDP-10  Q(s,a) = sum_s' P(s'|s,a) [ r(s,a,s') + gamma sum_a' pi(a'|s') Q(s',a') ] */
 static double backup(const exact *x, const double *Q, int i)
 {
@@ -26,6 +27,7 @@ static double backup(const exact *x, const double *Q, int i)
     }
     return x->absorbing[i / x->nA] ? 0 : E;
 }
+/*[/snip]*/
 
 bool bellman_Q(const exact *x, double *Q)
 {
@@ -150,6 +152,7 @@ static double unit_sum_of_rewards(const setting *x)
 
 static double over_horizon(const finite_horizon *f) { return f->x->J; }
 
+/*[snip backward-induction]*/
 /* MDP-5   V_t(s) = sum_a pi(a|s) sum_s' P(s'|s,a) [ r(s,a,s') + V_{t+1}(s') ],  V_T = 0,  J = mu0^T V_0 */
 static double backward(const finite_horizon *f)
 {
@@ -166,6 +169,7 @@ static double backward(const finite_horizon *f)
     free(V);
     return J;
 }
+/*[/snip]*/
 
 static double forward(const finite_horizon *f)          /* sum_t sum_s Pr(s_t = s) r_pi(s) */
 {
@@ -390,7 +394,7 @@ const derivation bellman[] = {
         { "1", "what a finite MDP promises: gamma = 1 also that absorption is certain", ones },
         { "=\\sum_{s'}P(s'|s,a)=\\sum_s\\rho_0(s)", "the table as it was read; within 1e-9", sums },
         { "=\\sum_{s'}|P(s'|s,a)|=\\sum_s|\\rho_0(s)|",
-          "none is negative, so with the sum 1 none is above 1 (002 l.221 lets P be any real number)",
+          "none is negative, so with the sum 1 none is above 1 (002 l.222 lets P be any real number)",
           sums_of_sizes } } },
     { "MDP-5", "J = E[sum_{t<T} r_t], undiscounted", "J over " FINITE_SMALL, one,
       unit_sum_of_rewards, no_small_problem, NULL, {

@@ -61,6 +61,9 @@ typedef struct {
     const char *own_problem;                        /* NULL, or what it is about instead of an MDP: shown once */
     /* NULL, or what derive prints below the lines where they apply */
     void (*page)(const setting *x, FILE *out);
+    /* Some seconds; 0: not at all. verify leaves it to derive when it is more than a second, or when it is asked
+     * about MDPs by name. */
+    double trains;
 } derivation;
 
 /* All derivations, one file after the other; NULL ends the list. By id: NULL when there is none. */
@@ -70,7 +73,7 @@ const derivation *derivation_find(const char *id);
 const derivation *derivation_next_erratum(const char *erratum, const derivation *after, int *line);
 extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalent_forms[], baseline[], td_error[],
     policy_gradient_theorem[], performance_difference[], taylor[], fisher[], natural_gradient[], conjugate_gradient[],
-    autodiff_uses[];
+    autodiff_uses[], stochastic_policy[], reinforce_mean[], missing_gamma[], vpg_mean[], optimiser_steps[], learning[];
 
 /* PASS: every line agrees with the first computed one within 10 units and their own errors. WEAK: they do, but
  * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. An erratum's line has no part

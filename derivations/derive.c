@@ -31,6 +31,74 @@ static void print_line(FILE *out, const derivation *d, const derivation_result *
                 r->units[l], stands[line->relation], r->first + 1, r->allowed[l]);
 }
 
+/* How to print it: as Markdown, the lines from one number to another */
+struct style { bool markdown; int from, to; };
+static bool whole(struct style style) { return style.from == 1 && style.to == DERIVATION_MAX_LINES; }
+
+/* As text of a page: * _ < [ are no markup */
+static void print_escaped(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        if (strchr("*_<[", *text)) fputc('\\', out);
+        fputc(*text, out);
+    }
+}
+
+/* What no rounding error can change: ten digits, 0 where all of it may be error, errors by their class */
+static void print_number(FILE *out, const derivation_result *r, int l, int i)
+{
+    double x = derivation_number(r, l, i);
+    fprintf(out, "`%.10g`", fabs(x) <= fmax(10, r->allowed[l]) * r->unit ? 0 : x);
+}
+
+static void print_markdown_line(FILE *out, const derivation *d, const derivation_result *r, int l, int i)
+{
+    const derivation_line *line = &d->line[l];
+    const int indent = l < 9 ? 3 : 4;                           /* what a list item's paragraphs need */
+    fprintf(out, "%d. %s%s%s", l + 1, line->erratum ? "**" : "", line->erratum ? line->erratum : "",
+            line->erratum ? "**, wrong: " : "");
+    print_escaped(out, line->why);
+    fprintf(out, "\n\n%*s$$\n%*s%s\n%*s$$\n\n%*s", indent, "", indent, "", line->latex, indent, "", indent,
+            "");
+    if (!r->computed[l]) fprintf(out, "left out: too large here\n\n");
+    else if (l == r->first) print_number(out, r, l, i), fprintf(out, "\n\n");
+    else if (line->relation == DIFFERS) {
+        int k = derivation_furthest(r, l);
+        print_number(out, r, l, k);
+        if (k == i) fprintf(out, ": ");
+        else fprintf(out, " (number %d) for ", k + 1), print_number(out, r, r->first, k), fprintf(out, ": ");
+        fprintf(out, "%s\n\n", !r->differs[l] ? "not to be told apart here" : line->erratum ? "refuted"
+                                                                                      : "differs, as it must");
+    } else {
+        static const char *const stands[] = { [EQUAL] = "=", [AT_MOST] = "at most", [AT_LEAST] = "at least" };
+        print_number(out, r, l, i);
+        fprintf(out, " %s line %d, within %s\n\n", stands[line->relation], r->first + 1,
+                r->allowed[l] > 10.5 ? "its own error" : "10 units");
+    }
+}
+
+/* Some of its lines, for a chapter; the title above the first of all */
+static void print_markdown(FILE *out, const derivation *d, const problem *p, const derivation_result *r,
+                           struct style style)
+{
+    int i = derivation_shown(r);
+    if (style.from == 1) {
+        fprintf(out, "**%s** on ", d->id);
+        if (p) fprintf(out, "%s, gamma %.15g, pi: ", p->M->name, p->gamma);
+        print_escaped(out, p ? p->policy[0].name : d->own_problem);
+        fprintf(out, ". The number of each line: ");
+        const char *below = strstr(d->of, ", see below");       /* which is printed with the whole only */
+        char *of = allocate(strlen(d->of) + 1, 1, "a text");
+        if (!below || whole(style)) strcpy(of, d->of);
+        else sprintf(of, "%.*s%s", (int)(below - d->of), d->of, below + strlen(", see below"));
+        print_escaped(out, of);
+        free(of);
+        if (r->n > 1) fprintf(out, ", number %d of %d", i + 1, r->n);
+        fprintf(out, ".\n\n");
+    }
+    for (int l = style.from - 1; l < r->lines && l < style.to; l++) print_markdown_line(out, d, r, l, i);
+}
+
 /* p NULL: on its own problem */
 static void print_derivation(FILE *out, const derivation *d, const problem *p, const derivation_result *r)
 {
@@ -53,13 +121,15 @@ static void print_derivation(FILE *out, const derivation *d, const problem *p, c
            r->reason ? r->reason : "");
 }
 
-static enum verdict derive(FILE *out, const derivation *d, const problem *p, const setting *x)
+static enum verdict derive(FILE *out, const derivation *d, const problem *p, const setting *x, struct style style)
 {
     derivation_result r = derivation_run(d, x);
-    print_derivation(out, d, p, &r);
-    if (d->page && r.verdict != NOT_APPLICABLE) {
-        fputc('\n', out);
+    if (style.markdown && r.verdict != NOT_APPLICABLE) print_markdown(out, d, p, &r, style);
+    else print_derivation(out, d, p, &r);
+    if (d->page && r.verdict != NOT_APPLICABLE && whole(style)) {
+        fprintf(out, style.markdown ? "```text\n" : "\n");
         d->page(x, out);
+        if (style.markdown) fprintf(out, "```\n");
     }
     derivation_result_free(&r);
     return r.verdict;
@@ -84,16 +154,29 @@ static const derivation *next_of(const char *id, const derivation *d)
     return is_erratum(id) ? derivation_next_erratum(id, d, &line) : NULL;
 }
 
+static void read_lines(const char *text, struct style *style)
+{
+    char rest;
+    if (!style->markdown) bad_input("--lines: expected --markdown beside it");
+    if (sscanf(text, "%d-%d%c", &style->from, &style->to, &rest) != 2 || style->from < 1
+        || style->from > style->to || style->to > DERIVATION_MAX_LINES)
+        bad_input("--lines: expected I-J, 1 <= I <= J <= %d, found \"%s\"", DERIVATION_MAX_LINES, text);
+}
+
 int derive_command(int argc, char **argv)
 {
-    const char *gamma = NULL, *policy = NULL, *class = NULL, *seed_text = "1";
+    const char *gamma = NULL, *policy = NULL, *class = NULL, *seed_text = "1", *lines = NULL;
+    struct style style = { false, 1, DERIVATION_MAX_LINES };
     const option table[] = { { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
                              { "--policy", "FILE", "pi: logits, CSV, one row a state, or `uniform`", &policy, NULL },
                              { "--class", "KIND", "pi: random; linear:D in D features, network:H of H units",
                                &class, NULL },
                              { "--seed", "K", "of pi' and of sampled trajectories (1)", &seed_text, NULL },
+                             { "--markdown", NULL, "as a part of a page, formulas and all", NULL, &style.markdown },
+                             { "--lines", "I-J", "these lines of it, with --markdown", &lines, NULL },
                              { NULL, NULL, NULL, NULL, NULL } };
-    int left = options_parse(argc, argv, "derive ID [MDP] [--gamma G] [--policy FILE | --class KIND] [--seed K]",
+    int left = options_parse(argc, argv, "derive ID [MDP] [--gamma G] [--policy FILE | --class KIND] [--seed K]"
+        " [--markdown [--lines I-J]]",
         "Prints a derivation: each line, the reason for the step, and its value computed by its own means.\n"
         "ID: of an equation, or of an erratum (ERR-30): its line stands beside the right ones.\n"
         "MDP: a .mdp file or a built-in name (E5). Exit 1 unless the verdict is PASS.", table);
@@ -101,6 +184,7 @@ int derive_command(int argc, char **argv)
         bad_input("derive: expected an id and perhaps an MDP, found %d arguments", left);
     const derivation *first = first_of(argv[1]);
     uint64_t seed = options_seed("--seed", seed_text);
+    if (lines) read_lines(lines, &style);
     if (first->own_problem && (left == 2 || gamma || policy || class))
         bad_input("derive: %s has a problem of its own, it takes no MDP, --gamma, --policy or --class", first->id);
     problem p = problem_open(left == 2 ? argv[2] : "E5", gamma, policy, class, seed);
@@ -111,8 +195,8 @@ int derive_command(int argc, char **argv)
     if (!out) out_of_memory(0, "a derivation's text");
     for (const derivation *d = first; d; d = next_of(argv[1], d)) {
         if (d != first) fprintf(out, "\n\n");
-        enum verdict verdict = d->own_problem ? derive(out, d, NULL, &(setting){ .seed = seed })
-                                              : derive(out, d, &p, p.policy[0].setting);
+        enum verdict verdict = d->own_problem ? derive(out, d, NULL, &(setting){ .seed = seed }, style)
+                                              : derive(out, d, &p, p.policy[0].setting, style);
         all_passed = all_passed && verdict == PASS;
     }
     bool lost = ferror(out);

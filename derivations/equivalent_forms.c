@@ -15,8 +15,8 @@
 #include "derivations/bellman.h"
 #include "derivations/derivation.h"
 #include "derivations/estimate.h"
-#include "derivations/likelihood_ratio.h"
 #include "derivations/policy_gradient_theorem.h"
+#include "derivations/small_problem.h"
 
 const char *const form_name[FORMS] = { "total-return", "reward-to-go", "baseline", "Q", "advantage", "td" };
 
@@ -156,13 +156,8 @@ static void other_moments(const finite_horizon *f, enum form form, const double 
 
 void form_moments(const finite_horizon *f, enum form form, double *mean, double *trace)
 {
-    int n = f->policy->n, nSA = f->M->nS * f->M->nA;
-    double *score = allocate((size_t)nSA * (size_t)n, sizeof *score, "scores");
-    exact first = *f->x;                        /* the states at t = 0 stand for those of every time */
-    first.policy = *f->policy;
-    first.theta = f->theta;
-    first.nS = f->M->nS, first.nSA = nSA, first.n = n;
-    likelihood_ratio_scores(&first, score);
+    int n = f->policy->n;
+    double *score = small_scores(f);
     *trace = 0;
     for (int j = 0; j < n; j++) {
         double XX = 0;
@@ -225,53 +220,9 @@ void form_sum_to_T(const finite_horizon *f, double *mean, double *trace)
 
 /* ---- the small problem of enumerate.h ---- */
 
-static const char *no_small_problem(const setting *x) { return finite_small_reason(x->pi); }
-
-static finite_horizon *small(const setting *x)
-{
-    const char *reason;
-    return finite_small(x->pi, &reason);
-}
-
-static int n_theta(const setting *x)      { return x->pi->n; }
-static int n_and_trace(const setting *x)  { return x->pi->n + 1; }
-
-static double unit_of_mean(const setting *x)
-{
-    finite_horizon *f = small(x);
-    double unit = finite_unit_gradient(f, x->pi->c);
-    finite_free(f);
-    return unit;
-}
-
-/* E|g|^2: H levels, each a sum over next states, of numbers up to (H W c)^2 */
-static double unit_of_trace(const setting *x)
-{
-    finite_horizon *f = small(x);
-    double size = f->H * finite_scale(f) * x->pi->c;
-    double unit = DBL_EPSILON * fmax(x->pi->nS, 4) * f->H * size * size;
-    finite_free(f);
-    return unit;
-}
-
-static double room_of_trace(const finite_horizon *f, double c)
-{
-    double size = f->H * finite_scale(f) * c;
-    return 2 * f->H * enumerate_defect(f->M) * size * size;
-}
-
-static double gradient_line(const setting *x, double *g)
-{
-    finite_horizon *f = small(x);
-    finite_gradient(f, g);
-    double room = finite_room(f, x->pi->c);
-    finite_free(f);
-    return room;
-}
-
 static double mean_line(const setting *x, const char *name, double *g)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     gradient_estimator_moments(f, name, g, NULL);
     finite_free(f);
     return 0;
@@ -288,10 +239,10 @@ static double mean_no_gamma(const setting *x, double *g)  { return mean_line(x, 
 /* The gradient by the theorem, and the variance by recursion */
 static double by_recursion(const setting *x, enum form form, double *out)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     form_moments(f, form, out, out + x->pi->n);
     finite_gradient(f, out);
-    double room = room_of_trace(f, x->pi->c);
+    double room = small_room(f, x->pi->c);
     finite_free(f);
     return room;
 }
@@ -306,7 +257,7 @@ static double recursion_td(const setting *x, double *out)       { return by_recu
 /* Both over all trajectories */
 static double by_trajectories(const setting *x, enum form form, double *out)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     int n = x->pi->n;
     double *variance = allocate((size_t)n, sizeof *variance, "variances");
     gradient_estimator_moments(f, form_name[form], out, variance);
@@ -326,7 +277,7 @@ static double all_td(const setting *x, double *out)       { return by_trajectori
 
 static double all_total_to_T(const setting *x, double *out)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     form_sum_to_T(f, out, out + x->pi->n);
     finite_free(f);
     return 0;
@@ -351,16 +302,9 @@ void form_table(const finite_horizon *f, FILE *out)
     free(gradient);
 }
 
-static void page_of_starts(const setting *x, FILE *out)
-{
-    finite_horizon *f = small(x);
-    finite_small_describe(f, out);
-    finite_free(f);
-}
-
 static void page_of_forms(const setting *x, FILE *out)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     finite_small_describe(f, out);
     putc('\n', out);
     form_table(f, out);
@@ -373,7 +317,7 @@ static int n_returns(const setting *x) { return FINITE_HORIZON * x->pi->nSA; }
 
 static double unit_of_returns(const setting *x)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     double unit = finite_unit_gradient(f, 1);
     finite_free(f);
     return unit;
@@ -381,7 +325,7 @@ static double unit_of_returns(const setting *x)
 
 static double visits_times_Q(const setting *x, double *out)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     memset(out, 0, (size_t)n_returns(x) * sizeof *out);
     for (int i = 0; i < f->H * x->pi->nSA; i++) out[i] = exact_rho(f->x, i / x->pi->nA) * f->x->pi[i] * f->x->Q[i];
     double room = finite_room(f, 1);
@@ -407,7 +351,7 @@ static void return_of_each_step(void *context, const traj *tau, double *out)
 
 static double mean_returns(const setting *x, bool as_in_004, double *out)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     struct by_pair b = { f, as_in_004 };
     enumerate_moments(f->M, f->x->pi, f->H, return_of_each_step, &b, n_returns(x), out, NULL);
     finite_free(f);
@@ -494,8 +438,8 @@ static double by_critic(const setting *x, double *g)            /* X29: Q_w = .7
 
 const derivation equivalent_forms[] = {
     { "PGT-8", "six choices of Psi in E[sum_t gamma^t Psi_t grad log pi(a_t|s_t)]: one gradient",
-      "dJ/dtheta[i] over " FINITE_SMALL, n_theta, unit_of_mean, no_small_problem, NULL, {
-        { "\\nabla_\\theta J(\\theta)", "PGT-3 on the time-expanded MDP, whose states are (t,s)", gradient_line },
+      "dJ/dtheta[i] over " FINITE_SMALL, small_n, small_unit, small_not_applicable, NULL, {
+        { "\\nabla_\\theta J(\\theta)", "PGT-3 on the time-expanded MDP, whose states are (t,s)", small_gradient },
         { "=E[\\sum_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)\\sum_{k=0}^{T-1}\\gamma^kr_k]",
           "PGT-9, PGT-7", mean_total },
         { "=E[\\sum_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)\\sum_{k=t}^{T-1}\\gamma^kr_k]",
@@ -511,8 +455,8 @@ const derivation equivalent_forms[] = {
         { "=E[\\sum_tG_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)]",
           "000 eq 5, 002 l.94: discounted returns without gamma^t", mean_no_gamma, DIFFERS, "ERR-3" } },
       .page = page_of_forms },
-    { "PGT-9", "Psi = total return: mean and variance", OF_FORM, n_and_trace, unit_of_trace,
-      no_small_problem, NULL, {
+    { "PGT-9", "Psi = total return: mean and variance", OF_FORM, small_n_and_trace, small_unit_and_trace,
+      small_not_applicable, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_total },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_{k=0}^{T-1}\\gamma^kr_k\\sum_{t=0}^{T-1}\\nabla\\log\\pi(a_t|s_t)",
           TRAJECTORIES, all_total },
@@ -521,26 +465,28 @@ const derivation equivalent_forms[] = {
           " a_T; read with l.42 it is one more, which keeps the mean and adds variance",
           all_total_to_T, DIFFERS, "ERR-40" } },
       .page = page_of_forms },
-    { "PGT-10", "Psi = reward to go: mean and variance", OF_FORM, n_and_trace, unit_of_trace,
-      no_small_problem, NULL, {
+    { "PGT-10", "Psi = reward to go: mean and variance", OF_FORM, small_n_and_trace, small_unit_and_trace,
+      small_not_applicable, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_to_go },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tG_t\\nabla\\log\\pi(a_t|s_t)", TRAJECTORIES, all_to_go },
         { "g=R(\\tau)\\sum_t\\nabla\\log\\pi(a_t|s_t)",
           "003 l.53: each action `weighted by the rewards associated with it', printed with all of R(tau)",
           all_total, DIFFERS, "ERR-82" } },
       .page = page_of_forms },
-    { "PGT-11", "Psi = reward to go minus V: mean and variance", OF_FORM, n_and_trace, unit_of_trace,
-      no_small_problem, NULL, {
+    { "PGT-11", "Psi = reward to go minus V: mean and variance", OF_FORM, small_n_and_trace, small_unit_and_trace,
+      small_not_applicable, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_baseline },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^t(G_t-V_t(s_t))\\nabla\\log\\pi(a_t|s_t)", TRAJECTORIES,
           all_baseline } },
       .page = page_of_forms },
-    { "PGT-12", "Psi = Q: mean and variance", OF_FORM, n_and_trace, unit_of_trace, no_small_problem, NULL, {
+    { "PGT-12", "Psi = Q: mean and variance", OF_FORM, small_n_and_trace, small_unit_and_trace,
+      small_not_applicable, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_Q },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tQ_t(s_t,a_t)\\nabla\\log\\pi(a_t|s_t)",
           TRAJECTORIES, all_Q } },
       .page = page_of_forms },
-    { "PGT-13", "Psi = A: mean and variance", OF_FORM, n_and_trace, unit_of_trace, no_small_problem, NULL, {
+    { "PGT-13", "Psi = A: mean and variance", OF_FORM, small_n_and_trace, small_unit_and_trace,
+      small_not_applicable, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_A },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tA_t(s_t,a_t)\\nabla\\log\\pi(a_t|s_t)",
           TRAJECTORIES, all_A },
@@ -548,14 +494,14 @@ const derivation equivalent_forms[] = {
           "003 l.80: reward to go minus V called the advantage; it is an unbiased estimate of it, with a"
           " variance of its own", all_baseline, DIFFERS, "ERR-41" } },
       .page = page_of_forms },
-    { "PGT-14", "Psi = TD residual: mean and variance", OF_FORM, n_and_trace, unit_of_trace,
-      no_small_problem, NULL, {
+    { "PGT-14", "Psi = TD residual: mean and variance", OF_FORM, small_n_and_trace, small_unit_and_trace,
+      small_not_applicable, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_td },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^t(r_t+\\gamma V_{t+1}(s_{t+1})-V_t(s_t))"
           "\\nabla\\log\\pi(a_t|s_t)",
           TRAJECTORIES, all_td } },
       .page = page_of_forms },
-    { "PGT-16", "grad J = E[G grad log pi] = E[Q ...] = E[A ...] = E[delta ...]", "dJ/dtheta[i]", n_theta,
+    { "PGT-16", "grad J = E[G grad log pi] = E[Q ...] = E[A ...] = E[delta ...]", "dJ/dtheta[i]", small_n,
       unit_gradient, NULL, NULL, {
         { "\\nabla_\\theta J(\\theta)", "reverse mode through rho_0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
         { "=\\sum_t\\gamma^tE[G_t\\nabla_\\theta\\log\\pi_\\theta]",
@@ -569,7 +515,7 @@ const derivation equivalent_forms[] = {
           "000 eq 6, 13: = with a critic, here Q_w = .7 Q + .3 sin(7s+4a); true of exact and of compatible"
           " critics only", by_critic, DIFFERS, "ERR-12" } } },
     { "RF-1", "E[G_t | s_t = s, a_t = a] = Q_t(s,a): G_t is an unbiased estimate of Q",
-      "gamma^t Pr(s_t=s,a_t=a) Q_t(s,a) over " FINITE_SMALL, n_returns, unit_of_returns, no_small_problem, NULL, {
+      "gamma^t Pr(s_t=s,a_t=a) Q_t(s,a) over " FINITE_SMALL, n_returns, unit_of_returns, small_not_applicable, NULL, {
         { "\\gamma^tP(s_t=s,a_t=a)\\,Q_t^\\pi(s,a)",
           "on the time-expanded MDP: where it goes, and what is left to earn", visits_times_Q },
         { "=E[\\gamma^tG_t1\\{s_t=s,a_t=a\\}],\\quad G_t=\\sum_{k=0}^{T-t-1}\\gamma^kr_{t+k}",
@@ -577,6 +523,6 @@ const derivation equivalent_forms[] = {
         { "G_t=\\sum_{i=0}^{n-t}\\gamma^ir_{t+i},\\ \\text{episode}\\ s_0,a_0,r_1,\\dots,r_n",
           "004 l.241: its r_t was paid for a_{t-1}; the sum should run over r_{t+1+i}, i < n-t",
           returns_printed, DIFFERS, "ERR-2" } },
-      .page = page_of_starts },
+      .page = small_page },
     { .id = NULL }
 };

@@ -7,11 +7,14 @@
 #include <string.h>
 
 #include "algorithms/psi.h"
+#include "algorithms/reinforce.h"
 #include "algorithms/returns.h"
+#include "algorithms/vpg.h"
+#include "autodiff/json.h"
 #include "autodiff/options.h"
 #include "autodiff/require.h"
+#include "derivations/agent.h"
 #include "derivations/commands.h"
-#include "derivations/json.h"
 #include "derivations/policy_file.h"
 
 enum { MOST_TRAJECTORIES = 10000000 };          /* some 20 s */
@@ -77,6 +80,35 @@ static void extra_return_index(const finite_horizon *f, const traj *tau, double 
         w[t] = gamma_t * ((t > 0 ? tau->r[t - 1] : 0) + f->gamma * w[t]);
 }
 
+/* ---- the weights that training runs use ---- */
+
+static void reinforce_weights(const finite_horizon *f, const traj *tau, double *w)
+{
+    reinforce_w(tau->T, tau->r, f->gamma, 0, w);
+}
+
+static void reinforce_weights_gamma_t(const finite_horizon *f, const traj *tau, double *w)
+{
+    reinforce_w_gamma_t(tau->T, tau->r, f->gamma, 0, w);
+}
+
+static void vpg_total(const finite_horizon *f, const traj *tau, double *w)
+{
+    vpg_total_return(tau->T, tau->r, f->gamma, w);
+}
+
+static void vpg_to_go(const finite_horizon *f, const traj *tau, double *w)
+{
+    vpg_reward_to_go(tau->T, tau->r, f->gamma, w);
+}
+
+static void vpg_advantages(const finite_horizon *f, const traj *tau, double *w)
+{
+    double *V = values(f, tau);
+    vpg_advantage(tau->T, tau->r, V, f->gamma, w);
+    free(V);
+}
+
 const gradient_estimator gradient_estimators[] = {
     { "total-return", "sum_k gamma^k r_k", total_return },
     { "reward-to-go", "gamma^t G_t", reward_to_go },
@@ -86,7 +118,16 @@ const gradient_estimator gradient_estimators[] = {
     { "td", "gamma^t (r_t + gamma V_t+1(s_t+1) - V_t(s_t))", td_residual },
     { "missing-gamma", "G_t: biased, 000 eq 5 and 002 l.94 (ERR-3)", missing_gamma },
     { "extra-return-index", "gamma^t (r_t-1 + gamma G_t): biased, 004 l.241 (ERR-2)", extra_return_index },
-    { NULL, NULL, NULL }
+    { "reinforce", "G_t; as `train reinforce` (RF-4)", reinforce_weights, BY_REINFORCE },
+    { "reinforce-gamma-t", "gamma^t G_t; as with --set gamma_t=on (RF-2)", reinforce_weights_gamma_t,
+      BY_REINFORCE },
+    { "vpg-total-return", "R(tau); as `train vpg`, one trajectory (VPG-2)", vpg_total, BY_VPG },
+    { "vpg-reward-to-go", "G_t", vpg_to_go, BY_VPG },
+    { "vpg-advantage", "G_t - V_t(s_t) (VPG-3)", vpg_advantages, BY_VPG },
+    { "vpg-total-return-steps", "R(tau) / T: the mean over steps (VPG-4)", vpg_total, BY_VPG_STEPS },
+    { "vpg-reward-to-go-steps", "G_t / T: biased (ERR-42)", vpg_to_go, BY_VPG_STEPS },
+    { "vpg-advantage-steps", "(G_t - V_t(s_t)) / T", vpg_advantages, BY_VPG_STEPS },
+    { NULL, NULL, NULL, BY_PSI }
 };
 
 const gradient_estimator *gradient_estimator_find(const char *name)
@@ -105,12 +146,14 @@ struct gradient_estimate {
     ad theta, z;                /* [n x 1], and the logits [nS x nA] that it gives */
     double *w;                  /* [H+1]; one more than H for ERR-40, which draws an a_T */
     double *one_hot;            /* [H+1 x nS] row t: s_t */
+    agent *agent;               /* NULL but for the training code */
 };
 
 gradient_estimate *gradient_estimate_new(const finite_horizon *f, const gradient_estimator *e)
 {
     gradient_estimate *g = allocate(1, sizeof *g, "an estimate");
     *g = (gradient_estimate){ .f = f, .e = e, .t = ad_tape_new() };
+    if (e->by != BY_PSI) g->agent = agent_new(f->policy, f->theta, f->H);
     g->theta = ad_input(g->t, f->theta, f->policy->n, 1);
     g->z = policy_logits(g->t, f->policy, g->theta);
     g->w = allocate((size_t)f->H + 1, sizeof *g->w, "weights");
@@ -121,6 +164,7 @@ gradient_estimate *gradient_estimate_new(const finite_horizon *f, const gradient
 void gradient_estimate_free(gradient_estimate *g)
 {
     if (!g) return;
+    agent_free(g->agent);
     ad_tape_free(g->t);
     free(g->w);
     free(g->one_hot);
@@ -137,14 +181,27 @@ static ad log_pi(gradient_estimate *g, const traj *tau)
     return ad_gather(ad_log_softmax(ad_matmul(state, g->z)), tau->a);
 }
 
+static const double *by_training(agent *b, enum estimate_by by, const traj *tau, const double *w)   /* [n] */
+{
+    agent_sees(b, tau);
+    if (by == BY_REINFORCE) reinforce_gradient(b->t, &b->pi, b->theta, b->tau, w, b->g);
+    else vpg_gradient(b->t, &b->pi, b->theta, b->tau, w,
+                      by == BY_VPG_STEPS ? VPG_MEAN_OVER_STEPS : VPG_MEAN_OVER_TRAJECTORIES, b->g);
+    return b->g;
+}
+
 void gradient_estimate_run(void *estimate, const traj *tau, double *g)
 {
     gradient_estimate *e = estimate;
     size_t bytes = (size_t)e->f->policy->n * sizeof *g;
     memset(g, 0, bytes);
     if (tau->T == 0) return;
-    ad_mark mark = ad_here(e->t);
     e->e->weights(e->f, tau, e->w);
+    if (e->agent) {
+        memcpy(g, by_training(e->agent, e->e->by, tau, e->w), bytes);
+        return;
+    }
+    ad_mark mark = ad_here(e->t);
     ad objective = psi_objective(log_pi(e, tau), ad_input(e->t, e->w, tau->T, 1));
     memcpy(g, ad_value(ad_grad(objective, e->theta)), bytes);
     ad_reset(e->t, mark);
@@ -234,14 +291,14 @@ static void estimate(const finite_horizon *f, const char *name, bool json)
     free(p);
 }
 
-static void estimate_on(const char *path, const char *policy, const char *gamma_text, int H, const char *name,
+static void estimate_on(const char *path, const char *logits_path, const char *gamma_text, int H, const char *name,
                         bool json)
 {
     char error[512];
     mdp *M = mdp_open(path, error, sizeof error);
     if (!M) bad_input("%s", error);
     double *logits = allocate((size_t)M->nS * (size_t)M->nA, sizeof *logits, "logits");     /* 0: uniform */
-    if (strcmp(policy, "uniform") != 0 && !policy_read(policy, M, logits, error, sizeof error))
+    if (strcmp(logits_path, "uniform") != 0 && !policy_read(logits_path, M, logits, error, sizeof error))
         bad_input("%s", error);
     double gamma = gamma_text ? options_number("--gamma", gamma_text, 0, 1) : M->gamma;
     policy_class *tabular = policy_tabular(M);
@@ -265,20 +322,20 @@ static char *about(void)
         " variance of\n"
         "each component. MDP: a .mdp file or a built-in name. V_t, Q_t, A_t are exact, for the steps that are\n"
         "left. --json: mean, exact, bias, variance, each [states][actions]. The estimate is\n"
-        "sum_t w_t grad log pi(a_t|s_t), and NAME");
+        "sum_t w_t grad log pi(a_t|s_t), from reinforce on by the code that trains, and NAME");
     for (const gradient_estimator *e = gradient_estimators; e->name; e++)
-        n += snprintf(text + n, (size_t)(SIZE - n), "\n  %-20s w_t = %s", e->name, e->about);
+        n += snprintf(text + n, (size_t)(SIZE - n), "\n  %-22s w_t = %s", e->name, e->about);
     return text;
 }
 
 int estimate_command(int argc, char **argv)
 {
-    const char *name = NULL, *policy = "uniform", *horizon = NULL, *gamma = NULL;
+    const char *name = NULL, *logits_path = "uniform", *horizon = NULL, *gamma = NULL;
     bool json = false;
     const option table[] = {
         { "--estimator", "NAME", "which one", &name, NULL },
         { "--horizon", "H", "steps until a trajectory is cut off", &horizon, NULL },
-        { "--policy", "FILE", "logits, CSV, one row a state, or `uniform` (default)", &policy, NULL },
+        { "--policy", "FILE", "logits, CSV, one row a state, or `uniform` (default)", &logits_path, NULL },
         { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
         { "--json", NULL, "one JSON object", NULL, &json },
         { NULL, NULL, NULL, NULL, NULL } };
@@ -294,6 +351,6 @@ int estimate_command(int argc, char **argv)
     double H = options_number("--horizon", horizon, 1, FINITE_MAX_STATES);
     if (H != (int)H) bad_input("--horizon: expected a whole number, found %s", horizon);
 
-    estimate_on(argv[1], policy, gamma, (int)H, name, json);
+    estimate_on(argv[1], logits_path, gamma, (int)H, name, json);
     return EXIT_HELD;
 }

@@ -1,15 +1,20 @@
 /* Estimators of the policy gradient by name, as `ascent estimate` and the derivations run them over all
- * trajectories: each is a weight of the scores (algorithms/psi.h) and autodiff's gradient of the objective. */
+ * trajectories: each is a weight of the scores (algorithms/psi.h, reinforce.h, vpg.h) and autodiff's gradient of the
+ * objective. */
 #ifndef ASCENT_ESTIMATE_H
 #define ASCENT_ESTIMATE_H
 
 #include "derivations/enumerate.h"
 
+/* Who makes a gradient of the weights: psi_objective; reinforce_gradient; vpg_gradient, whose mean over one
+ * trajectory is its sum, or with the mean over its steps */
+enum estimate_by { BY_PSI, BY_REINFORCE, BY_VPG, BY_VPG_STEPS };
 typedef struct {
     const char *name;
-    const char *about;                              /* gamma^t Psi_t, in text */
+    const char *about;                              /* w_t, in text */
     /* w [T]; values come from f. NULL ends the list. */
     void (*weights)(const finite_horizon *f, const traj *tau, double *w);
+    enum estimate_by by;
 } gradient_estimator;
 
 extern const gradient_estimator gradient_estimators[];

@@ -12,6 +12,7 @@
 #include "derivations/exact_bellman.h"
 #include "derivations/exact_parts.h"
 
+/*[snip softmax]*/
 /* pi(a|s) = exp(z[s,a]) / sum_b exp(z[s,b]) and its logarithm, the row's maximum taken out first */
 static void softmax(int nS, int nA, const double *logits, double *logpi, double *pi)
 {
@@ -27,6 +28,7 @@ static void softmax(int nS, int nA, const double *logits, double *logpi, double 
         }
     }
 }
+/*[/snip]*/
 
 /* P_pi(s,s') = sum_a pi(a|s) P(s'|s,a) between decision states */
 sparse *transition_matrix(const mdp *M, const bool *closed, const double *pi)
@@ -61,6 +63,7 @@ static double *dense_matrix(const sparse *P)
     return A;
 }
 
+/*[snip rewards]*/
 /* r(s,a) = sum_s' P(s'|s,a) r(s,a,s'), and r_pi(s) = sum_a pi(a|s) r(s,a) */
 static void rewards(const mdp *M, const double *pi, double *r, double *r_pi)
 {
@@ -74,6 +77,7 @@ static void rewards(const mdp *M, const double *pi, double *r, double *r_pi)
     if (!isfinite(linalg_max_abs(M->nS, r_pi)))
         numerical_failure("%s: the rewards are too large for double precision", M->name);
 }
+/*[/snip]*/
 
 double action_value(const mdp *M, double gamma, const double *r, const double *V, int i)
 {
@@ -177,6 +181,7 @@ static void set_units(exact *x)
     x->unit_fisher = fmax(u, x->unit_rho * x->fisher_scale) * x->c * x->c;
 }
 
+/*[snip values]*/
 static void values(exact *x)
 {
     bellman *B = bellman_new(x->gamma, x->P, x->P_pi);
@@ -194,6 +199,7 @@ static void values(exact *x)
     bellman_free(B);
     set_units(x);
 }
+/*[/snip]*/
 
 /* Memory for everything but J_z and P_pi */
 static exact *exact_allocate(const mdp *M, double gamma, const policy_class *policy)
@@ -357,6 +363,7 @@ static ad transition_node(ad_tape *t, const exact *x, int a)
     return node;
 }
 
+/*[snip J-node]*/
 /* MDP-6   J(theta) = mu0^T (I - gamma P_pi)^{-1} r_pi */
 ad exact_J_node(ad_tape *t, const exact *x, ad theta)
 {
@@ -371,6 +378,7 @@ ad exact_J_node(ad_tape *t, const exact *x, ad theta)
     ad V = ad_solve(ad_sub(ad_eye(t, nS), ad_scale(x->gamma, P_pi)), r_pi); /* [nS x 1]  */
     return ad_dot(ad_input(t, x->M->mu0, nS, 1), V);
 }
+/*[/snip]*/
 
 void exact_sum_over_time(const exact *x, bool transposed, const double *f, double *sum)
 {

@@ -13,6 +13,7 @@
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
 #include "derivations/estimate.h"
+#include "derivations/small_problem.h"
 
 /* d log pi(a|s) / d z[s,b] = 1{a = b} - pi(b|s), 1 - pi(a|s) as the sum of the others */
 static double score_z(const exact *x, int s, int a, int b)
@@ -243,6 +244,7 @@ static double gauss_hermite(double (*g)(double))
 static double f_score_mu(double x)    { return sin(x) * (x - mu) / (sigma * sigma); }
 static double f_score_sigma(double x) { return sin(x) * (pow((x - mu) / sigma, 2) - 1); }
 
+/*[snip mean-of-f-score]*/
 /* PGT-6   grad E[f(x)] = E[ f(x) grad log p(x) ] */
 static double mean_of_f_score(const setting *x, double *out)
 {
@@ -257,6 +259,7 @@ static double mean_of_f_score(const setting *x, double *out)
     out[OUTCOMES + 1] = gauss_hermite(f_score_sigma);
     return 0;
 }
+/*[/snip]*/
 
 /* The same f at this theta, but one that moves with it: f_theta = f (1 + theta' - theta) in each direction, whose
  * mean moves by E[f] more. */
@@ -273,14 +276,6 @@ static double grad_of_moving_f(const setting *x, double *out)
 
 /* ---- whole trajectories, over the small problem of enumerate.h ---- */
 
-static const char *no_small_problem(const setting *x) { return finite_small_reason(x->pi); }
-
-static finite_horizon *small(const setting *x)
-{
-    const char *reason;
-    return finite_small(x->pi, &reason);
-}
-
 /* ---- MDP-15 ---- */
 
 static int n_ends(const setting *x) { return 1 + x->pi->nS; }
@@ -293,7 +288,7 @@ static double unit_probability(const setting *x)
 
 static double step_by_step(const setting *x, double *out)       /* 1, and Pr(s_T = s) forward in time */
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     const mdp *M = f->M;
     double *p = out + 1, *next = allocate((size_t)M->nS, sizeof *next, "probabilities");
     memcpy(p, M->mu0, (size_t)M->nS * sizeof *p);
@@ -322,7 +317,7 @@ static void where_it_ends(void *context, const traj *tau, double *g)
 
 static double sum_of_p(const setting *x, double *out)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     int nS = f->M->nS;
     enumerate_moments(f->M, f->x->pi, f->H, where_it_ends, &nS, 1 + nS, out, NULL);
     finite_free(f);
@@ -393,7 +388,7 @@ static double log_p(const mdp *M, const double *z, const int *s, const int *a, i
 
 static double differences_of_log_p(const setting *x, double *out)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     struct sample c = sample_new(f);
     int n = f->policy->n, nSA = x->pi->nSA;
     double *theta = allocate((size_t)n, sizeof *theta, "parameters"), error = 0, size = 0;
@@ -427,7 +422,7 @@ static double differences_of_log_p(const setting *x, double *out)
 
 static double reverse_mode_of_log_p(const setting *x, double *out)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     const mdp *M = f->M;
     struct sample c = sample_new(f);
     int n = f->policy->n;
@@ -451,10 +446,11 @@ static double reverse_mode_of_log_p(const setting *x, double *out)
     return 0;
 }
 
+/*[snip sum-of-scores]*/
 /* MDP-16  grad log p(tau) = sum_{t<T} grad log pi(a_t|s_t) */
 static double sum_of_scores(const setting *x, double *out)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     const exact *pi = x->pi;
     struct sample c = sample_new(f);
     double *z = allocate((size_t)pi->nSA, sizeof *z, "a score in the logits");
@@ -471,27 +467,9 @@ static double sum_of_scores(const setting *x, double *out)
     finite_free(f);
     return 0;
 }
+/*[/snip]*/
 
 /* ---- MDP-17, PGT-7: the gradient of J over H steps ---- */
-
-static int n_theta(const setting *x) { return x->pi->n; }
-
-static double unit_gradient(const setting *x)
-{
-    finite_horizon *f = small(x);
-    double unit = finite_unit_gradient(f, x->pi->c);
-    finite_free(f);
-    return unit;
-}
-
-static double by_model(const setting *x, double *g)
-{
-    finite_horizon *f = small(x);
-    finite_gradient(f, g);
-    double room = finite_room(f, x->pi->c);
-    finite_free(f);
-    return room;
-}
 
 /* The same starts and rewards r(s,a), but each action goes where the next one does. */
 static finite_horizon *wrong_model(const finite_horizon *f, mdp **wrong)
@@ -512,7 +490,7 @@ static finite_horizon *wrong_model(const finite_horizon *f, mdp **wrong)
 static double by_wrong_model(const setting *x, double *g)
 {
     mdp *wrong;
-    finite_horizon *f = small(x), *believed = wrong_model(f, &wrong);
+    finite_horizon *f = small_new(x), *believed = wrong_model(f, &wrong);
     finite_gradient(believed, g);
     finite_free(believed);
     mdp_free(wrong);
@@ -520,11 +498,12 @@ static double by_wrong_model(const setting *x, double *g)
     return 0;
 }
 
+/*[snip model-free]*/
 /* MDP-17  s, a and r are all that g-hat reads: what the agent believes about P has no part in it. */
 static double model_free(const setting *x, double *g)
 {
     mdp *wrong;
-    finite_horizon *f = small(x), *believed = wrong_model(f, &wrong);
+    finite_horizon *f = small_new(x), *believed = wrong_model(f, &wrong);
     gradient_estimate *e = gradient_estimate_new(believed, gradient_estimator_find("reward-to-go"));
     enumerate_moments(f->M, f->x->pi, f->H, gradient_estimate_run, e, x->pi->n, g, NULL);
     gradient_estimate_free(e);
@@ -533,6 +512,7 @@ static double model_free(const setting *x, double *g)
     finite_free(f);
     return 0;
 }
+/*[/snip]*/
 
 struct returns { double gamma; };
 
@@ -558,7 +538,7 @@ static double J_of_logits(const finite_horizon *f, const double *z, double *pi)
 
 static double differences_of_the_sum(const setting *x, double *g)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     int n = f->policy->n;
     bool short_enough = n * enumerate_count(f->M, f->x->pi, f->H) <= 1e5;
     double *theta = allocate((size_t)n, sizeof *theta, "parameters"), error = 0, D[3];
@@ -587,31 +567,24 @@ static double differences_of_the_sum(const setting *x, double *g)
 /* PGT-7   grad J = E_tau[ R(tau) sum_{t<T} grad log pi(a_t|s_t) ] */
 static double return_times_score(const setting *x, double *g)
 {
-    finite_horizon *f = small(x);
+    finite_horizon *f = small_new(x);
     gradient_estimator_moments(f, "total-return", g, NULL);
     finite_free(f);
     return 0;
 }
 
-static void page(const setting *x, FILE *out)
-{
-    finite_horizon *f = small(x);
-    finite_small_describe(f, out);
-    finite_free(f);
-}
-
 const derivation likelihood_ratio[] = {
     { "MDP-15", "p(tau) = rho_0(s_0) prod_t pi(a_t|s_t) P(s_t+1|s_t,a_t) sums to 1",
-      "sum_tau p(tau), then Pr(s_T = s); over " FINITE_SMALL, n_ends, unit_probability, no_small_problem, NULL, {
+      "sum_tau p(tau), then Pr(s_T = s); over " FINITE_SMALL, n_ends, unit_probability, small_not_applicable, NULL, {
         { "1,\\quad P_\\pi(s_T=s)",
           "what the states at the end must add up to: one step after the other", step_by_step },
         { "=\\sum_\\tau p_\\theta(\\tau),\\quad\\sum_\\tau p_\\theta(\\tau)1\\{s_T=s\\},\\quad "
           "p_\\theta(\\tau)=\\rho_0(s_0)\\prod_{t=0}^{T-1}\\pi_\\theta(a_t|s_t)P(s_{t+1}|s_t,a_t)",
           "every trajectory, with its probability", sum_of_p } },
-      .page = page },
+      .page = small_page },
     { "MDP-16", "grad log p(tau) = sum_t grad log pi(a_t|s_t), on every trajectory",
       "d log p(tau)/dtheta[i], on up to 64 trajectories of " FINITE_SMALL,
-      n_trajectory_scores, unit_trajectory_score, no_small_problem, NULL, {
+      n_trajectory_scores, unit_trajectory_score, small_not_applicable, NULL, {
         { "\\nabla_\\theta\\log p_\\theta(\\tau)",
           "the definition of a derivative; central differences, extrapolated", differences_of_log_p },
         { "=\\nabla_\\theta(\\log\\rho_0(s_0)+\\sum_{t=0}^{T-1}(\\log\\pi_\\theta(a_t|s_t)"
@@ -619,16 +592,16 @@ const derivation likelihood_ratio[] = {
           "the logarithm of the product, MDP-15; reverse mode", reverse_mode_of_log_p },
         { "=\\sum_{t=0}^{T-1}\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "rho_0 and P do not know theta; the softmax's score", sum_of_scores } },
-      .page = page },
+      .page = small_page },
     { "MDP-17", "policy gradients are model-free: P has no part in the estimate",
-      "dJ/dtheta[i] over " FINITE_SMALL, n_theta, unit_gradient, no_small_problem, NULL, {
-        { "\\nabla_\\theta J(\\theta)", "with the model: PGT-3 on the time-expanded MDP", by_model },
+      "dJ/dtheta[i] over " FINITE_SMALL, small_n, small_unit, small_not_applicable, NULL, {
+        { "\\nabla_\\theta J(\\theta)", "with the model: PGT-3 on the time-expanded MDP", small_gradient },
         { "=E_{\\tau\\sim\\pi_\\theta}[\\sum_t\\gamma^tG_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)]",
           "without: the estimate reads s, a, r; run over all trajectories by an agent that believes in a wrong P",
           model_free },
         { "\\nabla_\\theta J(\\theta)\\ \\text{with}\\ P(\\cdot|s,a+1)\\ \\text{for}\\ P(\\cdot|s,a)",
           "the control: the first line with that wrong P", by_wrong_model, DIFFERS } },
-      .page = page },
+      .page = small_page },
     { "PGT-4", "grad pi(a|s) = pi(a|s) grad log pi(a|s), softmax and Gaussian",
       "dpi(a|s)/dz[s,b], then dp(x)/d(mu, log sigma) at 3 points", n_grad_pi, unit_grad_pi,
       too_many_actions, NULL, {
@@ -651,14 +624,14 @@ const derivation likelihood_ratio[] = {
           "the control: an f with the same values here that moves with theta. Its grad E[f] has E[grad f] too",
           grad_of_moving_f, DIFFERS } },
       "x one of four with probabilities softmax(theta), f = (1, -2, .5, 3); and x ~ N(.7, 1.3^2), f = sin" },
-    { "PGT-7", "grad J = E[R(tau) sum_{t<T} grad log pi(a_t|s_t)]", "dJ/dtheta[i] over " FINITE_SMALL, n_theta,
-      unit_gradient, no_small_problem, NULL, {
-        { "\\nabla_\\theta J(\\pi_\\theta)", "PGT-3 on the time-expanded MDP", by_model },
+    { "PGT-7", "grad J = E[R(tau) sum_{t<T} grad log pi(a_t|s_t)]", "dJ/dtheta[i] over " FINITE_SMALL, small_n,
+      small_unit, small_not_applicable, NULL, {
+        { "\\nabla_\\theta J(\\pi_\\theta)", "PGT-3 on the time-expanded MDP", small_gradient },
         { "=\\nabla_\\theta\\sum_\\tau p_\\theta(\\tau)R(\\tau)",
           "the definition of J; central differences of the sum over all trajectories", differences_of_the_sum },
         { "=E_{\\tau\\sim\\pi_\\theta}[R(\\tau)\\sum_{t=0}^{T-1}\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)]",
           "PGT-6 with x = tau, f = R, and MDP-16; the sum ends at T-1 (ERR-40, beside PGT-9)",
           return_times_score } },
-      .page = page },
+      .page = small_page },
     { .id = NULL }
 };

@@ -16,6 +16,7 @@
 #include "derivations/enumerate.h"
 #include "derivations/visitation.h"
 
+/*[snip grad-pi]*/
 /* d log pi(a|s) / d z[s,b] = 1{a = b} - pi(b|s); 1 - pi(a|s) as the sum of the others, which keeps its
  * digits when pi is nearly deterministic */
 static double grad_log_pi(const exact *x, int s, int a, int b)
@@ -32,6 +33,7 @@ static double grad_pi(const exact *x, int s, int a, int b)
 {
     return x->pi[s * x->nA + a] * grad_log_pi(x, s, a, b);
 }
+/*[/snip]*/
 
 void gradient_sum(const exact *x, const double *w, const double *F, double *g)
 {
@@ -46,6 +48,7 @@ void gradient_sum(const exact *x, const double *w, const double *F, double *g)
     free(g_z);
 }
 
+/*[snip theorem]*/
 /* PGT-3   grad J = sum_s rho(s) sum_a Q(s,a) grad pi(a|s) */
 static void theorem_z(const exact *x, double *g)
 {
@@ -56,6 +59,7 @@ static void theorem_z(const exact *x, double *g)
             g[s * x->nA + b] = exact_rho(x, s) * sum_a;
         }
 }
+/*[/snip]*/
 
 /* grad J = sum_s rho(s) sum_a pi(a|s) grad log pi(a|s) Q(s,a) */
 static void likelihood_ratio_z(const exact *x, double *g)
@@ -118,6 +122,7 @@ bool gradient_autodiff(const exact *x, double *g)
 /* D(h) = (J(theta + h e) - J(theta - h e)) / 2h has an error in even powers of h: two steps of Richardson
  * extrapolation leave O(h^6). The error returned is the last extrapolation's correction, which bounds what
  * it left, and one unit of rounding in J at the smallest step, amplified by the extrapolation. */
+/*[snip differences]*/
 double gradient_differences(const exact *x, double *g)
 {
     const double h = 0x1p-5;
@@ -143,6 +148,7 @@ double gradient_differences(const exact *x, double *g)
     free(theta);
     return worst + 2 * x->unit_V / (h / 4);
 }
+/*[/snip]*/
 
 /* ---- the derivations ---- */
 static int    n_theta(const setting *x)       { return x->pi->n; }

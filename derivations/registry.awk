@@ -1,7 +1,8 @@
 # Writes the C table of registry.h. usage: awk -f registry.awk derivations/registry.tsv SOURCES CHAPTERS
-#   code     a comment in a .c file that opens with the id and two spaces:   /* PDI-6   J(pi') - ...
+#   code     a comment in a .c file that opens with ids and two spaces:      /* PDI-6   J(pi') - ...
+#                                                                            /* RF-2, RF-6   w_t = ...
 #   check    the line where a derivation registers it:                       { "PDI-6", "...
-#   chapter  the first mention in a Markdown file
+#   chapter  where a page of the book has the id in bold, **PDI-6**: there it is treated. A page may mention it anywhere
 function c_string(s,   out, i, c) {
     for (i = 1; i <= length(s); i++) {
         c = substr(s, i, 1)
@@ -16,16 +17,21 @@ FILENAME ~ /\.tsv$/ {
 }
 FILENAME ~ /\.md$/ {
     line = $0
-    while (match(line, /[A-Z][A-Z0-9]*-[0-9]+/)) {
-        id = substr(line, RSTART, RLENGTH); line = substr(line, RSTART + RLENGTH)
+    while (match(line, /\*\*[A-Z][A-Z0-9]*-[0-9]+\*\*/)) {
+        id = substr(line, RSTART + 2, RLENGTH - 4); line = substr(line, RSTART + RLENGTH)
+        if (!(id in known) && id !~ /^ERR-/) {
+            print FILENAME ":" FNR ": the registry has no " id > "/dev/stderr"; failed = 1
+        }
         if (!(id in chapter)) chapter[id] = FILENAME ":" FNR
     }
     next
 }
-match($0, /\/\* [A-Z][A-Z0-9]*-[0-9]+  /) {
-    id = substr($0, RSTART + 3, RLENGTH - 5)
-    if (!(id in known)) { print FILENAME ":" FNR ": the registry has no " id > "/dev/stderr"; failed = 1 }
-    if (!(id in code)) code[id] = FILENAME ":" FNR
+match($0, /\/\* ([A-Z][A-Z0-9]*-[0-9]+, )*[A-Z][A-Z0-9]*-[0-9]+  /) {
+    ids = split(substr($0, RSTART + 3, RLENGTH - 5), opens, ", ")
+    for (i = 1; i <= ids; i++) {
+        if (!(opens[i] in known)) { print FILENAME ":" FNR ": the registry has no " opens[i] > "/dev/stderr"; failed = 1 }
+        if (!(opens[i] in code)) code[opens[i]] = FILENAME ":" FNR
+    }
 }
 match($0, /\{ "[A-Z][A-Z0-9]*-[0-9]+", "/) {
     id = substr($0, RSTART + 3, RLENGTH - 7)

@@ -8,7 +8,7 @@ typedef struct {
     const char *id, *topic, *part, *class_, *documents, *statement, *kind, *note;
     const char *code;           /* file:line of the comment that opens with the id; "" when none */
     const char *check;          /* file:line of the derivation that registers it */
-    const char *chapter;        /* file:line of its first mention in the book */
+    const char *chapter;        /* file:line where the book treats it, in bold */
 } registry_row;
 
 extern const registry_row registry[];       /* the last has id NULL */

@@ -11,7 +11,7 @@
 #include "autodiff/require.h"
 #include "derivations/commands.h"
 #include "derivations/fisher.h"
-#include "derivations/json.h"
+#include "autodiff/json.h"
 #include "derivations/performance_difference.h"
 #include "derivations/natural_gradient.h"
 #include "derivations/policy_file.h"

@@ -8,7 +8,7 @@
 #include "autodiff/options.h"
 #include "autodiff/require.h"
 #include "derivations/commands.h"
-#include "derivations/json.h"
+#include "autodiff/json.h"
 #include "derivations/problem.h"
 #include "derivations/registry.h"
 
@@ -23,7 +23,7 @@ static const char about[] =
     "  NPG-7, -9   a tenth of 1e-10, or of 1e3 u cond(F) where cond(F) > 1e6; relative, in the F-norm\n"
     "and what a line knows of its own error: differences, sums over time, conjugate gradients that gave up.\n"
     "WEAK: so much is allowed, more than 1e-6 of the quantity, that agreement says nothing; n/a: it does not\n"
-    "apply. Neither is PASS. Exit 1 if anything fails or nothing passes. Below an id stand the documents' wrong\n"
+    "apply, or trains and is left to `ascent derive ID`. Neither is PASS. Exit 1 if anything fails or nothing passes. Below an id stand the documents' wrong\n"
     "lines about it: REFUTED, or `agrees` where the MDP is one on which they happen to be right.";
 
 struct tally { int count[4], refuted; };            /* count: by verdict */
@@ -142,6 +142,17 @@ static json_t *row_json(const problem *p, int policy, const char *id, const stru
 
 static const char *refuted(bool differs) { return differs ? "REFUTED" : "agrees"; }
 
+/* A training of that length is left out of the table, which is what its row says: n/a is not PASS. */
+static void leave_out(const derivation *d, json_t *rows, struct tally *tally)
+{
+    char reason[80];
+    struct row row = { .verdict = NOT_APPLICABLE, .reason = reason, .left = NAN, .right = NAN };
+    snprintf(reason, sizeof reason, "trains, some %g s: `ascent derive %s`", d->trains, d->id);
+    tally->count[NOT_APPLICABLE]++;
+    if (rows) json_append(rows, row_json(NULL, 0, d->id, &row, verdict_name(row.verdict)));
+    else      print_row(d->id, &row, verdict_name(row.verdict), d->says);
+}
+
 /* One derivation under every policy of p, or on its own problem. */
 static void verify_one(const derivation *d, const problem *p, const setting *own, json_t *rows, struct tally *tally)
 {
@@ -181,11 +192,15 @@ static bool is_asked(const derivation *d, const char *id)
     return false;
 }
 
-static void verify_all(const problem *p, const setting *own, const char *id, json_t *rows, struct tally *tally)
+static void verify_all(const problem *p, const setting *own, const char *id, double longest, json_t *rows,
+                       struct tally *tally)
 {
     const derivation *d;
-    for (int i = 0; (d = derivation_at(i)); i++)
-        if (is_asked(d, id) && !p == !!d->own_problem) verify_one(d, p, own, rows, tally);
+    for (int i = 0; (d = derivation_at(i)); i++) {
+        if (!is_asked(d, id) || !p != !!d->own_problem) continue;
+        if (d->trains > longest && !id) leave_out(d, rows, tally);
+        else                            verify_one(d, p, own, rows, tally);
+    }
 }
 
 static void print_problem(const problem *p)
@@ -241,7 +256,7 @@ int verify_command(int argc, char **argv)
     json_t *rows = json ? json_checked(json_array()) : NULL;
     for (int i = 0; i < count; i++) {
         if (!rows && on_mdps) print_problem(&p[i]);
-        verify_all(&p[i], NULL, id, rows, &tally);
+        verify_all(&p[i], NULL, id, 0, rows, &tally);
         problem_close(&p[i]);
     }
     free(p);
@@ -249,7 +264,7 @@ int verify_command(int argc, char **argv)
         printf("\nOn problems of their own (`ascent derive ID` shows which)\n");
         print_head();
     }
-    verify_all(NULL, &(setting){ .seed = seed }, id, rows, &tally);
+    verify_all(NULL, &(setting){ .seed = seed }, id, left ? 0 : 1, rows, &tally);
     if (json) json_print(rows);
     else printf("\n%d PASS, %d FAIL, %d WEAK, %d n/a; %d wrong lines of the documents REFUTED\n", tally.count[PASS],
                 tally.count[FAIL], tally.count[WEAK], tally.count[NOT_APPLICABLE], tally.refuted);

@@ -27,6 +27,7 @@ static double *whole_chain(const exact *x)
     return P;
 }
 
+/*[snip balance]*/
 /* MDP-14  d = P_pi^T d,  sum_s d(s) = 1: the balance of one state, which the others imply, makes room for
  * the sum. */
 static bool solve_balance(int nS, const double *P, double *d)
@@ -44,6 +45,7 @@ static bool solve_balance(int nS, const double *P, double *d)
     free(right);
     return regular;
 }
+/*[/snip]*/
 
 /* ||(I - P + 1 d^T)^{-1}||_inf */
 static double sensitivity(int nS, const double *P, const double *d)
@@ -103,6 +105,7 @@ static double visits_over_time(const setting *x, double *out)
     return 0;
 }
 
+/*[snip visits-step-by-step]*/
 /* gamma^t Pr(s_t = s), step by step through the table, until what is left of it cannot matter. What is not yet
  * absorbed after t steps is seen k times more at most, and that is the line's error. */
 static double visits_step_by_step(const setting *x, double *out)
@@ -129,6 +132,7 @@ static double visits_step_by_step(const setting *x, double *out)
     free(p);
     return left * pi->k > 1e-3 * pi->unit_rho + DBL_EPSILON ? -1 : left * pi->k;
 }
+/*[/snip]*/
 
 static double as_a_probability(const setting *x, double *out)
 {

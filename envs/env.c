@@ -2,31 +2,70 @@
 #include "envs/env.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "autodiff/require.h"
+#include "envs/classic_control.h"
 #include "envs/env_mdp.h"
+#include "envs/lqr.h"
 
-/* Gymnasium's max_episode_steps; its CliffWalking has none. */
-static const struct { const char *id; int steps; } own_limit[] = {
-    { "FrozenLake-v1", 100 },   { "FrozenLakeNotSlippery-v1", 100 },
-    { "FrozenLake8x8-v1", 200 }, { "FrozenLake8x8NotSlippery-v1", 200 },
-    { "Taxi-v3", 200 },         { "Taxi-v4", 200 },
+/* Gymnasium's ids with its max_episode_steps and reward_threshold (CliffWalking has neither), and our own. */
+static const struct named {
+    const char *id;
+    env *(*make)(const char *id);           /* NULL: the finite MDP of this name */
+    int limit;
+    double threshold;
+} named[] = {
+    { "CartPole-v1", cartpole_new, 500, 475 },
+    { "Acrobot-v1", acrobot_new, 500, -100 },
+    { "MountainCar-v0", mountain_car_new, 200, -110 },
+    { "MountainCarContinuous-v0", mountain_car_continuous_new, 999, 90 },
+    { "Pendulum-v1", pendulum_new, 200, NAN },
+    { "lqr", lqr_scalar_new, 100, NAN },
+    { "FrozenLake-v1", NULL, 100, 0.70 },
+    { "FrozenLakeNotSlippery-v1", NULL, 100, 0.70 },
+    { "FrozenLake8x8-v1", NULL, 200, 0.85 },
+    { "FrozenLake8x8NotSlippery-v1", NULL, 200, 0.85 },
+    { "Taxi-v3", NULL, 200, 8 },
+    { "Taxi-v4", NULL, 200, 8 },
 };
+enum { COUNT = sizeof named / sizeof *named };
 
-static int limit_of(const char *id)
+static const struct named *find(const char *id)
 {
-    for (size_t i = 0; i < sizeof own_limit / sizeof *own_limit; i++)
-        if (strcmp(own_limit[i].id, id) == 0) return own_limit[i].steps;
-    return ENV_NO_LIMIT;
+    for (int i = 0; i < COUNT; i++)
+        if (strcmp(named[i].id, id) == 0) return &named[i];
+    return NULL;
+}
+
+const char *env_id(int i)
+{
+    for (int k = 0; k < COUNT; k++)
+        if (named[k].make && i-- == 0) return named[k].id;
+    return mdp_builtin_name(i);
+}
+
+/* mdp_open's answer to an unknown name, with the environments that are no finite MDPs before the others */
+static void list_names(const char *id, char *error, size_t size)
+{
+    snprintf(error, size, "%s: expected a .mdp file or one of ", id);
+    for (int i = 0; i < COUNT; i++)
+        if (named[i].make) snprintf(error + strlen(error), size - strlen(error), "%s, ", named[i].id);
+    mdp_builtin_list(error + strlen(error), size - strlen(error));
 }
 
 env *env_make(const char *id, int limit, char *error, size_t size)
 {
     require(limit >= ENV_OWN_LIMIT, "time limit %d of %s", limit, id);
-    env *e = env_mdp_open(id, error, size);
-    if (e) e->limit = limit == ENV_OWN_LIMIT ? limit_of(id) : limit;
+    const struct named *own = find(id);
+    env *e = own && own->make ? own->make(id) : env_mdp_open(id, error, size);
+    if (!e && !mdp_is_builtin(id) && !strpbrk(id, "./") && access(id, F_OK) != 0) list_names(id, error, size);
+    if (!e) return NULL;
+    if (own) e->threshold = own->threshold;
+    e->limit = limit != ENV_OWN_LIMIT ? limit : own ? own->limit : ENV_NO_LIMIT;
     return e;
 }
 
@@ -35,7 +74,7 @@ env *env_new(const char *id, const struct env_kind *kind, void *model, int state
 {
     env *e = allocate(1, sizeof *e, "an environment");
     *e = (env){ .id = allocate(strlen(id) + 1, 1, "an environment's id"), .kind = kind, .model = model,
-                .action = action, .observation = observation, .state_n = state_n, .over = true,
+                .action = action, .observation = observation, .state_n = state_n, .over = true, .threshold = NAN,
                 .state = allocate((size_t)state_n, sizeof *e->state, "an environment's state"),
                 .obs = allocate((size_t)observation.dim, sizeof *e->obs, "an observation") };
     strcpy(e->id, id);
@@ -45,7 +84,7 @@ env *env_new(const char *id, const struct env_kind *kind, void *model, int state
 void env_free(env *e)
 {
     if (!e) return;
-    e->kind->free(e->model);
+    if (e->kind->free) e->kind->free(e->model);
     free(e->id);
     free(e->state);
     free(e->obs);

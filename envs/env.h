@@ -10,7 +10,9 @@
  * terminated: the task is over and nothing can be earned any more; the value of what follows is 0.
  * truncated: the time limit cut the episode here; what follows has a value, that of e->obs, which is the true
  * last observation. A step that terminates at the limit sets both, as in Gymnasium: terminated decides.
- * Nothing resets itself: after the end only env_reset is allowed, and a step is a bug (abort). */
+ * Nothing resets itself: after the end only env_reset is allowed, and a step is a bug (abort). After env_reset
+ * there is always a step to take: an episode that starts where nothing can happen any more (an absorbing state of
+ * a finite MDP) ends with its first step, which pays nothing. */
 #ifndef ASCENT_ENV_H
 #define ASCENT_ENV_H
 
@@ -35,6 +37,7 @@ struct env {                        /* to be read by anyone, written by the func
     double *state;                  /* [state_n] all that the future depends on, but for t */
     int state_n;
     int t, limit;                   /* steps taken since reset; truncated at this many, 0: never */
+    double threshold;               /* mean return at which it counts as solved (Gymnasium's), NaN: none */
     bool over;                      /* the episode has ended, or none has begun */
     gsl_rng *rng;                   /* the caller's: its only source of randomness */
     const struct env_kind *kind;
@@ -43,15 +46,17 @@ struct env {                        /* to be read by anyone, written by the func
 
 enum { ENV_NO_LIMIT = 0, ENV_OWN_LIMIT = -1 };
 
-/* An environment by its Gymnasium id, or any finite MDP by its built-in name or file (envs/mdp.h). limit: the
- * steps of an episode, ENV_NO_LIMIT, or ENV_OWN_LIMIT for Gymnasium's max_episode_steps, where it has one. NULL
- * and one line in error[size] as mdp_open. */
+/* An environment by its id, or any finite MDP by its built-in name or file (envs/mdp.h). limit: the steps of an
+ * episode, ENV_NO_LIMIT, or ENV_OWN_LIMIT for Gymnasium's max_episode_steps, where it has one. NULL and one line
+ * in error[size] when there is none of that name or the file is wrong. */
 env *env_make(const char *id, int limit, char *error, size_t size);
+const char *env_id(int i);          /* the i-th that has an id or a built-in name, from 0; NULL past the last */
 void env_free(env *e);                                              /* NULL is fine */
 
 /* Begins an episode. All random numbers until the next reset are drawn from rng, which stays the caller's. */
 void env_reset(env *e, gsl_rng *rng);
-/* action [action.dim], finite; discrete: one of 0..n-1. Boxes are not clipped here. */
+/* action [action.dim], finite; discrete: one of 0..n-1. Outside a box it is no mistake: the environment acts as
+ * at the nearest action inside, and only a reward that counts the action may count the one given. */
 void env_step(env *e, const double *action, double *reward, bool *terminated, bool *truncated);
 /* The number of the state, for tables; an environment without one is a bug. */
 int  env_state(const env *e);
@@ -65,9 +70,10 @@ struct env_kind {
     void (*reset)(env *e);                                          /* draws state, writes obs */
     bool (*step)(env *e, const double *action, double *reward);     /* moves state, writes obs; terminated */
     void (*observe)(env *e);                                        /* writes obs from state */
-    void (*free)(void *model);
+    void (*free)(void *model);                                      /* NULL: there is no model */
+    const char *const *state_name;                                  /* [state_n] as in a file of transitions */
 };
-/* Takes over the model. */
+/* Takes over the model; threshold none, no limit. The arrays of the spaces must outlive it. */
 env *env_new(const char *id, const struct env_kind *kind, void *model, int state_n,
              env_space action, env_space observation);
 

@@ -73,7 +73,8 @@ static void free_model(void *model)
 
 env *env_mdp_new(const mdp *M)
 {
-    static const struct env_kind kind = { reset, step, observe, free_model };
+    static const char *const state_name[] = { "s" };
+    static const struct env_kind kind = { reset, step, observe, free_model, state_name };
     int nS = M->nS, rows = nS * M->nA;
     struct model *m = allocate(1, sizeof *m, "an environment");
     *m = (struct model){ .M = M, .absorbing = allocate((size_t)nS, sizeof *m->absorbing, "an environment"),

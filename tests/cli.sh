@@ -191,7 +191,7 @@ awk 'BEGIN { for (s = 0; s < 17; s++) print "0,0.5,-1," s / 4 }' >lake.csv
 # ---- help, commands, options ----
 
 works "--help" --help
-for command in solve verify derive estimate list; do
+for command in solve verify derive estimate list env; do
     works "$command --help" "$command" --help
     check "$command --help names the command" "no 'ascent $command'" grep -q "ascent $command" out
 done
@@ -219,7 +219,7 @@ for gamma in 0x1p-1 ' 0.5' '0.5 ' 0.5f; do
         solve E5 --gamma "$gamma"
 done
 works "--gamma 1 where the end is sure" solve chain.mdp --gamma 1
-for command in solve verify derive list; do
+for command in solve verify derive list env; do
     run $command -h
     cp out short
     run $command --help
@@ -451,6 +451,98 @@ done
 refuses "a folder as an mdp file" 2 '^\.: Is a directory$' solve .
 refuses "a folder as a policy file" 2 '^\.: Is a directory$' solve E5 --policy .
 
+# ---- env ----
+
+works "env" env
+cp out listed
+run env --list
+check "env --list is env" "exit status $status, or they differ" cmp listed out
+for line in 'CartPole-v1 0\.\.1 R\^4 500 475' 'Acrobot-v1 0\.\.2 R\^6 500 -100' \
+        'MountainCar-v0 0\.\.2 R\^2 200 -110' 'MountainCarContinuous-v0 \[-1, 1\] R\^2 999 90' \
+        'Pendulum-v1 \[-2, 2\] R\^3 200 -' \
+        'FrozenLake-v1 0\.\.3 0\.\.16 100 0\.7' 'CliffWalking-v1 0\.\.3 0\.\.48 - -'; do
+    check "env lists ${line%% *}" "no line $line" eval 'tr -s " " <listed | grep -q "^$line\$"'
+done
+works "env ID" env Acrobot-v1
+works "env --check" env CartPole-v1 --check
+check "env --check: all promises" "$(tail -n 1 out)" grep -q '^8 passed, 0 failed$' out
+works "env --check of a file" env chain.mdp --check --seed 3
+run env chain.mdp --export
+cp out written.mdp
+json "env --export" solve written.mdp
+cp out again
+run solve chain.mdp --json
+check "env --export writes the same MDP" "other numbers" cmp again out
+
+# upright and at rest, u = 2: theta' = 3 * 2 * .05 = .3, theta = .015, reward -.001 * 4; hanging, u beyond the bound
+printf 'theta,t,theta_dot,note,action\n0,0,0,up,2\n0,199,0,last,9\n' >steps.csv
+run env Pendulum-v1 --transitions steps.csv
+check "env --transitions" "$(cat out err)" awk -F, '
+    NR == 1 { if ($0 != "next_theta,next_theta_dot,obs0,obs1,obs2,reward,terminated,truncated") bad = 1; next }
+    { off = ($1 - 0.015) ^ 2 + ($2 - 0.3) ^ 2 + ($6 + 0.004) ^ 2
+      if (!(off < 1e-30) || $7 != 0 || $8 != (NR == 3)) bad = 1 }
+    END { exit bad || NR != 3 }' out
+printf 'action,theta,theta_dot\n2,0,0\n' >plain.csv
+run env Pendulum-v1 --transitions plain.csv
+check "env --transitions without t: no truncated" "$(first_line out)" grep -q 'reward,terminated$' out
+run env Pendulum-v1 --transitions steps.csv --limit 0
+check "env --limit 0" "$(cat out err)" eval '! grep -q ",1$" out'
+printf 's,action,t\n0,0,98\n1,1,99\n' >rows.csv
+works "env --transitions of a finite MDP" env FrozenLakeNotSlippery-v1 --transitions rows.csv
+check "env --transitions of a finite MDP: flags" "$(cat out)" \
+    awk -F, 'NR == 2 { a = $NF } NR == 3 { b = $NF } END { exit !(a == 0 && b == 1) }' out
+for part in transitions episodes; do
+    file=$root/tests/reference/env/CartPole_v1_$part.csv
+    run env CartPole-v1 --transitions "$file"
+    check "env --transitions, $part of Gymnasium" "exit status $status: $(first_line err), or another row" awk -F, '
+        FNR == NR { if (!/^#/) row[n++] = $0; next }
+        FNR == 1 { for (i = split(row[0], name); i > 0; i--) at[name[i]] = i
+                   for (i = 1; i <= NF; i++) from[i] = at[$i]
+                   next }
+        { split(row[FNR - 1], want)
+          for (i = 1; i <= NF; i++) {
+              off = $i - want[from[i]]
+              if (!from[i] || off > 1e-12 || off < -1e-12) bad = 1
+          } }
+        END { exit bad || FNR != n }' "$file" out
+done
+refuses "env: an unknown name is answered with all" 2 'expected a .mdp file or one of CartPole-v1, .*lqr, .*E5' \
+    env CartPole-v9
+refuses "env with two names" 2 '^env: expected one ID, found 2$' env E5 E5
+refuses "env --check without a name" 2 '^env: expected an ID' env --check
+refuses "env --list of one" 2 '^env: --list: expected no ID' env E5 --list
+refuses "env with two tasks" 2 '^env: expected one of --list' env E5 --check --export
+refuses "env --export of no finite MDP" 2 '^CartPole-v1: expected a .mdp file' env CartPole-v1 --export
+for limit in -1 1.5 x; do refuses "env --limit $limit" 2 '^--limit: expected' env CartPole-v1 --limit "$limit"; done
+refuses "env: missing file" 2 'nosuch\.csv: ' env Pendulum-v1 --transitions nosuch.csv
+refuses "env: a folder as a file" 2 '^\.: Is a directory$' env Pendulum-v1 --transitions .
+
+# bad_steps NAME LINE COLUMN SED: steps.csv broken by a sed script
+bad_steps() {
+    sed "$4" steps.csv >bad.csv
+    refuses "transitions: $1" 2 "^bad\\.csv:$2:$3: expected .*, found ." env Pendulum-v1 --transitions bad.csv
+}
+bad_steps "a column is missing" 1 1 '1s/theta_dot/dot/'
+bad_steps "a column twice" 1 19 '1s/note/theta/'
+bad_steps "a number that is text" 2 5 '2s/.*/0,0,a,up,2/'
+bad_steps "nan" 3 1 '3s/^0/nan/'
+bad_steps "a number too large" 3 14 '3s/9$/1e999/'
+bad_steps "an empty field" 2 11 '2s/2$//;2s/up/upp/'
+bad_steps "too few fields" 2 9 '2s/,2$//'
+bad_steps "too many fields" 3 16 '3s/$/,1/'
+bad_steps "t at the limit" 3 3 '3s/199/200/'
+bad_steps "half a step" 3 3 '3s/199/0.5/'
+bad_steps "an empty file" 1 1 d
+bad_steps "comments only" 4 1 's/^/#/'
+printf 's,action\n17,0\n' >bad.csv
+refuses "transitions: a state that is not there" 2 \
+    '^bad\.csv:2:1: expected s, a whole number from 0 to 16, found "17"$' env FrozenLake-v1 --transitions bad.csv
+printf 's,action\n1,4\n' >bad.csv
+refuses "transitions: an action that is not there" 2 \
+    '^bad\.csv:2:3: expected action, a whole number from 0 to 3, found "4"$' env FrozenLake-v1 --transitions bad.csv
+printf 'x,action\n1e300,0\n' >bad.csv
+refuses "transitions: a step to infinity" 4 'bad\.csv:2: a step to -?inf' env lqr --transitions bad.csv
+
 # ---- where the output goes ----
 
 # printed TITLE WANTED COMMAND: for each command line that prints, what the shell command with `$arguments` in it
@@ -460,7 +552,8 @@ printed() {
             "solve E5 --json" "solve E5 --policy policy.csv --against policy.csv --fisher --optimal" \
             "solve E5 --policy policy.csv --against policy.csv --fisher --optimal --json" \
             "verify --id PDI-6 E5" "verify --id PDI-6 E5 --json" "verify --unbound" "derive PDI-1" list \
-            "list PDI-6"; do
+            "list PDI-6" "env --help" env "env Pendulum-v1" "env Pendulum-v1 --check" "env E5 --export" \
+            "env Pendulum-v1 --transitions steps.csv"; do
         eval "$3"
         check "$arguments, $1" "exit status $status, not $2; on stderr: $(cat err)" \
             eval "[ $status -eq $2 ] && if [ $2 -eq 3 ]; then one_line err && grep -q '^ascent: stdout: ' err
@@ -592,6 +685,7 @@ refuses "derive --class cubic:2" 2 linear:D derive NPG-7 --class cubic:2
 refuses "derive --class linear:1.5" 2 1.5 derive NPG-7 --class linear:1.5
 refuses "derive --class and --policy" 2 class derive NPG-7 E5 --class linear:2 --policy none.csv
 refuses "derive without an id" 2 "^derive: expected an id and perhaps an MDP, found 0" derive
+refuses "derive with two MDPs" 2 "^derive: expected an id and perhaps an MDP, found 3" derive PDI-1 E5 E5
 refuses "derive NOPE" 2 NOPE derive NOPE
 
 # ---- estimate ----
@@ -607,6 +701,12 @@ near "estimate: nothing to decide at the end" 'variance[2][1]' 0 0
 json "estimate, biased" estimate chain.mdp --estimator extra-return-index --horizon 2
 near "estimate: a factor gamma" 'mean[0][0]' 0.18
 near "estimate: the bias" 'bias[0][0]' -0.02
+json "estimate, by the code that trains" estimate chain.mdp --estimator reinforce-gamma-t --horizon 2
+near "estimate, by the code that trains: mean" 'mean[0][0]' 0.2
+near "estimate, by the code that trains: variance" 'variance[0][0]' 0.49
+# 1.8 (.5) / 2 steps after a0, 1 (-.5) / 1 step after a1: short episodes count more, here so much that the sign turns
+json "estimate, mean over steps" estimate chain.mdp --estimator vpg-total-return-steps --horizon 2
+near "estimate, mean over steps: mean" 'mean[0][0]' -0.025
 works "estimate as text" estimate E5 --estimator td --horizon 2 --gamma 1
 check "estimate as text: the trace" "it is not there" grep -q '^trace of the covariance: 0.5006' out
 printf 'discount: 0.9\nvalues: reward\nstates: here there\nactions: stay go\nT: * uniform\nR: go : * : * : * 1e200\n' \

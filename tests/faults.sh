@@ -29,6 +29,7 @@ printf 'discount: 0.5\nvalues: cost\nstates: 1\nactions: 1\nT: * identity\nR: * 
 printf '# pi\n0.5,0 # %0200d\n0,1' 0 >pi.csv
 printf '1,0\n0,2\n' >pi1.csv
 printf '1,0\n0,x\n' >wrong.csv
+printf 's,action,t\n0,1,0\n1,0,5\n' >steps.csv
 cksum ./* >../before
 
 # whole|lines ARGUMENT...: stdout must be all or nothing, or whole lines of it
@@ -57,6 +58,11 @@ faults whole solve two.mdp --policy nosuch.csv
 faults whole solve two.mdp --policy wrong.csv
 faults whole solve two.mdp --policy .
 faults whole solve E5
+faults whole derive PGT-24 two.mdp --markdown
+faults whole answer
+faults whole answer 1.3 1 2 3 4 5
+faults whole answer 1.2 two.mdp
+faults whole answer 2.2 two.mdp
 faults lines verify --id PDI-6 two.mdp
 faults whole verify --id PDI-6 two.mdp --policy pi.csv --json
 faults whole verify --unbound
@@ -67,7 +73,30 @@ faults whole derive NOPE
 faults whole list
 faults whole list PDI-6
 faults whole list NOPE
+faults whole env
+faults whole env CartPole-v1
+faults lines env two.mdp --check
+faults whole env two.mdp --export
+faults whole env two.mdp --transitions steps.csv
+faults whole env two.mdp --transitions wrong.csv
+faults whole env NOPE
+"$ascent" train reinforce --env two.mdp --limit 5 --steps 60 --set hidden=2 --out ../run --quiet
+"$ascent" train reinforce --env two.mdp --limit 5 --steps 60 --set hidden=2 --out ../run2 --seed 2 --quiet
+faults whole train nosuch --env two.mdp
+faults whole train reinforce --env nosuch.mdp --out ../new
+faults whole train reinforce --env two.mdp --out ../run
+faults lines train --resume --out ../run
+faults whole eval ../run --episodes 3
+faults whole eval ../run --episodes 3 --greedy --json
+faults whole eval ../new
+faults whole plot ../run ../run2
+faults whole plot ../run --out ../curve.svg
+faults lines watch ../run --episodes 1
+faults whole watch ../run --episodes 1 --svg ../film.svg
+faults whole explain nosuch
 if [ "${FAULTS:-}" = all ]; then
+    faults whole train --help
+    faults whole plot ../run --out ../curve.png
     faults lines verify two.mdp
     faults whole verify two.mdp E5 --id PDI-1 --json
     faults whole solve FrozenLake-v1 --optimal --json

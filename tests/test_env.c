@@ -66,10 +66,19 @@ static void test_make(void **state)
         assert_int_equal(e->limit, 7);
         env_free(e);
     }
-    char error[512], want[512];
+    char error[2048], want[512];                    /* an unknown name is answered with all there are */
     assert_null(env_make("CartPole-v9", ENV_OWN_LIMIT, error, sizeof error));
-    assert_null(mdp_open("CartPole-v9", want, sizeof want));
-    assert_string_equal(error, want);
+    assert_string_equal(strtok(error, " "), "CartPole-v9:");
+    for (int i = 0; env_id(i); i++) {
+        assert_null(env_make("CartPole-v9", ENV_OWN_LIMIT, error, sizeof error));
+        assert_non_null(strstr(error, env_id(i)));
+    }
+    static const char *const wrong[] = { "no.mdp", "tests", "chain:0", "garnet:1" };     /* as mdp_open says */
+    for (int i = 0; i < COUNT(wrong); i++) {
+        assert_null(env_make(wrong[i], ENV_OWN_LIMIT, error, sizeof error));
+        assert_null(mdp_open(wrong[i], want, sizeof want));
+        assert_string_equal(error, want);
+    }
     env_free(NULL);
 }
 

@@ -1,4 +1,4 @@
-/* derivations/json.h: what is printed reads back, whatever bytes a name has. */
+/* autodiff/json.h: what is printed reads back, whatever bytes a name has. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "derivations/json.h"
+#include "autodiff/json.h"
 
 static void test_text(void **state)
 {

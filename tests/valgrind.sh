@@ -6,7 +6,7 @@ set -u
 command -v valgrind >/dev/null 2>&1 || { echo "valgrind is not installed"; echo "0 passed, 1 failed"; exit 1; }
 build=$1/valgrind
 case $(uname -m) in x86_64) march=x86-64-v2 ;; *) march=native ;; esac
-tests="test_ad test_ad_tape test_ad_special test_exact test_ground test_mdp test_registry test_streams"
+tests="test_ad test_ad_tape test_ad_special test_exact test_ground test_mdp test_registry test_streams test_transitions"
 make --no-print-directory -s BUILD="$build" MARCH=$march "$build/ascent" \
     $(for t in $tests; do echo "$build/tests/$t"; done) || { echo "0 passed, 1 failed"; exit 1; }
 work=$(mktemp -d) || exit 3
@@ -21,6 +21,7 @@ printf '%s\n' 'discount: 0.9' 'values: reward' 'states: left right' 'actions: st
 sed 's/0.25/0.35/' "$work/two.mdp" >"$work/wrong.mdp"
 printf '0.5,0 # pi\n0,1' >"$work/pi.csv"
 printf '0,1\n1,x\n' >"$work/wrong.csv"
+printf 'theta,theta_dot,action,t\n1,2,0,3\n' >"$work/steps.csv"
 
 # command STATUS ARGUMENT...
 command() {
@@ -36,6 +37,10 @@ command 0 --help
 command 0 solve "$work/two.mdp" --policy "$work/pi.csv" --against "$work/pi.csv" --fisher --optimal
 command 0 solve "$work/two.mdp" --policy "$work/pi.csv" --against "$work/pi.csv" --fisher --optimal --json
 command 0 solve FrozenLake-v1 --optimal
+command 0 env Pendulum-v1 --transitions "$work/steps.csv"
+command 2 env CartPole-v1 --transitions "$work/steps.csv"
+command 0 env "$work/two.mdp" --export
+command 0 env CartPole-v1 --check
 command 0 verify "$work/two.mdp"
 command 0 verify E5 --id PDI-1 --json
 command 0 derive PDI-1 "$work/two.mdp"

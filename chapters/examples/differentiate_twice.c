@@ -5,6 +5,7 @@
 #include "autodiff/ad.h"
 #include "autodiff/linalg.h"
 
+/*[snip differentiate-twice]*/
 static ad f(ad x)
 {
     return ad_sum(ad_mul(ad_exp(x), ad_square(x)));
@@ -25,3 +26,4 @@ int main(void)
     ad_tape_free(t);
     return 0;
 }
+/*[/snip]*/

@@ -75,5 +75,6 @@ int main(void)
            __VERSION__, TURNS);
     bench_network();
     bench_exact();
+    bench_envs();
     return 0;
 }

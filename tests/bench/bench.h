@@ -11,5 +11,6 @@ double *bench_numbers(size_t n, double scale);          /* uniform in (-scale, s
 
 void bench_network(void);                               /* networks: network.c */
 void bench_exact(void);                                 /* the exact layer: exact.c */
+void bench_envs(void);                                  /* environments: envs.c */
 
 #endif

@@ -1,5 +1,5 @@
 /* Numbers and tables as JSON: see json.h. */
-#include "derivations/json.h"
+#include "autodiff/json.h"
 
 #include <errno.h>
 #include <math.h>
@@ -8,6 +8,10 @@
 #include <string.h>
 
 #include "autodiff/require.h"
+
+static void *take(size_t n) { return allocate(n, 1, "JSON"); }
+
+void json_memory_or_exit(void) { json_set_alloc_funcs(take, free); }
 
 json_t *json_checked(json_t *value)
 {

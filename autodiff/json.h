@@ -4,6 +4,9 @@
 
 #include <jansson.h>
 
+/* From now on Jansson's own allocations end the program where there is no memory; its parser would take it for a
+ * mistake in the text. */
+void json_memory_or_exit(void);
 /* Never NULL: out of memory ends the program. */
 json_t *json_checked(json_t *value);                                /* value, of json_pack or the like */
 json_t *json_number(double x);

@@ -1,0 +1,49 @@
+/* What explanations print alike: see explained.h. */
+#include "algorithms/explained.h"
+
+#include <string.h>
+
+#include "autodiff/require.h"
+
+env *explained_env(void)
+{
+    char error[256];
+    env *e = env_make("E5x", 5, error, sizeof error);
+    require(e, "%s", error);
+    return e;
+}
+
+int explained_state(const rollout *b, int t)
+{
+    int s = 0;
+    while (b->s[t * b->d + s] != 1) s++;
+    return s;
+}
+
+void explained_logp(const policy *p, const double *theta, const rollout *b, double *logp)
+{
+    ad_tape *t = ad_tape_new();
+    ad x = ad_input(t, theta, p->n, 1), s = ad_input(t, b->s, b->T, b->d);
+    memcpy(logp, ad_value(policy_logp(t, p, x, s, b->a, b->index)), (size_t)b->T * sizeof *logp);
+    ad_tape_free(t);
+}
+
+static void print_row(FILE *out, const char *before, const double *x, int n)
+{
+    fputs(before, out);
+    for (int a = 0; a < n; a++) fprintf(out, " %8.4f", x[a]);
+}
+
+void explained_theta(FILE *out, const policy *p, const double *g, const double *before, const double *after)
+{
+    int width = 9 * p->nA;
+    fprintf(out, "   s %*s   %*s    theta after\n", -width, " g", -width, " theta before");
+    for (int s = 0; s <= p->d; s++) {
+        if (s < p->d) fprintf(out, "%4d ", s);
+        else          fprintf(out, "   b ");
+        print_row(out, "", g + s * p->nA, p->nA);
+        print_row(out, "   ", before + s * p->nA, p->nA);
+        print_row(out, "   ", after + s * p->nA, p->nA);
+        putc('\n', out);
+    }
+}

@@ -1,0 +1,16 @@
+/* What the explanations of single updates print alike: they act in a small finite MDP, whose observations are one-hot,
+ * with a policy without hidden layers, so that theta is a row of logits a state and a row of biases. */
+#ifndef ASCENT_EXPLAINED_H
+#define ASCENT_EXPLAINED_H
+
+#include <stdio.h>
+
+#include "algorithms/rollout.h"
+
+env *explained_env(void);                                                               /* E5x, at most 5 steps */
+int  explained_state(const rollout *b, int t);                                          /* the number of s_t */
+void explained_logp(const policy *p, const double *theta, const rollout *b, double *logp);      /* [b->T] */
+/* g, before, after [p->n]: a line a state */
+void explained_theta(FILE *out, const policy *p, const double *g, const double *before, const double *after);
+
+#endif

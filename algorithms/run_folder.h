@@ -1,0 +1,40 @@
+/* The files of a run: between run.c, which says what happened, and the disk. Mistakes of the user end in exit 2, a
+ * full or failing disk in exit 3; the checkpoint of before stands. */
+#ifndef ASCENT_RUN_FOLDER_H
+#define ASCENT_RUN_FOLDER_H
+
+#include "algorithms/run.h"
+
+typedef struct {
+    double save_every;              /* seconds; 0: a checkpoint after each update */
+    bool resumed, quiet;
+} run_manner;
+
+typedef struct run_folder run_folder;
+struct run_folder {
+    const char *path, *identity;    /* the folder; what its checkpoint must have been made with, as text */
+    const char *config;             /* a config.json to be written */
+    run_manner manner;
+    int progress, timing;           /* descriptors of progress.csv, timing.csv */
+    long progress_bytes, row_steps; /* length of progress.csv, steps at its last row */
+    int columns;                    /* what `shown` names, */
+    double *row;                    /* [columns] as it was after the last update */
+    long saved_steps, begun_steps;  /* at the last save, at the start of this process */
+    double begun, saved, said;      /* seconds: at the start, after the last save, when the bar last moved */
+    double saving;                  /* how long the last save took */
+    bool bar;                       /* stderr is a terminal */
+    long tenths;                    /* of the run that were said, where there is no bar */
+};
+
+/* Makes the folder, with config.json; it must be new or empty. */
+void run_folder_create(const char *path, const char *config);
+/* Binds r to the folder; the texts are borrowed. config: a config.json to be written as soon as the checkpoint was
+ * found to be the run's, or NULL. */
+void run_in_folder(run *r, const char *path, const char *identity, const char *config, run_manner manner);
+
+void run_folder_begin(run *r);
+void run_folder_update(run *r);     /* after an update was counted */
+void run_folder_end(run *r);
+void run_folder_free(run_folder *f);
+
+#endif

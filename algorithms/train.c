@@ -1,0 +1,191 @@
+/* `ascent train ALGORITHM --env ID --steps N --seed K --out DIR`: a run in a folder, begun or gone on with. */
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "algorithms/commands.h"
+#include "algorithms/experiment.h"
+#include "algorithms/run_folder.h"
+#include "algorithms/whole_file.h"
+#include "autodiff/json.h"
+#include "autodiff/options.h"
+#include "autodiff/require.h"
+
+enum { SETTINGS = 64 };
+static const long MOST_STEPS = LONG_MAX / 2;
+static const uint64_t MOST_SEED = INT64_MAX - 100000;       /* what JSON can hold, with --seeds beyond it */
+
+struct asked {
+    const char *env, *steps, *until, *seed, *seeds, *out, *limit, *save_every;
+    const char *set[SETTINGS];      /* name=value, up to the first NULL */
+    bool resume, quiet;
+};
+
+/* config.json could not hold it otherwise. */
+static void require_utf8(const char *id)
+{
+    json_t *text = json_text(id);
+    if (strcmp(json_string_value(text), id) != 0) bad_input("--env: expected text in UTF-8");
+    json_decref(text);
+}
+
+/* What was asked anew */
+static experiment *asked_for(const struct asked *q, const char *name)
+{
+    if (!q->env) bad_input("train: expected --env ID");
+    require_utf8(q->env);
+    experiment *x = experiment_new(algorithm_find(name), q->env);
+    if (q->limit) x->limit = (int)options_whole("--limit", q->limit, 0, INT_MAX);
+    x->seed = q->seed ? options_seed("--seed", q->seed) : 1;
+    if (x->seed > MOST_SEED) bad_input("--seed: expected at most %" PRIu64 ", found %s", MOST_SEED, q->seed);
+    x->steps = q->steps ? options_whole("--steps", q->steps, 1, MOST_STEPS) : 100000;
+    for (int i = 0; i < SETTINGS && q->set[i]; i++)
+        config_set(x->algorithm->fields, x->config, "--set", q->set[i]);
+    return x;
+}
+
+static void require_same(const char *folder, const char *what, const char *its, const char *given)
+{
+    if (given && strcmp(its, given) != 0)
+        bad_input("%s/config.json: expected the %s of the run, %s, found %s", folder, what, its, given);
+}
+
+/* What the folder was begun with; what is asked again must be the same, but for more steps. */
+static experiment *resumed(const struct asked *q, const char *folder, const char *name)
+{
+    char number[32];
+    experiment *x = experiment_read(folder);
+    require_same(folder, "algorithm", x->algorithm->name, name);
+    require_same(folder, "environment", x->env, q->env);
+    snprintf(number, sizeof number, "%" PRIu64, x->seed);
+    require_same(folder, "seed", number, q->seed);
+    snprintf(number, sizeof number, "%d", x->limit);
+    require_same(folder, "limit", x->limit == ENV_OWN_LIMIT ? "environment's own" : number, q->limit);
+    char *before = experiment_text(x, EXPERIMENT_IDENTITY);
+    for (int i = 0; i < SETTINGS && q->set[i]; i++) {
+        config_set(x->algorithm->fields, x->config, "--set", q->set[i]);
+        char *given = experiment_text(x, EXPERIMENT_IDENTITY);
+        if (strcmp(before, given) != 0)
+            bad_input("%s/config.json: expected the settings of the run, found --set %s", folder, q->set[i]);
+        free(given);
+    }
+    free(before);
+    if (q->steps) x->steps = options_whole("--steps", q->steps, x->steps, MOST_STEPS);
+    return x;
+}
+
+/* runs/ALGORITHM-ENV, and the seed behind it if there is one only */
+static char *default_folder(const experiment *x, bool one)
+{
+    const char *slash = strrchr(x->env, '/'), *name = slash ? slash + 1 : x->env;
+    size_t n = strlen(x->algorithm->name) + strlen(name) + 64;
+    char *path = allocate(n, 1, "the name of a folder");
+    int end = snprintf(path, n, "runs/%s-%s", x->algorithm->name, name);
+    if (one) snprintf(path + end, n - (size_t)end, "-%" PRIu64, x->seed);
+    return path;
+}
+
+static char *seed_folder(const char *folder, uint64_t seed)
+{
+    char name[32];
+    snprintf(name, sizeof name, "seed-%" PRIu64, seed);
+    return path_of(folder, name);
+}
+
+static void print_end(const run *r)
+{
+    printf("%ld steps, %ld episodes", r->steps, r->episodes);
+    if (r->episodes > 0)
+        printf(", mean return of the last %ld: %.4g", r->episodes < RUN_WINDOW ? r->episodes : (long)RUN_WINDOW,
+               r->return_mean);
+    printf("\n");
+}
+
+static void train(const experiment *x, const char *folder, run_manner manner, double until)
+{
+    env *e = experiment_env(x);
+    char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
+    if (!manner.resumed) run_folder_create(folder, config);
+    run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
+    r->until = until;
+    run_in_folder(r, folder, identity, manner.resumed ? config : NULL, manner);
+    x->algorithm->train(r, x->config);
+    if (!manner.quiet) print_end(r);
+    run_free(r);
+    free(config);
+    free(identity);
+    env_free(e);
+}
+
+/* Seeds K, K+1, ... one after the other, each in a folder of its own; those that were begun are gone on with. */
+static void train_seeds(experiment *x, const char *folder, run_manner manner, double until, uint64_t seeds)
+{
+    for (uint64_t end = x->seed + seeds; x->seed < end; x->seed++) {
+        char *own = seed_folder(folder, x->seed), *config = path_of(own, "config.json");
+        run_manner m = manner;
+        m.resumed = manner.resumed && access(config, F_OK) == 0;
+        train(x, own, m, until);
+        free(config);
+        free(own);
+    }
+}
+
+/* Without a byte of the heap, as the program may end in the midst of its use */
+static void about(char *text, size_t size)
+{
+    FILE *out = fmemopen(text, size, "w");
+    if (!out) out_of_memory(0, "a text of help");
+    fprintf(out, "Trains in a folder with config.json, progress.csv (steps,episodes,return_mean,...), timing.csv\n"
+                 "and checkpoint, from which --resume --out DIR goes on bit for bit, to more steps if --steps\n"
+                 "says so.\n\nalgorithms, and what --set can change:\n");
+    for (const algorithm *a = algorithms; a->name; a++) {
+        fprintf(out, "\n%s: %s\n", a->name, a->about);
+        config_help(out, a->fields, a->defaults);
+    }
+    long n = ftell(out);
+    if (ferror(out) || fclose(out) != 0) out_of_memory(0, "a text of help");
+    require(0 < n && n < (long)size, "a text of help of %ld bytes", n);
+    text[n - 1] = 0;                            /* its last newline */
+}
+
+int train_command(int argc, char **argv)
+{
+    struct asked q = { 0 };
+    const option table[] = {
+        { "--env", "ID", "environment: an id, a built-in MDP or a file of one", &q.env, NULL },
+        { "--steps", "N", "steps of the environment (100000)", &q.steps, NULL },
+        { "--until", "R", "end when the mean return of the last 100 episodes is R; --resume goes on", &q.until, NULL },
+        { "--seed", "K", "all random numbers follow from it (1)", &q.seed, NULL },
+        { "--seeds", "N", "N runs, of seeds K, K+1, ..., in DIR/seed-K, ...", &q.seeds, NULL },
+        { "--out", "DIR", "new or empty (runs/ALGORITHM-ENV-SEED)", &q.out, NULL },
+        { "--resume", NULL, "go on in DIR; needs nothing else", NULL, &q.resume },
+        { "--set", "NAME=VALUE", "of the algorithm's settings; any number of them", q.set, NULL, SETTINGS },
+        { "--limit", "T", "steps of an episode, 0: no limit (the environment's own)", &q.limit, NULL },
+        { "--save-every", "S", "seconds between checkpoints, 0: one after each update (10)", &q.save_every, NULL },
+        { "--quiet", NULL, "print errors only", NULL, &q.quiet },
+        { NULL }
+    };
+    char text[1 << 15];
+    about(text, sizeof text);
+    int left = options_parse(argc, argv, "train ALGORITHM --env ID [--out DIR] [--resume] ...", text, table);
+    if (left > 1) bad_input("train: expected one algorithm, found %s", argv[2]);
+    if (q.resume && !q.out) bad_input("train: expected --out DIR beside --resume");
+    if (!q.resume && left < 1) bad_input("train: expected an algorithm");
+    run_manner manner = { .resumed = q.resume, .quiet = q.quiet,
+                          .save_every = q.save_every ? options_number("--save-every", q.save_every, 0, 1e9) : 10 };
+    double until = q.until ? options_number("--until", q.until, -1e300, 1e300) : INFINITY;
+    uint64_t seeds = q.seeds ? (uint64_t)options_whole("--seeds", q.seeds, 1, 100000) : 0;
+    char *first = q.resume && seeds ? seed_folder(q.out, q.seed ? options_seed("--seed", q.seed) : 1) : NULL;
+    experiment *x = q.resume ? resumed(&q, first ? first : q.out, left ? argv[1] : NULL) : asked_for(&q, argv[1]);
+    char *folder = q.out ? NULL : default_folder(x, !seeds);
+    if (seeds) train_seeds(x, q.out ? q.out : folder, manner, until, seeds);
+    else       train(x, q.out ? q.out : folder, manner, until);
+    free(folder);
+    free(first);
+    experiment_free(x);
+    return EXIT_HELD;
+}

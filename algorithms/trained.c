@@ -1,0 +1,60 @@
+/* A policy of a checkpoint, acting: see trained.h. */
+#include "algorithms/trained.h"
+
+#include <stdlib.h>
+
+#include "algorithms/checkpoint.h"
+#include "algorithms/whole_file.h"
+#include "autodiff/random.h"
+#include "autodiff/require.h"
+
+trained *trained_read(const char *folder, bool greedy)
+{
+    trained *w = allocate(1, sizeof *w, "a trained policy");
+    char *path = path_of(folder, "checkpoint");
+    size_t n = 0;
+    *w = (trained){ .x = experiment_read(folder), .greedy = greedy };
+    w->e = experiment_env(w->x);
+    w->p = w->x->algorithm->policy(w->e, w->x->config);
+    w->theta = checkpoint_find(path, "theta", &n);
+    if (!w->theta) bad_input("%s: expected a vector theta, found none", path);
+    if (n != (size_t)w->p.n) bad_input("%s: expected %d numbers of theta, found %zu", path, w->p.n, n);
+    w->pi = actor_new(&w->p, w->theta);
+    free(path);
+    return w;
+}
+
+void trained_free(trained *w)
+{
+    if (!w) return;
+    if (w->policy_rng) gsl_rng_free(w->policy_rng);
+    actor_free(w->pi);
+    free(w->theta);
+    env_free(w->e);
+    experiment_free(w->x);
+    free(w);
+}
+
+gsl_rng *trained_reset(trained *w, uint64_t seed, int i)
+{
+    gsl_rng *env_rng = random_stream(seed, (uint32_t)i, RANDOM_EVALUATION_ENV);
+    if (w->policy_rng) gsl_rng_free(w->policy_rng);
+    w->policy_rng = random_stream(seed, (uint32_t)i, RANDOM_EVALUATION_POLICY);
+    env_reset(w->e, env_rng);
+    return env_rng;
+}
+
+double trained_step(trained *w)
+{
+    enum { DIM_MAX = 64, STEPS_MAX = 1000000 };
+    double a[DIM_MAX], r;
+    bool terminated, truncated;
+    require(w->e->action.dim <= DIM_MAX, "an action of %d numbers", w->e->action.dim);
+    if (w->e->limit == ENV_NO_LIMIT && w->e->t == STEPS_MAX)
+        bad_input("%s: expected an episode to end within %d steps; a run with --limit has shorter ones", w->e->id,
+                  STEPS_MAX);
+    if (w->greedy) actor_mode(w->pi, w->e->obs, a);
+    else           actor_draw(w->pi, w->policy_rng, w->e->obs, a);
+    env_step(w->e, a, &r, &terminated, &truncated);
+    return r;
+}

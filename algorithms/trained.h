@@ -1,0 +1,25 @@
+/* A trained policy acting: what `eval` and `watch` share. */
+#ifndef ASCENT_TRAINED_H
+#define ASCENT_TRAINED_H
+
+#include "algorithms/experiment.h"
+
+typedef struct {
+    experiment *x;
+    env *e;
+    policy p;
+    double *theta;          /* [p.n] of the checkpoint */
+    actor *pi;
+    bool greedy;            /* the most likely action, instead of a drawn one */
+    gsl_rng *policy_rng;
+} trained;
+
+trained *trained_read(const char *folder, bool greedy);         /* exit 2 when the folder is no run's */
+void     trained_free(trained *w);                              /* NULL is fine */
+
+/* Begins episode number i of a seed: two policies meet the same first states. Free the stream after the
+ * episode. */
+gsl_rng *trained_reset(trained *w, uint64_t seed, int i);
+double   trained_step(trained *w);                              /* the reward */
+
+#endif

@@ -1,0 +1,35 @@
+/* What derivations over the small problem of enumerate.h have in common: its sizes, units and page. */
+#ifndef ASCENT_SMALL_PROBLEM_H
+#define ASCENT_SMALL_PROBLEM_H
+
+#include "derivations/derivation.h"
+#include "derivations/enumerate.h"
+
+finite_horizon *small_new(const setting *x);                    /* finite_small, where it exists */
+const char     *small_not_applicable(const setting *x);
+int             small_n(const setting *x);                      /* numbers of a gradient; */
+int             small_n_and_trace(const setting *x);            /* and the trace of a covariance behind it */
+double          small_unit(const setting *x);                   /* finite_unit_gradient, */
+double          small_unit_and_trace(const setting *x);         /* of E|g|^2: u N H (H W c)^2 */
+double          small_room(const finite_horizon *f, double c);  /* what a defect of P adds to it */
+double         *small_visits(const finite_horizon *f);  /* [H+1 x nS] Pr(s_t = s), forward in time, to be freed; what
+                                                           has ended is in the row where it ended only */
+double          small_gradient(const setting *x, double *g);    /* a line: grad J_H by PGT-3, unrolled in time */
+void            small_page(const setting *x, FILE *out);
+
+/* Of all trajectories of f: the mean [n] of g and, behind it, the trace of its covariance; of a named estimator */
+void            small_moments(const finite_horizon *f, estimator g, void *context, int n, double *mean_and_trace);
+void            small_estimator(const finite_horizon *f, const char *name, double *mean_and_trace);
+/* The same for sum_t w_t grad log pi(a_t|s_t) by hand: scores in closed form, and weights [T] by their definition. */
+typedef void (*small_weights)(const finite_horizon *f, const traj *tau, double *w);
+void            small_by_hand(const finite_horizon *f, small_weights weights, double *mean_and_trace);
+double         *small_scores(const finite_horizon *f);          /* [nS nA x n] grad log pi(a|s), to be freed */
+double          small_G(const finite_horizon *f, const traj *tau, int t);   /* sum_{k>=t} gamma^{k-t} r_k */
+
+/* A problem of a derivation's own: takes over M; a tabular policy, or, with X [nS x d], one linear in these features */
+typedef struct { policy_class *states; mdp *M; finite_horizon *f; } own_problem;
+own_problem     own_problem_new(mdp *M, double gamma, int d, const double *X, const double *theta, int H);
+void            own_problem_free(own_problem *p);
+own_problem     own_problem_X3(int H);                          /* pi = (.7, .3; .4, .6), gamma .9 */
+
+#endif
