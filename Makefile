@@ -131,8 +131,8 @@ test:
 	    tests/faults.sh tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh \
 	    tests/grade.sh
 
-# Mutants, faults, the grader's whole list, no warning from gcc or clang, the unit tests built by clang, fuzzing, sanitizers, valgrind. At
-# most 60 minutes.
+# Mutants, faults, the grader's whole list, no warning from gcc or clang, the unit tests built by clang, fuzzing,
+# sanitizers, valgrind. At most 60 minutes.
 test-full:
 	@CC="$(CC)" .ci/deps full
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults $(ASSIGNMENTS)

@@ -54,7 +54,7 @@ static bool mentions(FILE *in, const char *text)
     return found;
 }
 
-/* Copies the lines of in; between the marks of a solution it writes a stop instead. */
+/* Copies the lines of in, but the weaver's marks; between those of a solution it writes a stop instead. */
 static void cut(const char *name, FILE *in, FILE *out, const char *build)
 {
     static const char begin[] = "/* BEGIN SOLUTION ", end[] = "/* END SOLUTION */", at_build[] = "@BUILD@";
@@ -71,7 +71,7 @@ static void cut(const char *name, FILE *in, FILE *out, const char *build)
             bad_input("%s:%d: a mark of a solution out of place", name, l);
         else if (!within && (at = strstr(line, at_build)))
             fprintf(out, "%.*s%s%s", (int)(at - line), line, build, at + sizeof at_build - 1);
-        else if (!within) fputs(line, out);
+        else if (!within && !strstr(line, "/*[snip") && !strstr(line, "/*[/snip]*/")) fputs(line, out);
         if (stops && strncmp(line, "#include", 8) == 0) {
             fputs("#include \"autodiff/require.h\"\n", out);
             stops = false;
