@@ -16,6 +16,8 @@ EXERCISES = $(sort $(wildcard chapters/*/exercises.c))
 SHOWN    = $(patsubst %.c,$(BUILD)/%,$(filter-out $(EXERCISES),$(wildcard chapters/[0-9]*/*.c)))
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/derivations/registry.o $(BUILD)/chapters/answer.o \
            $(EXERCISES:%.c=$(BUILD)/%.o) $(BUILD)/chapters/exercises.o
+OBJECTS += $(patsubst %.c,$(BUILD)/%.o,chapters/assignment.c chapters/grade.c chapters/grade_sandbox.c \
+           $(wildcard chapters/*/assignment/checks.c))
 LIB      = $(BUILD)/libascent.a
 EXAMPLES = $(patsubst %.c,$(BUILD)/%,$(wildcard chapters/examples/*.c))
 UNIT     = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
@@ -25,7 +27,8 @@ FUZZ_RUNS ?= 1000000
 SAY      = @$(if $(V),set -x,echo '  ')        # `make V=1` shows the whole commands
 LINK     = $(SAY) link $@; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-all: $(BUILD)/ascent
+ASSIGNMENTS = $(addprefix $(BUILD)/assignments/,runner 3/answers.o made)
+all: $(BUILD)/ascent $(ASSIGNMENTS)
 
 $(BUILD)/ascent: $(BUILD)/ascent.o $(LIB)
 	$(LINK) $(LDLIBS)
@@ -37,6 +40,27 @@ $(LIB): $(OBJECTS)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) cc $<; $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# What `ascent assignment` and `ascent grade` need beside the program. handouts/N: what students get, uncut. Seen by
+# their code when it is graded: assignments/, with the headers, answers.o, and the runner, which holds the library
+# without what an assignment asks for, nor what is built on that.
+FOR_STUDENTS = autodiff/%.c envs/%.c algorithms/policy.c algorithms/rollout.c
+HANDOUT_3 = $(addprefix algorithms/,returns.c reinforce.c vpg.c) \
+            $(addprefix chapters/03-reinforce/assignment/,README.md Makefile)
+$(BUILD)/assignments/made: $(HANDOUT_3) $(wildcard autodiff/*.h envs/*.h algorithms/*.h)
+	@mkdir -p $(BUILD)/handouts/3 $(addprefix $(BUILD)/assignments/include/,autodiff envs algorithms)
+	@cp $(HANDOUT_3) $(BUILD)/handouts/3
+	@for d in autodiff envs algorithms; do cp $$d/*.h $(BUILD)/assignments/include/$$d; done
+	@touch $@
+
+$(BUILD)/assignments/runner: $(BUILD)/chapters/grade_runner.o \
+    $(patsubst %.c,$(BUILD)/%.o,$(filter $(FOR_STUDENTS),$(SOURCES)))
+	@mkdir -p $(@D)
+	$(LINK) -rdynamic $(LDLIBS) -ldl
+
+$(BUILD)/assignments/3/answers.o: chapters/03-reinforce/assignment/answers.c
+	@mkdir -p $(@D)
+	$(SAY) cc $<; $(CC) $(CFLAGS) -fPIC -MMD -MP -c -o $@ $<
 
 # The table of ids, with the places where each stands in the sources.
 $(BUILD)/derivations/registry.c: derivations/registry.awk derivations/registry.tsv $(SOURCES) $(CHAPTERS)
@@ -102,17 +126,18 @@ test-fast: $(BUILD)/ascent $(UNIT)
 test:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
-	    $(BUILD)/tests/faults/faults $(EXAMPLES) $(BUILD)/chapters/weave $(SHOWN)
+	    $(BUILD)/tests/faults/faults $(EXAMPLES) $(BUILD)/chapters/weave $(SHOWN) $(ASSIGNMENTS)
 	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/recorded.sh tests/runs.sh \
-	    tests/faults.sh tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh
+	    tests/faults.sh tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh \
+	    tests/grade.sh
 
-# Mutants, faults, no warning from gcc or clang, the unit tests built by clang, fuzzing, sanitizers, valgrind. At
-# most 60 minutes.
+# Mutants, faults, the grader's whole list, no warning from gcc or clang, the unit tests built by clang, fuzzing,
+# sanitizers, valgrind. At most 60 minutes.
 test-full:
 	@CC="$(CC)" .ci/deps full
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults
-	@FAULTS=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh \
-	    tests/runs.sh tests/faults.sh tests/valgrind.sh tests/learning.sh
+	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults $(ASSIGNMENTS)
+	@FAULTS=all GRADE=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh \
+	    tests/runs.sh tests/faults.sh tests/valgrind.sh tests/learning.sh tests/grade.sh
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@CC="$(CC)" tests/fuzz/run.sh 100000

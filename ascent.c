@@ -26,6 +26,8 @@ static const struct {
     { "explain", explain_command, "one update of an algorithm, with its numbers" },
     { "graph",  graph_command,  "an objective as the tape records it, for Graphviz" },
     { "answer", answer_command, "checks the answer to an exercise of the book" },
+    { "assignment", assignment_command, "an assignment of the book: the folder for a student" },
+    { "grade",  grade_command,  "grades it, equation by equation" },
     { "list",   list_command,   "the equations, and where each stands in the code" },
 };
 enum { COMMANDS = sizeof command / sizeof *command };
@@ -41,7 +43,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0 && strcmp(argv[1], "help") != 0)
         bad_input("no command %s; `ascent --help` lists them", argv[1]);
     printf("usage: ascent COMMAND ...\n\n");
-    for (int i = 0; i < COMMANDS; i++) printf("  %-8s %s\n", command[i].name, command[i].about);
+    for (int i = 0; i < COMMANDS; i++) printf("  %-10s %s\n", command[i].name, command[i].about);
     printf("\n`ascent COMMAND --help` explains a command.\n");
     finish(EXIT_HELD);
 }

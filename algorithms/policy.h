@@ -1,11 +1,12 @@
-/* MDP-2: stochastic policies pi_theta(a|s) over what an environment shows, as functions of ONE vector theta [n x 1].
+/* MDP-2: stochastic policies pi_theta(a|s) over what an environment shows, as functions of ONE vector
+ * theta [n x 1].
  *
- *   discrete actions   pi(a|s) = softmax(f(s))_a          theta = network
- *   box of k numbers   pi(.|s) = N(f(s), diag sd^2)       theta = network, log_sd [k]: no function of s
+ *   discrete actions   pi(a|s) = softmax(f(s))_a        theta = network
+ *   box of k numbers   pi(.|s) = N(f(s), diag sd^2)     theta = network, log_sd [k]: no function of s
  *
- * with f a network from observations [d] to logits [nA] or means [k]. Two vectors make two policies of one `policy`.
- * On a finite MDP (one-hot observations) a policy without hidden layers is the tabular one, with a row of logits
- * and biases added. */
+ * with f a network from observations [d] to logits [nA] or means [k]. Two vectors make two policies of one
+ * `policy`. On a finite MDP (one-hot observations) a policy without hidden layers is the tabular one, with a
+ * row of logits and biases added. */
 #ifndef ASCENT_POLICY_H
 #define ASCENT_POLICY_H
 
@@ -22,8 +23,8 @@ typedef struct {
 
 /* hidden layers of the given widths; 0 layers: f is linear */
 policy policy_of(const env *e, int layers, const int *width, enum ad_activation hidden);
-/* First parameters: orthogonal weights, sqrt 2 in hidden layers (CleanRL's), .01 at the output, so that at first all
- * actions are nearly equally likely; log_sd = 0. */
+/* First parameters: orthogonal weights, sqrt 2 in hidden layers (CleanRL's), .01 at the output, so that at
+ * first all actions are nearly equally likely; log_sd = 0. */
 void   policy_init(const policy *p, gsl_rng *rng, double *theta);
 
 /* s [T x d]; a [T x k] numbers, borrowed, for a discrete space as index [T], else the other is NULL.
@@ -31,8 +32,8 @@ void   policy_init(const policy *p, gsl_rng *rng, double *theta);
 ad policy_logp(ad_tape *t, const policy *p, ad theta, ad s, const double *a, const int *index);
 ad policy_entropy(const policy *p, ad theta, ad s);                     /* H(pi(.|s_t)) [T x 1] */
 
-/* Acts with the theta [n] it was made for: a change of theta shows at the next action. The forward pass is the one
- * above, replayed on a tape of its own. */
+/* Acts with the theta [n] it was made for: a change of theta shows at the next action. The forward pass is
+ * the one above, replayed on a tape of its own. */
 typedef struct actor actor;
 actor *actor_new(const policy *p, const double *theta);                 /* theta is borrowed */
 void   actor_free(actor *b);                                            /* NULL is fine */

@@ -20,16 +20,17 @@ typedef struct {
 extern const reinforce_config reinforce_defaults;
 extern const config_field reinforce_fields[];
 
-/* The weights of the scores of one episode, with a baseline b that knows nothing of it: r, w [T]. */
-void reinforce_w(int T, const double *r, double gamma, double b, double *w);            /* RF-4, RF-8 */
-void reinforce_w_gamma_t(int T, const double *r, double gamma, double b, double *w);    /* RF-2, RF-6 */
+/* The weights of the scores of one episode, with a baseline b that knows nothing of it; r, w [T].
+ * RF-4, RF-8: G_t - b;  RF-2, RF-6: gamma^t (G_t - b) */
+void reinforce_w(int T, const double *r, double gamma, double b, double *w);
+void reinforce_w_gamma_t(int T, const double *r, double gamma, double b, double *w);
 /* The next b, from one episode: b + rate (mean_t G_t - b) */
 double reinforce_next_b(double b, double rate, int T, const double *r, double gamma);
-/* RF-8: sum_t w_t log pi(a_t|s_t), whose gradient in theta is the update. logp, w [T x 1] -> scalar */
+/* RF-8: sum_t w_t log pi(a_t|s_t), whose gradient in theta is the update; logp, w [T x 1] -> scalar */
 ad   reinforce_objective(ad logp, ad w);
 /* The gradient g [p->n] at theta [p->n] for one episode with weights w [T] */
-void reinforce_gradient(ad_tape *t, const policy *p, const double *theta, const rollout *tau, const double *w,
-                        double *g);
+void reinforce_gradient(ad_tape *t, const policy *p, const double *theta, const rollout *tau,
+                        const double *w, double *g);
 
 policy reinforce_policy(const env *e, const void *config);
 void   reinforce(run *r, const void *config);

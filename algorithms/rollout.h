@@ -1,12 +1,12 @@
-/* MDP-3: what an agent has seen, step after step, in one array; a batch for one update. It is cut into segments:
- * episodes, or parts of episodes where the batch began or ended within one.
+/* MDP-3: what an agent has seen, step after step, in one array; a batch for one update. It is cut into
+ * segments: episodes, or parts of episodes where the batch began or ended within one.
  *
  *     rollout *b = rollout_new(e);
  *     rollout_clear(b);
  *     rollout_episode(b, e, env_rng, actor, policy_rng);
  *
- * `terminated` and `truncated` are two things. What follows the last step of a segment is worth 0 if it terminated,
- * else V(s_end), whether the time limit or the batch cut it there. */
+ * `terminated` and `truncated` are two things. What follows the last step of a segment is worth 0 if it
+ * terminated, else V(s_end), whether the time limit or the batch cut it there. */
 #ifndef ASCENT_ROLLOUT_H
 #define ASCENT_ROLLOUT_H
 

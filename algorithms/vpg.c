@@ -1,24 +1,25 @@
-/* Vanilla policy gradient (003; Schulman et al. 2017, eq (1)-(2)): REINFORCE over a batch of trajectories, with a
- * value function as baseline.
+/* Vanilla policy gradient (003; Schulman et al. 2017, eq (1)-(2)): REINFORCE over a batch of trajectories,
+ * with a value function as baseline.
  *
  *     initialise theta, phi
  *     loop
  *         D = { tau_1, ..., tau_|D| } with pi_theta
- *         A_t = sum_{k>=t} gamma^{k-t} r_k - V_phi(s_t)                          VPG-3
- *         theta <- theta + alpha (1/|D|) sum_tau sum_t A_t grad log pi(a_t|s_t)  VPG-2; or the mean over steps, VPG-4
+ *         A_t = sum_{k>=t} gamma^{k-t} r_k - V_phi(s_t)                           VPG-3
+ *         theta <- theta + alpha (1/|D|) sum_tau sum_t A_t grad log pi(a_t|s_t)   VPG-2; over steps: VPG-4
  *         phi: V_steps steps on the mean of (V_phi(s_t) - G_t)^2
  *
  * Deviations from the source
- *   1. 003 is undiscounted: gamma = 1 gives its lines. With gamma < 1 the scores are not weighted by gamma^t, as in
- *      all implementations and as ERR-3 shows for REINFORCE.
- *   2. 003 says nothing on how V is fitted. It is regressed on reward-to-go after the step of theta, so that the
- *      baseline of an update has not seen the update's own actions (BL-2 asks for that).
+ *   1. 003 is undiscounted: gamma = 1 gives its lines. With gamma < 1 the scores are not weighted by gamma^t,
+ *      as in all implementations and as ERR-3 shows for REINFORCE.
+ *   2. 003 says nothing on how V is fitted. It is regressed on reward-to-go after the step of theta, so that
+ *      the baseline of an update has not seen the update's own actions (BL-2 asks for that).
  *   3. Adam for both.
- *   4. A continuous policy has as many outputs as the action has numbers, and a log_sd each; 003 has one (ERR-43).
+ *   4. A continuous policy has as many outputs as the action has numbers, and a log_sd each; 003 has one
+ *      (ERR-43).
  *
  * Critical
- *   - The mean over steps (003's code, VPG-4) is no multiple of VPG-2's estimate: its denominator is random, and where
- *     the lengths of episodes depend on the actions it is biased towards short ones (ERR-42).
+ *   - The mean over steps (003's code, VPG-4) is no multiple of VPG-2's estimate: its denominator is random,
+ *     and where the lengths of episodes depend on the actions it is biased towards short ones (ERR-42).
  *   - reward-to-go minus V is an estimate of the advantage, not the advantage (ERR-41). */
 #include "algorithms/vpg.h"
 
@@ -36,20 +37,24 @@ static const char *const means[] = { "trajectories", "steps", NULL };
 
 const vpg_config vpg_defaults = {
     .gamma = 0.99, .lr = 1e-2, .lr_V = 1e-2, .trajectories = 10, .psi = VPG_ADVANTAGE,
-    .mean = VPG_MEAN_OVER_TRAJECTORIES, .V_steps = 20, .hidden = { 1, { 64 } }, .activation = AD_TANH,
+    .mean = VPG_MEAN_OVER_TRAJECTORIES, .V_steps = 20, .hidden = { 1, { 64 } },
+    .activation = AD_TANH,
 };
 
 #define FIELD(name) #name, .at = offsetof(vpg_config, name)
+#define REAL(most) .kind = CONFIG_REAL, .low = 0, .high = most
+#define WHOLE(least, most) .kind = CONFIG_WHOLE, .low = least, .high = most
+#define CHOICE(names) .kind = CONFIG_CHOICE, .choices = names
 const config_field vpg_fields[] = {
-    { FIELD(gamma), .kind = CONFIG_REAL, .low = 0, .high = 1, .about = "discount gamma; 003: 1" },
-    { FIELD(lr), .kind = CONFIG_REAL, .low = 0, .high = 1e300, .about = "step size alpha of the policy" },
-    { FIELD(lr_V), .kind = CONFIG_REAL, .low = 0, .high = 1e300, .about = "step size of V" },
-    { FIELD(trajectories), .kind = CONFIG_WHOLE, .low = 1, .high = 1e6, .about = "|D|: episodes an update" },
-    { FIELD(psi), .kind = CONFIG_CHOICE, .choices = psis, .about = "weight of a score" },
-    { FIELD(mean), .kind = CONFIG_CHOICE, .choices = means, .about = "what the batch is averaged over" },
-    { FIELD(V_steps), .kind = CONFIG_WHOLE, .low = 0, .high = 1e6, .about = "steps of V an update" },
+    { FIELD(gamma), REAL(1), .about = "discount gamma; 003: 1" },
+    { FIELD(lr), REAL(1e300), .about = "step size alpha of the policy" },
+    { FIELD(lr_V), REAL(1e300), .about = "step size of V" },
+    { FIELD(trajectories), WHOLE(1, 1e6), .about = "|D|: episodes an update" },
+    { FIELD(psi), CHOICE(psis), .about = "weight of a score" },
+    { FIELD(mean), CHOICE(means), .about = "what the batch is averaged over" },
+    { FIELD(V_steps), WHOLE(0, 1e6), .about = "steps of V an update" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of policy and V" },
-    { FIELD(activation), .kind = CONFIG_CHOICE, .choices = config_activations, .about = "in the hidden layers" },
+    { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
     { .name = NULL },
 };
 
@@ -57,21 +62,27 @@ const config_field vpg_fields[] = {
 /* VPG-1, VPG-2   w_t = R(tau) = sum_k gamma^k r_k */
 void vpg_total_return(int T, const double *r, double gamma, double *w)
 {
+    /* BEGIN SOLUTION VPG-2 */
     double R = returns_total(T, r, gamma);
     for (int t = 0; t < T; t++) w[t] = R;
+    /* END SOLUTION */
 }
 
 /* PGT-10   w_t = G_t = sum_{k>=t} gamma^{k-t} r_k */
 void vpg_reward_to_go(int T, const double *r, double gamma, double *w)
 {
+    /* BEGIN SOLUTION PGT-10 */
     returns_to_go(T, r, gamma, w);
+    /* END SOLUTION */
 }
 
 /* VPG-3   A_t = G_t - V(s_t) */
 void vpg_advantage(int T, const double *r, const double *V, double gamma, double *A)
 {
+    /* BEGIN SOLUTION VPG-3 */
     returns_to_go(T, r, gamma, A);
     for (int t = 0; t < T; t++) A[t] -= V[t];
+    /* END SOLUTION */
 }
 /*[/snip]*/
 
@@ -79,25 +90,32 @@ void vpg_advantage(int T, const double *r, const double *V, double gamma, double
 /* VPG-2   (1/|D|) sum_tau sum_t w_t log pi(a_t|s_t) */
 ad vpg_mean_over_trajectories(ad logp, ad w, int D)
 {
+    /* BEGIN SOLUTION VPG-2 */
     return ad_scale(1.0 / D, ad_dot(ad_detach(w), logp));
+    /* END SOLUTION */
 }
 
 /* VPG-4, PPO-18   (1/N) sum_tau sum_t w_t log pi(a_t|s_t),   N = sum_tau T_tau */
 ad vpg_mean_over_steps(ad logp, ad w)
 {
+    /* BEGIN SOLUTION VPG-4 */
     return ad_mean(ad_mul(ad_detach(w), logp));
+    /* END SOLUTION */
 }
 /*[/snip]*/
 
 /* -(1/N) sum_tau sum_t (V(s_t) - G_t)^2 */
 ad vpg_V_objective(ad V, ad G)
 {
+    /* BEGIN SOLUTION VPG */
     return ad_neg(ad_mean(ad_square(ad_sub(V, G))));
+    /* END SOLUTION */
 }
 
-void vpg_gradient(ad_tape *t, const policy *p, const double *theta, const rollout *b, const double *w, int mean,
-                  double *g)
+void vpg_gradient(ad_tape *t, const policy *p, const double *theta, const rollout *b, const double *w,
+                  int mean, double *g)
 {
+    /* BEGIN SOLUTION VPG-2,VPG-4 */
     ad_mark start = ad_here(t);
     ad x    = ad_input(t, theta, p->n, 1);
     ad s    = ad_input(t, b->s, b->T, b->d);
@@ -107,6 +125,7 @@ void vpg_gradient(ad_tape *t, const policy *p, const double *theta, const rollou
                                           : vpg_mean_over_trajectories(logp, psi, b->segments);
     memcpy(g, ad_value(ad_grad(J, x)), (size_t)p->n * sizeof *g);
     ad_reset(t, start);
+    /* END SOLUTION */
 }
 
 /* V_phi(s_t) of all steps, and then `steps` steps of phi towards G */
@@ -114,11 +133,13 @@ static void values(ad_tape *t, const network *f, const double *phi, const rollou
 {
     ad_mark start = ad_here(t);
     ad s = ad_input(t, b->s, b->T, b->d);
-    memcpy(V, ad_value(network_forward(f, ad_input(t, phi, network_n(f), 1), s)), (size_t)b->T * sizeof *V);
+    ad y = network_forward(f, ad_input(t, phi, network_n(f), 1), s);            /* [N x 1] */
+    memcpy(V, ad_value(y), (size_t)b->T * sizeof *V);
     ad_reset(t, start);
 }
 
-static void fit_V(ad_tape *t, const network *f, double *phi, adam *step, long steps, const rollout *b, const double *G)
+static void fit_V(ad_tape *t, const network *f, double *phi, adam *step, long steps, const rollout *b,
+                  const double *G)
 {
     ad_mark start = ad_here(t);
     ad x = ad_input(t, phi, network_n(f), 1);
@@ -156,29 +177,33 @@ void vpg(run *training, const void *config)
     const vpg_config *c = config;
     env *e = training->env;
     const policy p = vpg_policy(e, c);
-    network f = p.f;                                                            /* V: as pi, but one output */
+    network f = p.f;                                                    /* V: as pi, but one output */
     f.size[f.layers] = 1;
     size_t n = (size_t)p.n, nV = (size_t)network_n(&f);
     double *theta = allocate(n, sizeof *theta, "theta"), *g = allocate(n, sizeof *g, "g");
     double *phi = allocate(nV, sizeof *phi, "phi");
     double *m = allocate(2 * (n + nV), sizeof *m, "Adam"), *mV = m + 2 * n;
     double *w = NULL, *G = NULL, *V = NULL;                                     /* [N] */
-    adam step = { .n = p.n, .lr = c->lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = m, .v = m + n };
-    adam step_V = { .n = (int)nV, .lr = c->lr_V, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = mV, .v = mV + nV };
+    adam step = { p.n, .lr = c->lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = m, .v = m + n };
+    adam step_V = { (int)nV, .lr = c->lr_V, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = mV,
+                    .v = mV + nV };
     actor *pi = actor_new(&p, theta);
     rollout *D = rollout_new(e);
     ad_tape *t = ad_tape_new();
 
     policy_init(&p, training->init_rng, theta);
     network_init_orthogonal(&f, sqrt(2), 1, training->init_rng, phi);
-    const kept survives[] = { { "theta", theta, n }, { "phi", phi, nV }, { "m, v", m, 2 * (n + nV) },
-                          { .name = "t", .count = &step.t }, { .name = "t of V", .count = &step_V.t },
-                          { .name = NULL } };
+    const kept survives[] = { { "theta", theta, n }, { "phi", phi, nV },
+                              { "m, v", m, 2 * (n + nV) },
+                              { .name = "t", .count = &step.t },
+                              { .name = "t of V", .count = &step_V.t },
+                              { .name = NULL } };
     run_begin(training, survives, NULL);
     /*[snip vpg-loop]*/
     while (run_update(training, D)) {
         rollout_clear(D);
-        while (D->segments < c->trajectories) rollout_episode(D, e, training->env_rng, pi, training->policy_rng);
+        while (D->segments < c->trajectories)
+            rollout_episode(D, e, training->env_rng, pi, training->policy_rng);
         size_t N = (size_t)D->T;
         w = reallocate(w, N, sizeof *w, "w");
         G = reallocate(G, N, sizeof *G, "G");
@@ -186,7 +211,7 @@ void vpg(run *training, const void *config)
         values(t, &f, phi, D, V);
         weights(c, D, V, w, G);
         vpg_gradient(t, &p, theta, D, w, c->mean, g);
-        adam_ascend(&step, theta, g);                                           /* theta += alpha g */
+        adam_ascend(&step, theta, g);                                   /* theta <- theta + alpha g */
         fit_V(t, &f, phi, &step_V, c->V_steps, D, G);
     }
     /*[/snip]*/

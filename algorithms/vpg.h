@@ -20,17 +20,19 @@ typedef struct {
 extern const vpg_config vpg_defaults;
 extern const config_field vpg_fields[];
 
-/* The weights of the scores of one trajectory: r, w, A [T], V [T] = V(s_t). With gamma = 1 these are 003's. */
-void vpg_total_return(int T, const double *r, double gamma, double *w);                     /* VPG-1, VPG-2 */
-void vpg_reward_to_go(int T, const double *r, double gamma, double *w);                     /* PGT-10 */
-void vpg_advantage(int T, const double *r, const double *V, double gamma, double *A);       /* VPG-3 */
-/* logp, w [N x 1], the steps of all trajectories -> scalar, whose gradient in theta is the update */
-ad vpg_mean_over_trajectories(ad logp, ad w, int D);        /* VPG-2: (1/D) sum_tau sum_t w_t log pi(a_t|s_t) */
-ad vpg_mean_over_steps(ad logp, ad w);                      /* VPG-4, PPO-18: (1/N) sum_tau sum_t .. */
+/* The weights of the scores of one trajectory; r, w, A [T], V [T] = V(s_t). gamma = 1 gives 003's.
+ * VPG-1, VPG-2: R(tau);  PGT-10: G_t;  VPG-3: G_t - V(s_t) */
+void vpg_total_return(int T, const double *r, double gamma, double *w);
+void vpg_reward_to_go(int T, const double *r, double gamma, double *w);
+void vpg_advantage(int T, const double *r, const double *V, double gamma, double *A);
+/* What is ascended; logp, w [N x 1], the steps of all trajectories -> scalar.
+ * VPG-2: (1/D) sum_tau sum_t w_t log pi(a_t|s_t);  VPG-4, PPO-18: (1/N) sum_tau sum_t .. */
+ad vpg_mean_over_trajectories(ad logp, ad w, int D);
+ad vpg_mean_over_steps(ad logp, ad w);
 ad vpg_V_objective(ad V, ad G);                             /* -(1/N) sum (V(s_t) - G_t)^2 */
 /* g [p->n] at theta for the batch, with weights w [b->T] and the mean of that config */
-void vpg_gradient(ad_tape *t, const policy *p, const double *theta, const rollout *b, const double *w, int mean,
-                  double *g);
+void vpg_gradient(ad_tape *t, const policy *p, const double *theta, const rollout *b, const double *w,
+                  int mean, double *g);
 
 policy vpg_policy(const env *e, const void *config);
 void   vpg(run *r, const void *config);

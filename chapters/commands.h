@@ -3,5 +3,7 @@
 #define ASCENT_CHAPTERS_COMMANDS_H
 
 int answer_command(int argc, char **argv);
+int assignment_command(int argc, char **argv);
+int grade_command(int argc, char **argv);
 
 #endif
