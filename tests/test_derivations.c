@@ -401,7 +401,7 @@ static void same_policy(void **state)
     (void)state;
     struct example e = e5(0.1);
     setting *x = setting_new(e.pi, e.pi, 1);
-    all_pass(x, true);
+    all_pass(x, false, true);
     setting_free(x);
     example_free(&e);
 }
