@@ -88,6 +88,11 @@ deps:
 run: deps
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/ascent verify tests/reference/mdp/fl4_slip.mdp
+	@rm -rf $(BUILD)/cartpole $(BUILD)/cartpole.svg
+	$(BUILD)/ascent train vpg --env CartPole-v1 --steps 200000 --until 475 --out $(BUILD)/cartpole
+	$(BUILD)/ascent plot $(BUILD)/cartpole
+	$(BUILD)/ascent plot $(BUILD)/cartpole --out $(BUILD)/cartpole.svg
+	@echo 'the curve as a picture: $(BUILD)/cartpole.svg; the policy acting: $(BUILD)/ascent watch $(BUILD)/cartpole'
 
 # Unit tests: operators, exact quantities, parsers, the registry. At most 60 s.
 test-fast: $(BUILD)/ascent $(UNIT)
@@ -98,8 +103,8 @@ test:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
 	    $(BUILD)/tests/faults/faults $(EXAMPLES) $(BUILD)/chapters/weave $(SHOWN)
-	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/runs.sh tests/faults.sh \
-	    tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh
+	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/recorded.sh tests/runs.sh \
+	    tests/faults.sh tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh
 
 # Mutants, faults, no warning from gcc or clang, the unit tests built by clang, fuzzing, sanitizers, valgrind. At
 # most 60 minutes.
@@ -114,12 +119,13 @@ test-full:
 	@$(MAKE) --no-print-directory asan book
 	@tests/run.sh $(BUILD) tests/pages.sh
 
-# One token changed at a time in autodiff, derivations and algorithms/cg.c: do the tests notice? 200 of them;
+# One token changed at a time in autodiff, derivations and algorithms/cg.c: do the tests notice? A sample of 330;
 # `make mutate ALL=1` takes all (hours). tests/mutate/run.sh says what else can be set.
 mutate:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults
-	@$(MAKE) --no-print-directory $(UNIT:$(BUILD)/%=$(BUILD)/asan/%) BUILD=$(BUILD)/asan LDFLAGS= OPT="$(SANITIZE)"
+	@$(MAKE) --no-print-directory $(UNIT:$(BUILD)/%=$(BUILD)/asan/%) $(BUILD)/asan/ascent BUILD=$(BUILD)/asan \
+	    LDFLAGS= OPT="$(SANITIZE)"
 	@tests/mutate/run.sh $(BUILD)
 
 # Reader, tape, environments and exact layer against reference data, in any folder of the formats of tests/reference.
@@ -157,7 +163,7 @@ asan:
 	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
 	@$(MAKE) --no-print-directory build/asan/tests/faults/faults BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
 	@tests/run.sh build/asan tests/faults.sh
-	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh tests/runs.sh
+	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh tests/recorded.sh tests/runs.sh
 
 # FUZZ_RUNS executions of each parser's fuzzer under the sanitizers.
 fuzz:

@@ -58,7 +58,8 @@ void canvas_disc(canvas *c, int owner, double x, double y, double radius)
 
 static const char *colour_of(int owner)
 {
-    static const char *const colours[] = { "\033[34m", "\033[35m", "\033[36m", "\033[31m", "\033[32m", "\033[33m" };
+    static const char *const colours[] = { "\033[34m", "\033[35m", "\033[36m", "\033[31m", "\033[32m",
+                                           "\033[33m" };
     return colours[(owner - 1) % 6];
 }
 
@@ -83,10 +84,10 @@ void canvas_mark(const canvas *c, int owner, FILE *out)
     else if (!c->braille) fprintf(out, "%c: ", 'a' + (owner - 1) % 26);
 }
 
-void terminal_size(int *columns, int *rows)
+void terminal_size(int fd, int *columns, int *rows)
 {
     struct winsize w = { 0 };
-    bool known = isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0;
+    bool known = isatty(fd) && ioctl(fd, TIOCGWINSZ, &w) == 0;
     *columns = known && w.ws_col >= 40 ? w.ws_col : 80;
     *rows = known && w.ws_row >= 16 ? w.ws_row : 24;
 }

@@ -21,8 +21,8 @@ void canvas_disc(canvas *c, int owner, double x, double y, double radius);
 void canvas_row(const canvas *c, int row, FILE *out);               /* without blanks at its end, or a newline */
 void canvas_mark(const canvas *c, int owner, FILE *out);            /* how an owner is seen: for a legend */
 
-/* What stdout is: its size in characters, 80 x 24 if it is no terminal; whether it shows braille */
-void terminal_size(int *columns, int *rows);
+/* The size in characters of the terminal that a descriptor is, 80 x 24 if it is none; whether it shows braille */
+void terminal_size(int fd, int *columns, int *rows);
 bool terminal_utf8(void);
 
 #endif

@@ -87,8 +87,7 @@ cg_result cg(cg_product product, void *F, int n, const double *g, double tol, in
         rr = rr1;
     }
     keep_best(&best, n, x, recompute(product, F, n, g, x, r), result.iterations);
-    if (best.residual < norm_g) memcpy(x, best.x, (size_t)n * sizeof *x);
-    else memset(x, 0, (size_t)n * sizeof *x);
+    memcpy(x, best.x, (size_t)n * sizeof *x);                   /* 0 where nothing was better */
     result.residual = best.residual / norm_g;
     free(work);
     return result;

@@ -150,7 +150,8 @@ static void check_head(checkpoint *c)
     uint32_t head[2];
     load(c, found, sizeof found);
     load(c, head, sizeof head);
-    if (memcmp(found, magic, sizeof magic) != 0) bad_input("%s: expected a checkpoint, found another file", c->path);
+    if (memcmp(found, magic, sizeof magic) != 0)
+        bad_input("%s: expected a checkpoint, found another file", c->path);
     if (head[0] != order)
         bad_input("%s: expected this machine's order of bytes (%08x), found %08x", c->path, order, head[0]);
     if (head[1] != CHECKPOINT_VERSION)
@@ -166,7 +167,8 @@ checkpoint *checkpoint_open(const char *path)
     if (!S_ISREG(s.st_mode)) bad_input("%s: expected a checkpoint, found no regular file", path);
     const size_t least = sizeof magic + 2 * sizeof(uint32_t) + CRC_BYTES;
     if ((size_t)s.st_size < least)
-        bad_input("%s: expected a checkpoint, of %zu bytes at least, found %lld", path, least, (long long)s.st_size);
+        bad_input("%s: expected a checkpoint, of %zu bytes at least, found %lld", path, least,
+                  (long long)s.st_size);
     c->left = (size_t)s.st_size - CRC_BYTES;
     check_head(c);                              /* first, for what it says of a file that is none of ours */
     if (lseek(c->in, 0, SEEK_SET) != 0) bad_input("%s: cannot be read: %s", path, strerror(errno));
@@ -230,7 +232,8 @@ static uint64_t field(checkpoint *c, const char *name, enum kind kind, uint64_t 
     }
     struct field f = load_field(c);
     if (strcmp(f.name, name) != 0 || f.kind != kind)
-        bad_input("%s: expected %s (%s), found %s (%s)", c->path, name, kind_name[kind], f.name, kind_name[f.kind]);
+        bad_input("%s: expected %s (%s), found %s (%s)", c->path, name, kind_name[kind], f.name,
+                  kind_name[f.kind]);
     if (kind != TEXT && f.n != n)
         bad_input("%s: expected %llu numbers of %s, found %llu", c->path, (unsigned long long)n, name,
                   (unsigned long long)f.n);
@@ -278,7 +281,7 @@ void checkpoint_vector(checkpoint *c, const char *name, double *x, size_t n)
     else           load(c, x, n * sizeof *x);
 }
 
-static void skip(checkpoint *c, const struct field *f)
+static void pass_over(checkpoint *c, const struct field *f)
 {
     char unused[512];
     for (size_t n = (size_t)f->n * (f->kind == TEXT ? 1 : 8); n > 0;) {
@@ -294,7 +297,7 @@ double *checkpoint_find(const char *path, const char *name, size_t *n)
     checkpoint *c = checkpoint_open(path);
     while (c->left > 0 && !x) {
         struct field f = load_field(c);
-        if (f.kind != VECTOR || strcmp(f.name, name) != 0) skip(c, &f);
+        if (f.kind != VECTOR || strcmp(f.name, name) != 0) pass_over(c, &f);
         else {
             *n = f.n;
             x = allocate(*n, sizeof *x, "a vector of a checkpoint");

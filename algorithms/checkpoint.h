@@ -9,9 +9,9 @@
  * Saving replaces the file whole (whole_file.h). Loading takes it only if every byte is as it was written: all
  * mistakes end in exit 2, naming the file, what was expected and what was found.
  *
- * Format: "ASCENTck"; 01 02 03 04 in the machine's order; version (uint32); fields; CRC-64 (ECMA-182, reflected, as
- * xz computes it) of all before it (uint64). A field: length of its name (uint32), kind (uint32), number of elements
- * (uint64), name, elements: bytes, int64 or double. */
+ * Format: "ASCENTck"; 01 02 03 04 in the machine's order; version (uint32); fields; CRC-64 (ECMA-182,
+ * reflected, as xz computes it) of all before it (uint64). A field: length of its name (uint32), kind (uint32),
+ * number of elements (uint64), name, elements: bytes, int64 or double. */
 #ifndef ASCENT_CHECKPOINT_H
 #define ASCENT_CHECKPOINT_H
 

@@ -117,7 +117,7 @@ static void set(const char *path, experiment *x, const char *name, const json_t 
 {
     char number[PROGRESS_NUMBER] = "";
     const char *text = json_is_string(value) ? json_string_value(value) : number;
-    if (json_is_integer(value)) snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    if (json_is_integer(value)) snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
     else if (json_is_real(value)) progress_number(number, json_real_value(value));
     size_t n = strlen(name) + strlen(text) + 2;
     char *assignment = allocate(n, 1, "config.json");

@@ -1,6 +1,7 @@
 /* `ascent plot DIR...`: learning curves of one run or many, on the terminal or as SVG or PNG. */
 #include "algorithms/plot.h"
 
+#include <glob.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,18 @@ static void read_run(figure *f, const char *folder, experiment **x)
     free(path);
 }
 
+/* DIR, or what --seeds has put into it */
+static void add_folder(glob_t *runs, const char *folder)
+{
+    char *config = path_of(folder, "config.json"), *seeds = path_of(folder, "seed-*");
+    int flags = runs->gl_pathc ? GLOB_APPEND : 0, status = GLOB_NOMATCH;
+    if (access(config, F_OK) != 0) status = glob(seeds, flags, NULL, runs);
+    if (status == GLOB_NOMATCH) status = glob(folder, flags | GLOB_NOCHECK, NULL, runs);
+    if (status == GLOB_NOSPACE) out_of_memory(0, "names of folders");
+    free(config);
+    free(seeds);
+}
+
 /* The settings in which series of one algorithm differ, as ", lr=0.1" */
 static void differences(const figure *f, const series *s, FILE *out)
 {
@@ -196,7 +209,7 @@ static void draw(const figure *f, const char *out, bool terminal)
         free(svg);
     } else if (out) plot_png(f, out);
     if (out && !terminal) return;
-    terminal_size(&columns, &rows);
+    terminal_size(STDOUT_FILENO, &columns, &rows);
     char *text;
     size_t size;
     FILE *memory = print_to_memory(&text, &size);       /* all of it or nothing */
@@ -217,19 +230,21 @@ int plot_command(int argc, char **argv)
         { NULL }
     };
     int left = options_parse(argc, argv, "plot DIR... [--out FILE.svg|FILE.png] [--terminal]",
-                             "Returns over steps, of one run or many. Runs that differ in nothing but their seeds are one\n"
-                             "curve: their mean, each seed thin behind it, and from 5 seeds on a 95 % bootstrap band.",
-                             table);
+        "Returns over steps, of one run or many. Runs that differ in nothing but their seeds are one\n"
+        "curve: their mean, each seed thin behind it, and from 5 seeds on a 95 % bootstrap band.", table);
     if (left < 1) bad_input("plot: expected a run's folder");
     if (out && !ends_in(out, ".svg") && !ends_in(out, ".png"))
         bad_input("--out: expected a name that ends in .svg or .png, found %s", out);
     figure f = { 0 };
-    experiment **x = allocate((size_t)left, sizeof(experiment *), "runs");
-    for (int i = 0; i < left; i++) read_run(&f, argv[i + 1], &x[i]);
+    glob_t runs = { 0 };
+    for (int i = 1; i <= left; i++) add_folder(&runs, argv[i]);
+    experiment **x = allocate(runs.gl_pathc, sizeof(experiment *), "runs");
+    for (size_t i = 0; i < runs.gl_pathc; i++) read_run(&f, runs.gl_pathv[i], &x[i]);
     complete(&f);
     draw(&f, out, terminal);
     free_figure(&f);
-    for (int i = 0; i < left; i++) experiment_free(x[i]);
+    for (size_t i = 0; i < runs.gl_pathc; i++) experiment_free(x[i]);
     free(x);
+    globfree(&runs);
     return EXIT_HELD;
 }

@@ -11,7 +11,8 @@ enum { BAND_SEEDS = 5, POINTS = 200 };          /* no band of fewer seeds; point
 
 /* Runs that differ in nothing but their seeds */
 typedef struct {
-    char *kind, *label, *note;          /* config.json without seed and steps; for the legend: what, and how many */
+    char *kind;                         /* config.json without seed and steps */
+    char *label, *note;                 /* for the legend: what, and how many seeds */
     const experiment *x;                /* of its first run */
     int n;
     curve **seed;                       /* [n] */

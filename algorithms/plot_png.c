@@ -10,7 +10,9 @@
 #include "autodiff/require.h"
 
 enum { COLOURS = 7 };
-static const char *const colour[COLOURS] = { "0072b2", "d55e00", "009e73", "cc79a7", "e69f00", "56b4e9", "6b6b6b" };
+static const char *const colour[COLOURS] = {
+    "0072b2", "d55e00", "009e73", "cc79a7", "e69f00", "56b4e9", "6b6b6b"
+};
 
 /* In gnuplot's single quotes a quote is written twice and nothing else means anything. */
 static void quoted(FILE *out, const char *text)
@@ -40,13 +42,15 @@ static void script(const figure *f, const char *path, FILE *out)
     quoted(out, path);
     fputs("\nset title ", out);
     quoted(out, f->title);
-    fprintf(out, "\nset rmargin 6\nset xlabel 'steps of the environment' offset 0,0.6\nset xrange [0:%.17g]\nset yrange [%.17g:%.17g]\n", f->x1, f->y0,
-            f->y1);
+    fputs("\nset rmargin 6\nset xlabel 'steps of the environment' offset 0,0.6\n", out);
+    fprintf(out, "set xrange [0:%.17g]\nset yrange [%.17g:%.17g]\n", f->x1, f->y0, f->y1);
     fprintf(out, "set xtics %.17g\nset ytics %.17g\nset grid lc rgb '#e3e3e3' lt 1\n", f->x_tick, f->y_tick);
-    fputs("set format x '%.6g'\nset key below left Left reverse\nset style fill transparent solid 0.2 noborder\n", out);
+    fputs("set format x '%.6g'\nset key below left Left reverse\n", out);
+    fputs("set style fill transparent solid 0.2 noborder\n", out);
     for (int i = 0; i < f->n; i++) {
         const series *s = &f->series[i];
-        for (int k = 0; k < s->n; k++) block(out, 's', i, k, s->seed[k]->n, s->seed[k]->steps, s->seed[k]->y, NULL);
+        for (int k = 0; k < s->n; k++)
+            block(out, 's', i, k, s->seed[k]->n, s->seed[k]->steps, s->seed[k]->y, NULL);
         block(out, 'm', i, 0, POINTS, s->at, s->mean, NULL);
         if (s->band) block(out, 'b', i, 0, POINTS, s->at, s->low, s->high);
     }

@@ -11,10 +11,10 @@ enum { WIDTH = 760, LEFT = 76, RIGHT = 24, TOP = 48, PLOT = 360, BELOW = 62, LIN
 /* Okabe and Ito's colours, which colour-blind readers can tell apart; the dark page's are lighter where needed. */
 static const char *const style =
     "<style>\n"
-    "svg { background: #fff; --text: #222; --grid: #e3e3e3; --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #cc79a7;\n"
-    "  --c4: #e69f00; --c5: #56b4e9; --c6: #6b6b6b }\n"
-    "@media (prefers-color-scheme: dark) { svg { background: #16181c; --text: #ddd; --grid: #33363c; --c0: #4da3d9;\n"
-    "  --c1: #f08040; --c2: #2fc498; --c6: #a8a8a8 } }\n"
+    "svg { background: #fff; --text: #222; --grid: #e3e3e3; --c0: #0072b2; --c1: #d55e00; --c2: #009e73;\n"
+    "  --c3: #cc79a7; --c4: #e69f00; --c5: #56b4e9; --c6: #6b6b6b }\n"
+    "@media (prefers-color-scheme: dark) { svg { background: #16181c; --text: #ddd; --grid: #33363c;\n"
+    "  --c0: #4da3d9; --c1: #f08040; --c2: #2fc498; --c6: #a8a8a8 } }\n"
     "text { fill: var(--text); font: 14px system-ui, sans-serif }\n"
     ".title { font-size: 16px; font-weight: 600 }\n"
     ".grid { stroke: var(--grid) }\n"
@@ -36,19 +36,24 @@ static void escaped(FILE *out, const char *text)
     }
 }
 
+static void line(FILE *out, const char *look, double x1, double y1, double x2, double y2)
+{
+    fprintf(out, "<line %s x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", look, x1, y1, x2, y2);
+}
+
 static void grid(const figure *f, FILE *out)
 {
     char text[32];
     for (int i = 0; i * f->x_tick <= f->x1 * (1 + 1e-9); i++) {
         double x = px(f, i * f->x_tick);
         plot_number(text, i * f->x_tick);
-        fprintf(out, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>\n", x, x, TOP, TOP + PLOT);
+        line(out, "class=\"grid\"", x, TOP, x, TOP + PLOT);
         fprintf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", x, TOP + PLOT + 20, text);
     }
     for (int i = 0; f->y0 + i * f->y_tick <= f->y1 + 1e-9 * f->y_tick; i++) {
         double y = py(f, f->y0 + i * f->y_tick);
         plot_number(text, f->y0 + i * f->y_tick);
-        fprintf(out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>\n", LEFT, WIDTH - RIGHT, y, y);
+        line(out, "class=\"grid\"", LEFT, y, WIDTH - RIGHT, y);
         fprintf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", LEFT - 8, y + 5, text);
     }
     fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">steps of the environment</text>\n",
@@ -56,7 +61,8 @@ static void grid(const figure *f, FILE *out)
 }
 
 /* Points less than half a pixel apart are left out, but for the last. */
-static void polyline(const figure *f, FILE *out, const char *kind, int colour, int n, const double *x, const double *y)
+static void polyline(const figure *f, FILE *out, const char *kind, int colour, int n, const double *x,
+                     const double *y)
 {
     double last = -1;
     fprintf(out, "<polyline class=\"%s\" stroke=\"var(--c%d)\" points=\"", kind, colour);
@@ -80,8 +86,9 @@ static void legend(const figure *f, FILE *out)
 {
     for (int i = 0; i < f->n; i++) {
         int y = TOP + PLOT + BELOW + LINE * i;
-        fprintf(out, "<line class=\"mean\" stroke=\"var(--c%d)\" x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n", i % COLOURS,
-                LEFT, LEFT + 24, y + 3, y + 3);
+        char look[64];
+        snprintf(look, sizeof look, "class=\"mean\" stroke=\"var(--c%d)\"", i % COLOURS);
+        line(out, look, LEFT, y + 3, LEFT + 24, y + 3);
         fprintf(out, "<text x=\"%d\" y=\"%d\">", LEFT + 34, y + 8);
         escaped(out, f->series[i].label);
         fprintf(out, " (%s)</text>\n", f->series[i].note);
@@ -94,9 +101,9 @@ char *plot_svg(const figure *f)
     size_t size;
     FILE *out = print_to_memory(&text, &size);
     int height = TOP + PLOT + BELOW + LINE * f->n + 8;
-    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\">\n",
+    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" ",
             WIDTH, height, WIDTH, height);
-    fputs("<title>", out);
+    fputs("role=\"img\">\n<title>", out);
     escaped(out, f->title);
     fprintf(out, "</title>\n%s<text class=\"title\" x=\"%d\" y=\"28\">", style, LEFT);
     escaped(out, f->title);

@@ -21,10 +21,11 @@ void progress_number(char text[PROGRESS_NUMBER], double x)
 
 /* ---- reading ---- */
 
+enum { LINE = 4096 };
+
 struct reader {
     const char *path;
-    char *line;                 /* the line, and the place in it */
-    size_t room;
+    char line[LINE];            /* the line, its number, and the place in it */
     int number, column;
     char *error;
     size_t size;
@@ -35,23 +36,25 @@ static bool wrong(struct reader *r, const char *expected)
     const char *found = r->line + r->column - 1;
     int n = (int)strcspn(found, ",\n");
     for (int i = 0; i < n; i++)
-        if ((unsigned char)found[i] < ' ' || (unsigned char)found[i] > '~') n = i;      /* bytes that are no text */
+        if ((unsigned char)found[i] < ' ' || (unsigned char)found[i] > '~') n = i;      /* no text */
     snprintf(r->error, r->size, "%s:%d:%d: expected %s, found \"%.*s\"", r->path, r->number, r->column, expected,
              n > 40 ? 40 : n, found);
     return false;
 }
 
-/* The next cell, which must be a decimal, or may be empty: NaN. More cells may follow. */
-static bool cell(struct reader *r, bool may_be_empty, double *x)
+/* The next cell, which must be a decimal; the last one of those that are read may be empty: NaN */
+static bool cell(struct reader *r, bool last, double *x)
 {
     const char *text = r->line + r->column - 1;
     size_t n = strcspn(text, ",\n");
     char *end;
     *x = strtod(text, &end);
-    if (n == 0 && may_be_empty) *x = NAN;
+    if (n == 0 && last) *x = NAN;
     else if (n == 0 || strspn(text, "+-0123456789.eE") < n || end != text + n || !isfinite(*x))
-        return wrong(r, may_be_empty ? "a number or nothing" : "a number");
-    r->column += (int)n + (text[n] == ',');
+        return wrong(r, last ? "a number or nothing" : "a number");
+    r->column += (int)n;
+    if (!last && text[n] != ',') return wrong(r, "a comma");
+    r->column++;
     return true;
 }
 
@@ -66,43 +69,48 @@ static void add(curve *c, int *room, double steps, double y)
     c->y[c->n++] = y;
 }
 
+static bool read_row(struct reader *r, curve *c, int *room, double *last)
+{
+    double steps, episodes, y;
+    if (!cell(r, false, &steps)) return false;
+    if (!(steps > *last)) {
+        r->column = 1;
+        return wrong(r, "more steps than in the row before");
+    }
+    if (!cell(r, false, &episodes) || !cell(r, true, &y)) return false;
+    if (!isnan(y)) add(c, room, steps, y);
+    *last = steps;
+    return true;
+}
+
 static bool read_rows(struct reader *r, FILE *f, curve *c)
 {
     static const char names[] = "steps,episodes,return_mean";
     int room = 0;
     double last = 0;
-    for (ssize_t n; (n = getline(&r->line, &r->room, f)) > 0;) {
+    while (fgets(r->line, LINE, f)) {
+        bool whole = strchr(r->line, '\n');
         r->number++;
         r->column = 1;
-        if (strlen(r->line) != (size_t)n) return wrong(r, "text");
         if (r->number == 1) {
-            if (strncmp(r->line, names, strlen(names)) != 0) return wrong(r, "steps,episodes,return_mean,...");
-            continue;
-        }
-        double steps, episodes, y;
-        if (r->line[n - 1] != '\n') return true;            /* the row that is being written */
-        if (!cell(r, false, &steps)) return false;
-        if (!(steps > last)) {
-            r->column = 1;
-            return wrong(r, "more steps than in the row before");
-        }
-        if (!cell(r, false, &episodes) || !cell(r, true, &y)) return false;
-        if (!isnan(y)) add(c, &room, steps, y);
-        last = steps;
+            if (strncmp(r->line, names, strlen(names)) != 0 || !strchr(",\n", r->line[strlen(names)]))
+                return wrong(r, "steps,episodes,return_mean,...");
+        } else if (!whole && fgetc(f) == EOF) return true;          /* the row that is being written */
+        else if (!whole) return wrong(r, "a line of text, less than 4096 bytes");
+        else if (!read_row(r, c, &room, &last)) return false;
     }
-    if (!feof(f)) return false;                     /* not the end, so no memory, or a failing disk */
-    if (r->number > 0) return true;
-    snprintf(r->error, r->size, "%s: expected steps,episodes,return_mean,..., found nothing", r->path);
-    return false;
+    if (ferror(f)) return false;
+    if (r->number == 0)
+        snprintf(r->error, r->size, "%s: expected steps,episodes,return_mean,..., found nothing", r->path);
+    return r->number > 0;
 }
 
 curve *curve_read(const char *path, char *error, size_t size)
 {
     struct reader r = { .path = path, .error = error, .size = size };
-    FILE *f = fopen(path, "r");
     curve *c = allocate(1, sizeof *c, "a curve");
+    FILE *f = fopen(path, "r");
     *error = 0;
-    errno = 0;
     if (!f || !read_rows(&r, f, c)) {
         if (!*error && errno == ENOMEM) out_of_memory(0, path);
         if (!*error) snprintf(error, size, "%s: cannot be read: %s", path, strerror(errno));
@@ -110,7 +118,6 @@ curve *curve_read(const char *path, char *error, size_t size)
         c = NULL;
     }
     if (f) fclose(f);
-    free(r.line);
     return c;
 }
 

@@ -12,7 +12,8 @@
 run *run_new(const char *algorithm, env *e, uint64_t seed, long steps_wanted)
 {
     run *r = allocate(1, sizeof *r, "a run");
-    *r = (run){ .algorithm = algorithm, .env = e, .seed = seed, .steps_wanted = steps_wanted, .return_mean = NAN,
+    *r = (run){ .algorithm = algorithm, .env = e, .seed = seed, .steps_wanted = steps_wanted,
+                .return_mean = NAN, .until = INFINITY,
                 .env_rng    = random_stream(seed, 0, RANDOM_ENV),
                 .policy_rng = random_stream(seed, 0, RANDOM_POLICY),
                 .init_rng   = random_stream(seed, 0, RANDOM_INIT),
@@ -114,7 +115,8 @@ bool run_update(run *r, const rollout *batch)
         look_through_kept(r);
         if (r->folder) run_folder_update(r);
     }
-    return r->steps < r->steps_wanted;
+    bool reached = r->episodes >= RUN_WINDOW && r->return_mean >= r->until;
+    return r->steps < r->steps_wanted && !reached;
 }
 
 void run_end(run *r)

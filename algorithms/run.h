@@ -1,13 +1,14 @@
-/* The plumbing of a training run: folder, log, checkpoint, signals. An algorithm's loop calls three functions of it:
+/* The plumbing of a training run: folder, log, checkpoint, signals. An algorithm's loop calls three functions
+ * of it:
  *
  *     run_begin(run, kept, shown);
  *     while (run_update(run, batch)) { ... }
  *     run_end(run);
  *
  * The folder holds config.json (what was asked), progress.csv (steps,episodes,return_mean and what `shown` names;
- * nothing that depends on the clock), timing.csv, and checkpoint: everything that survives an update. A run that is
- * resumed goes on bit for bit as if it had never stopped, and a longer one begins as a shorter one does: nothing that
- * is kept or logged depends on steps_wanted. */
+ * nothing that depends on the clock), timing.csv, and checkpoint: everything that survives an update. A run
+ * that is resumed goes on bit for bit as if it had never stopped, and a longer one begins as a shorter one
+ * does: nothing that is kept or logged depends on steps_wanted. */
 #ifndef ASCENT_RUN_H
 #define ASCENT_RUN_H
 
@@ -21,10 +22,13 @@
 typedef struct {
     const char *name;
     double *x; size_t n;                /* x [n], */
-    long *count;                        /* or one count */
+    long *count;                        /* or one count, */
+    gsl_rng *rng;                       /* or a random stream, */
+    env *env;                           /* or with it an environment of the algorithm's own that draws from it */
     bool seen;                          /* not looked through: a replay of batches, which were */
 } kept;
-/* What progress.csv shows of each update, beside the first three columns; ends at name NULL. NaN: an empty cell. */
+/* What progress.csv shows of each update, beside the first three columns; ends at name NULL. NaN: an empty
+ * cell. */
 typedef struct { const char *name; const double *x; } shown;
 
 enum { RUN_WINDOW = 100 };
@@ -38,6 +42,7 @@ struct run {                            /* to be read by anyone, written by run.
     long steps_wanted;
     gsl_rng *env_rng, *policy_rng, *init_rng, *update_rng;      /* streams of the seed: saved too */
     double return_mean;                 /* of the last RUN_WINDOW whole episodes, undiscounted; NaN before one */
+    double until;                       /* the run ends, too, when return_mean of a whole window reaches it */
     double returns[RUN_WINDOW];         /* episode i's at i % RUN_WINDOW */
     double episode_return;              /* so far, of the episode under way */
     const kept *kept;
@@ -51,10 +56,10 @@ void run_free(run *r);                                                          
 
 /* Reads the checkpoint if the run is resumed, else writes the first one. The tables are borrowed until run_end. */
 void run_begin(run *r, const kept *k, const shown *s);        /* s may be NULL */
-/* Before each update: false when the run is at its end. batch is what the last update was made from, empty before the
- * first: its steps and returns are counted, a row is logged, a checkpoint written when it is time, a signal obeyed
- * (saved, then exit 128+n), and a number that is not finite stops the program (exit 4, naming algorithm, step and
- * quantity). */
+/* Before each update: false when the run is at its end. batch is what the last update was made from, empty
+ * before the first: its steps and returns are counted, a row is logged, a checkpoint written when it is time, a
+ * signal obeyed (saved, then exit 128+n), and a number that is not finite stops the program (exit 4, naming
+ * algorithm, step and quantity). */
 bool run_update(run *r, const rollout *batch);
 /* The last row and checkpoint; what was borrowed is let go. */
 void run_end(run *r);

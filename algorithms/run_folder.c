@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "algorithms/canvas.h"
 #include "algorithms/checkpoint.h"
 #include "algorithms/progress.h"
 #include "algorithms/whole_file.h"
@@ -173,16 +174,15 @@ static void rng_field(checkpoint *c, const char *name, gsl_rng *rng)
     if (!checkpoint_saving(c)) random_seek(rng, position);
 }
 
-static void env_fields(checkpoint *c, run *r)
+static void env_fields(checkpoint *c, env *e, gsl_rng *rng)
 {
-    env *e = r->env;
     long t = e->over ? 0 : e->t, under_way = !e->over;
     double *state = allocate((size_t)e->state_n, sizeof *state, "an environment's state");
     if (!e->over) memcpy(state, e->state, (size_t)e->state_n * sizeof *state);
     checkpoint_count(c, "episode under way", &under_way);
     checkpoint_count(c, "t", &t);
     checkpoint_vector(c, "environment's state", state, (size_t)e->state_n);
-    if (!checkpoint_saving(c) && under_way) env_restore(e, r->env_rng, state, (int)t);
+    if (!checkpoint_saving(c) && under_way) env_restore(e, rng, state, (int)t);
     free(state);
 }
 
@@ -206,10 +206,12 @@ static void fields(checkpoint *c, run *r)
     rng_field(c, "policy's stream", r->policy_rng);
     rng_field(c, "first parameters' stream", r->init_rng);
     rng_field(c, "updates' stream", r->update_rng);
-    env_fields(c, r);
+    env_fields(c, r->env, r->env_rng);
     for (const kept *k = r->kept; k->name; k++) {
-        if (k->count) checkpoint_count(c, k->name, k->count);
-        else          checkpoint_vector(c, k->name, k->x, k->n);
+        if (k->count)    checkpoint_count(c, k->name, k->count);
+        else if (k->rng) rng_field(c, k->name, k->rng);
+        else             checkpoint_vector(c, k->name, k->x, k->n);
+        if (k->env)      env_fields(c, k->env, k->rng);
     }
     free(columns);
 }
@@ -279,7 +281,6 @@ static void obey(run *r)
 {
     int n = pending;
     if (r->folder->saved_steps != r->steps) save(r);
-    if (r->folder->bar) fputc('\n', stderr);
     fprintf(stderr, "ascent: signal %d after %ld steps: saved; `ascent train --resume --out %s` goes on\n", n,
             r->steps, r->folder->path);
     finish(128 + n);
@@ -295,38 +296,51 @@ static void duration(char text[32], double seconds)
     else               snprintf(text, 32, "%ld:%02ld h", s / 3600, s / 60 % 60);
 }
 
-/* percent, rate, time left and return, with a bar in front of it on a terminal */
-static void say(const run *r, FILE *out, bool bar)
+/* percent, steps, rate, time left and return */
+static void describe(const run *r, char *text, size_t size)
 {
-    enum { WIDTH = 24 };
     char left[32], mean[32] = "-";
     const run_folder *f = r->folder;
-    double seconds = now() - f->begun, done = fmin(1, (double)r->steps / (double)r->steps_wanted);
-    double rate = seconds > 0 ? (double)(r->steps - f->begun_steps) / seconds : 0;
+    double seconds = now() - f->begun, rate = seconds > 0 ? (double)(r->steps - f->begun_steps) / seconds : 0;
     duration(left, rate > 0 ? fmax(0, (double)(r->steps_wanted - r->steps)) / rate : 0);
     if (!isnan(r->return_mean)) snprintf(mean, sizeof mean, "%.4g", r->return_mean);
-    if (bar) {
-        int full = (int)(done * WIDTH);
-        fprintf(out, "\r%s %s [%.*s%.*s] ", r->algorithm, r->env->id, full, "########################",
-                WIDTH - full, "........................");
-    }
-    fprintf(out, "%3.0f %%  %ld of %ld steps  %.0f steps/s  %s left  return %s", 100 * done, r->steps,
-            r->steps_wanted, rate, left, mean);
-    fputs(bar ? "\033[K" : "\n", out);
-    fflush(out);
+    snprintf(text, size, "%3.0f %%  %ld of %ld steps  %.0f steps/s  %s left  return %s",
+             100 * fmin(1, (double)r->steps / (double)r->steps_wanted), r->steps, r->steps_wanted, rate, left,
+             mean);
+}
+
+/* One line, over the one before: the cursor waits below it, where a message finds a line of its own. */
+static void draw_bar(const run *r, bool first)
+{
+    enum { WIDTH = 20 };
+    char says[256], line[512];
+    int columns, rows, full = (int)(WIDTH * fmin(1, (double)r->steps / (double)r->steps_wanted));
+    terminal_size(STDERR_FILENO, &columns, &rows);
+    describe(r, says, sizeof says);
+    snprintf(line, sizeof line, "[%.*s%.*s] %s", full, "####################", WIDTH - full,
+             "....................", says);
+    fprintf(stderr, "%s\r%.*s\033[K\n", first ? "" : "\033[A", columns - 1, line);
 }
 
 static void show(run *r)
 {
+    char line[256];
     run_folder *f = r->folder;
     double t = now();
     long tenths = (long)(10 * ((double)r->steps / (double)r->steps_wanted));
+    bool first = f->said == f->begun;
     if (f->manner.quiet) return;
-    if (f->bar && t - f->said < 0.1 && r->steps < r->steps_wanted) return;
+    if (f->bar && !first && t - f->said < 0.1 && r->steps < r->steps_wanted) return;
     if (!f->bar && tenths == f->tenths && t - f->said < 60) return;
     f->said = t;
     f->tenths = tenths;
-    say(r, f->bar ? stderr : stdout, f->bar);
+    if (f->bar) {
+        draw_bar(r, first);
+        return;
+    }
+    describe(r, line, sizeof line);
+    puts(line);
+    fflush(stdout);
 }
 
 /* ---- the three calls ---- */
@@ -375,8 +389,8 @@ void run_folder_update(run *r)
     if (pending) obey(r);
 }
 
-/* The row at the end is none that is due: the checkpoint stands before it, so that a longer run has the rows of one
- * that never ended here. */
+/* The row at the end is none that is due: the checkpoint stands before it, so that a longer run has the rows of
+ * one that never ended here. */
 void run_folder_end(run *r)
 {
     run_folder *f = r->folder;
@@ -387,5 +401,4 @@ void run_folder_end(run *r)
     }
     if (fsync(f->progress) != 0) failed(f, "progress.csv", "brought to the disk");
     close_files(f);
-    if (f->bar) fputc('\n', stderr);
 }

@@ -1,8 +1,11 @@
 /* `ascent train ALGORITHM --env ID --steps N --seed K --out DIR`: a run in a folder, begun or gone on with. */
+#include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "algorithms/commands.h"
 #include "algorithms/experiment.h"
@@ -14,9 +17,10 @@
 
 enum { SETTINGS = 64 };
 static const long MOST_STEPS = LONG_MAX / 2;
+static const uint64_t MOST_SEED = INT64_MAX - 100000;       /* what JSON can hold, with --seeds beyond it */
 
 struct asked {
-    const char *env, *steps, *seed, *out, *limit, *save_every;
+    const char *env, *steps, *until, *seed, *seeds, *out, *limit, *save_every;
     const char *set[SETTINGS];      /* name=value, up to the first NULL */
     bool resume, quiet;
 };
@@ -37,9 +41,10 @@ static experiment *asked_for(const struct asked *q, const char *name)
     experiment *x = experiment_new(algorithm_find(name), q->env);
     if (q->limit) x->limit = (int)options_whole("--limit", q->limit, 0, INT_MAX);
     x->seed = q->seed ? options_seed("--seed", q->seed) : 1;
-    if (x->seed > INT64_MAX) bad_input("--seed: expected at most %lld, found %s", (long long)INT64_MAX, q->seed);
+    if (x->seed > MOST_SEED) bad_input("--seed: expected at most %" PRIu64 ", found %s", MOST_SEED, q->seed);
     x->steps = q->steps ? options_whole("--steps", q->steps, 1, MOST_STEPS) : 100000;
-    for (int i = 0; i < SETTINGS && q->set[i]; i++) config_set(x->algorithm->fields, x->config, "--set", q->set[i]);
+    for (int i = 0; i < SETTINGS && q->set[i]; i++)
+        config_set(x->algorithm->fields, x->config, "--set", q->set[i]);
     return x;
 }
 
@@ -50,22 +55,22 @@ static void require_same(const char *folder, const char *what, const char *its, 
 }
 
 /* What the folder was begun with; what is asked again must be the same, but for more steps. */
-static experiment *resumed(const struct asked *q, const char *name)
+static experiment *resumed(const struct asked *q, const char *folder, const char *name)
 {
     char number[32];
-    experiment *x = experiment_read(q->out);
-    require_same(q->out, "algorithm", x->algorithm->name, name);
-    require_same(q->out, "environment", x->env, q->env);
-    snprintf(number, sizeof number, "%llu", (unsigned long long)x->seed);
-    require_same(q->out, "seed", number, q->seed);
+    experiment *x = experiment_read(folder);
+    require_same(folder, "algorithm", x->algorithm->name, name);
+    require_same(folder, "environment", x->env, q->env);
+    snprintf(number, sizeof number, "%" PRIu64, x->seed);
+    require_same(folder, "seed", number, q->seed);
     snprintf(number, sizeof number, "%d", x->limit);
-    require_same(q->out, "limit", x->limit == ENV_OWN_LIMIT ? "environment's own" : number, q->limit);
+    require_same(folder, "limit", x->limit == ENV_OWN_LIMIT ? "environment's own" : number, q->limit);
     char *before = experiment_text(x, EXPERIMENT_IDENTITY);
     for (int i = 0; i < SETTINGS && q->set[i]; i++) {
         config_set(x->algorithm->fields, x->config, "--set", q->set[i]);
         char *given = experiment_text(x, EXPERIMENT_IDENTITY);
         if (strcmp(before, given) != 0)
-            bad_input("%s/config.json: expected the settings of the run, found --set %s", q->out, q->set[i]);
+            bad_input("%s/config.json: expected the settings of the run, found --set %s", folder, q->set[i]);
         free(given);
     }
     free(before);
@@ -73,13 +78,22 @@ static experiment *resumed(const struct asked *q, const char *name)
     return x;
 }
 
-static char *default_folder(const experiment *x)            /* runs/ALGORITHM-ENV-SEED */
+/* runs/ALGORITHM-ENV, and the seed behind it if there is one only */
+static char *default_folder(const experiment *x, bool one)
 {
     const char *slash = strrchr(x->env, '/'), *name = slash ? slash + 1 : x->env;
     size_t n = strlen(x->algorithm->name) + strlen(name) + 64;
     char *path = allocate(n, 1, "the name of a folder");
-    snprintf(path, n, "runs/%s-%s-%llu", x->algorithm->name, name, (unsigned long long)x->seed);
+    int end = snprintf(path, n, "runs/%s-%s", x->algorithm->name, name);
+    if (one) snprintf(path + end, n - (size_t)end, "-%" PRIu64, x->seed);
     return path;
+}
+
+static char *seed_folder(const char *folder, uint64_t seed)
+{
+    char name[32];
+    snprintf(name, sizeof name, "seed-%" PRIu64, seed);
+    return path_of(folder, name);
 }
 
 static void print_end(const run *r)
@@ -91,12 +105,13 @@ static void print_end(const run *r)
     printf("\n");
 }
 
-static void train(const experiment *x, const char *folder, run_manner manner)
+static void train(const experiment *x, const char *folder, run_manner manner, double until)
 {
     env *e = experiment_env(x);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed) run_folder_create(folder, config);
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
+    r->until = until;
     run_in_folder(r, folder, identity, manner.resumed ? config : NULL, manner);
     x->algorithm->train(r, x->config);
     if (!manner.quiet) print_end(r);
@@ -104,6 +119,19 @@ static void train(const experiment *x, const char *folder, run_manner manner)
     free(config);
     free(identity);
     env_free(e);
+}
+
+/* Seeds K, K+1, ... one after the other, each in a folder of its own; those that were begun are gone on with. */
+static void train_seeds(experiment *x, const char *folder, run_manner manner, double until, uint64_t seeds)
+{
+    for (uint64_t end = x->seed + seeds; x->seed < end; x->seed++) {
+        char *own = seed_folder(folder, x->seed), *config = path_of(own, "config.json");
+        run_manner m = manner;
+        m.resumed = manner.resumed && access(config, F_OK) == 0;
+        train(x, own, m, until);
+        free(config);
+        free(own);
+    }
 }
 
 /* Without a byte of the heap, as the program may end in the midst of its use */
@@ -130,7 +158,9 @@ int train_command(int argc, char **argv)
     const option table[] = {
         { "--env", "ID", "environment: an id, a built-in MDP or a file of one", &q.env, NULL },
         { "--steps", "N", "steps of the environment (100000)", &q.steps, NULL },
+        { "--until", "R", "end when the mean return of the last 100 episodes is R; --resume goes on", &q.until, NULL },
         { "--seed", "K", "all random numbers follow from it (1)", &q.seed, NULL },
+        { "--seeds", "N", "N runs, of seeds K, K+1, ..., in DIR/seed-K, ...", &q.seeds, NULL },
         { "--out", "DIR", "new or empty (runs/ALGORITHM-ENV-SEED)", &q.out, NULL },
         { "--resume", NULL, "go on in DIR; needs nothing else", NULL, &q.resume },
         { "--set", "NAME=VALUE", "of the algorithm's settings; any number of them", q.set, NULL, SETTINGS },
@@ -147,10 +177,15 @@ int train_command(int argc, char **argv)
     if (!q.resume && left < 1) bad_input("train: expected an algorithm");
     run_manner manner = { .resumed = q.resume, .quiet = q.quiet,
                           .save_every = q.save_every ? options_number("--save-every", q.save_every, 0, 1e9) : 10 };
-    experiment *x = q.resume ? resumed(&q, left ? argv[1] : NULL) : asked_for(&q, argv[1]);
-    char *folder = q.out ? NULL : default_folder(x);
-    train(x, q.out ? q.out : folder, manner);
+    double until = q.until ? options_number("--until", q.until, -1e300, 1e300) : INFINITY;
+    uint64_t seeds = q.seeds ? (uint64_t)options_whole("--seeds", q.seeds, 1, 100000) : 0;
+    char *first = q.resume && seeds ? seed_folder(q.out, q.seed ? options_seed("--seed", q.seed) : 1) : NULL;
+    experiment *x = q.resume ? resumed(&q, first ? first : q.out, left ? argv[1] : NULL) : asked_for(&q, argv[1]);
+    char *folder = q.out ? NULL : default_folder(x, !seeds);
+    if (seeds) train_seeds(x, q.out ? q.out : folder, manner, until, seeds);
+    else       train(x, q.out ? q.out : folder, manner, until);
     free(folder);
+    free(first);
     experiment_free(x);
     return EXIT_HELD;
 }

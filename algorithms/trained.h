@@ -17,7 +17,8 @@ typedef struct {
 trained *trained_read(const char *folder, bool greedy);         /* exit 2 when the folder is no run's */
 void     trained_free(trained *w);                              /* NULL is fine */
 
-/* Begins episode number i of a seed: two policies meet the same first states. Free the stream after the episode. */
+/* Begins episode number i of a seed: two policies meet the same first states. Free the stream after the
+ * episode. */
 gsl_rng *trained_reset(trained *w, uint64_t seed, int i);
 double   trained_step(trained *w);                              /* the reward */
 

@@ -122,7 +122,8 @@ static void record(void *to, const struct place *p, const drawing *d)
     }
     require(d->n == f->parts, "a drawing of %d parts, then of %d", f->parts, d->n);
     for (int i = 0; i < (p->over ? f->hold : 1); i++) {
-        if (f->frames == FRAMES_MAX) bad_input("--svg: expected at most %d frames; --episodes makes fewer", FRAMES_MAX);
+        if (f->frames == FRAMES_MAX)
+            bad_input("--svg: expected at most %d frames; --episodes makes fewer", FRAMES_MAX);
         if (f->frames == f->room) {
             f->room = f->room ? 2 * f->room : 256;
             f->part = reallocate(f->part, (size_t)f->room * (size_t)f->parts, sizeof *f->part, "frames");
@@ -143,14 +144,20 @@ static double pixel(const struct film *f, int frame, int i, int coordinate)
     return scale_of(f) * (coordinate % 2 ? f->look.high - y : x - f->look.left);
 }
 
+static void begin_animation(FILE *out, const char *name, double seconds)
+{
+    fprintf(out, "<animate attributeName=\"%s\" dur=\"%.3fs\" repeatCount=\"indefinite\" ", name, seconds);
+    fputs("calcMode=\"discrete\" ", out);
+}
+
 static void animate(const struct film *f, FILE *out, int i, int coordinate, const char *name, double seconds)
 {
     bool moves = false;
     for (int k = 1; k < f->frames && !moves; k++)
         moves = fabs(pixel(f, k, i, coordinate) - pixel(f, 0, i, coordinate)) > 0.05;
     if (!moves) return;
-    fprintf(out, "<animate attributeName=\"%s\" dur=\"%.3fs\" repeatCount=\"indefinite\" calcMode=\"discrete\" values=\"",
-            name, seconds);
+    begin_animation(out, name, seconds);
+    fputs("values=\"", out);
     for (int k = 0; k < f->frames; k++) fprintf(out, "%s%.1f", k ? ";" : "", pixel(f, k, i, coordinate));
     fputs("\"/>", out);
 }
@@ -172,11 +179,10 @@ static void put_part(const struct film *f, FILE *out, int i, double seconds)
 static void put_title(const struct film *f, FILE *out, int i, const char *what, double y, double seconds)
 {
     double from = (double)f->begins[i] / f->frames, to = (double)f->begins[i + 1] / f->frames;
-    fprintf(out, "<text x=\"12\" y=\"%.0f\" visibility=\"%s\">%s, episode %d: return %.6g", y, i ? "hidden" : "visible",
-            what, i + 1, f->R[i]);
+    fprintf(out, "<text x=\"12\" y=\"%.0f\" visibility=\"%s\">%s, episode %d: return %.6g", y,
+            i ? "hidden" : "visible", what, i + 1, f->R[i]);
     if (f->episodes > 1) {
-        fprintf(out, "<animate attributeName=\"visibility\" dur=\"%.3fs\" repeatCount=\"indefinite\" calcMode=\"discrete\" ",
-                seconds);
+        begin_animation(out, "visibility", seconds);
         if (i == 0)                    fprintf(out, "values=\"visible;hidden\" keyTimes=\"0;%.6f\"/>", to);
         else if (i == f->episodes - 1) fprintf(out, "values=\"hidden;visible\" keyTimes=\"0;%.6f\"/>", from);
         else fprintf(out, "values=\"hidden;visible;hidden\" keyTimes=\"0;%.6f;%.6f\"/>", from, to);
@@ -187,9 +193,10 @@ static void put_title(const struct film *f, FILE *out, int i, const char *what, 
 static char *film_svg(const struct film *f, const char *what, double fps)
 {
     static const char *const style =
-        "<style>\nsvg { background: #fff; --text: #222; --c0: #9a9a9a; --c1: #0072b2; --c2: #d55e00; --c3: #009e73 }\n"
-        "@media (prefers-color-scheme: dark) { svg { background: #16181c; --text: #ddd; --c0: #777; --c1: #4da3d9;\n"
-        "  --c2: #f08040; --c3: #2fc498 } }\n"
+        "<style>\nsvg { background: #fff; --text: #222; --c0: #9a9a9a; --c1: #0072b2; --c2: #d55e00;\n"
+        "  --c3: #009e73 }\n"
+        "@media (prefers-color-scheme: dark) { svg { background: #16181c; --text: #ddd; --c0: #777;\n"
+        "  --c1: #4da3d9; --c2: #f08040; --c3: #2fc498 } }\n"
         "text { fill: var(--text); font: 15px system-ui, sans-serif }\n"
         "line.c0 { stroke: var(--c0) } line.c1 { stroke: var(--c1) } line.c2 { stroke: var(--c2) }\n"
         "line.c3 { stroke: var(--c3) } circle.c0 { fill: var(--c0) } circle.c1 { fill: var(--c1) }\n</style>\n";
@@ -197,8 +204,9 @@ static char *film_svg(const struct film *f, const char *what, double fps)
     size_t size;
     double high = scale_of(f) * (f->look.high - f->look.low), seconds = f->frames / fps;
     FILE *out = print_to_memory(&text, &size);
-    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\" width=\"%d\" height=\"%.0f\" role=\"img\">\n"
-            "<title>%s</title>\n%s", WIDE, high + BELOW, WIDE, high + BELOW, what, style);
+    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\" ", WIDE, high + BELOW);
+    fprintf(out, "width=\"%d\" height=\"%.0f\" ", WIDE, high + BELOW);
+    fprintf(out, "role=\"img\">\n<title>%s</title>\n%s", what, style);
     for (int i = 0; i < f->parts; i++) put_part(f, out, i, seconds);
     for (int i = 0; i < f->episodes; i++) put_title(f, out, i, what, high + 22, seconds);
     fputs("</svg>\n", out);
@@ -229,7 +237,7 @@ static void film(const struct show *s, const char *path)
 static void on_terminal(const struct show *s)
 {
     int columns, rows;
-    terminal_size(&columns, &rows);
+    terminal_size(STDOUT_FILENO, &columns, &rows);
     columns = columns < 100 ? columns : 100;
     rows = rows - 3 < 30 ? rows - 3 : 30;
     struct screen screen = { .c = canvas_new(columns - 1, rows, terminal_utf8(), true), .fps = s->fps };
@@ -250,8 +258,7 @@ int watch_command(int argc, char **argv)
         { NULL }
     };
     int left = options_parse(argc, argv, "watch DIR [--episodes N] [--seed K] [--greedy] [--svg FILE] [--fps F]",
-                             "The policy in a run's checkpoint acting, drawn on the terminal; a line for each step in a\n"
-                             "pipe.", table);
+        "The policy in a run's checkpoint acting, drawn on the terminal; a line for each step in a pipe.", table);
     if (left != 1) bad_input("watch: expected one run's folder, found %d", left);
     struct show s = { .episodes = (int)options_whole("--episodes", episodes, 1, INT_MAX),
                       .seed = options_seed("--seed", seed), .fps = options_number("--fps", fps, 0.1, 1000) };

@@ -1,6 +1,6 @@
-/* A file that is replaced whole or not at all: written aside as PATH.tmp, brought to the disk, then renamed. Where
- * anything fails the old file stands as it was, nothing is left aside, and the program ends with exit 3. What is no
- * regular file (/dev/stdout, a pipe) is written to as it is. */
+/* A file that is replaced whole or not at all: written aside as PATH.tmp, brought to the disk, then renamed.
+ * Where anything fails the old file stands as it was, nothing is left aside, and the program ends with exit 3.
+ * What is no regular file (/dev/stdout, a pipe) is written to as it is. */
 #ifndef ASCENT_WHOLE_FILE_H
 #define ASCENT_WHOLE_FILE_H
 

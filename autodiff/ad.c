@@ -96,7 +96,7 @@ ad ad_record(const ad_op *op, int r, int c, int n, const ad in[], const char *at
     for (int i = 1; i < n; i++)
         if (in[i]->tape != in[0]->tape) ad_shape_error(at, op->name, in[0], in[i], "nodes of one tape");
     if (r < 1 || c < 1)
-        ad_shape_error(at, op->name, in[0], n > 1 ? in[1] : NULL, "a result with at least one row and column");
+        ad_shape_error(at, op->name, in[0], NULL, "a result with at least one row and column");
     ad y = new_node(in[0]->tape, op, r, c, n, at);
     for (int i = 0; i < n; i++) y->in[i] = in[i];
     return y;
@@ -283,13 +283,11 @@ static void sweep_back(ad y, unsigned long oldest)
         settle(n);
         if (!n->adjoint || !n->op->vjp || !leads_on(n)) continue;
         ad few[AD_MAX_INPUTS] = { NULL }, *share = few;
-        if (n->inputs > AD_MAX_INPUTS) {
+        if (n->inputs > AD_MAX_INPUTS)      /* assemble, which fills the share of all that are wanted */
             share = ad_alloc(n->tape, (size_t)n->inputs * sizeof *share);
-            memset(share, 0, (size_t)n->inputs * sizeof *share);
-        }
         n->op->vjp(n, n->adjoint, share);
         for (int i = 0; i < n->inputs; i++)
-            if (share[i] && ad_wants(n, i)) add_share(n->in[i], share[i], n->at);
+            if (ad_wants(n, i) && share[i]) add_share(n->in[i], share[i], n->at);
     }
 }
 /*[/snip]*/
@@ -297,22 +295,21 @@ static void sweep_back(ad y, unsigned long oldest)
 /* The sweep recorded nodes without values. The parts of a vector's gradient are computed where they belong, so
  * that putting them together costs nothing; but for parts whose value something else may want: a replay of that
  * alone would change the gradient. */
-static void place_parts(ad y, unsigned long first)
+static void place_parts(ad y)
 {
     if (!y->value) y->value = room_for(y);
     for (int i = 0; i < y->inputs && y->tiled; i++)
-        if (y->in[i]->number >= first && y->in[i]->uses == 1 && !y->in[i]->value &&
-            !(y->in[i]->op->is & (AD_INSIDE | AD_READS_Y)))
+        if (y->in[i]->uses == 1 && !y->in[i]->value && !(y->in[i]->op->is & (AD_INSIDE | AD_READS_Y)))
             y->in[i]->value = y->value + y->place[i];
 }
 
 /* A sum of two terms that nothing else uses, the newer of which can add to what is there: it does, in the memory
  * of the sum. */
-static void join_terms(ad y, unsigned long first)
+static void join_terms(ad y)
 {
-    ad p = y->in[0]->number < y->in[1]->number ? y->in[0] : y->in[1], q = p == y->in[0] ? y->in[1] : y->in[0];
-    if (p->number < first || p->uses > 1 || p->value || p->op->is & (AD_INSIDE | AD_READS_Y)) return;
-    if (p == q || q->uses > 1 || q->value || !(q->op->is & AD_ADDS)) return;
+    ad p = y->in[0], q = y->in[1];
+    if (p->uses > 1 || p->value || p->op->is & (AD_INSIDE | AD_READS_Y)) return;
+    if (p->number > q->number || q->uses > 1 || q->value || !(q->op->is & AD_ADDS)) return;
     if (!y->value) y->value = room_for(y);
     p->value = q->value = y->value;
     q->onto = y->joined = true;
@@ -330,11 +327,11 @@ static void compute_since(ad before, ad y, unsigned long oldest, int k, ad g[])
         for (int i = 0; i < n->inputs; i++) n->in[i]->uses++;
     for (int i = 0; i < k; i++) g[i]->uses += 2;            /* the caller's */
     for (ad n = t->last; n != before; n = n->older)
-        if (n->op == &op_assemble) place_parts(n, first->number);
+        if (n->op == &op_assemble) place_parts(n);
     for (ad n = y; n && n->number >= oldest; n = n->older)
         if (n->sweep == t->sweep && n->adjoint) n->adjoint->uses++;     /* for drawings */
     for (ad n = t->last; n != before; n = n->older)
-        if (n->op->is & AD_SUM) join_terms(n, first->number);
+        if (n->op->is & AD_SUM) join_terms(n);
     for (ad n = first; n; n = n->newer) ad_compute(n);
 }
 
@@ -343,7 +340,7 @@ static void pull_back(ad y, ad w, int k, const ad x[], ad g[], const char *at)
 {
     ad_tape *t = y->tape;
     ad before = t->last;
-    unsigned long oldest = y->number + 1;
+    unsigned long oldest = y->number;
     for (int i = 0; i < k; i++) {
         require(x[i]->tape == t, "%s: ad_grad: y and x are on different tapes", at);
         if (x[i]->number < oldest) oldest = x[i]->number;

@@ -47,11 +47,23 @@ _Noreturn void ad_domain_error(ad y, int input, int i, const char *expected)
 #define MASK(op, formula)      static const ad_op op_##op = { #op, formula, op##_forward, NULL, 0 };
 
 /* ---- recording: shapes are equal ---- */
-static ad unary(const ad_op *op, ad a, double k0, double k1, const char *at)
+static ad unary(const ad_op *op, ad a, const char *at)
+{
+    return ad_compute(ad_record(op, a->r, a->c, 1, &a, at));
+}
+
+static ad with_number(const ad_op *op, ad a, double k, const char *at)
 {
     ad y = ad_record(op, a->r, a->c, 1, &a, at);
-    y->k[0] = k0;
-    y->k[1] = k1;
+    y->k[0] = k;
+    return ad_compute(y);
+}
+
+static ad with_bounds(const ad_op *op, ad a, double lo, double hi, const char *at)
+{
+    ad y = ad_record(op, a->r, a->c, 1, &a, at);
+    y->k[0] = lo;
+    y->k[1] = hi;
     return ad_compute(y);
 }
 
@@ -112,18 +124,18 @@ ad ad_div_(ad a, ad b, const char *at) { return binary(&op_div, a, b, at); }
 FORWARD(scale, k * a[i])
 VJP(scale) { share[0] = ad_scale(y->k[0], g); }
 ENTRY(scale, "k a", 0)
-ad ad_scale_(double k, ad a, const char *at) { return unary(&op_scale, a, k, 0, at); }
+ad ad_scale_(double k, ad a, const char *at) { return with_number(&op_scale, a, k, at); }
 
 FORWARD(shift, a[i] + k)
 VJP(shift) { (void)y; share[0] = g; }
 ENTRY(shift, "a + k", 0)
-ad ad_shift_(ad a, double k, const char *at) { return unary(&op_shift, a, k, 0, at); }
+ad ad_shift_(ad a, double k, const char *at) { return with_number(&op_shift, a, k, at); }
 
 /* ---- powers, exponentials ---- */
 FORWARD(square, a[i] * a[i])
 VJP(square) { share[0] = ad_scale(2, ad_mul(g, A)); }
 ENTRY(square, "a^2", 0)
-ad ad_square_(ad a, const char *at) { return unary(&op_square, a, 0, 0, at); }
+ad ad_square_(ad a, const char *at) { return unary(&op_square, a, at); }
 
 static void pow_forward(ad y)
 {
@@ -136,12 +148,12 @@ VJP(pow)
     if (k != 0) share[0] = ad_scale(k, ad_mul(g, ad_pow(A, k - 1)));
 }
 ENTRY(pow, "a^k", 0)
-ad ad_pow_(ad a, double k, const char *at) { return unary(&op_pow, a, k, 0, at); }
+ad ad_pow_(ad a, double k, const char *at) { return with_number(&op_pow, a, k, at); }
 
 FORWARD(exp, exp(a[i]))
 VJP(exp) { share[0] = ad_mul(g, y); }
 ENTRY(exp, "exp a", AD_READS_Y)
-ad ad_exp_(ad a, const char *at) { return unary(&op_exp, a, 0, 0, at); }
+ad ad_exp_(ad a, const char *at) { return unary(&op_exp, a, at); }
 
 static void log_forward(ad y)
 {
@@ -154,7 +166,7 @@ static void log_forward(ad y)
 }
 VJP(log) { share[0] = ad_div(g, A); }
 ENTRY(log, "ln a", 0)
-ad ad_log_(ad a, const char *at) { return unary(&op_log, a, 0, 0, at); }
+ad ad_log_(ad a, const char *at) { return unary(&op_log, a, at); }
 
 static void sqrt_forward(ad y)
 {
@@ -163,13 +175,13 @@ static void sqrt_forward(ad y)
 }
 VJP(sqrt) { share[0] = ad_scale(0.5, ad_div(g, y)); }
 ENTRY(sqrt, "sqrt a", AD_READS_Y)
-ad ad_sqrt_(ad a, const char *at) { return unary(&op_sqrt, a, 0, 0, at); }
+ad ad_sqrt_(ad a, const char *at) { return unary(&op_sqrt, a, at); }
 
 /* ---- activations ---- */
 FORWARD(tanh, tanh(a[i]))
 VJP(tanh) { share[0] = ad_dtanh(g, y); }
 ENTRY(tanh, "tanh a", AD_READS_Y)
-ad ad_tanh_(ad a, const char *at) { return unary(&op_tanh, a, 0, 0, at); }
+ad ad_tanh_(ad a, const char *at) { return unary(&op_tanh, a, at); }
 
 /* tanh' with its adjoint: a = g, b = tanh; the second factor keeps its digits where tanh is near 1 */
 FORWARD(dtanh, a[i] * ((1 - b[i]) * (1 + b[i])))
@@ -204,7 +216,7 @@ ad ad_mul3_(double k, ad a, ad b, ad c, const char *at)
 FORWARD(sigmoid, 1 / (1 + exp(-a[i])))
 VJP(sigmoid) { share[0] = ad_mul(g, ad_mul(y, ad_sigmoid(ad_neg(A)))); }       /* 1 - y without cancellation */
 ENTRY(sigmoid, "1 / (1 + exp -a)", AD_READS_Y)
-ad ad_sigmoid_(ad a, const char *at) { return unary(&op_sigmoid, a, 0, 0, at); }
+ad ad_sigmoid_(ad a, const char *at) { return unary(&op_sigmoid, a, at); }
 
 static void softplus_forward(ad y)                  /* ln(1 + e^a) = max(a, 0) + ln(1 + e^-|a|) */
 {
@@ -213,18 +225,18 @@ static void softplus_forward(ad y)                  /* ln(1 + e^a) = max(a, 0) +
 }
 VJP(softplus) { share[0] = ad_mul(g, ad_sigmoid(A)); }
 ENTRY(softplus, "ln(1 + exp a)", 0)
-ad ad_softplus_(ad a, const char *at) { return unary(&op_softplus, a, 0, 0, at); }
+ad ad_softplus_(ad a, const char *at) { return unary(&op_softplus, a, at); }
 
 /* ---- kinks: NaN goes through ---- */
 FORWARD(relu, a[i] > 0 || isnan(a[i]) ? a[i] : 0)
 VJP(relu) { share[0] = ad_keep(g, y, true); }       /* y != 0 exactly where a > 0 */
 ENTRY(relu, "max(a, 0)", AD_READS_Y)
-ad ad_relu_(ad a, const char *at) { return unary(&op_relu, a, 0, 0, at); }
+ad ad_relu_(ad a, const char *at) { return unary(&op_relu, a, at); }
 
 FORWARD(abs, fabs(a[i]))
 VJP(abs) { share[0] = ad_mul(g, ad_sign(A)); }
 ENTRY(abs, "|a|", 0)
-ad ad_abs_(ad a, const char *at) { return unary(&op_abs, a, 0, 0, at); }
+ad ad_abs_(ad a, const char *at) { return unary(&op_abs, a, at); }
 
 FORWARD(min, b[i] < a[i] || isnan(b[i]) ? b[i] : a[i])
 VJP(min)
@@ -257,7 +269,7 @@ ENTRY(clip, "clip(a, lo, hi)", 0)
 ad ad_clip_(ad a, double lo, double hi, const char *at)
 {
     require(lo <= hi, "%s: ad_clip: bounds %g and %g: expected the first to be at most the second", at, lo, hi);
-    return unary(&op_clip, a, lo, hi, at);
+    return with_bounds(&op_clip, a, lo, hi, at);
 }
 
 static void where_forward(ad y)
@@ -297,8 +309,8 @@ ad ad_less_(ad a, ad b, const char *at) { return binary(&op_less, a, b, at); }
 
 FORWARD(inside, y->k[0] <= a[i] && a[i] <= y->k[1])
 MASK(inside, "lo <= a <= hi")
-ad ad_inside_(ad a, double lo, double hi, const char *at) { return unary(&op_inside, a, lo, hi, at); }
+ad ad_inside_(ad a, double lo, double hi, const char *at) { return with_bounds(&op_inside, a, lo, hi, at); }
 
 FORWARD(sign, (a[i] > 0) - (a[i] < 0))
 MASK(sign, "sign a")
-ad ad_sign_(ad a, const char *at) { return unary(&op_sign, a, 0, 0, at); }
+ad ad_sign_(ad a, const char *at) { return unary(&op_sign, a, at); }

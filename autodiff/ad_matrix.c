@@ -34,14 +34,13 @@ static const ad_op op_view = { "view", "a[o .. o+rc)", NULL, view_vjp, AD_INSIDE
 
 ad ad_view_(ad a, int offset, int r, int c, const char *at)
 {
-    long n = r < 1 || c < 1 ? 0 : (long)r * c;
-    if (offset < 0 || n < 1 || offset + n > AD_SIZE(a)) {
+    ad y = ad_record(&op_view, r, c, 1, &a, at);
+    if (offset < 0 || offset > AD_SIZE(a) - AD_SIZE(y)) {
         char expected[96];
-        snprintf(expected, sizeof expected, "a part inside, found %ld entries from %d on of %d", n, offset,
+        snprintf(expected, sizeof expected, "a part inside, found %d entries from %d on of %d", AD_SIZE(y), offset,
                  AD_SIZE(a));
         ad_shape_error(at, "view", a, NULL, expected);
     }
-    ad y = ad_record(&op_view, r, c, 1, &a, at);
     y->offset = offset;
     return ad_compute(y);
 }
@@ -306,7 +305,7 @@ static ad columns(const ad_op *op, ad a, int j, int c, const char *at)
 
 ad ad_columns_(ad a, int j, int c, const char *at)
 {
-    if (j < 0 || c < 1 || c > a->c - j) ad_shape_error(at, "columns", a, NULL, "columns inside");
+    if (j < 0 || c > a->c - j) ad_shape_error(at, "columns", a, NULL, "columns inside");
     return columns(&op_columns, a, j, c, at);
 }
 

@@ -7,6 +7,13 @@
 
 #include "autodiff/require.h"
 
+#ifdef ASCENT_CHECKED       /* the address sanitizer then knows what was given out, and what was not */
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n)
+#define ASAN_UNPOISON_MEMORY_REGION(p, n)
+#endif
+
 enum { ALIGN = 64, FIRST_BLOCK = 1 << 16 };
 
 struct block {
@@ -20,7 +27,6 @@ struct arena { struct block *first, *current; };
 static struct block *block_new(size_t size)
 {
     size_t bytes = sizeof(struct block) + ALIGN + size;
-    if (bytes < size) out_of_memory(size, "an arena");
     struct block *b = malloc(bytes);
     if (!b) out_of_memory(bytes, "an arena");
     uintptr_t after = (uintptr_t)(b + 1);
@@ -28,6 +34,7 @@ static struct block *block_new(size_t size)
     b->next = NULL;
     b->size = size;
     b->used = 0;
+    ASAN_POISON_MEMORY_REGION(b->data, size);
     return b;
 }
 
@@ -60,6 +67,7 @@ void *arena_alloc(arena *m, size_t bytes)
     }
     void *p = m->current->data + m->current->used;
     m->current->used += rounded;
+    ASAN_UNPOISON_MEMORY_REGION(p, bytes);
     return p;
 }
 
@@ -73,6 +81,7 @@ void arena_reset(arena *m, arena_mark mark)
 #ifdef ASCENT_CHECKED       /* all bits set is a NaN: a value read after its reset shows itself */
     for (struct block *b = mark.block; b; b = b->next) {
         size_t from = b == mark.block ? mark.used : 0;
+        ASAN_UNPOISON_MEMORY_REGION(b->data + from, b->used - from);
         if (b->used > from) memset(b->data + from, 0xff, b->used - from);
         if (b == m->current) break;
     }

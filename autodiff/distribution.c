@@ -31,10 +31,10 @@ int categorical_sample(gsl_rng *rng, int nA, const double *z)
     double max = -INFINITY, total = 0;
     for (int a = 0; a < nA; a++) max = fmax(max, z[a]);
     for (int a = 0; a < nA; a++) total += exp(z[a] - max);
-    if (!(total >= 1)) numerical_failure("categorical_sample: a logit of %d is NaN, or none is finite", nA);
+    if (isnan(total)) numerical_failure("categorical_sample: a logit of %d is NaN, or none is finite", nA);
     double u = gsl_rng_uniform(rng) * total, sum = exp(z[0] - max);
     int a = 0;
-    while (sum <= u && a < nA - 1) sum += exp(z[++a] - max);
+    while (sum <= u) sum += exp(z[++a] - max);
     return a;
 }
 

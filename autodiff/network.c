@@ -23,7 +23,7 @@ network_layer network_part(const network *f, int l)
     require(1 <= l && l <= f->layers, "layer %d of a network with layers 1 .. %d", l, f->layers);
     network_layer part = { 0 };
     for (int i = 1; i <= l; i++) {
-        part.W = i == 1 ? 0 : part.b + part.n;
+        part.W = part.b + part.n;                   /* 0 where no layer is before it */
         part.k = f->size[i - 1];
         part.n = f->size[i];
         part.b = part.W + part.k * part.n;

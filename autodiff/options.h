@@ -6,12 +6,12 @@
 #include <stdint.h>
 
 typedef struct {
-    const char *name;           /* "--gamma"; NULL ends the table */
+    const char *name;           /* "--gamma"; NULL ends the table, of at most 64 */
     const char *argument;       /* "G" for the help text, NULL for a flag */
     const char *help;
     const char **value;         /* receives the argument, */
     bool *flag;                 /* or true */
-    int most;                   /* > 1: may be given so often; value [most] receives them in order, NULL at first */
+    int most;                   /* > 1: may be given so often; value [most], NULL at first, gets them in order */
 } option;
 
 /* Reads `--name value`, `--name=value` and flags anywhere in argv[1..]; what is no option is moved to

@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 enum random_purpose { RANDOM_POLICY = 1, RANDOM_TRAJECTORY, RANDOM_TEST, RANDOM_MDP, RANDOM_INIT,
-                      RANDOM_ENV, RANDOM_UPDATE, RANDOM_EVALUATION_ENV, RANDOM_EVALUATION_POLICY, RANDOM_BOOTSTRAP };
+                      RANDOM_ENV, RANDOM_UPDATE, RANDOM_EVALUATION_ENV, RANDOM_EVALUATION_POLICY,
+                      RANDOM_BOOTSTRAP };
 
 gsl_rng *random_stream(uint64_t seed, uint32_t worker, uint32_t purpose);   /* freed by gsl_rng_free */
 extern const gsl_rng_type *const random_philox;      /* the GSL type: 32 bits a draw, 2^66 draws a stream */

@@ -172,7 +172,7 @@ static bool plain_cg_step(plain_cg *c)
 {
     fisher_times(c->F, c->n, c->p, c->Fp);
     double pFp = linalg_dot(c->n, c->p, c->Fp), alpha = c->rr / pFp;
-    if (!(pFp > 0) || c->rr == 0) return false;
+    if (!(pFp > 0)) return false;                   /* so too where r = 0, and with it p */
     for (int i = 0; i < c->n; i++) c->x[i] += alpha * c->p[i];
     for (int i = 0; i < c->n; i++) c->r[i] -= alpha * c->Fp[i];
     double rr1 = linalg_dot(c->n, c->r, c->r), beta = rr1 / c->rr;

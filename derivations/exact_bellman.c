@@ -45,7 +45,8 @@ void bellman_solve(const bellman *B, bool transposed, const double *b, double *x
         linalg_lu_solve(B->lu, transposed, 1, b, x);
         return;
     }
-    double left = bellman_ilu_solve(B->ilu, transposed, b, x);
+    int steps;
+    double left = bellman_ilu_solve(B->ilu, transposed, b, x, &steps);
     if (!(left <= fmax(B->P->n, 16) * DBL_EPSILON))
         numerical_failure("(I - gamma P_pi) x = b is not solved (%d states, gamma %.17g): the iteration ends with "
                           "a residual of %.1e", B->P->n, B->gamma, left);

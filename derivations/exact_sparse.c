@@ -321,14 +321,15 @@ static double residual(const bellman_ilu *f, bool transposed, const double *b, c
 
 /* x <- x + d with d about B^{-1} (b - B x), by BiCGSTAB, where that fails by GMRES, while it brings the
  * residual down: until only rounding is left, or both have failed. b, x [n] in the factors' order, x from
- * 0; work [3n]. Returns the residual over ||b|| + ||x||. */
-static double refine(const bellman_ilu *f, bool transposed, const double *b, double *x, double *work)
+ * 0; work [3n]. Returns the residual over ||b|| + ||x||, and the steps of both. */
+static double refine(const bellman_ilu *f, bool transposed, const double *b, double *x, double *work, int *steps)
 {
     size_t n = (size_t)f->n;
     double *r = work, *d = r + n, *tried = d + n, size, now = residual(f, transposed, b, x, r, &size);
     bool rescue = false;
-    for (int left = MAX_STEPS; now > 8 * DBL_EPSILON * size && left > 0;) {
-        left -= rescue ? gmres(f, transposed, 1e-8, r, d) : bicgstab(f, transposed, 1e-8, r, d);
+    *steps = 0;
+    while (now > 8 * DBL_EPSILON * size && *steps < MAX_STEPS) {
+        *steps += rescue ? gmres(f, transposed, 1e-8, r, d) : bicgstab(f, transposed, 1e-8, r, d);
         for (size_t i = 0; i < n; i++) tried[i] = x[i] + d[i];
         double size_tried, then = residual(f, transposed, b, tried, d, &size_tried);
         bool gained = then < 0.5 * now;
@@ -344,14 +345,14 @@ static double refine(const bellman_ilu *f, bool transposed, const double *b, dou
     return size > 0 ? now / size : 0;
 }
 
-double bellman_ilu_solve(const bellman_ilu *f, bool transposed, const double *b, double *x)
+double bellman_ilu_solve(const bellman_ilu *f, bool transposed, const double *b, double *x, int *steps)
 {
     size_t n = (size_t)f->n;
     double *work = allocate(5 * n, sizeof *work, "a sparse solve"), *c = work + 3 * n, *y = c + n;
     int exponent;
     frexp(linalg_max_abs(f->n, b), &exponent);                  /* so that no square over- or underflows */
     for (size_t i = 0; i < n; i++) c[i] = ldexp(b[f->order[i]], -exponent);
-    double left = refine(f, transposed, c, y, work);
+    double left = refine(f, transposed, c, y, work, steps);
     for (size_t i = 0; i < n; i++) x[f->order[i]] = ldexp(y[i], exponent);
     free(work);
     return left;

@@ -26,7 +26,8 @@ bellman_ilu *bellman_ilu_new(double gamma, const sparse *P);
 void         bellman_ilu_free(bellman_ilu *f);
 /* x = (I - gamma P)^{-1} b, or with P^T. Returns what is left: ||b - B x|| / (||b|| + ||x||) in the max
  * norm; for P^T in the 1-norm: rounding, 8 u, or more where the iterations do not converge. The error of x
- * is at most ||B^{-1}||_inf ||b - B x|| in the same norm. */
-double bellman_ilu_solve(const bellman_ilu *f, bool transposed, const double *b, double *x);
+ * is at most ||B^{-1}||_inf ||b - B x|| in the same norm. steps: of BiCGSTAB, two products with B each, and of
+ * GMRES, one. */
+double bellman_ilu_solve(const bellman_ilu *f, bool transposed, const double *b, double *x, int *steps);
 
 #endif

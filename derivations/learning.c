@@ -15,6 +15,7 @@
 #include "derivations/derivation.h"
 #include "derivations/policy_gradient_theorem.h"
 #include "envs/env_mdp.h"
+#include "envs/lqr.h"
 
 /* ---- a linear policy on one-hot observations: theta = W [nS x nA], b [nA]; logits z = W + 1 b ---- */
 
@@ -520,6 +521,111 @@ static double own_on_cartpole(const setting *x, double *out)
     return on_cartpole(x->seed, &reinforce_defaults, OWN_STEPS, out);
 }
 
+/* ---- PGT-18: a scalar LQR, five seeds ---- */
+
+enum { LQR_SEEDS = 5, LQR_STEPS = 4000000 };
+
+static lqr lqr_problem(void)
+{
+    lqr L = lqr_scalar;
+    L.gamma = 0.5;
+    return L;
+}
+
+/* The Riccati equation P = Q + R K^2 + gamma (A - B K)^2 P, K = gamma A B P / (R + gamma B^2 P), iterated */
+static double riccati_gain(const lqr *L)
+{
+    double P = L->Q, K = 0;
+    for (int i = 0; i < 1000; i++) {
+        K = L->gamma * L->A * L->B * P / (L->R + L->gamma * L->B * L->B * P);
+        P = L->Q + L->R * K * K + L->gamma * (L->A - L->B * K) * (L->A - L->B * K) * P;
+    }
+    return K;
+}
+
+/* E[-x mu(x)] / E[x^2] over x ~ N(0, X0): the linear policy nearest to the mean action */
+static double gain_of(const lqr *L, const policy *p, const double *theta)
+{
+    actor *pi = actor_new(p, theta);
+    double xy = 0, xx = 0, mu;
+    for (int i = -400; i <= 400; i++) {
+        double z = i / 100.0, x = z * sqrt(L->X0), weight = exp(-z * z / 2);
+        actor_mode(pi, &x, &mu);
+        xy -= weight * x * mu;
+        xx += weight * x * x;
+    }
+    actor_free(pi);
+    return xy / xx;
+}
+
+/* PGT-18  the gains of five Gaussian policies after so many steps of algorithms/vpg.c; steps 0: untrained */
+static void gains(uint64_t seed, long steps, double K[LQR_SEEDS])
+{
+    lqr L = lqr_problem();
+    vpg_config c = vpg_defaults;
+    c.gamma = L.gamma;
+    c.trajectories = 200;
+    c.lr = 5e-3;
+    c.lr_V = 0.02;
+    c.hidden = (widths){ 1, { 16 } };
+    for (int k = 0; k < LQR_SEEDS; k++) {
+        env *e = lqr_env_new("lqr", &L);
+        e->limit = 10;
+        policy p = vpg_policy(e, &c);
+        run *r = run_new("vpg", e, seed + (uint64_t)k, steps);
+        vpg(r, &c);
+        K[k] = gain_of(&L, &p, r->theta);
+        trained_free(r);
+    }
+}
+
+/* |mean gain / Riccati gain - 1|; the gains go to K */
+static double gain_off(uint64_t seed, long steps, double K[LQR_SEEDS])
+{
+    lqr L = lqr_problem();
+    double mean = 0;
+    gains(seed, steps, K);
+    for (int k = 0; k < LQR_SEEDS; k++) mean += K[k] / LQR_SEEDS;
+    return fabs(mean / riccati_gain(&L) - 1);
+}
+
+static double two_percent(const setting *x, double *out)
+{
+    (void)x;
+    *out = 0.02;
+    return 0;
+}
+
+static double trained_gain(const setting *x, double *out)
+{
+    double K[LQR_SEEDS];
+    *out = gain_off(x->seed, LQR_STEPS, K);
+    return 0;
+}
+
+static double untrained_gain(const setting *x, double *out)
+{
+    double K[LQR_SEEDS];
+    *out = gain_off(x->seed, 0, K);
+    return 0;
+}
+
+static void page_of_gains(const setting *x, FILE *out)
+{
+    lqr L = lqr_problem();
+    double K[LQR_SEEDS], K_best = riccati_gain(&L), mean = 0, squares = 0;
+    gains(x->seed, LQR_STEPS, K);
+    fprintf(out, "Riccati gain %.5f; after %d steps", K_best, LQR_STEPS);
+    for (int k = 0; k < LQR_SEEDS; k++) {
+        fprintf(out, " %.4f", K[k]);
+        mean += K[k] / LQR_SEEDS;
+        squares += K[k] * K[k] / LQR_SEEDS;
+    }
+    double error = sqrt(fmax(0, squares - mean * mean) / (LQR_SEEDS - 1));
+    fprintf(out, "\nmean %.4f, standard error %.4f: a mean gain that is off by %.1f %% is seen with probability .95\n",
+            mean, error, 2 + 1.645 * 100 * error / K_best);
+}
+
 const derivation learning[] = {
     { "PGT-1", "theta <- theta + alpha grad J: for a small step J does not fall", "steps that do not lower J", one,
       unit_one, NULL, NULL, {
@@ -583,5 +689,13 @@ const derivation learning[] = {
           "its own numbers: gamma .98, Adam 2e-4, 4-128-2; 1e6 steps are some 4000 episodes", listing_on_cartpole,
           AT_MOST } },
       "CartPole-v1, episodes of at most 500 steps", .trains = 15 },
+    { "PGT-18", "policy gradients work where actions are numbers: a Gaussian policy finds the Riccati gain",
+      "|mean gain of five policies / Riccati gain - 1|", one, unit_one, NULL, NULL, {
+        { "0.02", "of the gain", two_percent },
+        { "\\le|K_0/K^*-1|", "the control: untrained policies", untrained_gain, AT_LEAST },
+        { "\\ge|K/K^*-1|,\\quad\\mu_\\theta(x)\\approx-Kx",
+          "algorithms/vpg.c, |D| = 200, advantage, V and mu of 16 tanh units; K* by the Riccati equation",
+          trained_gain, AT_MOST } },
+      "a scalar LQR: A = 1, B = .5, Q = 1, R = .1, gamma .5, 10 steps an episode", page_of_gains, .trains = 60 },
     { .id = NULL }
 };

@@ -2,7 +2,9 @@
  * are their makers, and their physics alone: the state after one step of dt from s, which s1 may be.
  *
  * State, time and rewards are Gymnasium's, in double; what Gymnasium rounds to float32 (observations, and the
- * state where it does so) is rounded here. One step agrees with Gymnasium's to 1e-12 (tests/test_env_cases.c). */
+ * state where it does so) is rounded here. One step agrees with Gymnasium's to 1e-12 (tests/test_env_cases.c). An
+ * action of a box is a float32 number there, any double here; under NumPy 2 Gymnasium computes with it in float32,
+ * under NumPy 1 in double, as here. */
 #ifndef ASCENT_CLASSIC_CONTROL_H
 #define ASCENT_CLASSIC_CONTROL_H
 

@@ -65,6 +65,19 @@ for a in $algorithms; do
     "$ascent" train --resume --out "$a-steps" --steps $steps --quiet
     same "$a: resumed $cuts times" "$a" "$a-steps"
 
+    # episodes and observations of other kinds: CartPole's counts, Pendulum's box of actions
+    for e in CartPole-v1 Pendulum-v1; do
+        rm -rf "$a-e" "$a-e2"
+        "$ascent" train "$a" --env $e --steps 6000 --seed 2 --quiet --out "$a-e"
+        "$ascent" train "$a" --env $e --steps 2500 --seed 2 --quiet --out "$a-e2"
+        "$ascent" train --resume --out "$a-e2" --steps 6000 --quiet
+        same "$a, $e: resumed" "$a-e" "$a-e2"
+        "$ascent" eval "$a-e" --episodes 3 --json >e1 && "$ascent" eval "$a-e2" --episodes 3 --json >e2
+        check "$a, $e: the same returns" cmp e1 e2
+        "$ascent" watch "$a-e" --episodes 2 --svg film.svg
+        check "$a, $e: an animation" grep -q '<animate attributeName=.*values="[0-9.;-]*"/>' film.svg
+    done
+
     # kill -9 at any moment, and again while it goes on
     i=1
     rm -rf "$a-kill"
@@ -84,9 +97,13 @@ for a in $algorithms; do
 
     # a signal: saved, 128 + its number, gone on with
     for signal in 2 15; do
-        rm -rf "$a-signal"
-        timeout --preserve-status -s $signal 0.2 "$ascent" train "$@" --steps 1000000000 --save-every 1000 --out "$a-signal" 2>err
-        status=$?
+        for after in 0.2 1 5; do                # until it has begun
+            rm -rf "$a-signal"
+            timeout --preserve-status -s $signal $after "$ascent" train "$@" --steps 1000000000 --save-every 1000 \
+                --out "$a-signal" 2>err
+            status=$?
+            [ -f "$a-signal/checkpoint" ] && break
+        done
         if [ $status -ne $((128 + signal)) ]; then fail "$a: signal $signal" "exit status $status: $(cat err)"
         else check "$a: signal $signal, then eval" "$ascent" eval "$a-signal" --episodes 2; fi
     done
@@ -110,6 +127,13 @@ a=${algorithms%%[!a-z0-9]*}
 check "the folder is the first line" [ "$(head -n 1 out)" = "runs/$a-$discrete-1" ]
 check "lines in a pipe, nothing on stderr" [ "$(wc -l <out)" -ge 11 -a ! -s err ]
 check "the first columns" grep -q '^steps,episodes,return_mean' "runs/$a-$discrete-1/progress.csv"
+"$ascent" train "$a" --env $discrete --steps 50 --set hidden=3 --set gamma=0.5 --set hidden=4,5 --out set --quiet
+check "--set again and again" [ "$(grep -cE '"gamma": 0.5|"hidden": "4,5"' set/config.json)" -eq 2 ]
+"$ascent" train "$a" --env garnet:3,2,2,1 --limit 5 --steps 50 --out limited --quiet
+"$ascent" eval limited --episodes 1 >out
+check "--limit" [ "$(head -n 2 limited/progress.csv | tail -n 1 | cut -d , -f 1,2)" = 5,1 ]
+sed 's/"limit": 5/"limit": null/' limited/config.json >out && cp out limited/config.json
+refuses "an episode without an end" 2 "expected an episode to end within" eval limited --episodes 1
 refuses "no algorithm" 2 '^expected an algorithm \(.*, found "nosuch"' train nosuch --env X3
 refuses "no environment" 2 "expected --env" train "$a"
 refuses "an unknown environment" 2 "NoSuch-v1" train "$a" --env NoSuch-v1 --out new
@@ -121,6 +145,21 @@ echo text >file
 refuses "a file for a folder" 2 "^file: expected a folder" train "$a" --env X3 --out file
 refuses "a file in the path" 2 "file/run: expected a folder" train "$a" --env X3 --out file/run
 check "the file stands" [ "$(cat file)" = text ]
+
+# several seeds: each as if alone; those that are missing are made
+"$ascent" train "$a" --env $discrete --steps 1500 --seed 4 --seeds 2 --out many --quiet
+"$ascent" train "$a" --env $discrete --steps 3000 --seed 5 --out alone --quiet
+"$ascent" train --resume --out many --seed 4 --seeds 3 --steps 3000 --quiet
+same "one of three seeds" many/seed-5 alone
+check "three seeds" [ "$(ls many | tr '\n' ' ')" = "seed-4 seed-5 seed-6 " ]
+refuses "no seeds" 2 "^--seeds: expected" train "$a" --env $discrete --seeds 0
+
+# two at once
+(exec "$ascent" train "$a" --env $discrete --steps 1000000000 --out busy --quiet 2>err1) & pid=$!
+until [ -f busy/checkpoint ]; do sleep 0.05; done
+refuses "two trainings in one folder" 2 "^busy: another process is training here" train --resume --out busy
+kill -TERM $pid
+wait $pid
 
 # changed files
 cp -r "$a" damaged && printf x >>damaged/checkpoint
@@ -149,6 +188,8 @@ for k in 1 2 3 4 5; do "$ascent" train "$a" --env $discrete --steps 5000 --seed 
 "$ascent" plot p1 p2 p3 p4 >out
 check "plot: no band of 4 seeds" grep -q 'mean of n = 4 seeds; no band: fewer than 5' out
 "$ascent" plot p1 p2 p3 p4 p5 >out
+"$ascent" plot many >out2
+check "plot: a folder of seeds" grep -q 'mean of n = 3 seeds' out2
 check "plot: a band of 5 seeds" grep -q 'mean of n = 5 seeds, 95 % bootstrap band' out
 "$ascent" plot p? --out p.svg && "$ascent" plot p? --out q.svg
 check "plot: the same picture again" cmp p.svg q.svg

@@ -702,6 +702,170 @@ static void test_visits_only_between(void **state)
     }
 }
 
+/* The parts of a vector's gradient stand in the gradient's own memory, and the sum of two products in one. */
+static void test_gradient_in_place(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    const double value[8] = { 0.5, -1, 2, 0.25, 1, -0.5, 0.125, 3 };
+    ad theta = ad_input(t, value, 8, 1), x = ad_input(t, value, 3, 2);
+    ad W = ad_view(theta, 0, 2, 3), b = ad_view(theta, 6, 1, 2);
+    ad h = ad_matmul(ad_matmul(x, W), x);                           /* [3 x 2] [2 x 3] [3 x 2] */
+    ad y = ad_sum(ad_square(ad_add(h, ad_rows(b, 3)))), g = ad_grad(y, theta);
+    assert_true(g->inputs == 2 && g->tiled);
+    for (int i = 0; i < g->inputs; i++) assert_ptr_equal(g->in[i]->value, g->value + g->place[i]);
+
+    for (int newer = 0; newer < 2; newer++) {           /* V twice: the newer product adds to the older */
+        ad V = ad_input(t, value, 2, 2), z = ad_input(t, value + newer, 2, 2);
+        ad Vz = ad_matmul(V, z), zV = ad_matmul(z, V), twice = newer ? ad_sub(zV, Vz) : ad_add(Vz, zV);
+        ad gV = ad_grad(ad_sum(twice), V);
+        assert_true(gV->joined && gV->in[0]->value == gV->value && gV->in[1]->value == gV->value);
+        assert_true(gV->in[0]->onto != gV->in[1]->onto);
+    }
+    ad_tape_free(t);
+}
+
+/* Views that start together and are not of one shape each keep an adjoint of their own. */
+static void test_views_start_together(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    const double value[4] = { 1, 2, 3, 4 };
+    ad x = ad_input(t, value, 4, 1);
+    ad two = ad_sum(ad_square(ad_view(x, 0, 2, 1))), three = ad_sum(ad_square(ad_view(x, 0, 3, 1)));
+    ad g = ad_grad(ad_add(two, three), x);
+    for (int i = 0; i < 4; i++) assert_true(ad_value(g)[i] == (i < 2 ? 4 : i < 3 ? 2 : 0) * value[i]);
+    ad_tape_free(t);
+}
+
+/* An adjoint that a node keeps, for drawings, is not overwritten by a sum in which it is a term. y = sum (x + 1)^2 +
+ * sum (x M)^2: the adjoint of x + 1, 2 (x + 1), is the first term of x's. y = sum ((x + 1) M)^2 + sum x^2: it is
+ * 2 (x + 1) M M^T, and the second. */
+static void test_adjoints_stay(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    const double value[4] = { 1, 2, 3, 4 }, M_value[4] = { 1, 1, 0, 1 };
+    ad x = ad_input(t, value, 2, 2), M = ad_input(t, M_value, 2, 2), xM = ad_matmul(x, M);
+    ad z = ad_add(x, ad_constant(t, 1, 2, 2));
+    ad y = ad_add(ad_sum(ad_square(xM)), ad_sum(ad_square(z))), g = ad_grad(y, x);
+    static const double want[4] = { 4 + 2 + 6, 6 + 6, 8 + 6 + 14, 10 + 14 };    /* 2 (x + 1) + 2 x M M^T */
+    for (int i = 0; i < 4; i++) {
+        assert_true(ad_value(z->adjoint)[i] == 2 * (value[i] + 1));
+        assert_true(ad_value(g)[i] == want[i]);
+    }
+    z = ad_add(x, ad_constant(t, 1, 2, 2));
+    y = ad_sum(ad_square(ad_matmul(z, M)));
+    g = ad_grad(ad_add(y, ad_sum(ad_mul(x, x))), x);
+    static const double MMt[4] = { 2, 1, 1, 1 };
+    for (int i = 0; i < 4; i++) {
+        const double *row = value + i / 2 * 2;
+        double adjoint = 2 * ((row[0] + 1) * MMt[i % 2] + (row[1] + 1) * MMt[2 + i % 2]);
+        assert_true(ad_value(z->adjoint)[i] == adjoint);
+        assert_true(ad_value(g)[i] == adjoint + 2 * value[i]);
+    }
+    ad_tape_free(t);
+}
+
+/* The caller's gradients are nodes of their own: z's is not the place of x's, where it is a term (z = x + 1), nor does
+ * it change that of theta, of which it is a part, when it alone is run again. */
+static void test_gradients_of_the_caller(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    double value[6] = { 1, 2, 3, 4, 5, 6 };
+    const double M_value[4] = { 1, 1, 0, 1 };
+    ad x = ad_copy(t, value, 2, 2), xM = ad_matmul(x, ad_input(t, M_value, 2, 2)), g[2];
+    ad z = ad_add(x, ad_constant(t, 1, 2, 2));
+    ad zx[2] = { z, x }, y = ad_add(ad_sum(ad_square(xM)), ad_sum(ad_square(z)));
+    ad_grads(y, 2, zx, g);
+    for (int i = 0; i < 4; i++) assert_true(ad_value(g[0])[i] == 2 * (value[i] + 1));
+
+    ad theta = ad_input(t, value, 6, 1), first = ad_view(theta, 0, 2, 2), second = ad_view(theta, 4, 2, 1);
+    ad both[2] = { first, theta };
+    ad_grads(ad_add(ad_sum(ad_mul(first, ad_mul(first, first))), ad_sum(second)), 2, both, g);
+    ad_plan plan = ad_slice(1, &theta, 1, g);
+    value[0] = 10;
+    ad_run(&plan);
+    assert_true(ad_value(g[0])[0] == 300 && ad_value(g[1])[0] == 3);
+    ad_tape_free(t);
+}
+
+/* The same for a term whose own derivative reads its value: y = sum ln x + sum (x M)^2, where the first term of x's
+ * adjoint is the quotient 1 / x. H v = -v / x^2 + 2 v M M^T. */
+static void test_terms_stay(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    const double value[4] = { 1, 2, 4, 8 }, M_value[4] = { 1, 1, 0, 1 }, v[4] = { 16, 32, 64, 128 };
+    ad x = ad_input(t, value, 2, 2), squares = ad_sum(ad_square(ad_matmul(x, ad_input(t, M_value, 2, 2))));
+    ad g = ad_grad(ad_add(squares, ad_sum(ad_log(x))), x), Hv = ad_grad(ad_dot(g, ad_input(t, v, 2, 2)), x);
+    static const double vMMt[4] = { 64, 48, 256, 192 };
+    for (int i = 0; i < 4; i++) assert_true(ad_value(Hv)[i] == -v[i] / (value[i] * value[i]) + 2 * vMMt[i]);
+    ad_tape_free(t);
+}
+
+/* Whether a node lay between x and y is asked of this ad_grad only, also after a reset has taken back an older one:
+ * the gradient by x alone records as many nodes as ever. */
+static void test_sweeps_apart(void **state)
+{
+    (void)state;
+    size_t bytes[2];
+    for (int before = 0; before < 2; before++) {
+        ad_tape *t = ad_tape_new();
+        ad x = ad_constant(t, 3, 1, 1), w = ad_constant(t, 5, 1, 1), y = ad_mul(x, w);
+        ad_mark mark = ad_here(t);
+        for (int i = 0; i < before; i++) assert_true(ad_scalar(ad_grad(y, w)) == 3);
+        ad_reset(t, mark);
+        assert_true(ad_scalar(ad_grad(y, x)) == 5);
+        bytes[before] = bytes_between(mark, ad_here(t));
+        ad_tape_free(t);
+    }
+    assert_true(bytes[0] == bytes[1]);
+}
+
+/* ---- the drawing, whole ---- */
+static void test_drawing(void **state)
+{
+    (void)state;
+    static const char *const want =
+        "digraph {\n"
+        "  rankdir=LR;\n"
+        "  node [shape=box, fontname=\"sans-serif\", fontsize=10];\n"
+        "  n0 [label=\"x \\\"1\\\"\\ninput [1 x 3]\\n-2 .. 0.5\\nadjoint -4 .. 1\", shape=ellipse];\n"
+        "  n2 [label=\"square = a^2\\nsquare [1 x 3]\\n0.0625 .. 4\\nadjoint 1 .. 1\"];\n"
+        "  n0 -> n2;\n"
+        "  n3 [label=\"a, constant\\ndetach [1 x 3]\\n-2 .. 0.5\", style=dashed];\n"
+        "  n0 -> n3 [style=dashed];\n"
+        "  n4 [label=\"a + b\\nadd [1 x 3]\\n-0.1875 .. 2\\nadjoint 1 .. 1\"];\n"
+        "  n2 -> n4;\n"
+        "  n3 -> n4;\n"
+        "  n5 [label=\"sum a\\nsum [1 x 1]\\n2.5625\\nadjoint 1\"];\n"
+        "  n4 -> n5;\n"
+        "}\n";
+    ad_tape *t = ad_tape_new();
+    const double value[3] = { 0.5, -2, -0.25 };
+    ad x = ad_name(ad_input(t, value, 1, 3), "x \"1\"");
+    ad_constant(t, 7, 1, 1);                            /* not in the drawing */
+    ad square = ad_name(ad_square(x), "square"), constant = ad_detach(x);
+    ad y = ad_sum(ad_add(square, constant)), g = ad_grad(y, x);
+    char *text = NULL;
+    size_t length = 0;
+    FILE *f = open_memstream(&text, &length);
+    ad_draw(f, y, true);
+    fclose(f);
+    assert_string_equal(text, want);
+    free(text);
+
+    f = open_memstream(&text, &length);                   /* the gradient, without adjoints */
+    ad_draw(f, g, false);
+    fclose(f);
+    assert_null(strstr(text, "adjoint"));
+    assert_non_null(strstr(text, "\", color=gray50, fontcolor=gray30];"));
+    free(text);
+    ad_tape_free(t);
+}
+
 /* ---- two threads, two tapes ---- */
 enum { THREAD_GRAPHS = 60 };
 struct job { struct graph *g; const double *v; struct outputs out[THREAD_GRAPHS]; };
@@ -784,7 +948,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_adjoint_identity), cmocka_unit_test(test_views),
         cmocka_unit_test(test_views_share_an_adjoint), cmocka_unit_test(test_view_as_x),
         cmocka_unit_test(test_leaves), cmocka_unit_test(test_reset), cmocka_unit_test(test_slice_after_reset),
-        cmocka_unit_test(test_steady_state), cmocka_unit_test(test_visits_only_between),
+        cmocka_unit_test(test_steady_state), cmocka_unit_test(test_gradient_in_place),
+        cmocka_unit_test(test_adjoints_stay),
+        cmocka_unit_test(test_gradients_of_the_caller), cmocka_unit_test(test_terms_stay),
+        cmocka_unit_test(test_views_start_together),
+        cmocka_unit_test(test_sweeps_apart), cmocka_unit_test(test_drawing),
+        cmocka_unit_test(test_visits_only_between),
         cmocka_unit_test(test_two_threads), cmocka_unit_test(test_deep_chain),
 #ifdef ASCENT_CHECKED
         cmocka_unit_test(test_reset_poisons),

@@ -70,6 +70,59 @@ static void test_buffer(void **state)
     assert_int_equal(status, 0);
 }
 
+/* ---- products, against the sums as they are written: small whole numbers, so that every order of adding gives the
+ * same. NaN stands around A and B and, where nothing is added to it, in C; 1/2 around C. ---- */
+enum { LARGEST = 11, ROOM = 4 + LARGEST * LARGEST + 4 };
+
+static double *fill(double *room, int n, int seed, double around)
+{
+    for (int i = 0; i < ROOM; i++) room[i] = around;
+    for (int i = 0; i < n; i++) room[4 + i] = (i * 7 + seed) % 13 - 6;
+    return room + 4;
+}
+
+static void check_product(bool add, bool At, bool Bt, int m, int n, int k)
+{
+    double room[3][ROOM], before[LARGEST * LARGEST];
+    double *A = fill(room[0], m * k, 1, NAN), *B = fill(room[1], k * n, 2, NAN), *C = fill(room[2], m * n, 3, 0.5);
+    memcpy(before, C, sizeof before);
+    for (int i = 0; i < m * n && !add; i++) C[i] = NAN;
+    (add ? linalg_matmul_add : linalg_matmul)(At, Bt, m, n, k, A, B, C);
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) {
+            double sum = add ? before[i * n + j] : 0;
+            for (int p = 0; p < k; p++) sum += A[At ? p * m + i : i * k + p] * B[Bt ? j * k + p : p * n + j];
+            if (!(C[i * n + j] == sum))
+                fail_msg("%s, A%s B%s, m %d n %d k %d: C[%d, %d] = %g, expected %g", add ? "+=" : "=",
+                         At ? "^T" : "", Bt ? "^T" : "", m, n, k, i, j, C[i * n + j], sum);
+        }
+    for (int i = 0; i < 4; i++) assert_true(room[2][i] == 0.5);
+    for (int i = 4 + m * n; i < ROOM; i++) assert_true(room[2][i] == 0.5);
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 8; how++)
+        for (int m = 0; m <= LARGEST; m++)
+            for (int n = 0; n <= LARGEST; n++)
+                for (int k = 0; k <= LARGEST; k++) check_product(how & 1, how & 2, how & 4, m, n, k);
+}
+
+/* In place a zero pivot is all that it sees, and the condition stays unknown. */
+static void test_lu_in_place(void **state)
+{
+    (void)state;
+    static const double A[2][4] = { { 2, 1, 1, 2 }, { 1, 2, 2, 4 } };
+    for (int singular = 0; singular < 2; singular++) {
+        linalg_lu *lu = linalg_lu_new(2);
+        memcpy(lu->LU, A[singular], sizeof A[singular]);
+        assert_int_equal(linalg_lu_in_place(lu), singular ? LINALG_SINGULAR : LINALG_OK);
+        assert_true(lu->rcond == -1);
+        linalg_lu_free(lu);
+    }
+}
+
 /* A NaN in the right-hand side, which for dpotrs is argument 7; no matrix is 0 x 0. */
 static void make_complain(int which)
 {
@@ -81,14 +134,15 @@ static void make_complain(int which)
     if (which == 0) linalg_lu_solve(lu, false, 1, b, x);
     if (which == 1) linalg_cholesky_solve(cholesky, b, x);
     if (which == 2) linalg_eigen_symmetric(0, A, x, A);
+    if (which == 3) linalg_lu_solve(lu, false, 2, (double[]){ 1, 2, 3, NAN }, A);
 }
 
 static void test_complaints(void **state)
 {
     (void)state;
     static const char *const complaint[] = { "linalg_lu_solve: an entry ", "dpotrs: argument 7 ",
-                                             "linalg_eigen_symmetric: n = 0 " };
-    for (int which = 0; which < 3; which++) {
+                                             "linalg_eigen_symmetric: n = 0 ", "linalg_lu_solve: an entry " };
+    for (int which = 0; which < 4; which++) {
         int end[2], status;
         char said[1000] = "";
         assert_int_equal(pipe(end), 0);
@@ -114,6 +168,7 @@ static void test_complaints(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_one_thread), cmocka_unit_test(test_buffer),
+                                        cmocka_unit_test(test_products), cmocka_unit_test(test_lu_in_place),
                                         cmocka_unit_test(test_complaints) };
     if (argc > 1 && strcmp(argv[1], "--large-product") == 0) return large_product();
     program = argv[0];

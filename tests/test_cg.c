@@ -70,6 +70,23 @@ static void test_patience(void **state)
     }
 }
 
+/* What it returns is the x that had the least recomputed residual, the first if several had it, and not the last. */
+static void test_returns_best(void **state)
+{
+    (void)state;
+    static const double residual[][3] = { { 2, 2, 2 }, { 3.5, 3.5, 3.5 }, { 3, 2.5, 2.75 } };
+    static const int best_check[] = { 1, 1, 2 };
+    for (int i = 0; i < 3; i++) {
+        double g[3] = { 4 }, best[3], x[3];
+        struct script s = { g, residual[i], 3, 0, 0 };
+        cg(scripted, &s, 3, g, 1e-12, CHECK_EVERY * best_check[i], best);
+        assert_true(best[0] != 0 && best[1] != 0);
+        s = (struct script){ g, residual[i], 3, 0, 0 };
+        assert_int_equal(cg(scripted, &s, 3, g, 1e-12, 1000, x).outcome, CG_STAGNATED);
+        assert_memory_equal(x, best, sizeof x);
+    }
+}
+
 /* Not a step more than it may take, and that is said. */
 static void test_steps(void **state)
 {
@@ -141,8 +158,8 @@ static void test_nothing_to_do(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_patience), cmocka_unit_test(test_steps), cmocka_unit_test(test_equality),
-        cmocka_unit_test(test_scale), cmocka_unit_test(test_nothing_to_do),
+        cmocka_unit_test(test_patience), cmocka_unit_test(test_returns_best), cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_equality), cmocka_unit_test(test_scale), cmocka_unit_test(test_nothing_to_do),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();

@@ -515,6 +515,12 @@ static void test_mountain_car_ends(void **state)
         assert_true(e->state[0] == (i == 0 ? 0.6 : 0.6f));
         step_from(e, fast, table[i].none);                                   /* downhill: + 0.0025 */
         assert_true(e->state[1] == (i == 0 ? 0.07 : 0.07f));
+        /* At the goal itself, at full speed; and past it, where the push just stops the car. */
+        double at_goal[2] = { table[i].goal - 0.07, 0.07 }, stopped[2] = { 0.55 };
+        assert_true(at_goal[0] + 0.07 == table[i].goal);
+        assert_true(step_from(e, at_goal, table[i].none + 1).terminated && e->state[1] == (i == 0 ? 0.07 : 0.07f));
+        stopped[1] = -((i == 0 ? 0.001 : 0.0015) - 0.0025 * cos(3 * 0.55));
+        assert_true(step_from(e, stopped, table[i].none + 1).terminated && e->state[1] == 0);
         env_free(e);
     }
     env *e = make("MountainCarContinuous-v0", ENV_OWN_LIMIT);

@@ -395,6 +395,17 @@ static void latex(void **state)
         }
 }
 
+/* pi' = pi: nothing moves, and one unit of error is still one */
+static void same_policy(void **state)
+{
+    (void)state;
+    struct example e = e5(0.1);
+    setting *x = setting_new(e.pi, e.pi, 1);
+    all_pass(x, true);
+    setting_free(x);
+    example_free(&e);
+}
+
 /* two-peak's two ends; a deterministic policy has no score; a periodic chain no limit. */
 static void particular(void **state)
 {
@@ -469,9 +480,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(on_e5), cmocka_unit_test(elsewhere), cmocka_unit_test(errata), cmocka_unit_test(visits),
         cmocka_unit_test(which_d), cmocka_unit_test(variances), cmocka_unit_test(baselines),
-        cmocka_unit_test(critics), cmocka_unit_test(particular),
-        cmocka_unit_test(training_errata), cmocka_unit_test(pages),
-        cmocka_unit_test(large_rewards), cmocka_unit_test(latex) };
+        cmocka_unit_test(critics), cmocka_unit_test(particular), cmocka_unit_test(training_errata),
+        cmocka_unit_test(pages), cmocka_unit_test(large_rewards), cmocka_unit_test(same_policy),
+        cmocka_unit_test(latex) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -763,6 +763,22 @@ static void gaussian_samples(void **state)
     free(a);
 }
 
+/* a = mean + sd eps, eps the stream's next normal numbers, in order: what a pathwise gradient relies on. */
+static void gaussian_path(void **state)
+{
+    (void)state;
+    const double mean[3] = { 1.5, -3, 0 }, log_sd[3] = { -0.7, 0.9, 0 };
+    double a[3];
+    gsl_rng *rng = random_stream(56, 0, RANDOM_TEST), *same = gsl_rng_clone(rng);
+    gaussian_sample(rng, 3, mean, log_sd, a);
+    for (int j = 0; j < 3; j++) {
+        long double sd = expl(log_sd[j]), eps = gsl_ran_ugaussian(same);
+        assert_true(fabsl(a[j] - (mean[j] + sd * eps)) <= 4 * DBL_EPSILON * (fabs(mean[j]) + sd * fabsl(eps)));
+    }
+    gsl_rng_free(same);
+    gsl_rng_free(rng);
+}
+
 /* ---- stored cases of tests/reference/autodiff: value, gradient and H v in 100 digits. All
  * differentiated tensors of a case are one vector, in the order of cases.csv. ---- */
 enum { TENSORS = 10, LONGEST = 64 };
@@ -945,7 +961,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(saturation), cmocka_unit_test(quadrature), cmocka_unit_test(scores),
         cmocka_unit_test(squashed_integral), cmocka_unit_test(categorical_sums),
         cmocka_unit_test(categorical_samples), cmocka_unit_test(edge_draws),
-        cmocka_unit_test(sample_errors), cmocka_unit_test(gaussian_samples),
+        cmocka_unit_test(sample_errors), cmocka_unit_test(gaussian_samples), cmocka_unit_test(gaussian_path),
         cmocka_unit_test(stored_cases),
     };
     gsl_set_error_handler_off();            /* the quadratures look at the status */

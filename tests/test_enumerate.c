@@ -378,12 +378,37 @@ static void weights_are_constant(void **state)
     ad_tape_free(t);
 }
 
+/* A row of P that sums to 1 + 2^-31, rewards 3 and 1, gamma 1/2, 3 steps: W = 3 (1 + 1/2 + 1/4),
+ * N = 4, and what a row of P is off by */
+static void units(void **state)
+{
+    (void)state;
+    char error[256];
+    const double theta[2] = { 0 }, off = 0x1p-31, W = 5.25;
+    mdp_builder *b = mdp_begin("off", 2, 1, 0.5);
+    mdp_start(b, 0, 1);
+    mdp_transition(b, 0, 0, 0, 0.5, 3);
+    mdp_transition(b, 0, 0, 1, 0.5 + off, 3);
+    mdp_transition(b, 1, 0, 1, 1, 1);
+    mdp *M = mdp_finish(b);
+    policy_class *policy = policy_tabular(M);
+    finite_horizon *f = finite_new(M, 0.5, policy, theta, 3, error, sizeof error);
+    assert_non_null(f);
+    assert_near(enumerate_defect(f->M), off, 0);
+    assert_near(finite_scale(f), W, 0);
+    assert_near(finite_unit_gradient(f, 2), 0x1p-52 * 4 * 9 * W * 2, 1e-28);
+    assert_near(finite_room(f, 2), off * 9 * W * 2, 1e-22);
+    finite_free(f);
+    policy_free(policy);
+    mdp_free(M);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(means_and_variances), cmocka_unit_test(the_documents_numbers),
         cmocka_unit_test(trajectories), cmocka_unit_test(impossible), cmocka_unit_test(cancellation),
-        cmocka_unit_test(by_hand),
+        cmocka_unit_test(by_hand), cmocka_unit_test(units),
         cmocka_unit_test(weights_are_constant) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();

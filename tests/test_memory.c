@@ -84,6 +84,8 @@ static void end_badly(int which)
     if (which == 5) reallocate(NULL, SIZE_MAX / 8, 8, "a table");
     if (which == 6) reallocate(NULL, SIZE_MAX / 8 + 1, 8, "a table");
     if (which == 7) out_of_memory(0, "JSON");
+    if (which == 8) arena_alloc(arena_new(), SIZE_MAX - 10);            /* rounded up: 0 */
+    if (which == 9) arena_alloc(arena_new(), SIZE_MAX / 4 + 1);
 }
 
 static void test_messages(void **state)
@@ -96,7 +98,9 @@ static void test_messages(void **state)
         "ascent: out of memory: 9223372036854775808 bytes for a table\n",
         "ascent: out of memory: 18446744073709551608 bytes for a table\n",
         "ascent: out of memory: 18446744073709551615 bytes for a table\n",
-        "ascent: out of memory: JSON\n" };
+        "ascent: out of memory: JSON\n",
+        "ascent: out of memory: 18446744073709551605 bytes for an arena\n",
+        "ascent: out of memory: 4611686018427387904 bytes for an arena\n" };
     if (SIZE_MAX != 18446744073709551615u) skip();
     for (int which = 0; which < (int)(sizeof message / sizeof *message); which++) {
         char said[8000] = "";

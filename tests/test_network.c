@@ -45,6 +45,7 @@ static void counts(void **state)
         { { 3, { 3, 256, 256, 1 }, AD_RELU }, 67073 },
         { { 1, { 16, 4 }, AD_LINEAR }, 68 },
         { { 7, { 1, 1, 1, 1, 1, 1, 1, 1 }, AD_TANH }, 14 },
+        { { 2, { NETWORK_MAX_SIZE, 1, NETWORK_MAX_SIZE }, AD_TANH }, 30001 },
     };
     for (int i = 0; i < COUNT(known); i++) assert_int_equal(network_n(&known[i].f), known[i].n);
 }
@@ -311,6 +312,36 @@ static void orthogonality(void **state)
     }
 }
 
+/* The first parameters of one layer are the Q, or Q^T, of the stream's Gaussian matrix A = QR: Q^T A is upper
+ * triangular with a diagonal > 0, to 10 u k ||column of A||. */
+static void factor_of_draws(void **state)
+{
+    (void)state;
+    enum { LONG = 6, SHORT = 4 };
+    static const int size[][2] = { { LONG, SHORT }, { SHORT, LONG }, { SHORT, SHORT } };
+    for (int which = 0; which < COUNT(size); which++) {
+        int k = size[which][0], n = size[which][1], tall = k < n ? n : k, narrow = k < n ? k : n;
+        const network f = { 1, { k, n }, AD_LINEAR };
+        double W[(LONG + 1) * LONG], A[LONG * LONG];
+        gsl_rng *rng = random_stream(11, 0, RANDOM_INIT);
+        network_init_orthogonal(&f, 1, 1, rng, W);
+        gsl_rng_free(rng);
+        rng = random_stream(11, 0, RANDOM_INIT);
+        for (int i = 0; i < tall * narrow; i++) A[i] = gsl_ran_ugaussian(rng);
+        gsl_rng_free(rng);
+        for (int j = 0; j < narrow; j++)
+            for (int q = 0; q < narrow; q++) {
+                long double dot = 0, norm = 0;
+                for (int i = 0; i < tall; i++) {
+                    dot += (long double)(k < n ? W[q * n + i] : W[i * n + q]) * A[i * narrow + j];
+                    norm = hypotl(norm, A[i * narrow + j]);
+                }
+                if (q > j) assert_true(fabsl(dot) <= 10 * DBL_EPSILON * tall * norm);
+                if (q == j) assert_true(dot > 1e-3L);
+            }
+    }
+}
+
 /* Every entry of a uniformly distributed rotation or reflection of three dimensions is uniform on [-1, 1]
  * (Archimedes' hat box). Householder's Q as it comes is not: its last entry, say, has always one sign. */
 static void uniform_on_the_group(void **state)
@@ -350,13 +381,16 @@ static void streams(void **state)
 }
 
 /* ---- errors: bugs, with the numbers ---- */
-static const struct { network f; int theta, x, layer; const char *text; } wrong[] = {
+static const struct { network f; int theta, x, layer; const char *text; } wrong[] = {      /* no theta: the part */
     { { 2, { 3, 4, 2 }, AD_TANH }, 25, 3, 0, "theta is [25 x 1], expected [26 x 1]" },
     { { 2, { 3, 4, 2 }, AD_TANH }, 26, 4, 0, "x is [1 x 4], expected 3 columns" },
     { { 2, { 3, 4, 0 }, AD_TANH }, 26, 3, 0, "size[2] of a network is 0" },
     { { 0, { 3 }, AD_TANH }, 26, 3, 0, "a network of 0 layers, expected 1 .. 7" },
     { { 8, { 3, 3, 3, 3, 3, 3, 3, 3 }, AD_TANH }, 26, 3, 0, "a network of 8 layers, expected 1 .. 7" },
-    { { 2, { 3, 4, 2 }, AD_TANH }, 26, 3, 3, "layer 3 of a network with layers 1 .. 2" },
+    { { 2, { 0, 4, 2 }, AD_TANH }, 26, 3, 0, "size[0] of a network is 0, expected 1 .. 10000" },
+    { { 1, { 1, 10001 }, AD_TANH }, 26, 3, 0, "size[1] of a network is 10001, expected 1 .. 10000" },
+    { { 2, { 3, 4, 2 }, AD_TANH }, 0, 0, 3, "layer 3 of a network with layers 1 .. 2" },
+    { { 2, { 3, 4, 2 }, AD_TANH }, 0, 0, 0, "layer 0 of a network with layers 1 .. 2" },
 };
 
 static void errors(void **state)
@@ -370,10 +404,10 @@ static void errors(void **state)
         pid_t child = fork();
         if (child == 0) {
             dup2(err[1], STDERR_FILENO);
+            if (!wrong[i].theta) network_part(&wrong[i].f, wrong[i].layer);
             ad_tape *t = ad_tape_new();
             ad theta = ad_constant(t, 1, wrong[i].theta, 1), x = ad_constant(t, 1, 1, wrong[i].x);
-            if (wrong[i].layer) network_part(&wrong[i].f, wrong[i].layer);
-            else                network_forward(&wrong[i].f, theta, x);
+            network_forward(&wrong[i].f, theta, x);
             _exit(99);
         }
         close(err[1]);
@@ -390,8 +424,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts), cmocka_unit_test(parts), cmocka_unit_test(by_hand),
         cmocka_unit_test(one_vector), cmocka_unit_test(replay), cmocka_unit_test(uniform_laws),
-        cmocka_unit_test(orthogonality), cmocka_unit_test(uniform_on_the_group), cmocka_unit_test(streams),
-        cmocka_unit_test(errors),
+        cmocka_unit_test(orthogonality), cmocka_unit_test(factor_of_draws),
+        cmocka_unit_test(uniform_on_the_group), cmocka_unit_test(streams), cmocka_unit_test(errors),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,9 +90,13 @@ static void test_apply(void **state)
     normaliser *f = normaliser_new(DIM);
     normaliser_apply(f, 4, x, y);                                   /* nothing seen: the identity, clipped */
     for (int k = 0; k < 4 * DIM; k++) assert_true(y[k] == fmin(fmax(x[k], -10), 10));
+    for (int i = 0; i < DIM; i++) assert_true(normaliser_var(f, i) == 1 && normaliser_mean(f, i) == 0);
     normaliser_update(f, 1, x);
-    normaliser_apply(f, 1, x, y);                                   /* one seen: it is the mean */
-    for (int k = 0; k < DIM; k++) assert_true(y[k] == 0);
+    normaliser_apply(f, 1, x, y);                                   /* one seen: it is the mean, and var is 0 */
+    for (int k = 0; k < DIM; k++) assert_true(y[k] == 0 && normaliser_var(f, k) == 0);
+    double off = x[0] + 1e-4;
+    normaliser_apply(f, 1, (double[]){ off, x[1], x[2] }, y);
+    assert_true(fabs(y[0] - (off - x[0]) / sqrt(1e-8)) <= 4 * DBL_EPSILON);
     normaliser_update(f, N - 1, x + DIM);
     normaliser_apply(f, 4, x, y);
     for (int k = 0; k < 4 * DIM; k++) {

@@ -300,6 +300,10 @@ static void clipping(void **state)
     assert_true(clip_global_norm(2, g, 5) == 5 && g[0] == 3 && g[1] == 4);      /* at the bound: as it was */
     assert_true(clip_global_norm(2, g, 10) == 5 && g[0] == 3 && g[1] == 4);
     assert_true(clip_global_norm(2, g, 2.5) == 5 && g[0] == 1.5 && g[1] == 2);  /* its direction stays */
+    for (int k = 1; k <= 50; k++) {                 /* where g / norm * norm would be another number */
+        double at_bound[2] = { k, 3.14 * k }, norm = clip_global_norm(2, at_bound, INFINITY);
+        assert_true(clip_global_norm(2, at_bound, norm) == norm && at_bound[0] == k && at_bound[1] == 3.14 * k);
+    }
     double zero[3] = { 0 };
     assert_true(clip_global_norm(3, zero, 1) == 0 && zero[0] == 0);
 

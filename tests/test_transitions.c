@@ -48,6 +48,14 @@ static void test_columns(void **state)
     assert_true(x && x->n == 0 && !x->has_t);
     transitions_free(x);
 
+    x = parse(e, "t,,theta,theta_dot,action\n7,,1\t, 2 \t ,3 \n", error);     /* t first, one without a name */
+    assert_true(x && x->n == 1 && x->has_t && x->t[0] == 7);
+    assert_true(x->state[0] == 1 && x->state[1] == 2 && x->action[0] == 3);
+    transitions_free(x);
+    x = parse(e, ",theta,theta_dot,action\n,1,2,3\n", error);
+    assert_true(x && x->n == 1 && !x->has_t && x->state[0] == 1);
+    transitions_free(x);
+
     char *many = malloc(100000), *at = many;                        /* more than the first room of the arrays */
     at += sprintf(at, "theta,theta_dot,action\n");
     for (int i = 0; i < 5000; i++) at += sprintf(at, "%d,%d,%d\n", i, -i, i % 2);

@@ -48,6 +48,13 @@ command 0 list PDI-6
 command 2 solve "$work/wrong.mdp"
 command 2 solve E5 --policy "$work/wrong.csv"
 command 2 solve E5 --nosuch
+command 0 train reinforce --env "$work/two.mdp" --limit 5 --steps 100 --set hidden=4 --out "$work/run"
+command 0 train --resume --out "$work/run" --steps 200
+command 0 eval "$work/run" --episodes 5 --json
+command 0 plot "$work/run"
+command 0 plot "$work/run" --out "$work/curve.svg"
+command 0 watch "$work/run" --episodes 2 --svg "$work/film.svg"
+command 2 train reinforce --env "$work/two.mdp" --out "$work/run"
 
 # unit PROGRAM PATTERN...: at least one test of the program must match each pattern
 unit() {

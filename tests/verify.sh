@@ -7,18 +7,25 @@ passed=0 failed=0
 out=$(mktemp) mdp=$(mktemp)
 trap 'rm -f "$out" "$mdp"' EXIT
 
+bad() {
+    failed=$((failed + 1))
+    echo "FAIL $1:"
+    grep -E "$2" "$out"
+    [ -z "${STOP:-}" ] || exit 1                # for who wants to know only whether all is well
+}
+
 for file in tests/reference/mdp/*.mdp; do
     case $file in */taxi.mdp | *_g1.mdp) continue ;; esac
     for gamma in 0 0.5 0.9999 0.9999999; do
         "$ascent" verify "$file" --gamma $gamma >"$out" 2>&1
         if [ $? -le 1 ] && grep -q ' 0 FAIL' "$out"; then passed=$((passed + 1))
-        else failed=$((failed + 1)); echo "FAIL $file --gamma $gamma:"; grep -E 'FAIL|expected' "$out"; fi
+        else bad "$file --gamma $gamma" 'FAIL|expected'; fi
     done
 done
 for file in tests/reference/mdp/*_g1.mdp; do
     "$ascent" verify "$file" >"$out" 2>&1
     if [ $? -le 1 ] && grep -q ' 0 FAIL' "$out"; then passed=$((passed + 1))
-    else failed=$((failed + 1)); echo "FAIL $file:"; grep -E 'FAIL|expected' "$out"; fi
+    else bad "$file" 'FAIL|expected'; fi
 done
 
 # Squares of these rewards overflow: no FAIL, and no number that is none
@@ -27,7 +34,7 @@ for reward in 1e160 1e200 3e306; do
     echo "R: 0 : 0 : 0 : * $reward" >>"$mdp"
     if "$ascent" verify "$mdp" >"$out" 2>&1 && ! grep -qE '[^a-z](nan|inf)([^a-z]|$)' "$out"
     then passed=$((passed + 1))
-    else failed=$((failed + 1)); echo "FAIL reward $reward:"; grep -E 'FAIL|nan|inf' "$out"; fi
+    else bad "reward $reward" 'FAIL|nan|inf'; fi
 done
 
 # id, its number on E5 with theta(s,a) = cos(s+2a), theta' = theta + A, as computed by an independent program
@@ -35,7 +42,7 @@ done
 while read -r id number; do
     if awk -v id="$id" -v n="$number" '$1 == id && $NF { d = $2 - n; e = $4 - n
             ok = d * d < 1e-12 && e * e < 1e-12 } END { exit !ok }' "$out"; then passed=$((passed + 1))
-    else failed=$((failed + 1)); echo "FAIL $id on E5: expected $number, found:"; grep "^$id " "$out"; fi
+    else bad "$id on E5: expected $number, found" "^$id "; fi
 done <<'END'
 PDI-1 2.658597
 PDI-6 2.658597

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "algorithms/policy.h"
 #include "autodiff/ad.h"
 #include "autodiff/linalg.h"
+#include "autodiff/random.h"
 #include "autodiff/require.h"
 #include "autodiff/vector_math.h"
 #include "tests/bench/bench.h"
@@ -239,16 +241,26 @@ static void fisher_row(const char *name, const char *goal, ad (*build)(const job
     job_free(j);
 }
 
-/* ---- acting: one observation, one action drawn ---- */
+/* ---- acting: one observation, one action drawn, as an algorithm does it ---- */
+struct acting { actor *pi; gsl_rng *rng; double s[4], a; };
+
 static void act(void *p)
 {
-    job *j = p;
-    ad_mark start = ad_here(j->tape);
-    ad theta = ad_input(j->tape, j->theta, j->n, 1);
-    const double *z = ad_value(forward(j, theta, ad_input(j->tape, j->x, 1, 4)));
-    double p0 = 1 / (1 + exp(z[1] - z[0]));
-    j->x[0] = 0.5 - p0 > j->x[1] ? 0.1 : 0.2;           /* the action is used */
-    ad_reset(j->tape, start);
+    struct acting *j = p;
+    actor_draw(j->pi, j->rng, j->s, &j->a);
+    j->s[0] = 0.1 + 0.1 * j->a;                         /* the action is used */
+}
+
+static void action_row(void)
+{
+    policy p = { .f = { 3, { 4, 64, 64, 2 }, AD_TANH }, .nA = 2, .d = 4, .k = 1 };
+    p.n = network_n(&p.f);
+    double *theta = bench_numbers((size_t)p.n, 0.1);
+    struct acting j = { actor_new(&p, theta), random_stream(1, 0, RANDOM_TEST), { 0.1, 0.2, 0.3, 0.4 }, 0 };
+    bench_row("4-64-64-2, batch 1, action", "<= 0.6", &j, 1, &(bench_contestant){ "replay", act });
+    gsl_rng_free(j.rng);
+    actor_free(j.pi);
+    free(theta);
 }
 
 void bench_network(void)
@@ -259,7 +271,5 @@ void bench_network(void)
     step_row("3-256-256-1 relu, batch 100, step with Adam", "<= 1.03 by hand", 3, 256, 1, 100, AD_RELU, true);
     fisher_row("Fisher-vector, batch 1000, J^T M (J v)", "<= 750 us, 1.15 products", fisher_by_jacobian);
     fisher_row("Fisher-vector, batch 1000, KL twice", "<= 1100 us", fisher_by_kl);
-    job *j = job_new(4, 64, 2, 1, AD_TANH, false);
-    bench_row("4-64-64-2, batch 1, action", "<= 0.6", j, 1, &(bench_contestant){ "recorded", act });
-    job_free(j);
+    action_row();
 }

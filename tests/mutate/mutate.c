@@ -1,7 +1,10 @@
 /* One-token mutants of a C file.
  *
- *     mutate FILE         lists them: number, line, function, change, text of the line, with a tab between
- *     mutate FILE N       prints the file with mutant N applied
+ *     mutate list FILE SEED   lists them: number, line, function, change, lot, text of the line, with a tab between
+ *     mutate apply FILE N     prints the file with mutant N applied
+ *
+ * The lot, from 0 to 2^32 - 1, decides whether a sample holds the mutant: it depends on the seed, the file, the
+ * function, the text of the line and the change, and so outlives every edit elsewhere.
  *
  *     + -   * /   += -=   *= /=   ++ --   < <=   > >=   == !=   && ||      one for the other
  *     unary - and !                                                        dropped
@@ -15,6 +18,7 @@
  * what is nevertheless no product does not compile, and so is no mutant. */
 #include <ctype.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,18 +263,38 @@ static void find_mutants(void)
     }
 }
 
-static void print_line(const char *at)
+/* FNV-1a, 64 bits, and its upper half, of some texts one after the other, each with the NUL at its end */
+static uint64_t fnv1a(uint64_t hash, const char *text)
 {
-    while (at > source && at[-1] != '\n') at--;
-    at += strspn(at, " \t");
-    size_t n = strcspn(at, "\n");
-    printf("%.*s\n", (int)n, at);
+    for (;; text++) {
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+        if (!*text) return hash;
+    }
+}
+
+static void list(const char *file, const char *seed)
+{
+    for (int i = 0; i < mutants; i++) {
+        const struct mutant *m = &mutant[i];
+        const char *at = source + m->from;
+        while (at > source && at[-1] != '\n') at--;
+        at += strspn(at, " \t");
+        char *text = copy(at, strcspn(at, "\n"));
+        const char *const key[] = { seed, file, m->function, text, m->change };
+        uint64_t hash = 0xcbf29ce484222325u;
+        for (size_t k = 0; k < sizeof key / sizeof *key; k++) hash = fnv1a(hash, key[k]);
+        hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdu;              /* FNV leaves the upper half little mixed */
+        printf("%d\t%d\t%s\t%s\t%lu\t%s\n", i + 1, m->line, m->function, m->change, (unsigned long)(hash >> 32),
+               text);
+        free(text);
+    }
 }
 
 int main(int argc, char **argv)
 {
-    FILE *f = argc == 2 || argc == 3 ? fopen(argv[1], "rb") : NULL;
-    if (!f) { fprintf(stderr, "usage: mutate FILE [N]\n"); return 2; }
+    bool listing = argc == 4 && strcmp(argv[1], "list") == 0;
+    FILE *f = listing || (argc == 4 && strcmp(argv[1], "apply") == 0) ? fopen(argv[2], "rb") : NULL;
+    if (!f) { fprintf(stderr, "usage: mutate list FILE SEED | mutate apply FILE N\n"); return 2; }
     size_t length = 0, n;
     do {
         source = realloc(source, length + (1 << 16) + 1);
@@ -281,15 +305,12 @@ int main(int argc, char **argv)
     fclose(f);
     read_tokens();
     find_mutants();
-    if (argc == 2) {
-        for (int i = 0; i < mutants; i++) {
-            printf("%d\t%d\t%s\t%s\t", i + 1, mutant[i].line, mutant[i].function, mutant[i].change);
-            print_line(source + mutant[i].from);
-        }
+    if (listing) {
+        list(argv[2], argv[3]);
         return 0;
     }
-    int i = atoi(argv[2]) - 1;
-    if (i < 0 || i >= mutants) { fprintf(stderr, "mutate: %s has %d mutants\n", argv[1], mutants); return 2; }
+    int i = atoi(argv[3]) - 1;
+    if (i < 0 || i >= mutants) { fprintf(stderr, "mutate: %s has %d mutants\n", argv[2], mutants); return 2; }
     printf("%.*s%s%s", (int)mutant[i].from, source, mutant[i].instead, source + mutant[i].from + mutant[i].length);
     return 0;
 }

@@ -16,13 +16,13 @@ FILENAME ~ /survivors[.]txt$/ {
 
 FILENAME ~ /chosen$/ {
     listing = 1
-    if (($1, $6, $5) in why) print "survived", "-", $1, $2
+    if (($1, $7, $5) in why) print "survived", "-", $1, $2
     next
 }
 
 FILENAME ~ /mutants$/ {
-    key[$1, $2] = $1 SUBSEP $6 SUBSEP $5
-    at[$1, $2] = $1 ":" $3 " " $4 ": " $5 "   " $6
+    key[$1, $2] = $1 SUBSEP $7 SUBSEP $5
+    at[$1, $2] = $1 ":" $3 " " $4 ": " $5 "   " $7
     known[key[$1, $2]]++
     looked[$1] = 1
     next
@@ -60,7 +60,7 @@ END {
         f = folders[i]
         printf "%-42s %8d %8d %s\n", f, all[f], dead[f], percent(dead[f], all[f])
         passed += dead[f]
-        if (ENVIRON["ALL"] && dead[f] < 0.95 * all[f]) {
+        if (all[f] >= 100 && dead[f] < 0.95 * all[f]) {                 # of a few mutants a rate says nothing
             print "FAIL " f ": fewer than 95 in 100 are killed"
             failed++
         }

@@ -1,0 +1,158 @@
+#!/bin/sh
+# tests/recorded.sh BUILD            Prints what it always printed? The numbers, settings, bounds, units, reasons and
+# pages of verify, derive, solve and estimate against tests/recorded/outputs.txt.
+# tests/recorded.sh BUILD --write    records them anew, where a change is meant; git shows which numbers moved.
+#
+# This is no account of its own. The sides of an equation are held against each other by `verify`, and most of these
+# numbers against other programs by the other tests; but where both sides of an equation are computed from the
+# same settings (a horizon, a random policy, a bound, one unit of error, the rows of a table on a page), nothing
+# else would see them move. An @ stands where builds differ, in the digits of rounding errors.
+set -u
+recorded=tests/recorded/outputs.txt
+ascent=$1/ascent
+write=${2:-}
+work=$(mktemp -d) || exit 3
+trap 'rm -rf "$work"' EXIT
+
+commands() {
+    if [ -z "$write" ]; then sed -n 's/^\$ ascent //p' "$recorded"; return; fi
+    echo "verify"
+    echo "verify X3 chain:4 --gamma 0.5 --seed 2"
+    echo "verify E5x --gamma 1"
+    echo "verify garnet:6,2,2,4 --gamma 0.9999999"
+    echo "verify tests/reference/mdp/fl4_slip.mdp --policy uniform --gamma 0"
+    "$ascent" verify | awk '$1 ~ /^[A-Z]+-[0-9]+$/ && $1 !~ /^ERR-/ && !n[$1]++ { print $1 }' >"$work/ids"
+    sed 's/^/derive /' "$work/ids"
+    # features: dz/dtheta is no identity, and c no 1. What has a problem of its own takes no MDP.
+    for id in $(cat "$work/ids"); do
+        "$ascent" derive "$id" X3 >/dev/null 2>&1
+        [ $? -eq 2 ] || echo "derive $id garnet:6,2,2,4 --gamma 0.8 --class linear:3 --seed 2"
+    done
+    for id in NPG-7 NPG-8 NPG-9 TRPO-13; do echo "derive $id FrozenLake-v1 --gamma 0.99"; done
+    echo "solve E5 --fisher --optimal --against uniform"
+    echo "solve FrozenLake-v1 --gamma 1 --fisher --optimal"
+    echo "solve chain:4 --gamma 0.5 --fisher --optimal"
+    for name in total-return reward-to-go baseline Q advantage td missing-gamma extra-return-index; do
+        echo "estimate X3 --horizon 3 --estimator $name"
+    done
+}
+
+# The numbers and pages only: of a proof no LaTeX and no reasons, of verify not what an equation says, no error
+# that is rounding.
+outputs() {
+    commands | while read -r command; do
+        echo "\$ ascent $command"
+        "$ascent" $command 2>&1 </dev/null
+        echo "exit status $?"
+    done | awk '
+        /^\$ / { command = $3; below = 0 }
+        /^PASS|^WEAK|^FAIL|^n\/a/ { below = 1 }
+        command == "derive" && !below && !/^\$|^on |^each |^ +-?[0-9.]+(e[-+][0-9]+)?( |$)|^exit/ { next }
+        command == "derive" && !below { sub(/[-+.0-9e]+ units/, "@ units") }
+        command == "verify" && /^[A-Z]+-[0-9]+ / {
+            reason = match($0, /\([^()]*\)$/) ? substr($0, RSTART) : ""
+            if ($2 ~ /^[-+0-9.]/) $0 = $1 " " $2 " " $3 " " $4 " @ " $6 " unit " $7 " " $8 ($8 == "WEAK" ? " " reason : "")
+            else $0 = $1 " " $2 " " reason
+        }
+        !/^$/'
+}
+
+# compare.awk RECORDED NOW: what differs, then `N passed, N failed` of commands. MASK=1: RECORDED with an @ for
+# each number that differs, and @@ for each line whose words do.
+cat >"$work/compare.awk" <<'AWK'
+function magnitude(x) { return x < 0 ? -x : x }
+# 1 in the last digit of a number with a point or an exponent, at least 1e-9 of it; a whole number is exact
+function slack(text,    digits, point, e, s) {
+    if (text !~ /[.e]/) return 0
+    e = match(text, /e/) ? substr(text, RSTART + 1) + 0 : 0
+    digits = match(text, /e/) ? substr(text, 1, RSTART - 1) : text
+    point = index(digits, ".")
+    s = 1.01 * 10 ^ (e - (point ? length(digits) - point : 0))
+    return s > 1e-9 * magnitude(text) ? s : 1e-9 * magnitude(text)
+}
+# A line: its words, with a control character for each number; number[1..n]: those
+function read(line, number,    words, n) {
+    words = ""
+    n = 0
+    while (match(line, /@|[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)(e[-+]?[0-9]+)?/)) {
+        number[++n] = substr(line, RSTART, RLENGTH)
+        words = words substr(line, 1, RSTART - 1) "\001"
+        line = substr(line, RSTART + RLENGTH)
+    }
+    words = words line
+    gsub(/[ \t]+/, " ", words)
+    return words
+}
+function agree(a, b, words) {
+    if (a == "@" || a == b) return 1
+    if (a ~ /[.e]/ && words !~ /unit/ && magnitude(a) < 1e-11 && magnitude(b) < 1e-11) return 1      # rounding
+    return magnitude(a - b) <= slack(a)
+}
+function block(    i, k, words, bad, n, line, end) {
+    for (i = 1; i <= count[at] || i <= nows; i++) {
+        if (i > count[at]) line = end == "@@" ? end : "(nothing)"
+        else line = end = recorded[at, i]
+        if (i > nows) now[i] = "(nothing)"
+        if (line == "@@" || i == 1) { if (mask) print line; continue }
+        words = read(line, a)
+        bad = words != read(now[i], b)
+        if (mask && bad) { print end = "@@"; continue }
+        n = split(words, piece, "\001")
+        line = piece[1]
+        for (k = 1; !bad && k < n; k++) {
+            if (!agree(a[k], b[k], words)) { if (mask) a[k] = "@"; else bad = 1 }
+            line = line a[k] piece[k + 1]
+        }
+        if (mask) print line
+        if (!bad) continue
+        wrong = 1
+        if (shown++ < 40) print "FAIL " command "\n  recorded: " recorded[at, i] "\n  now:      " now[i]
+    }
+    if (wrong) failed++; else passed++
+    wrong = nows = 0
+}
+# A part of the output begins with the command, or with a numbered title of its page.
+function part(line) {
+    if (line ~ /^\$ /) command = line
+    return command " " substr(line, 1, 2)
+}
+BEGIN {
+    while ((getline line < ARGV[1]) > 0) {
+        if (line ~ /^\$ |^[1-9][.] /) key = part(line)
+        recorded[key, ++count[key]] = line
+    }
+    ARGV[1] = command = ""
+}
+/^\$ |^[1-9][.] / {
+    if (nows) block()
+    at = part($0)
+    seen[at] = 1
+}
+{ now[++nows] = $0 }
+END {
+    block()
+    for (key in count) if (!(key in seen)) { print "FAIL is not printed any more: " key; failed++ }
+    if (!mask) printf "%d passed, %d failed\n", passed, failed
+    exit failed > 0 || passed == 0
+}
+AWK
+
+outputs >"$work/now"
+if [ -n "$write" ]; then
+    mkdir -p "${recorded%/*}"
+    cp "$work/now" "$work/recorded"
+    for other in "$1" $(shift 2; echo "$@"); do                         # and, where there are more builds, those
+        for how in "" "env OPENBLAS_CORETYPE=Prescott GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX,-FMA,-FMA4"; do
+            printf '#!/bin/sh\nexec %s %s/ascent "$@"\n' "$how" "$other" >"$work/other"
+            chmod +x "$work/other"
+            ascent=$work/other
+            outputs >"$work/now"
+            awk -v mask=1 -f "$work/compare.awk" "$work/recorded" "$work/now" >"$work/masked"
+            cp "$work/masked" "$work/recorded"
+        done
+    done
+    cp "$work/recorded" "$recorded"
+    grep -c @ "$recorded"
+    exit
+fi
+awk -f "$work/compare.awk" "$recorded" "$work/now"
