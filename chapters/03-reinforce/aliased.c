@@ -1,5 +1,5 @@
-/* The aliased chain, whose states share one probability p: p and J along the mean updates of REINFORCE with and without
- * gamma^t, as CSV. */
+/* The aliased chain, whose states share one probability p: p and J along the mean updates of REINFORCE, with
+ * and without gamma^t, as CSV. */
 #include <math.h>
 #include <stdio.h>
 
@@ -31,7 +31,8 @@ int main(void)
             J[i] = J_at(M, M->gamma, p[i]);
         }
         if (k % EVERY == 0)
-            printf("%d,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f\n", k, p[0], p[1], J[0], J[1], J_at(M, 1, p[0]), J_at(M, 1, p[1]));
+            printf("%d,%.6f,%.6f,%.6f,%.6f,%.6f,%.6f\n", k, p[0], p[1], J[0], J[1], J_at(M, 1, p[0]),
+                   J_at(M, 1, p[1]));
         /*[snip aliased-steps]*/
         missing_gamma_aliased(p[0], &update[0], &unused, &unused);      /* E[sum_t gamma^t G_t d log pi / dp] */
         missing_gamma_aliased(p[1], &unused, &update[1], &unused);      /* E[sum_t G_t d log pi / dp] */

@@ -20,9 +20,9 @@ static exact *alike(const mdp *M, double gamma, double z, char *why)
     return exact_new(M, gamma, logits, why, WHY);
 }
 
-/* Follows the mean of sum_t G_t d log pi / dz from p = 1/2 to where it is 0 or p is .001 or .999. J [2] of all
- * policies on the way from .001 to .999, discounted and not: at the end of it, the least and the greatest. false and
- * why when episodes need not end. */
+/* Follows the mean of sum_t G_t d log pi / dz from p = 1/2 to where it is 0 or p is .001 or .999. J [2],
+ * discounted and not: there, and the least and the greatest for p from .001 to .999. false and why when episodes need not
+ * end. */
 enum { SIDE = 140 };
 static bool follow(const mdp *M, double *z_end, double J[2], double least[2], double most[2], char *why)
 {
@@ -62,7 +62,8 @@ static bool ends_worst(const char *path, char *why)
         for (int i = 0; i < 2; i++)
             right = right && most[i] - least[i] > 1e-3 * fmax(fabs(most[i]), fabs(least[i])) &&
                     J[i] <= least[i] + 1e-6 * (most[i] - least[i]);
-        snprintf(why, WHY, "the update ends at p = %.3f, J_gamma = %.4f of %.4f to %.4f, J_1 = %.4f of %.4f to %.4f",
+        snprintf(why, WHY,
+                 "the update ends at p = %.3f, J_gamma = %.4f of %.4f to %.4f, J_1 = %.4f of %.4f to %.4f",
                  1 / (1 + exp(-z)), J[0], least[0], most[0], J[1], least[1], most[1]);
     }
     mdp_free(M);
@@ -110,9 +111,9 @@ static void short_episodes(double *right)
 }
 
 const exercise exercises_03[] = {
-    { "3.1", "a file: an MDP, .9 <= gamma < 1, all states alike: the update without gamma^t ends at the worst p", 0, 0,
-      NULL, ends_worst },
-    { "3.2", "X3, 4 steps, the G_t of 004 l.241: its mean update in theta(0,0), theta(1,0), the trace of its covariance",
+    { "3.1", "a file: an MDP, .9 <= gamma < 1, all states alike: the update without gamma^t ends at the worst p",
+      0, 0, NULL, ends_worst },
+    { "3.2", "X3, 4 steps, the G_t of 004 l.241: mean update in theta(0,0), theta(1,0), trace of its covariance",
       3, 1e-8, printed_index },
     { "3.3", "one state, ending has p = .2 and pays 1: the mean over steps, of one episode, of two", 2, 1e-8,
       short_episodes },

@@ -1,8 +1,9 @@
-/* What the policies of many runs are worth: seeds NAME DIR... plays 100 episodes with each, actions drawn, and prints
+/* What the policies of many runs are worth: seeds NAME DIR... plays 100 episodes with each, actions drawn; prints
  *     NAME,runs,training,mean,low,high,solved,steps
- * runs: how many. training: the mean of their last return_mean. Of the means over 100 episodes: their mean, its 95 %
- * bootstrap interval, and how many are at or above the mean return at which the environment counts as solved. steps:
- * the median of the steps after which return_mean is there for the first time, or - where half of the runs never are.
+ * runs: how many. training: the mean of their last return_mean. Of the means over 100 episodes: their mean, its
+ * 95 % bootstrap interval, and how many are at or above the mean return at which the environment counts as
+ * solved. steps: the median of the steps after which return_mean is there for the first time, or - where half of
+ * the runs never are.
  * Comment lines before it have each run's mean, and the learning curve with its band. */
 #include <math.h>
 #include <stdio.h>

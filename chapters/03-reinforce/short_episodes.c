@@ -1,5 +1,6 @@
-/* One state; an action with probability p ends the episode and pays 1: the mean of the update in its logit over all
- * trajectories of one episode, averaged over the steps of the batch, for p = .1 .. .95, as CSV. The gradient is 0. */
+/* One state; an action with probability p ends the episode and pays 1: the mean of the update in its logit over
+ * all trajectories of one episode, averaged over the steps of the batch, for p = .1 .. .95, as CSV. The gradient
+ * is 0. */
 #include <math.h>
 #include <stdio.h>
 

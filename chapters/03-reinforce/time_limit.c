@@ -1,5 +1,5 @@
-/* An episode of CartPole that stays up to the time limit pays 1 in each of 500 steps. G_t as the listing counts it,
- * and what it would be without the limit. */
+/* An episode of CartPole that stays up to the time limit pays 1 in each of 500 steps. G_t as the listing counts
+ * it, and what it would be without the limit. */
 #include <math.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-/* The trace of the covariance of one episode's estimate of the gradient, on X3 with pi = (.7, .3; .4, .6), gamma .9,
- * for episodes of 1 to 8 steps: exact, over all trajectories, as CSV. */
+/* The trace of the covariance of one episode's estimate of the gradient, on X3 with pi = (.7, .3; .4, .6), gamma
+ * .9, for episodes of 1 to 8 steps: exact, over all trajectories, as CSV. */
 #include <math.h>
 #include <stdio.h>
 
