@@ -112,11 +112,11 @@ static double greatest_error(int n, const double *error) { return linalg_max_abs
 
 static int    n_J(const setting *x)    { (void)x; return ORDER; }       /* c_0, c_1, c_2 */
 
-/* Each derivative along v costs a solve more, a factor k, and 2 max|dlogit| as ||dP_pi||. */
+/* Each derivative along v costs a solve more, a factor k >= 1, and 2 max|dlogit| >= 2 as ||dP_pi||. */
 static double unit_J(const setting *x)
 {
     double k_v = x->pi->k * 2 * logit_step(x);
-    return fmax(x->pi->unit_V, x->pi1->unit_V) * fmax(1, k_v * k_v);
+    return fmax(x->pi->unit_V, x->pi1->unit_V) * (k_v * k_v);
 }
 
 static double J_by_sweeps(const setting *x, double *c)

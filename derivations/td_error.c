@@ -213,7 +213,7 @@ static void error_of_target(void *context, const traj *tau, double *out)
         bool over = f->H == 1 || mdp_absorbing(f->M, tau->s[1]);
         next = finite_V(f, 1, tau->s[1]) + (over ? 0 : target->critic_error);
         e = tau->r[0] + f->gamma * next - finite_V(f, 0, tau->s[0]);
-    } else if (tau->T > 0) {
+    } else {
         e = returns_total(tau->T, tau->r, f->gamma) - finite_V(f, 0, tau->s[0]);
     }
     out[0] = e;

@@ -688,6 +688,29 @@ refuses "derive without an id" 2 "^derive: expected an id and perhaps an MDP, fo
 refuses "derive with two MDPs" 2 "^derive: expected an id and perhaps an MDP, found 3" derive PDI-1 E5 E5
 refuses "derive NOPE" 2 NOPE derive NOPE
 
+# What belongs to a list item of Markdown stands below its text: behind "9. " 3 blanks, behind "10. " 4
+items() {
+    awk '/^[0-9]+[.] / { if ($1 != ++n ".") exit 1; width = length($1) + 1; next }
+         /^```/ { exit }
+         n && NF { match($0, /^ */); if (RLENGTH != width) exit 1 }
+         END { exit n < 10 }' out
+}
+works "derive --markdown" derive PGT-3 --markdown
+check "derive --markdown: a numbered list, what belongs to an item below its text" "$(head -n 60 out)" items
+check "derive --markdown: a title" "$(first_line out)" \
+    grep -q '^\*\*PGT-3\*\* on E5, gamma 0\.9, pi: .*, number 11 of 15\.$' out
+check "derive --markdown: the refuted line names its erratum" "it does not" grep -q '^[0-9]*\. \*\*ERR-1\*\*, wrong: ' out
+check "derive --markdown: which line another is equal to" "it does not" \
+    grep -qE '^   `-?[0-9.e-]+` = line 1, within (10 units|its own error)$' out
+works "derive --lines 10-11" derive PGT-3 --markdown --lines 10-11
+check "derive --lines 10-11: those, no title" "$(cat out)" [ "$(grep -cE '^(10|11)[.] |^[^ ]' out)" -eq 2 ]
+works "derive --lines 1-16" derive PGT-3 --markdown --lines 1-16
+for lines in 0-1 2-1 1-17 1 1-2x x; do
+    refuses "derive --lines $lines" 2 "expected I-J, 1 <= I <= J <= 16, found \"$lines\"" \
+        derive PGT-3 --markdown --lines $lines
+done
+refuses "derive --lines without --markdown" 2 'expected --markdown' derive PGT-3 --lines 1-2
+
 # ---- estimate ----
 
 # chain.mdp in 2 steps: G_0 = 1.8 after a0 (both ways) and 1 after a1, so (.9 or -.5) in the direction of theta(0,0)

@@ -21,6 +21,7 @@ commands() {
     echo "verify E5x --gamma 1"
     echo "verify garnet:6,2,2,4 --gamma 0.9999999"
     echo "verify tests/reference/mdp/fl4_slip.mdp --policy uniform --gamma 0"
+    echo "verify garnet:1025,2,2,1 --gamma 0.9"                          # too many states for sums over time
     "$ascent" verify | awk '$1 ~ /^[A-Z]+-[0-9]+$/ && $1 !~ /^ERR-/ && !n[$1]++ { print $1 }' >"$work/ids"
     sed 's/^/derive /' "$work/ids"
     # features: dz/dtheta is no identity, and c no 1. What has a problem of its own takes no MDP.
@@ -35,6 +36,7 @@ commands() {
     for name in total-return reward-to-go baseline Q advantage td missing-gamma extra-return-index; do
         echo "estimate X3 --horizon 3 --estimator $name"
     done
+    echo "estimate chain:4 --horizon 4000 --estimator Q"                 # one state too many
 }
 
 # The numbers and pages only: of a proof no LaTeX and no reasons, of verify not what an equation says, no error

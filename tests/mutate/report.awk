@@ -1,16 +1,20 @@
 # awk -f report.awk survivors.txt mutants results   See run.sh: the table, and what survived without a reason.
 # awk -f report.awk survivors.txt chosen            `survived - FILE NUMBER` for each that has a reason
-# survivors.txt is read in paragraphs of `file:`, `line:` (its text), `change:` (one or more), `why:`.
+# survivors.txt is read in paragraphs of `file:`, `line:` (its text), `change:`, and `same:` or `why:`. Of several lines
+# each has all the changes.
 BEGIN { FS = OFS = "\t" }
 
 FILENAME ~ /survivors[.]txt$/ {
-    if ($0 ~ /^#/ || $0 !~ /^(file|line|change|why): /) next
+    if ($0 == "") n_lines = n_changes = 0
+    if ($0 ~ /^#/ || $0 !~ /^(file|line|change|same|why): /) next
     field = substr($0, 1, index($0, ":") - 1)
     value = substr($0, index($0, ":") + 2)
     if (field == "file") file = value
-    if (field == "line") { text = value; n_changes = 0 }
+    if (field == "line") lines[++n_lines] = value
     if (field == "change") changes[++n_changes] = value
-    if (field == "why") for (i = 1; i <= n_changes; i++) why[file, text, changes[i]] = value
+    if (field == "why" || field == "same")
+        for (l = 1; l <= n_lines; l++)
+            for (i = 1; i <= n_changes; i++) why[file, lines[l], changes[i]] = field
     next
 }
 
@@ -30,16 +34,25 @@ FILENAME ~ /mutants$/ {
 
 {
     mutant = $3 SUBSEP $4
-    if (!($3 in valid)) { valid[$3] = killed[$3] = 0; files[++n_files] = $3 }
+    if (!($3 in tried)) { tried[$3] = equal[$3] = killed[$3] = 0; files[++n_files] = $3 }
     if ($1 == "same" || $1 == "invalid") { none[$1]++; next }
-    valid[$3]++
+    tried[$3]++
     if ($1 == "killed") { killed[$3]++; next }
     survived_key[key[mutant]]++
-    if (key[mutant] in why) { explained++; next }
+    if (key[mutant] in why) {
+        if (why[key[mutant]] == "same") equal[$3]++
+        explained++
+        next
+    }
     unexplained[++n_unexplained] = at[mutant]
 }
 
-function percent(k, n) { return n ? sprintf("%5.1f%%", 100 * k / n) : "    - " }
+function percent(k, n) { return n ? sprintf("%.1f%%", 100 * k / n) : "-" }
+
+# killed of the mutants, and of all that were tried, the same or not
+function row(name, tried, same, killed) {
+    printf "%-42s %8d %8d %8d %8s %8s\n", name, tried, same, killed, percent(killed, tried - same), percent(killed, tried)
+}
 
 END {
     if (listing) exit
@@ -47,20 +60,22 @@ END {
         for (j = i; j > 1 && files[j] < files[j - 1]; j--) {
             t = files[j]; files[j] = files[j - 1]; files[j - 1] = t
         }
-    printf "%-42s %8s %8s\n", "file", "mutants", "killed"
+    printf "%-42s %8s %8s %8s %8s %8s\n", "file", "tried", "the same", "killed", "of those", "of all"
     for (i = 1; i <= n_files; i++) {
         f = files[i]
-        printf "%-42s %8d %8d %s\n", f, valid[f], killed[f], percent(killed[f], valid[f])
+        row(f, tried[f], equal[f], killed[f])
         folder = substr(f, 1, index(f, "/"))
         if (!(folder in all)) folders[++n_folders] = folder
-        all[folder] += valid[f]
+        all[folder] += tried[f]
+        as_before[folder] += equal[f]
         dead[folder] += killed[f]
     }
     for (i = 1; i <= n_folders; i++) {
         f = folders[i]
-        printf "%-42s %8d %8d %s\n", f, all[f], dead[f], percent(dead[f], all[f])
+        row(f, all[f], as_before[f], dead[f])
         passed += dead[f]
-        if (all[f] >= 100 && dead[f] < 0.95 * all[f]) {                 # of a few mutants a rate says nothing
+        mutants = all[f] - as_before[f]
+        if (mutants >= 100 && dead[f] < 0.95 * mutants) {                   # of a few mutants a rate says nothing
             print "FAIL " f ": fewer than 95 in 100 are killed"
             failed++
         }

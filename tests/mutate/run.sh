@@ -10,9 +10,10 @@
 #                   whose lot is a multiple, so that an edit elsewhere draws no others
 #   ALL=1           all of them             FILES="a.c b.c"  only of these files            JOBS=2  at the same time
 #
-# A survivor has to be in survivors.txt, with the reason why it may survive. It counts as a survivor all the same:
-# of each folder at least 95 in 100 must be killed. A sample of 160 from a folder where 90 in 100 are passes once
-# in 60 times, one from a folder where 98 in 100 are fails once in 200 times (binomial).
+# A survivor has to be in survivors.txt, with a reason: `same:` why it is no mutant, since it provably computes the
+# same, or `why:` it may survive, which counts as a survivor. Of each folder at least 95 in 100 mutants must be killed. A
+# sample of 160 from a folder where 90 in 100 are passes once in 60 times, one from a folder where 98 in 100 are
+# fails once in 200 times (binomial). Both rates are printed, without and with those that are the same.
 set -u
 build=$1
 out=$build/mutate
