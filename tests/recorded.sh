@@ -22,7 +22,7 @@ commands() {
     echo "verify garnet:6,2,2,4 --gamma 0.9999999"
     echo "verify tests/reference/mdp/fl4_slip.mdp --policy uniform --gamma 0"
     echo "verify garnet:1025,2,2,1 --gamma 0.9"                          # too many states for sums over time
-    "$ascent" verify | awk '$1 ~ /^[A-Z]+-[0-9]+$/ && $1 !~ /^ERR-/ && !n[$1]++ { print $1 }' >"$work/ids"
+    "$ascent" verify | awk '$1 ~ /^[A-Z]+-[0-9]+$/ && $1 !~ /^ERR-/ && !/trains, some/ && !n[$1]++ { print $1 }' >"$work/ids"
     sed 's/^/derive /' "$work/ids"
     # features: dz/dtheta is no identity, and c no 1. What has a problem of its own takes no MDP.
     for id in $(cat "$work/ids"); do
