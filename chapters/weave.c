@@ -132,6 +132,12 @@ static uint64_t hash(uint64_t h, const char *text)              /* FNV-1a */
     for (; *text; text++) h = (h ^ (unsigned char)*text) * 0x100000001b3;
     return h;
 }
+static uint64_t hash_code(uint64_t h, const char *code)         /* without blanks: a line broken anew is no other code */
+{
+    for (; *code; code++)
+        if (!isspace((unsigned char)*code)) h = (h ^ (unsigned char)*code) * 0x100000001b3;
+    return h;
+}
 #define HASH_EMPTY 0xcbf29ce484222325
 
 /* ---- regions of source ---- */
@@ -342,7 +348,7 @@ static char *run_header(weaver *w, const char *name, const char *script)
     for (char *word = strtok(list, " "); word; word = strtok(NULL, " ")) {
         region *r = find_region(w, word);
         if (!r) return free(header), wrong(w, w->page, w->line, "%s.run: no region %s", name, word), NULL;
-        char *longer = print("%s# region: %s %016" PRIx64 "\n", header, word, hash(HASH_EMPTY, r->text));
+        char *longer = print("%s# region: %s %016" PRIx64 "\n", header, word, hash_code(HASH_EMPTY, r->text));
         free(header);
         header = longer;
     }

@@ -117,6 +117,9 @@ mistake "a run without its regions"     score.run '1d'                          
 
 # what must not matter: the last digits of a number, and blanks
 fresh
+sed 's/return x \* x;/return x *\n        x;/' source.c >other.c && mv other.c source.c && "$weave" write source.c page.md >"$work/log"
+holds "a line of a run's code that was broken anew"
+fresh
 sed 's/^J = 12.25 (E5), 0.5/J =  12.2501 (E5), 0.50001/' page.md >other.md && mv other.md page.md
 holds "the fifth digit of an output"
 cp page.md woven.md; "$weave" write source.c page.md >/dev/null
