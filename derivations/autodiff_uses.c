@@ -18,14 +18,16 @@ static void copy_out(ad a, double *out)
 enum { T = 6, nX = 3, nA = 3, N_POLICY = (nX + 1) * nA };
 typedef struct { double theta[N_POLICY], s[T * nX], Psi[T]; int a[T]; } sample;
 
+static double uniform(gsl_rng *rng) { return 2 * gsl_rng_uniform(rng) - 1; }         /* on [-1, 1) */
+
 static sample draw_sample(uint64_t seed)
 {
     sample x;
     gsl_rng *rng = random_stream(seed, 0, RANDOM_POLICY);
-    for (int i = 0; i < N_POLICY; i++) x.theta[i] = 2 * gsl_rng_uniform(rng) - 1;
-    for (int i = 0; i < T * nX; i++) x.s[i] = 2 * gsl_rng_uniform(rng) - 1;
+    for (int i = 0; i < N_POLICY; i++) x.theta[i] = uniform(rng);
+    for (int i = 0; i < T * nX; i++) x.s[i] = uniform(rng);
     for (int t = 0; t < T; t++) {
-        x.Psi[t] = 2 * gsl_rng_uniform(rng) - 1;
+        x.Psi[t] = uniform(rng);
         x.a[t] = (int)gsl_rng_uniform_int(rng, nA);
     }
     gsl_rng_free(rng);
@@ -116,9 +118,9 @@ static critic draw_critic(uint64_t seed)
 {
     critic c;
     gsl_rng *rng = random_stream(seed, 1, RANDOM_POLICY);
-    for (int i = 0; i < N_CRITIC; i++) c.w[i] = 2 * gsl_rng_uniform(rng) - 1;
-    for (int i = 0; i < nObs; i++) c.s[i] = 2 * gsl_rng_uniform(rng) - 1;
-    for (int i = 0; i < nAct; i++) c.a[i] = 2 * gsl_rng_uniform(rng) - 1;
+    for (int i = 0; i < N_CRITIC; i++) c.w[i] = uniform(rng);
+    for (int i = 0; i < nObs; i++) c.s[i] = uniform(rng);
+    for (int i = 0; i < nAct; i++) c.a[i] = uniform(rng);
     gsl_rng_free(rng);
     return c;
 }

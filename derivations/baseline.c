@@ -475,7 +475,8 @@ static double table(bool by_trajectories, double *out)
     for (int i = 0; i < FORMS; i++) {
         if (by_trajectories) {
             gradient_estimator_moments(p.f, form_name[i], mean, variance);
-            out[i] = variance[0] + variance[1] + variance[2] + variance[3];
+            out[i] = 0;
+            for (int c = 0; c < 4; c++) out[i] += variance[c];
         } else {
             form_moments(p.f, (enum form)i, mean, &out[i]);
         }

@@ -690,10 +690,10 @@ refuses "derive NOPE" 2 NOPE derive NOPE
 
 # What belongs to a list item of Markdown stands below its text: behind "9. " 3 blanks, behind "10. " 4
 items() {
-    awk '/^[0-9]+[.] / { if ($1 != ++n ".") exit 1; width = length($1) + 1; next }
+    awk '/^[0-9]+[.] / { bad += $1 != ++n "."; width = length($1) + 1; next }
          /^```/ { exit }
-         n && NF { match($0, /^ */); if (RLENGTH != width) exit 1 }
-         END { exit n < 10 }' out
+         n && NF { match($0, /^ */); bad += RLENGTH != width }
+         END { exit bad || n < 10 }' out
 }
 works "derive --markdown" derive PGT-3 --markdown
 check "derive --markdown: a numbered list, what belongs to an item below its text" "$(head -n 60 out)" items

@@ -281,6 +281,23 @@ static void pages(void **state)
     example_free(&e);
 }
 
+/* With one action for certain there is no score, and any baseline is as good: 0, says the header. */
+static void baseline_without_a_score(void **state)
+{
+    (void)state;
+    char error[256];
+    mdp *M = mdp_builtin("E5");
+    double logits[15] = { 1000 }, b[5] = { 7, 7, 7, 7, 7 };
+    exact *pi = exact_new(M, 0.9, logits, error, sizeof error);
+    assert_non_null(pi);
+    assert_true(pi->pi[0] == 1 && pi->pi[1] == 0);
+    baseline_optimal(pi, b);
+    assert_true(b[0] == 0);
+    for (int s = 1; s < 5; s++) assert_near(b[s], linalg_dot(3, pi->pi + 3 * s, pi->Q + 3 * s), 1e-13);
+    exact_free(pi);
+    mdp_free(M);
+}
+
 static void baselines(void **state)                                     /* X5, X6, ERR-17, ERR-18 */
 {
     (void)state;
@@ -479,7 +496,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(on_e5), cmocka_unit_test(elsewhere), cmocka_unit_test(errata), cmocka_unit_test(visits),
-        cmocka_unit_test(which_d), cmocka_unit_test(variances), cmocka_unit_test(baselines),
+        cmocka_unit_test(which_d), cmocka_unit_test(variances), cmocka_unit_test(baseline_without_a_score),
+        cmocka_unit_test(baselines),
         cmocka_unit_test(critics), cmocka_unit_test(particular), cmocka_unit_test(training_errata),
         cmocka_unit_test(pages), cmocka_unit_test(large_rewards), cmocka_unit_test(same_policy),
         cmocka_unit_test(latex) };

@@ -2,7 +2,7 @@
 # tests/mutate/run.sh BUILD   Changes one token of autodiff/, derivations/ and algorithms/cg.c at a time (mutate.c)
 # and asks whether a test notices: the object is linked before the library into each program that contains it, and
 # the tests are run until one fails, crashes or takes far too long: the short ones first, and those that have
-# noticed mutants of this file before. What nobody noticed is tried once more under the sanitizers of BUILD/asan,
+# noticed mutants of this folder or, better, file before. What nobody noticed is tried once more under the sanitizers of BUILD/asan,
 # for a leak, or a read behind an end whose value does not matter: in the unit tests of at most 3 s, and in the commands of
 # tests/recorded.sh. What does not compile, or compiles to the same bits, is no mutant.
 #
@@ -60,7 +60,8 @@ noticed() {
     list=$1 object=$2 home=$3 linked=
     shift 3
     awk -v file="$file" '
-        FILENAME ~ /results$/ { if ($3 == file) kills[$2]++; next }
+        function folder(path) { return substr(path, 1, index(path, "/")) }
+        FILENAME ~ /results$/ { kills[$2] += $3 == file ? 10 : folder($3) == folder(file); next }
         { print ($1 + 200) / (kills[$3] + 1), $0 }' "$out/results" "$list" | sort -n | cut -d ' ' -f 2- >"$dir/tests/order"
     while read -r ms program by; do
         grep -qxF "${file%.c}.o" "$out/members.$program" || continue
@@ -116,10 +117,11 @@ esac
 
 rm -rf "$out"
 mkdir -p "$out"
+files=$(echo ${FILES:-autodiff/*.c derivations/*.c algorithms/cg.c})
 trap 'rm -rf "$out"/at.*' EXIT
 $cc -std=c11 -D_POSIX_C_SOURCE=200809L -O1 -o "$out/mutate" tests/mutate/mutate.c || exit 1
 
-# The objects that each program is made of, and what each test takes, in ms
+# The objects that each program is made of, and, where one is of a file asked for, what each of its tests takes, in ms
 for program in $(cd "$build/tests" && ls test_*.o) ascent faults; do
     program=${program%.o} dir=$out/whole
     mkdir -p "$dir/tests/faults"
@@ -131,6 +133,7 @@ for program in $(cd "$build/tests" && ls test_*.o) ascent faults; do
     for f in autodiff/*.c derivations/*.c algorithms/*.c envs/*.c; do
         grep -qxF "$(basename "${f%.c}.o")" "$out/names" && echo "${f%.c}.o"
     done >"$out/members.$program"
+    echo "$files" | tr ' ' '\n' | sed 's/c$/o/' | grep -qxF -f - "$out/members.$program" || continue
     case $program in ascent) tests="table recorded cli verify reference" ;; *) tests=$program ;; esac
     for test in $tests; do echo "$test $program"; done
 done >"$out/programs"
@@ -138,7 +141,7 @@ xargs -n 2 -P "${JOBS:-2}" "$0" "$build" --alone <"$out/programs" >"$out/tests"
 if grep FAIL "$out/tests"; then echo "0 passed, 1 failed"; exit 1; fi
 awk '($3 ~ /^test_/ && $1 < 3000) || $3 == "recorded"' "$out/tests" >"$out/asan"
 
-for file in ${FILES:-autodiff/*.c derivations/*.c algorithms/cg.c}; do
+for file in $files; do
     mkdir -p "$(dirname "$out/$file")"
     compile "$file" "$out/$file.o" || { echo "FAIL $file does not compile"; exit 1; }
     "$out/mutate" list "$file" "${SEED:-1}" | sed "s|^|$file	|"
