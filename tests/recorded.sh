@@ -144,7 +144,9 @@ if [ -n "$write" ]; then
     mkdir -p "${recorded%/*}"
     cp "$work/now" "$work/recorded"
     for other in "$1" $(shift 2; echo "$@"); do                         # and, where there are more builds, those
-        for how in "" "env OPENBLAS_CORETYPE=Prescott GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX,-FMA,-FMA4"; do
+        for how in "" "env OPENBLAS_CORETYPE=Prescott GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX,-FMA,-FMA4" \
+            "env OPENBLAS_CORETYPE=Sandybridge" "env OPENBLAS_CORETYPE=Zen" "env OPENBLAS_CORETYPE=SkylakeX" \
+            "env OPENBLAS_CORETYPE=Haswell GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL"; do
             printf '#!/bin/sh\nexec %s %s/ascent "$@"\n' "$how" "$other" >"$work/other"
             chmod +x "$work/other"
             ascent=$work/other
