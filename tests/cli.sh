@@ -203,12 +203,17 @@ run verify --help
 for option in --id --gamma --unbound --json; do
     check "verify --help explains $option" "it is not there" grep -q -e "^  $option " out
 done
+run estimate --help
+for name in total-return reward-to-go baseline Q advantage td missing-gamma extra-return-index reinforce; do
+    check "estimate --help explains $name" "it is not there" grep -qE "^  $name +w_t = ." out
+done
 refuses "no command" 2 .
 refuses "unknown command" 2 nosuch nosuch
 refuses "unknown option" 2 --nosuch solve E5 --nosuch
 refuses "option without its value" 2 --gamma solve E5 --gamma
 refuses "solve without an MDP" 2 "^solve: expected one MDP, found 0$" solve
 refuses "solve with two MDPs" 2 "^solve: expected one MDP, found 2$" solve E5 E5
+refuses "solve with almost no discount" 4 'almost no discount' solve garnet:40,3,3,2 --gamma 0.9999999999999999
 refuses "unknown built-in name" 2 NoSuch-v1 solve NoSuch-v1
 for gamma in -0.1 1.5 nan inf abc 0.5x 1e999 ''; do
     refuses "--gamma '$gamma'" 2 --gamma solve E5 --gamma "$gamma"

@@ -33,6 +33,7 @@ commands() {
     echo "solve E5 --fisher --optimal --against uniform"
     echo "solve FrozenLake-v1 --gamma 1 --fisher --optimal"
     echo "solve chain:4 --gamma 0.5 --fisher --optimal"
+    echo "solve tests/recorded/loop.mdp --gamma 1 --optimal"
     for name in total-return reward-to-go baseline Q advantage td missing-gamma extra-return-index; do
         echo "estimate X3 --horizon 3 --estimator $name"
     done

@@ -818,6 +818,28 @@ static void optimal_at_gamma_one(void **state)
     mdp_free(M);
 }
 
+/* gamma = 1/2. In 0 both actions are worth 1, action 0 through state 1; of states 0 and 1 the best reward is that of
+ * action 1. Named is the lowest that is optimal: 0 in 0, but 1 in 1, where 0 is worth less. */
+static void lowest_of_equals(void **state)
+{
+    (void)state;
+    char error[256];
+    double V[3], unit;
+    int policy[3];
+    mdp_builder *b = mdp_begin("equals", 3, 2, 0.5);
+    mdp_start(b, 0, 1);
+    mdp_transition(b, 0, 0, 1, 1, 0);
+    mdp_transition(b, 0, 1, 2, 1, 1);
+    mdp_transition(b, 1, 0, 2, 1, 1.5);
+    mdp_transition(b, 1, 1, 2, 1, 2);
+    for (int a = 0; a < 2; a++) mdp_transition(b, 2, a, 2, 1, 0);
+    mdp *M = mdp_finish(b);
+    assert_true(exact_optimal(M, 0.5, V, policy, &unit, error, sizeof error));
+    assert_true(V[0] == 1 && V[1] == 2 && V[2] == 0);
+    assert_true(policy[0] == 0 && policy[1] == 1);
+    mdp_free(M);
+}
+
 /* Lakes on n x n cells, moves that slip with probabilities whose sums round, reward 1 for the goal only, no
  * discount: going round in circles pays nothing, so no value is unbounded or above 1, and all are at least those
  * of any one policy. */
@@ -1085,7 +1107,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(rank_rule), cmocka_unit_test(regular_fisher),
         cmocka_unit_test(cg_steps), cmocka_unit_test(cg_outcomes), cmocka_unit_test(comparisons),
         cmocka_unit_test(optimal), cmocka_unit_test(value_iteration_near_one),
-        cmocka_unit_test(value_iteration_without_discount), cmocka_unit_test(optimal_at_gamma_one), cmocka_unit_test(optimal_without_pay),
+        cmocka_unit_test(value_iteration_without_discount), cmocka_unit_test(optimal_at_gamma_one),
+        cmocka_unit_test(lowest_of_equals), cmocka_unit_test(optimal_without_pay),
         cmocka_unit_test(gamma_one_needs_an_end), cmocka_unit_test(divergence), cmocka_unit_test(policy_files),
         cmocka_unit_test(all_derivations_hold), cmocka_unit_test(nothing_visited), cmocka_unit_test(verdicts) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

@@ -16,6 +16,7 @@
 #include "autodiff/linalg.h"
 #include "derivations/derivation.h"
 #include "derivations/fisher.h"
+#include "derivations/natural_gradient.h"
 #include "derivations/performance_difference.h"
 #include "derivations/policy_gradient_theorem.h"
 #include "derivations/problem.h"
@@ -413,11 +414,31 @@ static void page_history(void **state)
     problem_close(&p);
 }
 
+/* d(s) pi(a|s) of alike sizes but for one, 1e-11 or 2e-22 of the others: less than 100 n u = 3e-13 drowns */
+static void rank_undecided(void **state)
+{
+    (void)state;
+    static const double logit[] = { 0, -25, -50 };
+    for (int k = 0; k < 3; k++) {
+        char error[256];
+        mdp *M = mdp_open("E5", error, sizeof error);
+        double theta[N] = { 0, 0, logit[k] };
+        exact *x = exact_new(M, 0.9, theta, error, sizeof error);
+        assert_non_null(x);
+        const char *reason = fisher_rank_undecided(x);
+        if (k < 2) assert_null(reason);
+        else       assert_string_equal(reason, "the least d(s) pi(a|s) drowns in rounding");
+        exact_free(x);
+        mdp_free(M);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(step_sizes), cmocka_unit_test(kl_directions), cmocka_unit_test(stationary_weights),
-        cmocka_unit_test(stationary_weights_elsewhere), cmocka_unit_test(spectrum), cmocka_unit_test(pointwise),
+        cmocka_unit_test(stationary_weights_elsewhere), cmocka_unit_test(spectrum), cmocka_unit_test(rank_undecided),
+        cmocka_unit_test(pointwise),
         cmocka_unit_test(other_visits), cmocka_unit_test(gaussian_steps), cmocka_unit_test(lines_hold),
         cmocka_unit_test(wrong_lines_differ), cmocka_unit_test(third_order), cmocka_unit_test(no_direction),
         cmocka_unit_test(page_damping), cmocka_unit_test(page_history) };
