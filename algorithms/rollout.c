@@ -1,7 +1,6 @@
 /* The batch of an update: see rollout.h. */
 #include "algorithms/rollout.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,7 +108,10 @@ static void go_on(rollout *b, int T, env *e, actor *pi, gsl_rng *rng)
 void rollout_episode(rollout *b, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *policy_rng)
 {
     env_reset(e, env_rng);
-    go_on(b, INT_MAX, e, pi, policy_rng);
+    go_on(b, b->T + ROLLOUT_EPISODE_MAX, e, pi, policy_rng);
+    if (!e->over)
+        bad_input("%s: expected an episode to end within %d steps; --limit T cuts it off", e->id,
+                  ROLLOUT_EPISODE_MAX);
 }
 
 void rollout_steps(rollout *b, int T, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *policy_rng)

@@ -36,7 +36,9 @@ rollout *rollout_shaped(int d, int k, bool discrete);   /* empty */
 void     rollout_free(rollout *b);                      /* NULL is fine */
 void     rollout_clear(rollout *b);
 
-/* Resets e and runs one episode to its end. Environment and policy draw from streams of their own. */
+/* Resets e and runs one episode to its end; exit 2 if it has none within ROLLOUT_EPISODE_MAX steps.
+ * Environment and policy draw from streams of their own. */
+enum { ROLLOUT_EPISODE_MAX = 100000 };
 void rollout_episode(rollout *b, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *policy_rng);
 /* Goes on, over ends of episodes, until the batch holds T steps. e stays within its episode. */
 void rollout_steps(rollout *b, int T, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *policy_rng);

@@ -134,6 +134,8 @@ check "--set again and again" [ "$(grep -cE '"gamma": 0.5|"hidden": "4,5"' set/c
 check "--limit" [ "$(head -n 2 limited/progress.csv | tail -n 1 | cut -d , -f 1,2)" = 5,1 ]
 sed 's/"limit": 5/"limit": null/' limited/config.json >out && cp out limited/config.json
 refuses "an episode without an end" 2 "expected an episode to end within" eval limited --episodes 1
+refuses "training without an end" 2 "expected an episode to end within .* --limit T" train "$a" --env garnet:3,2,2,1 \
+    --out endless --quiet
 refuses "no algorithm" 2 '^expected an algorithm \(.*, found "nosuch"' train nosuch --env X3
 refuses "no environment" 2 "expected --env" train "$a"
 refuses "an unknown environment" 2 "NoSuch-v1" train "$a" --env NoSuch-v1 --out new
