@@ -181,7 +181,7 @@ checkpoint *checkpoint_open(const char *path)
 
 bool checkpoint_saving(const checkpoint *c) { return c->saving; }
 
-static void free_checkpoint(checkpoint *c)
+void checkpoint_free(checkpoint *c)
 {
     if (c->in >= 0) close(c->in);
     free(c->path);
@@ -197,7 +197,7 @@ void checkpoint_close(checkpoint *c)
         whole_file_write(&c->out, &c->crc, sizeof c->crc);
         whole_file_done(&c->out);
     } else if (c->left > 0) bad_input("%s: expected its end, found %zu more bytes", c->path, c->left);
-    free_checkpoint(c);
+    checkpoint_free(c);
 }
 
 /* ---- fields ---- */
@@ -304,6 +304,6 @@ double *checkpoint_find(const char *path, const char *name, size_t *n)
             load(c, x, *n * sizeof *x);
         }
     }
-    free_checkpoint(c);
+    checkpoint_free(c);
     return x;
 }

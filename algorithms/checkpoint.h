@@ -30,6 +30,7 @@ void checkpoint_count(checkpoint *c, const char *name, long *count);            
 void checkpoint_position(checkpoint *c, const char *name, uint64_t *position);
 void checkpoint_vector(checkpoint *c, const char *name, double *x, size_t n);   /* x [n] */
 void checkpoint_close(checkpoint *c);
+void checkpoint_free(checkpoint *c);           /* of one that is read no further */
 
 /* One vector of a file that the caller knows no more of, to be freed; its length in n. NULL: there is none. */
 double *checkpoint_find(const char *path, const char *name, size_t *n);

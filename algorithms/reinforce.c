@@ -218,7 +218,7 @@ void reinforce_explain(FILE *out, const void *config, uint64_t seed)
     if (c.optimiser == REINFORCE_ADAM) adam_ascend(&step, theta, g);
     else                               sgd_ascend(p.n, c.lr, theta, g);
     fprintf(out, "RF-8         sum_t w_t log pi(a_t|s_t) = %.5f; its gradient in theta, w held constant, is\n", J);
-    fprintf(out, "RF-2         g = sum_t w_t grad log pi_theta(a_t|s_t)\n");
+    fprintf(out, "%s         g = sum_t w_t grad log pi_theta(a_t|s_t)\n", c.gamma_t ? "RF-2" : "RF-4");
     fprintf(out, "RF-12        theta <- theta + %s, alpha = %g, once an episode:\n\n",
             c.optimiser == REINFORCE_ADAM ? "alpha m^/(sqrt(v^) + eps), Adam's step along g" : "alpha g", c.lr);
     explained_theta(out, &p, g, before, theta);

@@ -6,7 +6,8 @@
  *     rollout_episode(b, e, env_rng, actor, policy_rng);
  *
  * `terminated` and `truncated` are two things. What follows the last step of a segment is worth 0 if it
- * terminated, else V(s_end), whether the time limit or the batch cut it there. */
+ * terminated, else V(s_end), whether the time limit or the batch cut it there: an algorithm with a V may add
+ * it, one without ends its sums there. */
 #ifndef ASCENT_ROLLOUT_H
 #define ASCENT_ROLLOUT_H
 

@@ -242,6 +242,15 @@ static void cut_progress(run *r)
     if (ftruncate(f->progress, f->progress_bytes) != 0) failed(f, "progress.csv", "cut");
 }
 
+/* A run that was killed before its first checkpoint has none; one with rows has lost it. */
+static void require_no_rows(const run *r)
+{
+    char *names = header(r);
+    if (lseek(r->folder->progress, 0, SEEK_END) > (off_t)strlen(names))
+        bad_input("%s: expected a checkpoint beside the rows of progress.csv", r->folder->path);
+    free(names);
+}
+
 static bool load(run *r)
 {
     char *path = path_of(r->folder->path, "checkpoint");
@@ -354,6 +363,7 @@ void run_folder_begin(run *r)
     open_files(f);
     watch_signals();
     bool loaded = load(r);
+    if (!loaded) require_no_rows(r);
     cut_progress(r);
     if (!loaded) {
         char *names = header(r);

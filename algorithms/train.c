@@ -105,9 +105,19 @@ static void print_end(const run *r)
     printf("\n");
 }
 
+/* Before anything is written */
+static void require_size(const env *e)
+{
+    int outputs = e->action.n ? e->action.n : e->action.dim, most = NETWORK_MAX_SIZE;
+    if (e->observation.dim > most || outputs > most)
+        bad_input("%s: expected at most %d numbers in an observation and %d actions, found %d and %d", e->id, most,
+                  most, e->observation.dim, outputs);
+}
+
 static void train(const experiment *x, const char *folder, run_manner manner, double until)
 {
     env *e = experiment_env(x);
+    require_size(e);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed) run_folder_create(folder, config);
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
@@ -122,19 +132,27 @@ static void train(const experiment *x, const char *folder, run_manner manner, do
 }
 
 /* Seeds K, K+1, ... one after the other, each in a folder of its own; those that were begun are gone on with. */
-static void train_seeds(experiment *x, const char *folder, run_manner manner, double until, uint64_t seeds)
+static void train_seeds(const struct asked *q, const char *name, experiment *x, const char *folder,
+                        run_manner manner, double until, uint64_t seeds)
 {
     for (uint64_t end = x->seed + seeds; x->seed < end; x->seed++) {
-        char *own = seed_folder(folder, x->seed), *config = path_of(own, "config.json");
+        char *own = seed_folder(folder, x->seed), *config = path_of(own, "config.json"), number[32];
         run_manner m = manner;
         m.resumed = manner.resumed && access(config, F_OK) == 0;
-        train(x, own, m, until);
+        if (m.resumed) {
+            struct asked its = *q;
+            snprintf(number, sizeof number, "%" PRIu64, x->seed);
+            its.seed = number;
+            experiment *begun = resumed(&its, own, name);
+            train(begun, own, m, until);
+            experiment_free(begun);
+        } else train(x, own, m, until);
         free(config);
         free(own);
     }
 }
 
-/* Without a byte of the heap, as the program may end in the midst of its use */
+/* Into an array: the program may end in the midst of its use. */
 static void about(char *text, size_t size)
 {
     FILE *out = fmemopen(text, size, "w");
@@ -182,7 +200,7 @@ int train_command(int argc, char **argv)
     char *first = q.resume && seeds ? seed_folder(q.out, q.seed ? options_seed("--seed", q.seed) : 1) : NULL;
     experiment *x = q.resume ? resumed(&q, first ? first : q.out, left ? argv[1] : NULL) : asked_for(&q, argv[1]);
     char *folder = q.out ? NULL : default_folder(x, !seeds);
-    if (seeds) train_seeds(x, q.out ? q.out : folder, manner, until, seeds);
+    if (seeds) train_seeds(&q, left ? argv[1] : NULL, x, q.out ? q.out : folder, manner, until, seeds);
     else       train(x, q.out ? q.out : folder, manner, until);
     free(folder);
     free(first);

@@ -8,6 +8,18 @@
 #include "autodiff/random.h"
 #include "autodiff/require.h"
 
+/* config.json and the checkpoint must be of one run. */
+static void require_one_run(const trained *w, const char *path)
+{
+    char *identity = experiment_text(w->x, EXPERIMENT_IDENTITY);
+    checkpoint *c = checkpoint_open(path);
+    checkpoint_text(c, "algorithm", w->x->algorithm->name);
+    checkpoint_text(c, "environment", w->e->id);
+    checkpoint_text(c, "configuration", identity);
+    checkpoint_free(c);
+    free(identity);
+}
+
 trained *trained_read(const char *folder, bool greedy)
 {
     trained *w = allocate(1, sizeof *w, "a trained policy");
@@ -16,6 +28,7 @@ trained *trained_read(const char *folder, bool greedy)
     *w = (trained){ .x = experiment_read(folder), .greedy = greedy };
     w->e = experiment_env(w->x);
     w->p = w->x->algorithm->policy(w->e, w->x->config);
+    require_one_run(w, path);
     w->theta = checkpoint_find(path, "theta", &n);
     if (!w->theta) bad_input("%s: expected a vector theta, found none", path);
     if (n != (size_t)w->p.n) bad_input("%s: expected %d numbers of theta, found %zu", path, w->p.n, n);

@@ -9,17 +9,19 @@
  *         phi: V_steps steps on the mean of (V_phi(s_t) - G_t)^2
  *
  * Deviations from the source
- *   1. 003 is undiscounted: gamma = 1 gives its lines. With gamma < 1 the scores are not weighted by gamma^t,
- *      as in all implementations and as ERR-3 shows for REINFORCE.
+ *   1. 003 is undiscounted: gamma = 1 gives its lines. With gamma < 1 reward-to-go and advantage are not
+ *      weighted by gamma^t, as in all implementations (ERR-3); total-return, discounted from the start, needs
+ *      no such weight. So below gamma = 1 the three differ in their means, not only in their variance.
  *   2. 003 says nothing on how V is fitted. It is regressed on reward-to-go after the step of theta, so that
- *      the baseline of an update has not seen the update's own actions (BL-2 asks for that).
+ *      the baseline of an update has not seen the update's own actions (BL-1).
  *   3. Adam for both.
  *   4. A continuous policy has as many outputs as the action has numbers, and a log_sd each; 003 has one
  *      (ERR-43).
  *
  * Critical
- *   - The mean over steps (003's code, VPG-4) is no multiple of VPG-2's estimate: its denominator is random,
- *     and where the lengths of episodes depend on the actions it is biased towards short ones (ERR-42).
+ *   - The mean over steps (003's code, VPG-4) is |D|/N times VPG-2's estimate, and N is random: where the
+ *     lengths of episodes depend on the actions it is biased towards short ones (ERR-42).
+ *   - The time limit ends the sum of rewards, V's targets too, as the end of the task does (ERR-10).
  *   - reward-to-go minus V is an estimate of the advantage, not the advantage (ERR-41). */
 #include "algorithms/vpg.h"
 

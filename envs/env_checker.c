@@ -95,7 +95,10 @@ static const char *difference(const env *e, const env *f, struct outcome o, stru
 static const char *outside(const env *e)                    /* what of it is not in the space of observations */
 {
     const env_space *space = &e->observation;
-    double ones = 0;
+    double ones = 0, s = e->state[0];
+    for (int i = 0; i < e->state_n; i++)
+        if (!isfinite(e->state[i])) return "of a state that is not finite";
+    if (space->n > 0 && (s < 0 || s >= space->n || s != floor(s))) return "of a state that is none";
     for (int i = 0; i < space->dim; i++) {
         if (!isfinite(e->obs[i])) return "not finite";
         bool inside = space->n > 0 || (e->obs[i] >= space->low[i] && e->obs[i] <= space->high[i]);
@@ -103,9 +106,7 @@ static const char *outside(const env *e)                    /* what of it is not
         if (space->n > 0 && e->obs[i] != 0 && e->obs[i] != 1) return "not one-hot";
         ones += e->obs[i];
     }
-    if (space->n > 0 && (ones != 1 || e->obs[(int)e->state[0]] != 1)) return "not one-hot at its state";
-    for (int i = 0; i < e->state_n; i++)
-        if (!isfinite(e->state[i])) return "of a state that is not finite";
+    if (space->n > 0 && (ones != 1 || e->obs[(int)s] != 1)) return "not one-hot at its state";
     return NULL;
 }
 

@@ -148,6 +148,7 @@ int env_command(int argc, char **argv)
     if (left > 1) bad_input("env: expected one ID, found %d", left);
     if (all + checks + writes + (file != NULL) > 1)
         bad_input("env: expected one of --list, --transitions, --check and --export");
+    if (limit && (all || checks || writes)) bad_input("env: --limit is for --transitions, or an ID alone");
     uint64_t K = options_seed("--seed", seed);
     if (left == 0 && !checks && !writes && !file) return list();
     if (left == 0) bad_input("env: expected an ID; `ascent env --list` has them");

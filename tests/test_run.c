@@ -627,6 +627,7 @@ static void test_signals(void **state)
 {
     (void)state;
     static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+    for (int i = 0; i < COUNT(signals); i++) signal(signals[i], SIG_DFL);      /* nohup, or a shell's & */
     for (int i = 0; i < COUNT(signals); i++)
         for (long at = 1; at <= 13; at += 4) {
             empty(cut_folder);
