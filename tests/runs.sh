@@ -133,7 +133,10 @@ check "--set again and again" [ "$(grep -cE '"gamma": 0.5|"hidden": "4,5"' set/c
 "$ascent" eval limited --episodes 1 >out
 check "--limit" [ "$(head -n 2 limited/progress.csv | tail -n 1 | cut -d , -f 1,2)" = 5,1 ]
 sed 's/"limit": 5/"limit": null/' limited/config.json >out && cp out limited/config.json
-refuses "an episode without an end" 2 "expected an episode to end within" eval limited --episodes 1
+refuses "config.json of another run" 2 "limited/checkpoint: expected the configuration" eval limited --episodes 1
+rm limited/checkpoint
+refuses "a lost checkpoint" 2 "expected a checkpoint beside the rows" train --resume --out limited
+check "it leaves the rows alone" [ "$(wc -l <limited/progress.csv)" -ge 10 ]
 refuses "training without an end" 2 "expected an episode to end within .* --limit T" train "$a" --env garnet:3,2,2,1 \
     --out endless --quiet
 refuses "no algorithm" 2 '^expected an algorithm \(.*, found "nosuch"' train nosuch --env X3
