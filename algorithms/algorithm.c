@@ -10,8 +10,8 @@
 #define CONFIG(name) sizeof(name##_config), &name##_defaults, name##_fields
 const algorithm algorithms[] = {
     { "reinforce", "Monte Carlo policy gradient, an update an episode", CONFIG(reinforce),
-      reinforce, reinforce_policy, reinforce_explain },
-    { "vpg", "policy gradient with a learned baseline", CONFIG(vpg), vpg, vpg_policy, vpg_explain },
+      reinforce, reinforce_policy, reinforce_explain, true },
+    { "vpg", "policy gradient with a learned baseline", CONFIG(vpg), vpg, vpg_policy, vpg_explain, true },
     { .name = NULL },
 };
 

@@ -36,6 +36,7 @@ typedef struct {
     policy (*policy)(const env *e, const void *config);             /* who acts; its theta is kept as "theta" */
     /* One update on a small problem, with its numbers: each line with its id. */
     void (*explain)(FILE *out, const void *config, uint64_t seed);
+    bool episodic;                          /* learns from whole episodes: they must end */
 } algorithm;
 
 extern const algorithm algorithms[];                                /* algorithm.c; ends at name NULL */

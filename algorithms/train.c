@@ -13,6 +13,7 @@
 #include "algorithms/whole_file.h"
 #include "autodiff/json.h"
 #include "autodiff/options.h"
+#include "autodiff/random.h"
 #include "autodiff/require.h"
 
 enum { SETTINGS = 64 };
@@ -114,11 +115,32 @@ static void require_size(const env *e)
                   most, e->observation.dim, outputs);
 }
 
+/* Do episodes end? One with actions at random, in an environment without a time limit; before anything is written. */
+static void require_end(const experiment *x)
+{
+    env *e = experiment_env(x);
+    gsl_rng *rng = random_stream(x->seed, 0, RANDOM_TEST);
+    double *a = allocate((size_t)e->action.dim, sizeof *a, "an action"), r;
+    bool terminated, truncated;
+    env_reset(e, rng);
+    while (e->limit == ENV_NO_LIMIT && !e->over && e->t < ROLLOUT_EPISODE_MAX) {
+        if (e->action.n) a[0] = (double)gsl_rng_uniform_int(rng, (unsigned long)e->action.n);
+        env_step(e, a, &r, &terminated, &truncated);
+    }
+    if (e->limit == ENV_NO_LIMIT && !e->over)
+        bad_input("%s: expected an episode to end within %d steps; --limit T cuts it off", e->id,
+                  ROLLOUT_EPISODE_MAX);
+    free(a);
+    gsl_rng_free(rng);
+    env_free(e);
+}
+
 static void train(const experiment *x, const char *folder, run_manner manner, double until)
 {
     env *e = experiment_env(x);
     require_size(e);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
+    if (!manner.resumed && x->algorithm->episodic) require_end(x);
     if (!manner.resumed) run_folder_create(folder, config);
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     r->until = until;

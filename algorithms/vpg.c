@@ -114,6 +114,7 @@ ad vpg_V_objective(ad V, ad G)
     /* END SOLUTION */
 }
 
+/* VPG-2, VPG-4   g = the gradient of that mean, over trajectories or over steps (vpg.h), in theta */
 void vpg_gradient(ad_tape *t, const policy *p, const double *theta, const rollout *b, const double *w,
                   int mean, double *g)
 {

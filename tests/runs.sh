@@ -139,16 +139,17 @@ refuses "a lost checkpoint" 2 "expected a checkpoint beside the rows" train --re
 check "it leaves the rows alone" [ "$(wc -l <limited/progress.csv)" -ge 10 ]
 refuses "training without an end" 2 "expected an episode to end within .* --limit T" train "$a" --env garnet:3,2,2,1 \
     --out endless --quiet
+check "and leaves no folder" [ ! -e endless ]
 refuses "no algorithm" 2 '^expected an algorithm \(.*, found "nosuch"' train nosuch --env X3
 refuses "no environment" 2 "expected --env" train "$a"
 refuses "an unknown environment" 2 "NoSuch-v1" train "$a" --env NoSuch-v1 --out new
 check "nothing is made by a mistake" [ ! -e new ]
 refuses "resume without a run" 2 "new/config.json: expected a run's folder" train --resume --out new
 refuses "eval without a run" 2 "new/config.json: expected a run's folder" eval new
-refuses "a folder that cannot be made" 3 "^ascent: /proc/nosuch" train "$a" --env X3 --out /proc/nosuch/run
+refuses "a folder that cannot be made" 3 "^ascent: /proc/nosuch" train "$a" --env X3 --limit 5 --out /proc/nosuch/run
 echo text >file
-refuses "a file for a folder" 2 "^file: expected a folder" train "$a" --env X3 --out file
-refuses "a file in the path" 2 "file/run: expected a folder" train "$a" --env X3 --out file/run
+refuses "a file for a folder" 2 "^file: expected a folder" train "$a" --env X3 --limit 5 --out file
+refuses "a file in the path" 2 "file/run: expected a folder" train "$a" --env X3 --limit 5 --out file/run
 check "the file stands" [ "$(cat file)" = text ]
 
 # several seeds: each as if alone; those that are missing are made
