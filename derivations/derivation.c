@@ -99,6 +99,12 @@ static void compare_wrong(const derivation_line *line, double error, double size
     r->reason = "the control cannot be told from it";
 }
 
+static void too_large(derivation_result *r)
+{
+    r->verdict = NOT_APPLICABLE;
+    r->reason = "too large for two accounts";
+}
+
 /* Each computed line against the first computed one. */
 static void compare(const derivation *d, const setting *x, const double *own, derivation_result *r)
 {
@@ -106,6 +112,11 @@ static void compare(const derivation *d, const setting *x, const double *own, de
     r->unit = d->unit(x);
     require(r->unit > 0, "%s: one unit of error is %g", d->id, r->unit);
     while (r->first < r->lines && !r->computed[r->first]) r->first++;
+    if (r->first == r->lines) {
+        r->first = 0;
+        too_large(r);
+        return;
+    }
     const double *first = r->value + r->first * r->n;
     double size = d->distance ? 1 : linalg_max_abs(r->n, first);        /* a distance is relative already */
     for (int l = r->first + 1; l < r->lines; l++) {
@@ -126,10 +137,8 @@ static void compare(const derivation *d, const setting *x, const double *own, de
             r->worst = l;
         }
     }
-    if (most_used == -1) {
-        r->verdict = NOT_APPLICABLE;
-        r->reason = "too large for two accounts";
-    } else if (r->verdict != FAIL && !(least_allowed * r->unit <= 1e-6 * size)) {
+    if (most_used == -1) too_large(r);
+    else if (r->verdict != FAIL && !(least_allowed * r->unit <= 1e-6 * size)) {
         r->verdict = WEAK;
         r->reason = size == 0 ? "the quantity is zero" : "more than 1e-6 of it would be allowed";
     }
