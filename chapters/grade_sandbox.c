@@ -322,9 +322,9 @@ bool sandbox_open(sandbox *s, const char *home, const char *secret, char *error,
     if (strlen(home) >= SANDBOX_PATH) bad_input("%s: too long a path", home);
     strcpy(s->home, home);
     snprintf(s->work, sizeof s->work, "%.400s/ascent-grade-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp");
-    if (!mkdtemp(s->work)) io_failure("%s: %s", s->work, strerror(errno));
     const sigset_t wait = ends();
-    sigprocmask(SIG_BLOCK, &wait, NULL);
+    sigprocmask(SIG_BLOCK, &wait, NULL);            /* before there is a folder to leave behind */
+    if (!mkdtemp(s->work)) io_failure("%s: %s", s->work, strerror(errno));
     make_folder(join(s->work, "src").at);
     make_folder(join(s->work, "out").at);
     if (root) chmod(s->work, 0755);

@@ -156,17 +156,22 @@ body returns.c returns_to_go <<'C'
     }
 C
 loses '3.2 3.9' 'shifted by one.*ERR-2'
-# Ended from outside, it takes its folder with it
-"$ascent" grade 3 "$dir" >"$work/out" 2>&1 &
-sleep 0.3
-kill -TERM $!
-wait $! 2>/dev/null
-status=$?
-if [ $status = 143 ] && [ -z "$(ls "$work/tmp")" ]; then pass; else fail killed "exit status $status: $(ls "$work/tmp")"; fi
 # other inputs for another seed or student, the same for the same
 cp "$work/tap" "$work/tap1"; graded; cmp -s "$work/tap" "$work/tap1" && pass || fail seeds "the same seed, another report"
 graded --seed 2; cmp -s "$work/tap" "$work/tap1" && fail seeds "two seeds, one report" || pass
 graded --student bob; cmp -s "$work/tap" "$work/tap1" && fail seeds "a student's inputs are everybody's" || pass
+
+# Ended from outside, while a submission computes without end, it takes its folder with it
+start endless
+body returns.c returns_to_go <<'C'
+    for (volatile int t = 0;; t = 0) G[0] = T * r[0] * gamma;
+C
+"$ascent" grade 3 "$dir" >"$work/out" 2>&1 &
+for _ in $(seq 200); do [ -n "$(ls "$work/tmp")" ] && break; sleep 0.02; done
+kill -TERM $!
+wait $! 2>/dev/null
+status=$?
+if [ $status = 143 ] && [ -z "$(ls "$work/tmp")" ]; then pass; else fail killed "exit status $status: $(ls "$work/tmp")"; fi
 
 start no_gamma_t
 body reinforce.c reinforce_w_gamma_t <<'C'
