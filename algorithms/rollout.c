@@ -89,7 +89,7 @@ void rollout_end(rollout *b, const double *s_end, bool starts, bool terminated, 
     require(b->T > first, "a segment of a rollout without a step");
     if (b->segments == b->segment_room) make_segment_room(b);
     memcpy(b->s_end + (size_t)b->segments * (size_t)b->d, s_end, (size_t)b->d * sizeof *s_end);
-    b->segment[b->segments++] = (segment){ first, b->T - first, starts, terminated, truncated };
+    b->segment[b->segments++] = (segment){ first, b->T - first, starts, terminated, truncated, b->worker };
 }
 
 /* One segment: to the end of the episode, or until the batch holds T steps */

@@ -17,6 +17,7 @@ typedef struct {
     int first, T;               /* steps first .. first + T - 1 of the batch; T >= 1 */
     bool starts;                /* the first step is the first of its episode */
     bool terminated, truncated; /* after the last step; neither: the batch ended before the episode did */
+    int worker;                 /* whose: run.h */
 } segment;
 
 typedef struct {
@@ -29,6 +30,7 @@ typedef struct {
     int segments;
     segment *segment;           /* [segments] */
     double *s_end;              /* [segments x d] what was seen after the last step of each */
+    int worker;                 /* of the segments to come: 0, until somebody writes another number */
     int room, segment_room;     /* how many steps and segments there is memory for */
 } rollout;
 

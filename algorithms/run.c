@@ -14,18 +14,34 @@ run *run_new(const char *algorithm, env *e, uint64_t seed, long steps_wanted)
     run *r = allocate(1, sizeof *r, "a run");
     *r = (run){ .algorithm = algorithm, .env = e, .seed = seed, .steps_wanted = steps_wanted,
                 .return_mean = NAN, .until = INFINITY,
-                .env_rng    = random_stream(seed, 0, RANDOM_ENV),
-                .policy_rng = random_stream(seed, 0, RANDOM_POLICY),
                 .init_rng   = random_stream(seed, 0, RANDOM_INIT),
                 .update_rng = random_stream(seed, 0, RANDOM_UPDATE) };
+    run_workers(r, 1);
     return r;
+}
+
+void run_workers(run *r, int workers)
+{
+    require(workers >= r->workers && !r->kept, "%d workers of %d, in a run that has begun?", workers, r->workers);
+    r->worker = reallocate(r->worker, (size_t)workers, sizeof *r->worker, "workers");
+    for (int i = r->workers; i < workers; i++)
+        r->worker[i] = (run_worker){ .env = i == 0 ? r->env : env_again(r->env),
+                                     .env_rng    = random_stream(r->seed, (uint32_t)i, RANDOM_ENV),
+                                     .policy_rng = random_stream(r->seed, (uint32_t)i, RANDOM_POLICY) };
+    r->workers = workers;
+    r->env_rng = r->worker[0].env_rng;
+    r->policy_rng = r->worker[0].policy_rng;
 }
 
 void run_free(run *r)
 {
     if (!r) return;
-    gsl_rng_free(r->env_rng);
-    gsl_rng_free(r->policy_rng);
+    for (int i = 0; i < r->workers; i++) {
+        if (i > 0) env_free(r->worker[i].env);
+        gsl_rng_free(r->worker[i].env_rng);
+        gsl_rng_free(r->worker[i].policy_rng);
+    }
+    free(r->worker);
     gsl_rng_free(r->init_rng);
     gsl_rng_free(r->update_rng);
     run_folder_free(r->folder);
@@ -89,9 +105,11 @@ static void count(run *r, const rollout *b)
     long before = r->episodes;
     r->steps += b->T;
     for (const segment *g = b->segment; g < b->segment + b->segments; g++) {
-        if (g->starts) r->episode_return = 0;
-        for (int t = g->first; t < g->first + g->T; t++) r->episode_return += b->r[t];
-        if (g->terminated || g->truncated) r->returns[r->episodes++ % RUN_WINDOW] = r->episode_return;
+        require(g->worker < r->workers, "a segment of worker %d of %d", g->worker, r->workers);
+        double *sum = &r->worker[g->worker].episode_return;
+        if (g->starts) *sum = 0;
+        for (int t = g->first; t < g->first + g->T; t++) *sum += b->r[t];
+        if (g->terminated || g->truncated) r->returns[r->episodes++ % RUN_WINDOW] = *sum;
     }
     if (r->episodes != before) r->return_mean = window_mean(r);
 }

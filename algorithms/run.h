@@ -33,18 +33,27 @@ typedef struct { const char *name; const double *x; } shown;
 
 enum { RUN_WINDOW = 100 };
 
+/* Who acts: an environment with random streams of its own, so that nobody's numbers depend on when the others act. */
+typedef struct {
+    env *env;
+    gsl_rng *env_rng, *policy_rng;      /* random_stream(seed, its number, RANDOM_ENV or RANDOM_POLICY) */
+    double episode_return;              /* so far, of the episode under way */
+} run_worker;
+
 typedef struct run run;
 struct run {                            /* to be read by anyone, written by run.c only */
     const char *algorithm;
-    env *env;
+    env *env;                           /* of worker 0 */
     uint64_t seed;
     long steps, episodes;               /* done */
     long steps_wanted;
-    gsl_rng *env_rng, *policy_rng, *init_rng, *update_rng;      /* streams of the seed: saved too */
+    gsl_rng *env_rng, *policy_rng;      /* of worker 0 */
+    gsl_rng *init_rng, *update_rng;     /* streams of the seed: saved, too, as the workers are */
+    int workers;                        /* 1, or what run_workers said */
+    run_worker *worker;                 /* [workers] */
     double return_mean;                 /* of the last RUN_WINDOW whole episodes, undiscounted; NaN before one */
     double until;                       /* the run ends, too, when return_mean of a whole window reaches it */
     double returns[RUN_WINDOW];         /* episode i's at i % RUN_WINDOW */
-    double episode_return;              /* so far, of the episode under way */
     const kept *kept;
     const shown *shown;                 /* or NULL */
     struct run_folder *folder;          /* NULL: a run in memory only, as tests make it */
@@ -54,6 +63,8 @@ struct run {                            /* to be read by anyone, written by run.
 run *run_new(const char *algorithm, env *e, uint64_t seed, long steps_wanted);      /* in memory; e is borrowed */
 void run_free(run *r);                                                              /* NULL is fine */
 
+/* More than one worker: before run_begin. A segment of a batch says whose it is (rollout.h). */
+void run_workers(run *r, int workers);
 /* Reads the checkpoint if the run is resumed, else writes the first one. The tables are borrowed until run_end. */
 void run_begin(run *r, const kept *k, const shown *s);        /* s may be NULL */
 /* Before each update: false when the run is at its end. batch is what the last update was made from, empty

@@ -198,15 +198,17 @@ static void fields(checkpoint *c, run *r)
     checkpoint_count(c, "steps", &r->steps);
     checkpoint_count(c, "episodes", &r->episodes);
     checkpoint_vector(c, "returns", r->returns, RUN_WINDOW);
-    checkpoint_vector(c, "return so far", &r->episode_return, 1);
     checkpoint_count(c, "bytes of progress.csv", &f->progress_bytes);
     checkpoint_count(c, "steps at its last row", &f->row_steps);
     checkpoint_vector(c, "last row", f->row, (size_t)f->columns);
-    rng_field(c, "environment's stream", r->env_rng);
-    rng_field(c, "policy's stream", r->policy_rng);
     rng_field(c, "first parameters' stream", r->init_rng);
     rng_field(c, "updates' stream", r->update_rng);
-    env_fields(c, r->env, r->env_rng);
+    for (run_worker *w = r->worker; w < r->worker + r->workers; w++) {
+        checkpoint_vector(c, "return so far", &w->episode_return, 1);
+        rng_field(c, "environment's stream", w->env_rng);
+        rng_field(c, "policy's stream", w->policy_rng);
+        env_fields(c, w->env, w->env_rng);
+    }
     for (const kept *k = r->kept; k->name; k++) {
         if (k->count)    checkpoint_count(c, k->name, k->count);
         else if (k->rng) rng_field(c, k->name, k->rng);

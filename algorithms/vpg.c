@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "algorithms/critic.h"
 #include "algorithms/explained.h"
 #include "algorithms/returns.h"
 #include "autodiff/optimiser.h"
@@ -131,16 +132,7 @@ void vpg_gradient(ad_tape *t, const policy *p, const double *theta, const rollou
     /* END SOLUTION */
 }
 
-/* V_phi(s_t) of all steps, and then `steps` steps of phi towards G */
-static void values(ad_tape *t, const network *f, const double *phi, const rollout *b, double *V)
-{
-    ad_mark start = ad_here(t);
-    ad s = ad_input(t, b->s, b->T, b->d);
-    ad y = network_forward(f, ad_input(t, phi, network_n(f), 1), s);            /* [N x 1] */
-    memcpy(V, ad_value(y), (size_t)b->T * sizeof *V);
-    ad_reset(t, start);
-}
-
+/* `steps` steps of phi towards G */
 static void fit_V(ad_tape *t, const network *f, double *phi, adam *step, long steps, const rollout *b,
                   const double *G)
 {
@@ -180,8 +172,7 @@ void vpg(run *training, const void *config)
     const vpg_config *c = config;
     env *e = training->env;
     const policy p = vpg_policy(e, c);
-    network f = p.f;                                                    /* V: as pi, but one output */
-    f.size[f.layers] = 1;
+    const network f = critic_V(&p);
     size_t n = (size_t)p.n, nV = (size_t)network_n(&f);
     double *theta = allocate(n, sizeof *theta, "theta"), *g = allocate(n, sizeof *g, "g");
     double *phi = allocate(nV, sizeof *phi, "phi");
@@ -211,7 +202,7 @@ void vpg(run *training, const void *config)
         w = reallocate(w, N, sizeof *w, "w");
         G = reallocate(G, N, sizeof *G, "G");
         V = reallocate(V, N, sizeof *V, "V");
-        values(t, &f, phi, D, V);
+        critic_values(t, &f, phi, D->T, D->s, V);
         weights(c, D, V, w, G);
         vpg_gradient(t, &p, theta, D, w, c->mean, g);
         adam_ascend(&step, theta, g);                                   /* theta <- theta + alpha g */
@@ -267,7 +258,7 @@ static void explain_weights(FILE *out, const vpg_config *c, const rollout *D, co
 static double V_error(ad_tape *t, const network *f, const double *phi, const rollout *D, const double *G)
 {
     double V[MOST], sum = 0;
-    values(t, f, phi, D, V);
+    critic_values(t, f, phi, D->T, D->s, V);
     for (int k = 0; k < D->T; k++) sum += (V[k] - G[k]) * (V[k] - G[k]);
     return sum / D->T;
 }
@@ -278,8 +269,7 @@ void vpg_explain(FILE *out, const void *config, uint64_t seed)
     env *e = explained_env();
     c.hidden.layers = 0;
     const policy p = vpg_policy(e, &c);
-    network f = p.f;
-    f.size[f.layers] = 1;
+    const network f = critic_V(&p);
     run *streams = run_new("vpg", e, seed, 0);
     size_t n = (size_t)p.n, nV = (size_t)network_n(&f);
     double *theta = allocate(5 * n + 3 * nV, sizeof *theta, "theta"), *before = theta + n, *g = before + n;
@@ -294,7 +284,7 @@ void vpg_explain(FILE *out, const void *config, uint64_t seed)
     network_init_orthogonal(&f, sqrt(2), 1, streams->init_rng, phi);
     memcpy(before, theta, n * sizeof *theta);
     while (D->segments < EXPLAINED) rollout_episode(D, e, streams->env_rng, pi, streams->policy_rng);
-    values(t, &f, phi, D, V);
+    critic_values(t, &f, phi, D->T, D->s, V);
     weights(&c, D, V, w, G);
     explained_logp(&p, theta, D, logp);
     fprintf(out, "Vanilla policy gradient, its first update on %s (states 0 .. 4, then the end; 3 actions), seed"

@@ -81,10 +81,19 @@ env *env_new(const char *id, const struct env_kind *kind, void *model, int state
     return e;
 }
 
+env *env_again(const env *e)
+{
+    env *again = env_new(e->id, e->kind, e->model, e->state_n, e->action, e->observation);
+    again->borrowed = true;
+    again->limit = e->limit;
+    again->threshold = e->threshold;
+    return again;
+}
+
 void env_free(env *e)
 {
     if (!e) return;
-    if (e->kind->free) e->kind->free(e->model);
+    if (e->kind->free && !e->borrowed) e->kind->free(e->model);
     free(e->id);
     free(e->state);
     free(e->obs);

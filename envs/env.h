@@ -41,7 +41,8 @@ struct env {                        /* to be read by anyone, written by the func
     bool over;                      /* the episode has ended, or none has begun */
     gsl_rng *rng;                   /* the caller's: its only source of randomness */
     const struct env_kind *kind;
-    void *model;                    /* the kind's own */
+    void *model;                    /* the kind's own: nothing in it changes between steps */
+    bool borrowed;                  /* the model is another's (env_again) */
 };
 
 enum { ENV_NO_LIMIT = 0, ENV_OWN_LIMIT = -1 };
@@ -51,6 +52,9 @@ enum { ENV_NO_LIMIT = 0, ENV_OWN_LIMIT = -1 };
  * in error[size] when there is none of that name or the file is wrong. */
 env *env_make(const char *id, int limit, char *error, size_t size);
 const char *env_id(int i);          /* the i-th that has an id or a built-in name, from 0; NULL past the last */
+/* Another one of the same id and limit, with a state of its own. They may act in two threads at once. It looks at e's
+ * model, so e must outlive it. */
+env *env_again(const env *e);
 void env_free(env *e);                                              /* NULL is fine */
 
 /* Begins an episode. All random numbers until the next reset are drawn from rng, which stays the caller's. */

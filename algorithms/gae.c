@@ -1,0 +1,17 @@
+/* GAE(lambda): see gae.h. */
+#include "algorithms/gae.h"
+
+/*[snip gae]*/
+/* PPO-17   A_t = delta_t + gamma lambda A_{t+1},   delta_t = r_t + gamma V(s_{t+1}) - V(s_t) */
+void gae_advantages(int T, const double *r, const double *V, double V_end, double gamma, double lambda, double *A)
+{
+    /* BEGIN SOLUTION PPO-17 */
+    double A_next = 0, V_next = V_end;
+    for (int t = T - 1; t >= 0; t--) {
+        double delta_t = r[t] + gamma * V_next - V[t];
+        A_next = A[t] = delta_t + gamma * lambda * A_next;
+        V_next = V[t];
+    }
+    /* END SOLUTION */
+}
+/*[/snip]*/
