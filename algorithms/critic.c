@@ -26,7 +26,7 @@ void critic_values(ad_tape *t, const network *f, const double *phi, int T, const
     ad_reset(t, start);
 }
 
-/*[snip critic-bootstrap]*/
+/*[snip critic-bootstrap later]*/
 /* A3C-13   V_end = 0 where the episode terminated, else V_phi(s_end) */
 void critic_bootstrap(ad_tape *t, const network *f, const double *phi, const rollout *b, double *V, double *V_end)
 {

@@ -1,7 +1,7 @@
 /* GAE(lambda): see gae.h. */
 #include "algorithms/gae.h"
 
-/*[snip gae]*/
+/*[snip gae later]*/
 /* PPO-17   A_t = delta_t + gamma lambda A_{t+1},   delta_t = r_t + gamma V(s_{t+1}) - V(s_t) */
 void gae_advantages(int T, const double *r, const double *V, double V_end, double gamma, double lambda, double *A)
 {

@@ -1,7 +1,7 @@
 /* n-step returns: see nstep.h. */
 #include "algorithms/nstep.h"
 
-/*[snip nstep-returns]*/
+/*[snip nstep-returns later]*/
 /* A3C-14   R = V_end;  for i = T-1, .., 0:  R <- r_i + gamma R */
 void nstep_returns(int T, const double *r, double V_end, double gamma, double *G)
 {

@@ -5,7 +5,7 @@
  *
  * In a source, on lines of their own, around whole functions, at most 30 lines:
  *     / *[snip NAME]* /  ...  / *[/snip]* /                (without the blanks)
- * Lines in it that begin or end an assignment's solution are left out.
+ * Lines in it that begin or end an assignment's solution are left out. [snip NAME later]: no page shows it yet.
  * In a page, each on one line; all but `claim` are followed by a block that ends with <!-- end -->:
  *     <!-- code NAME -->            the region
  *     <!-- output COMMAND -->       the command and what it prints
@@ -38,7 +38,7 @@ enum { MAX_LINES = 30, MAX_REGIONS = 1000, MAX_NUMBERS = 100000 };
 typedef struct {
     char *name, *file, *text;
     int line, lines;
-    bool used;
+    bool later, used;
 } region;
 
 typedef struct {
@@ -185,7 +185,7 @@ static void close_region(weaver *w, region *r, const char *begin, const char *en
 
 static void read_regions(weaver *w, const char *file)
 {
-    char *text = read_file(file), name[101];
+    char *text = read_file(file), name[101], later[8];
     if (!text) bad_input("%s: cannot be read", file);
     region *open = NULL;
     const char *begin = NULL;
@@ -196,12 +196,12 @@ static void read_regions(weaver *w, const char *file)
             if (!open) wrong(w, file, line, "no region is open here");
             else close_region(w, open, begin, p);
             open = NULL;
-        } else if (sscanf(word, "/*[snip %100[^] \n]]*/", name) == 1) {
+        } else if (sscanf(word, "/*[snip %100[^] \n]%7[^]\n]", name, strcpy(later, "")) >= 1) {
             if (open) wrong(w, file, line, "region %s is still open", open->name);
             if (find_region(w, name)) wrong(w, file, line, "a second region %s", name);
             require(w->regions < MAX_REGIONS, "more than %d regions", MAX_REGIONS);
             open = &w->region[w->regions++];
-            *open = (region){ print("%s", name), print("%s", file), NULL, line, 0, false };
+            *open = (region){ print("%s", name), print("%s", file), NULL, line, 0, strcmp(later, " later") == 0, false };
             begin = end + 1;
         }
     }
@@ -577,8 +577,8 @@ int main(int argc, char **argv)
         if (ends_in(argv[i], ".md")) weave_page(w, argv[i]);
     for (int i = 0; i < w->regions; i++) {
         region *r = &w->region[i];
-        if (r->used) w->passed++;
-        else wrong(w, r->file, r->line, "region %s is in no page", r->name);
+        if (r->used != r->later) w->passed++;
+        else wrong(w, r->file, r->line, "region %s is in %s", r->name, r->used ? "a page: no `later`" : "no page");
         free(r->name), free(r->file), free(r->text);
     }
     printf("%d passed, %d failed\n", w->passed, w->failed);

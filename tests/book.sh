@@ -94,6 +94,7 @@ mistake "a claim"                       page.md 's/== 475/== 476/'              
 mistake "a command that fails"          page.md 's/^<!-- markdown echo/<!-- markdown false/' 'ends with 1|prints nothing'
 # sources
 mistake "an unused region"              page.md '/code inner/,/end -->/d'         'region inner is in no page'
+mistake "a region that came sooner"     source.c 's/snip inner/snip inner later/' 'inner is in a page: no `later`'
 mistake "code that moved on"            source.c 's/return x \* x/return x * x * 1/' 'code square differs'
 mistake "a region twice"                source.c 's/snip inner/snip square/'      'a second region square'
 mistake "a region never closed"         source.c '$d'                             'inner is never closed'
