@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "algorithms/maxent_pg.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
@@ -12,6 +13,8 @@ const algorithm algorithms[] = {
     { "reinforce", "Monte Carlo policy gradient, an update an episode", CONFIG(reinforce),
       reinforce, reinforce_policy, reinforce_explain, true },
     { "vpg", "policy gradient with a learned baseline", CONFIG(vpg), vpg, vpg_policy, vpg_explain, true },
+    { "maxent_pg", "policy gradient of reward and entropy", CONFIG(maxent_pg), maxent_pg, maxent_pg_policy,
+      maxent_pg_explain, true },
     { .name = NULL },
 };
 
