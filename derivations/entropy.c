@@ -663,8 +663,8 @@ const derivation max_entropy[] = {
           "ENT-3; reverse mode through the solve", by_autodiff },
         { "=\\lim_{h\\to0}\\frac{J(\\theta+he)-J(\\theta-he)}{2h}", "central differences, extrapolated",
           by_differences },
-        { "=\\sum_s\\rho_\\pi(s)\\left[\\beta\\nabla H(\\pi(\\cdot|s))+\\sum_a\\nabla\\pi(a|s)"
-          "(r(s,a)+\\gamma(PV_{soft})(s,a))\\right]",
+        { "=\\sum_s\\rho_\\pi(s)[\\beta\\nabla H(\\pi(\\cdot|s))+\\sum_a\\nabla\\pi(a|s)"
+          "(r(s,a)+\\gamma(PV_{soft})(s,a))]",
           "V_soft = beta H + sum_a pi (r + gamma P V_soft): the product rule, then PGT-3's recursion; what"
           " algorithms/maxent_pg.c samples", by_both_ways },
         { "=\\sum_s\\rho_\\pi(s)\\sum_a\\nabla\\pi(a|s)Q_{soft}(s,a),\\quad "
