@@ -41,6 +41,12 @@ static const struct named *find(const char *id)
     return NULL;
 }
 
+bool env_is_file(const char *id)
+{
+    const struct named *own = find(id);
+    return !(own && own->make) && !mdp_is_builtin(id);
+}
+
 const char *env_id(int i)
 {
     for (int k = 0; k < COUNT; k++)

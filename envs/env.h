@@ -51,6 +51,7 @@ enum { ENV_NO_LIMIT = 0, ENV_OWN_LIMIT = -1 };
  * episode, ENV_NO_LIMIT, or ENV_OWN_LIMIT for Gymnasium's max_episode_steps, where it has one. NULL and one line
  * in error[size] when there is none of that name or the file is wrong. */
 env *env_make(const char *id, int limit, char *error, size_t size);
+bool env_is_file(const char *id);    /* is that, if env_make takes it, the name of a file? */
 const char *env_id(int i);          /* the i-th that has an id or a built-in name, from 0; NULL past the last */
 /* Another one of the same id and limit, with a state of its own. They may act in two threads at once. It looks at e's
  * model, so e must outlive it. */
