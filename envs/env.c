@@ -144,6 +144,12 @@ void env_step(env *e, const double *action, double *reward, bool *terminated, bo
     e->over = *terminated || *truncated;
 }
 
+void env_state_name(const env *e, int i, char name[32])
+{
+    if (e->kind->state_name) snprintf(name, 32, "%s", e->kind->state_name[i]);
+    else                     snprintf(name, 32, "state%d", i);
+}
+
 int env_state(const env *e)
 {
     require(e->observation.n > 0, "%s has no states with numbers", e->id);

@@ -66,6 +66,9 @@ void env_step(env *e, const double *action, double *reward, bool *terminated, bo
 /* The number of the state, for tables; an environment without one is a bug. */
 int  env_state(const env *e);
 
+/* As in the header of a file of transitions: the i-th component's own name, or state0, state1, ... */
+void env_state_name(const env *e, int i, char name[32]);
+
 /* Goes on from a place that was kept: state [state_n] and t as they were between two steps. */
 void env_restore(env *e, gsl_rng *rng, const double *state, int t);
 
@@ -76,7 +79,7 @@ struct env_kind {
     bool (*step)(env *e, const double *action, double *reward);     /* moves state, writes obs; terminated */
     void (*observe)(env *e);                                        /* writes obs from state */
     void (*free)(void *model);                                      /* NULL: there is no model */
-    const char *const *state_name;                                  /* [state_n] as in a file of transitions */
+    const char *const *state_name;                                  /* [state_n]; NULL: they have none */
 };
 /* Takes over the model; threshold none, no limit. The arrays of the spaces must outlive it. */
 env *env_new(const char *id, const struct env_kind *kind, void *model, int state_n,
