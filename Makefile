@@ -127,9 +127,9 @@ test:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
 	    $(BUILD)/tests/faults/faults $(EXAMPLES) $(BUILD)/chapters/weave $(SHOWN) $(ASSIGNMENTS)
-	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/recorded.sh tests/runs.sh \
-	    tests/faults.sh tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh \
-	    tests/grade.sh
+	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/mutants/apply.sh tests/cli.sh tests/verify.sh \
+	    tests/recorded.sh tests/runs.sh tests/faults.sh tests/reference.sh tests/examples.sh tests/book.sh \
+	    tests/answer.sh chapters/weave.sh tests/grade.sh
 
 # Mutants, faults, the grader's whole list, no warning from gcc or clang, the unit tests built by clang, fuzzing,
 # sanitizers, valgrind. At most 60 minutes.

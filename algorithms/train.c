@@ -40,6 +40,7 @@ static experiment *asked_for(const struct asked *q, const char *name)
     if (!q->env) bad_input("train: expected --env ID");
     require_utf8(q->env);
     experiment *x = experiment_new(algorithm_find(name), q->env);
+    experiment_take_file(x);
     if (q->limit) x->limit = (int)options_whole("--limit", q->limit, 0, INT_MAX);
     x->seed = q->seed ? options_seed("--seed", q->seed) : 1;
     if (x->seed > MOST_SEED) bad_input("--seed: expected at most %" PRIu64 ", found %s", MOST_SEED, q->seed);
@@ -63,9 +64,10 @@ static experiment *resumed(const struct asked *q, const char *folder, const char
     require_same(folder, "algorithm", x->algorithm->name, name);
     require_same(folder, "environment", x->env, q->env);
     snprintf(number, sizeof number, "%" PRIu64, x->seed);
-    require_same(folder, "seed", number, q->seed);
+    if (q->seed && options_seed("--seed", q->seed) != x->seed) require_same(folder, "seed", number, q->seed);
     snprintf(number, sizeof number, "%d", x->limit);
-    require_same(folder, "limit", x->limit == ENV_OWN_LIMIT ? "environment's own" : number, q->limit);
+    if (q->limit && options_whole("--limit", q->limit, 0, INT_MAX) != x->limit)
+        require_same(folder, "limit", x->limit == ENV_OWN_LIMIT ? "environment's own" : number, q->limit);
     char *before = experiment_text(x, EXPERIMENT_IDENTITY);
     for (int i = 0; i < SETTINGS && q->set[i]; i++) {
         config_set(x->algorithm->fields, x->config, "--set", q->set[i]);
@@ -141,10 +143,9 @@ static void train(const experiment *x, const char *folder, run_manner manner, do
     require_size(e);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed && x->algorithm->episodic) require_end(x);
-    if (!manner.resumed) run_folder_create(folder, config);
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     r->until = until;
-    run_in_folder(r, folder, identity, manner.resumed ? config : NULL, manner);
+    run_in_folder(r, folder, config, identity, manner);
     x->algorithm->train(r, x->config);
     if (!manner.quiet) print_end(r);
     run_free(r);
