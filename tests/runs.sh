@@ -36,7 +36,7 @@ same() { # NAME DIR DIR
     pass "$1"
 }
 
-algorithms=$("$ascent" train --help | sed -n '2,$s/^\([a-z0-9]*\): .*/\1/p')
+algorithms=$("$ascent" train --help | sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p')
 [ -n "$algorithms" ] || fail "algorithms" "the program lists none"
 discrete=FrozenLake-v1 steps=20000
 for a in $algorithms; do
@@ -123,7 +123,7 @@ for a in $algorithms; do
     refuses "$a: a bad setting" 2 "^--set: expected name=value" train "$a" --env X3 --out new --set nosuch=1
 done
 
-a=${algorithms%%[!a-z0-9]*}
+a=${algorithms%%[!a-z0-9_]*}
 "$ascent" train "$a" --env $discrete --steps 2000 >out 2>err
 check "the folder is the first line" [ "$(head -n 1 out)" = "runs/$a-$discrete-1" ]
 check "lines in a pipe, nothing on stderr" [ "$(wc -l <out)" -ge 11 -a ! -s err ]
