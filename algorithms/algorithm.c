@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "algorithms/a2c.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
@@ -12,6 +13,7 @@ const algorithm algorithms[] = {
     { "reinforce", "Monte Carlo policy gradient, an update an episode", CONFIG(reinforce),
       reinforce, reinforce_policy, reinforce_explain, true },
     { "vpg", "policy gradient with a learned baseline", CONFIG(vpg), vpg, vpg_policy, vpg_explain, true },
+    { "a2c", "synchronous advantage actor-critic, many environments", CONFIG(a2c), a2c, a2c_policy, a2c_explain, false },
     { .name = NULL },
 };
 
