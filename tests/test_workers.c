@@ -198,7 +198,7 @@ static void lags(void **state)
 
 static void wrong_schedule(int which)
 {
-    const char *const text[] = { "aA\nbAB", "aAB", "aac", "aA c", "" };
+    const char *const text[] = { "aA\nbAB\n", "aAB\n", "aac\n", "aA c\n", "aA\nbB" };
     done(toy_run(2, SCHEDULE_REPLAY, true, 1, 3000, text[which]));
 }
 
@@ -237,7 +237,7 @@ static void endings(void **state)
 {
     (void)state;
     static const char *const says[] = { "schedule:2:2:", "schedule:1:3:", "schedule:1:2:", "schedule:1:3:",
-                                        "ended after 0 steps" };
+                                        "schedule:2:3:" };
     for (int k = 0; k < 5; k++) {
         struct ending end = run_child(wrong_schedule, k);
         assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 2 && lines(end.err) == 1);
