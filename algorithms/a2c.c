@@ -15,9 +15,9 @@
  * Deviations from the source
  *   1. 004 says that the workers' gradients are averaged; each is a sum over its n steps. mean = workers does
  *      that; the default divides by all N n steps, so that n does not change the size of a step.
- *   2. A worker's n steps go on over the end of an episode (each part with its own R), as in OpenAI's baselines and
- *      Stable-Baselines3; until = end stops there, as A3C does. With it, 1 worker and mean = workers this is A3C with
- *      one thread.
+ *   2. A worker's n steps go on over the end of an episode (each part with its own R), as in OpenAI's baselines
+ *      and Stable-Baselines3; until = end stops there, as A3C does. With it, 1 worker, mean = workers and
+ *      optimiser = rmsprop this is A3C with one thread.
  *   3. lambda < 1 replaces R - V by PPO-17's advantage, and R by that plus V.
  *   4. pi and V share no layers, so theta and phi have step sizes of their own.
  *   5. The norm of the whole gradient is bounded, as in those two libraries.
@@ -110,7 +110,7 @@ ad a2c_policy_objective(ad logp, ad A)
     /* END SOLUTION */
 }
 
-/* A3C-8, A3C-9, A3C-15   J_V = -sum_t (R_t - V(s_t))^2,   R_t held constant: its gradient is 2 sum (R - V) grad V */
+/* A3C-8, A3C-9, A3C-15   J_V = -sum_t (R_t - V(s_t))^2,   R_t held constant: the gradient is 2 sum (R - V) grad V */
 ad a2c_V_objective(ad V, ad R)
 {
     /* BEGIN SOLUTION A3C-9 */
@@ -175,8 +175,8 @@ static void advantages(const a2c_config *c, const rollout *b, const double *V, c
                        double *R)
 {
     for (int i = 0; i < b->segments; i++) {
-        int first = b->segment[i].first;
-        a2c_advantages(b->segment[i].T, b->r + first, V + first, V_end[i], c->gamma, c->lambda, A + first, R + first);
+        int first = b->segment[i].first, T = b->segment[i].T;
+        a2c_advantages(T, b->r + first, V + first, V_end[i], c->gamma, c->lambda, A + first, R + first);
     }
     if (c->normalise) a2c_normalise(b->T, A);
 }
@@ -255,7 +255,8 @@ enum { EXPLAINED_WORKERS = 2, EXPLAINED_STEPS = 4, MOST = EXPLAINED_WORKERS * EX
 static void explain_batch(FILE *out, const rollout *b, const double *V, const double *V_end, const double *A,
                           const double *R, const double *logp)
 {
-    fprintf(out, "\nworker   t  s_t  a_t %9s %9s %9s %9s %17s\n", "r_t", "V(s_t)", "R_t", "A_t", "log pi(a_t|s_t)");
+    fprintf(out, "\nworker   t  s_t  a_t %9s %9s %9s %9s %17s\n", "r_t", "V(s_t)", "R_t", "A_t",
+            "log pi(a_t|s_t)");
     for (int i = 0; i < b->segments; i++) {
         const segment *g = &b->segment[i];
         for (int t = 0, k = g->first; t < g->T; t++, k++)
@@ -344,8 +345,8 @@ void a2c_explain(FILE *out, const void *config, uint64_t seed)
     }
     ascend(&c, n, c.lr, theta, g, v, m, 0);
     ascend(&c, nV, c.lr_V, phi, g + n, v + n, m + n, 0);
-    fprintf(out, "         g, its gradient; a step of %s along it, alpha = %g, of V %g:\n\n", optimisers[c.optimiser],
-            c.lr, c.lr_V);
+    fprintf(out, "         g, its gradient; a step of %s along it, alpha = %g, of V %g:\n\n",
+            optimisers[c.optimiser], c.lr, c.lr_V);
     explained_theta(out, &p, g, before, theta);
     putc('\n', out);
     explain_phi(out, nV, g + n, before + n, phi);

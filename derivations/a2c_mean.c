@@ -1,5 +1,5 @@
-/* The update that A3C and A2C share, through the code that trains (algorithms/a2c.c): what it accumulates, the signs of
- * its parts, the entropy, and the mean over workers. 004 (l.122-194), 000 (l.250), 002 (l.135-140). */
+/* The update that A3C and A2C share, through the code that trains (algorithms/a2c.c): what it accumulates, the signs
+ * of its parts, the entropy, and the mean over workers. 004 (l.122-194), 000 (l.250), 002 (l.135-140). */
 #include <float.h>
 #include <gsl/gsl_math.h>
 #include <math.h>
@@ -55,6 +55,12 @@ static double over_all(struct problem b, estimator f, int n, double *mean)
     return 0;
 }
 
+static double of_problem(const setting *x, estimator f, int n, double *mean)
+{
+    (void)x;
+    return over_all(problem_new(1, 0), f, n, mean);
+}
+
 /* R of step t: gamma^k r_{t+k} summed up, and what V says of the end */
 static double R_by_hand(const struct problem *b, const traj *tau, int t)
 {
@@ -90,7 +96,7 @@ static int    n_starts(const setting *x) { (void)x; return NS; }
 static int    n_theta(const setting *x)  { (void)x; return N_THETA + 1; }
 static int    n_phi(const setting *x)    { (void)x; return N_PHI; }
 static int    n_both(const setting *x)   { (void)x; return N_THETA + N_PHI + 1; }
-/* u N H^2 W: H weights of W = sum gamma^t max|r| + |V_end| <= 3, each the sum of as many; J(v) holds their squares */
+/* u N H^2 W: H weights of W = sum gamma^t max|r| + |V_end| <= 3, each a sum of as many; J(v) has their squares */
 static double unit(const setting *x) { (void)x; return DBL_EPSILON * NS * H * H * 3; }
 static double unit_squares(const setting *x) { return 3 * unit(x); }
 
@@ -127,9 +133,9 @@ static void squares_of_one_step(void *context, const traj *tau, double *J)
 }
 
 /* A3C-8   J(v') = sum_{k<n} (G_{t+k}^{(n-k)} - v(s_{t+k}))^2 */
-static double J_by_hand(const setting *x, double *J)  { (void)x; return over_all(problem_new(1, 0), squares_by_hand, NS, J); }
-static double J_trained(const setting *x, double *J)  { (void)x; return over_all(problem_new(1, 0), squares_trained, NS, J); }
-static double J_one_step(const setting *x, double *J) { (void)x; return over_all(problem_new(1, 0), squares_of_one_step, NS, J); }
+static double J_by_hand(const setting *x, double *J) { return of_problem(x, squares_by_hand, NS, J); }
+static double J_trained(const setting *x, double *J) { return of_problem(x, squares_trained, NS, J); }
+static double J_one_step(const setting *x, double *J) { return of_problem(x, squares_of_one_step, NS, J); }
 
 /* ---- A3C-9: E[dJ/dv] ---- */
 
@@ -160,8 +166,8 @@ static void dV_trained(void *context, const traj *tau, double *d)
 }
 
 /* A3C-9   -2 sum_k (G - v) grad v,   G held constant */
-static double dJ_by_hand(const setting *x, double *d) { (void)x; return over_all(problem_new(1, 0), dV_by_hand, N_PHI, d); }
-static double dJ_trained(const setting *x, double *d) { (void)x; return over_all(problem_new(1, 0), dV_trained, N_PHI, d); }
+static double dJ_by_hand(const setting *x, double *d) { return of_problem(x, dV_by_hand, N_PHI, d); }
+static double dJ_trained(const setting *x, double *d) { return of_problem(x, dV_trained, N_PHI, d); }
 static double dJ_literal(const setting *x, double *d)
 {
     (void)x;
@@ -197,7 +203,7 @@ static const double alpha_v = 0.05;
 static double error_of_V(double sign)
 {
     const a2c_config c = { .workers = 1, .c_V = 1, .mean = A2C_MEAN_OVER_WORKERS };
-    const policy p = { .f = { .layers = 1, .size = { 1, 2 }, .hidden = AD_LINEAR }, .nA = 2, .d = 1, .k = 1, .n = 4 };
+    const policy p = { .f = { 1, { 1, 2 }, AD_LINEAR }, .nA = 2, .d = 1, .k = 1, .n = 4 };
     const network f = critic_V(&p);
     const double theta[4] = { 0 }, nothing = 0, R = 1;
     double phi[2] = { 0 }, g[6];
@@ -247,9 +253,9 @@ static double without_V_end(const setting *x, double *d)
 static void page_of_signs(const setting *x, FILE *out)
 {
     (void)x;
-    fprintf(out, "One state, R = 1, V = 0 at first; after %d steps of size %g the error is\n  %.4f  when V descends"
-            " (R - V)^2\n  %.3f  when V goes the way of dtheta, up its gradient\n", STEPS_OF_V, alpha_v, error_of_V(1),
-            error_of_V(-1));
+    fprintf(out, "One state, R = 1, V = 0 at first; after %d steps of size %g the error is\n"
+            "  %.4f  when V descends (R - V)^2\n  %.4f  when V goes the way of dtheta, up its gradient\n", STEPS_OF_V,
+            alpha_v, error_of_V(1), error_of_V(-1));
 }
 
 /* ---- A3C-15: one state, a critic with a hidden layer ---- */
@@ -345,8 +351,8 @@ static void with_entropy_trained(void *context, const traj *tau, double *d)
     memcpy(d, both, N_THETA * sizeof *d);
 }
 
-/* X80: E5, 300 exact steps of size 1 along E[sum_t gamma^t (A_t grad log pi + beta grad H)]: the mean over states of the
- * entropy that the policy then has */
+/* X80: E5, 300 exact steps of size 1 along E[sum_t gamma^t (A_t grad log pi + beta grad H)]: the mean over states of
+ * the entropy that the policy then has */
 enum { N_E5 = 15, STEPS_OF_PI = 300 };
 
 static exact *at_E5(const mdp *M, const policy_class *states, const double *theta)
@@ -435,20 +441,30 @@ static double cross_entropies(const setting *x, double *d)
 static void page_of_entropy(const setting *x, FILE *out)
 {
     (void)x;
-    fprintf(out, "E5, gamma = .9, %d exact steps of size 1 from theta(s,a) = cos(s+2a); mean entropy of the policy then:"
-            "\n  beta = 0   %.4f\n  beta = .1  %.4f   (ln 3 = %.4f)\n", STEPS_OF_PI, entropy_after(0, step_trained),
-            entropy_after(0.1, step_trained), log(3));
+    fprintf(out, "E5, gamma = .9, %d exact steps of size 1 from theta(s,a) = cos(s+2a); mean entropy of the policy"
+            " then:\n  beta = 0   %.4f\n  beta = .1  %.4f   (ln 3 = %.4f)\n", STEPS_OF_PI,
+            entropy_after(0, step_trained), entropy_after(0.1, step_trained), log(3));
 }
 
 /* ---- A3C-29, A2C-1: workers on E5x ---- */
 
 enum { WORKERS = 3, N = 20, SMALL = 4, N_ALL = N_THETA + NA + N_PHI };
 
-struct workers { mdp *M; run *streams; policy p; network f; double *w; rollout *b; ad_tape *t; actor *pi; };   /* w [N_ALL] */
+struct workers {
+    mdp *M;
+    run *streams;
+    policy p;
+    network f;
+    double *w;                          /* [N_ALL] theta, phi */
+    actor *pi;
+    rollout *b;
+    ad_tape *t;
+};
 
 static struct workers workers_new(uint64_t seed)
 {
-    struct workers c = { .M = mdp_builtin("E5x"), .t = ad_tape_new(), .w = allocate(N_ALL, sizeof *c.w, "theta, phi") };
+    struct workers c = { .M = mdp_builtin("E5x"), .t = ad_tape_new() };
+    c.w = allocate(N_ALL, sizeof *c.w, "theta, phi");
     c.streams = run_new("derive", env_mdp_new(c.M), seed, 0);
     run_workers(c.streams, WORKERS);
     c.p = policy_of(c.streams->env, 0, NULL, AD_LINEAR);
@@ -501,7 +517,8 @@ static const a2c_config sums = { .workers = 1, .c_V = 1, .beta = 0.1, .mean = A2
 
 static int    n_losses(const setting *x)   { (void)x; return N_ALL + 1; }
 static int    n_all(const setting *x)      { (void)x; return N_ALL; }
-static double unit_losses(const setting *x) { (void)x; return DBL_EPSILON * N * 10; }   /* N terms of |R| |score| <= 10 */
+/* N terms of |R| |score| <= 10 */
+static double unit_losses(const setting *x) { (void)x; return DBL_EPSILON * N * 10; }
 
 /* A3C-29  sum_{k=1}^{20} of the losses of single steps */
 static double sum_of_gradients(const setting *x, double *g)
@@ -628,29 +645,31 @@ static double one_by_one(const setting *x, double *w)
 #define BY_HAND "over all trajectories, by hand: powers of gamma, scores in closed form"
 
 const derivation a2c_mean[] = {
-    { "A3C-8", "the critic's error: squared, summed over the segment", "E[J(v); s_0 = s]", n_starts, unit_squares, NULL,
-      NULL, {
+    { "A3C-8", "the critic's error: squared, summed over the segment", "E[J(v); s_0 = s]", n_starts, unit_squares,
+      NULL, NULL, {
         { "J(v)=\\sum_{k=0}^{n-1}(G_{t+k}^{(n-k)}-v(s_{t+k}))^2", BY_HAND, J_by_hand },
         { "=-J_V", TRAINING ", where minus the error is ascended", J_trained },
         { "\\sum_{k=0}^{n-1}(r_{t+k}+\\gamma v(s_{t+k+1})-v(s_{t+k}))^2",
           "the control: 004 l.122, each step with the target of one step", J_one_step, DIFFERS } },
       TWO_STEPS },
-    { "A3C-9", "the critic's gradient, the targets held constant", "E[dJ/dphi], phi: V of each state, and a bias", n_phi,
-      unit, NULL, NULL, {
-        { "\\nabla_vJ(v)=-2\\sum_{k=0}^{n-1}(G_{t+k}^{(n-k)}-v(s_{t+k}))\\nabla_vv(s_{t+k})", BY_HAND, dJ_by_hand },
+    { "A3C-9", "the critic's gradient, the targets held constant", "E[dJ/dphi], phi: V of each state, and a bias",
+      n_phi, unit, NULL, NULL, {
+        { "\\nabla_vJ(v)=-2\\sum_{k=0}^{n-1}(G_{t+k}^{(n-k)}-v(s_{t+k}))\\nabla_vv(s_{t+k})", BY_HAND,
+          dJ_by_hand },
         { "=-\\nabla_\\phi J_V", TRAINING, dJ_trained },
         { "=\\sum_{k=0}^{n-1}\\nabla_v(G_{t+k}^{(n-k)}-v(s_{t+k}))^2",
-          "004 l.136, literally: G holds v(s_t+n), which is differentiated, too", dJ_literal, DIFFERS, "ERR-15" } },
+          "004 l.136, literally: G holds v(s_t+n), which is differentiated, too", dJ_literal, DIFFERS,
+          "ERR-15" } },
       TWO_STEPS },
     { "A3C-14", "the backward loop: R <- r + gamma R; dtheta, dtheta_v accumulated",
       "E[dtheta], E[dtheta_v], then V's error after 20 steps", n_both, unit, NULL, NULL, {
-        { "\\sum_i\\nabla\\log\\pi(a_i|s_i)(R_i-V(s_i)),\\quad\\sum_i\\nabla(R_i-V(s_i))^2,\\quad(1-2\\alpha)^{20}",
-          BY_HAND, backward },
+        { "\\sum_i\\nabla\\log\\pi(a_i|s_i)(R_i-V(s_i)),\\quad\\sum_i\\nabla(R_i-V(s_i))^2,\\quad"
+          "(1-2\\alpha)^{20}", BY_HAND, backward },
         { "=\\nabla_\\theta J_\\pi,\\quad-\\nabla_\\phi J_V,\\quad\\phi\\leftarrow\\phi+\\alpha\\nabla_\\phi J_V",
           TRAINING ", one gradient of each sum; both are ascended", backward_trained },
         { "w\\leftarrow w+\\alpha\\,dw",
-          "000 l.250 accumulates dtheta to go up and dw, the gradient of a loss, and has one rule for both: the error"
-          " grows", one_rule_for_both, DIFFERS, "ERR-20" },
+          "000 l.250 accumulates dtheta to go up and dw, the gradient of a loss, and has one rule for both: the"
+          " error grows", one_rule_for_both, DIFFERS, "ERR-20" },
         { "R=r_{t-1}+\\gamma\\cdot0",
           "000 l.250 does not say what R is before the loop; 004 l.168 has 0 or V(s_t). Here: 0",
           without_V_end, DIFFERS, "ERR-20" } },
@@ -661,36 +680,38 @@ const derivation a2c_mean[] = {
         { "=-\\nabla J_V", "through algorithms/a2c.c, with c_V = 1", of_objective },
         { "=\\nabla_w(R-V(s))^2", "differences of the square, in plain loops", by_differences },
         { "-(R-V(s))\\nabla_wV(s)",
-          "002 and others absorb the 2: half the step of 000 l.250 and 004 l.177 at the same alpha (c_V = .5 here)",
-          minus_one, DIFFERS, "ERR-85" } },
+          "002 and others absorb the 2: half the step of 000 l.250 and 004 l.177 at the same alpha (c_V = .5"
+          " here)", minus_one, DIFFERS, "ERR-85" } },
       "one state, a critic of 3 tanh units" },
-    { "A3C-27", "the entropy's gradient is added, times beta", "E[dtheta], then the mean entropy after 300 exact steps",
-      n_theta, unit, NULL, NULL, {
+    { "A3C-27", "the entropy's gradient is added, times beta",
+      "E[dtheta], then the mean entropy after 300 exact steps", n_theta, unit, NULL, NULL, {
         { "E[\\sum_i\\nabla\\log\\pi(a_i|s_i)(R_i-V(s_i))+\\beta\\nabla H(\\pi(\\cdot|s_i))]",
           BY_HAND ", dH/dz_a = -pi_a (log pi_a + H); beta = .3, and .1 in the steps", bonus_by_hand },
         { "=\\nabla_\\theta(J_\\pi+\\beta J_H)", TRAINING, bonus_trained },
         { "E[\\sum_i\\nabla\\log\\pi(a_i|s_i)(R_i-V(s_i))]",
-          "002 l.138 has, as entropy loss, 20 cross entropies for exploitation: those are the policy's own objective, and"
-          " with them alone the entropy goes", cross_entropies, DIFFERS, "ERR-22" } },
+          "002 l.138 has, as entropy loss, 20 cross entropies for exploitation: those are the policy's own"
+          " objective, and with them alone the entropy goes", cross_entropies, DIFFERS, "ERR-22" } },
       TWO_STEPS "; and E5", page_of_entropy },
-    { "A3C-29", "20 steps: the sum of 20 losses, one update", "the gradient of the sum, then steps an update", n_losses,
-      unit_losses, NULL, NULL, {
-        { "\\sum_{k=1}^{20}\\nabla\\ell_k", "the gradients of single steps, added up", sum_of_gradients },
-        { "=\\nabla\\sum_{k=1}^{20}\\ell_k", "one gradient; a whole run that is asked for one step takes 20",
+    { "A3C-29", "20 steps: the sum of 20 losses, one update", "the gradient of the sum, then steps an update",
+      n_losses, unit_losses, NULL, NULL, {
+        { "\\sum_{k=1}^{20}\\nabla l_k", "the gradients of single steps, added up", sum_of_gradients },
+        { "=\\nabla\\sum_{k=1}^{20} l_k", "one gradient; a whole run that is asked for one step takes 20",
           gradient_of_sum },
-        { "\\frac1{20}\\nabla\\sum_{k=1}^{20}\\ell_k", "the control: their mean", gradient_of_mean, DIFFERS } },
+        { "\\frac1{20}\\nabla\\sum_{k=1}^{20} l_k", "the control: their mean", gradient_of_mean, DIFFERS } },
       "E5x, 20 sampled steps" },
-    { "A2C-1", "wait for all workers, average their gradients, update once", "theta, phi after it", n_all, unit_losses,
-      NULL, NULL, {
+    { "A2C-1", "wait for all workers, average their gradients, update once", "theta, phi after it", n_all,
+      unit_losses, NULL, NULL, {
         { "w+\\frac\\alpha N\\sum_{i=1}^N\\nabla J_i(w)", "each worker's own gradient, a sum over its steps",
           mean_of_workers },
-        { "=w+\\alpha\\nabla\\frac1N\\sum_{i=1}^NJ_i(w)", "one batch of all, through algorithms/a2c.c", mean_in_one },
+        { "=w+\\alpha\\nabla\\frac1N\\sum_{i=1}^NJ_i(w)", "one batch of all, through algorithms/a2c.c",
+          mean_in_one },
         { "=w+\\frac\\alpha N\\sum_{i=N}^1\\nabla J_i(w)", "whichever worker acts first: the streams are its own",
           in_other_order },
         { "w\\leftarrow w+\\frac\\alpha N\\nabla J_i(w),\\ i=1,\\dots,N",
-          "004 l.38 has this update of all gradients at once as A3C's; A3C (l.52) applies each by itself, at parameters"
-          " that others moved", one_by_one, DIFFERS, "ERR-81" },
-        { "w+\\alpha\\nabla\\sum_{i=1}^NJ_i(w)", "the control: the sum, whose step grows with N", sum_in_one, DIFFERS } },
+          "004 l.38 has this update of all gradients at once as A3C's; A3C (l.52) applies each by itself, at"
+          " parameters that others moved", one_by_one, DIFFERS, "ERR-81" },
+        { "w+\\alpha\\nabla\\sum_{i=1}^NJ_i(w)", "the control: the sum, whose step grows with N", sum_in_one,
+          DIFFERS } },
       "E5x, 3 workers, 4 sampled steps each" },
     { .id = NULL }
 };

@@ -1,5 +1,5 @@
-/* A2C: each function against a plain loop, and whole training runs, with every option, against the same updates done
- * by hand in long double.
+/* A2C: each function against a plain loop, and whole training runs, with every option, against the same updates
+ * done by hand in long double.
  *     test_a2c [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>
@@ -57,7 +57,8 @@ static void advantages(void **state)
             long double G = powl(gamma, T - t) * V_end, sum = 0;
             for (int i = t; i < T; i++) {
                 G += powl(gamma, i - t) * r[i];
-                sum += powl((long double)gamma * lambda, i - t) * (r[i] + gamma * (i < T - 1 ? V[i + 1] : V_end) - V[i]);
+                long double delta = r[i] + gamma * (i < T - 1 ? V[i + 1] : V_end) - V[i];
+                sum += powl((long double)gamma * lambda, i - t) * delta;
             }
             if (lambda == 1) assert_near((double)sum, (double)(G - V[t]), 1e-14);
             assert_near(A[t], (double)sum, 1e-14);
@@ -194,14 +195,14 @@ static void gradients(void **state)
     }
 }
 
-/* A2C-1: J's gradient is the mean of the gradients of the workers, each a sum over its own steps; of N workers that
- * saw the same it is that of one, for N = 1, 2, 4. */
+/* A2C-1: J's gradient is the mean of the gradients of the workers, each a sum over its own steps; of N workers
+ * that saw the same it is that of one, for N = 1, 2, 4. */
 static void workers(void **state)
 {
     (void)state;
     for (int k = 0; k < 4; k++) {
-        a2c_config c = { .workers = 2, .c_V = 0.5, .beta = 0.1, .mean = A2C_MEAN_OVER_WORKERS, .hidden = { 1, { 5 } },
-                         .activation = AD_TANH };
+        a2c_config c = { .workers = 2, .c_V = 0.5, .beta = 0.1, .mean = A2C_MEAN_OVER_WORKERS,
+                         .hidden = { 1, { 5 } }, .activation = AD_TANH };
         a2c_config own = c;
         own.workers = 1;
         double w[MOST], whole[MOST], first[MOST], second[MOST], alike[MOST], size = 0;
@@ -293,21 +294,22 @@ static void hand_advantages(const struct hand *h, struct hand_J *J)
             J->R[k] = A + hand_V(h, J->p, J->f, b->s + k * b->d);
         }
     long double mean = 0, squares = 0;
-    for (int k = 0; k < b->T && J->c->normalise; k++) mean += J->A[k] / b->T;
-    for (int k = 0; k < b->T && J->c->normalise; k++) squares += (J->A[k] - mean) * (J->A[k] - mean);
-    for (int k = 0; k < b->T && J->c->normalise; k++) J->A[k] = (J->A[k] - mean) / (sqrtl(squares / (b->T - 1)) + 1e-8);
+    if (!J->c->normalise) return;
+    for (int k = 0; k < b->T; k++) mean += J->A[k] / b->T;
+    for (int k = 0; k < b->T; k++) squares += (J->A[k] - mean) * (J->A[k] - mean);
+    for (int k = 0; k < b->T; k++) J->A[k] = (J->A[k] - mean) / (sqrtl(squares / (b->T - 1)) + 1e-8);
 }
 
 static void hand_ascend(struct hand *h, const a2c_config *c, int n, int nV, long steps)
 {
-    long double norm = 0, left = 1;
+    long double norm = 0, left = 1, beta = c->optimiser == A2C_ADAM ? (long double)0.999 : c->alpha;
     for (int i = 0; i < n + nV; i++) norm += h->g[i] * h->g[i];
     norm = sqrtl(norm);
     if (c->anneal_steps > 0) left = steps < c->anneal_steps ? 1 - (long double)steps / c->anneal_steps : 0;
     h->t++;
     for (int i = 0; i < n + nV; i++) {
         long double g = c->clip > 0 && norm > c->clip ? h->g[i] * c->clip / norm : h->g[i];
-        long double lr = left * (i < n ? c->lr : c->lr_V), beta = c->optimiser == A2C_ADAM ? (long double)0.999 : c->alpha;
+        long double lr = left * (i < n ? c->lr : c->lr_V);
         h->v[i] = beta * h->v[i] + (1 - beta) * g * g;
         if (c->optimiser == A2C_ADAM) {
             h->m[i] = (long double)0.9 * h->m[i] + (1 - (long double)0.9) * g;
@@ -336,7 +338,8 @@ static void train_in(const char *folder, const char *id, int limit, const a2c_co
 {
     env *e = make(id, limit);
     run *trained = run_new("a2c", e, 5, steps);
-    run_in_folder(trained, folder, "{}", NULL, (run_manner){ .save_every = 1e9, .quiet = true, .resumed = resumed });
+    run_manner manner = { .save_every = 1e9, .quiet = true, .resumed = resumed };
+    run_in_folder(trained, folder, "{}", NULL, manner);
     a2c(trained, c);
     run_free(trained);
     env_free(e);
@@ -410,21 +413,24 @@ static void same_run(const char *id, int limit, const a2c_config *c, long steps)
 /* Every value of every option; each twice at least, beside others */
 static a2c_config option(int k)
 {
+    const double lambda[] = { 0, 1, 0.8 }, clip[] = { 0.2, 0, 100, 0.2, 0.2 };
     return (a2c_config){ .workers = 1 + k % 4, .n_steps = k % 4 ? 1 + k % 5 : 7, .until = k / 2 % 2,
-                         .gamma = k % 3 ? 0.9 : 1, .lambda = k % 3 == 1 ? 1 : k % 3 == 2 ? 0.8 : 0, .c_V = k % 5 / 4.0,
-                         .beta = k % 2 ? 0.05 : 0, .mean = k / 3 % 2, .normalise = k % 4 == 2 || k % 4 == 3,
-                         .lr = 1e-2, .lr_V = k % 2 ? 2e-2 : 5e-3, .anneal_steps = k % 3 == 2 ? 30 : k % 7 ? 0 : 1000,
-                         .clip = k % 5 == 1 ? 0 : k % 5 == 2 ? 100 : 0.2, .optimiser = k % 3, .alpha = k % 2 ? 0.9 : 0.99,
-                         .eps = k % 2 ? 1e-5 : 1e-3, .hidden = { k % 3, { 4, 3 } },
-                         .activation = k % 2 ? AD_TANH : AD_RELU };
+                         .gamma = k % 3 ? 0.9 : 1, .lambda = lambda[k % 3], .c_V = k % 5 / 4.0,
+                         .beta = k % 2 ? 0.05 : 0, .mean = k / 3 % 2, .normalise = k % 4 >= 2,
+                         .lr = 1e-2, .lr_V = k % 2 ? 2e-2 : 5e-3,
+                         .anneal_steps = k % 3 == 2 ? 30 : k % 7 ? 0 : 1000, .clip = clip[k % 5],
+                         .optimiser = k % 3, .alpha = k % 2 ? 0.9 : 0.99, .eps = k % 2 ? 1e-5 : 1e-3,
+                         .hidden = { k % 3, { 4, 3 } }, .activation = k % 2 ? AD_TANH : AD_RELU };
 }
 
 static void options(void **state)
 {
     (void)state;
+    const char *id[] = { "E5x", "E5x", "CartPole-v1", "lqr" };
+    const int limit[] = { 0, 0, 5, 4 };
     for (int k = 0; k < 24; k++) {
         a2c_config c = option(k);
-        same_run(k % 4 == 3 ? "lqr" : k % 4 == 2 ? "CartPole-v1" : "E5x", k % 4 == 2 ? 5 : k % 4 == 3 ? 4 : 0, &c, 60);
+        same_run(id[k % 4], limit[k % 4], &c, 60);
     }
 }
 
@@ -442,7 +448,8 @@ static void resumed(void **state)
         train_in(cut, id, 20, &c, 100 + 37 * k, false);
         train_in(cut, id, 20, &c, 700, true);
         train_in(cut, id, 20, &c, 900, true);
-        sprintf(command, "cmp %s/checkpoint %s/checkpoint && cmp %s/progress.csv %s/progress.csv", whole, cut, whole, cut);
+        sprintf(command, "cmp %s/checkpoint %s/checkpoint && cmp %s/progress.csv %s/progress.csv", whole, cut, whole,
+                cut);
         assert_int_equal(system(command), 0);
         remove_folder(whole);
         remove_folder(cut);
@@ -484,7 +491,8 @@ static void explained(void **state)
 
 /* A batch of one step has no standard deviation: refused before anything is made of it */
 static const struct { int workers, n_steps, until, status; } refused[] = {
-    { 1, 1, A2C_UNTIL_STEPS, 2 }, { 1, 5, A2C_UNTIL_END, 2 }, { 1, 2, A2C_UNTIL_STEPS, 99 }, { 2, 1, A2C_UNTIL_END, 99 } };
+    { 1, 1, A2C_UNTIL_STEPS, 2 }, { 1, 5, A2C_UNTIL_END, 2 }, { 1, 2, A2C_UNTIL_STEPS, 99 },
+    { 2, 1, A2C_UNTIL_END, 99 } };
 
 static void train_normalised(int k)
 {

@@ -1,6 +1,6 @@
-/* What a critic says of the end of a segment, and the advantages made of it: termination, truncation and the end of
- * the batch, at the first, a middle and the last step of a batch, against sums over the steps that the environment
- * itself wrote down.
+/* What a critic says of the end of a segment, and the advantages made of it: termination, truncation and the end
+ * of the batch, at the first, a middle and the last step of a batch, against sums over the steps that the
+ * environment itself wrote down.
  *     test_critic [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>
@@ -109,8 +109,8 @@ static void check_batch(const rollout *b, const struct script *script, const int
     for (int j = 0; j < 9; j++) {
         double gamma = gammas[j / 3], lambda = lambdas[j % 3];
         for (int i = 0; i < b->segments; i++) {
-            int first = b->segment[i].first;
-            a2c_advantages(b->segment[i].T, b->r + first, V + first, V_end[i], gamma, lambda, A + first, R + first);
+            int first = b->segment[i].first, T = b->segment[i].T;
+            a2c_advantages(T, b->r + first, V + first, V_end[i], gamma, lambda, A + first, R + first);
         }
         for (int t = 0; t < b->T; t++) {
             int worker = t / n, k = from[worker] + t % n;
