@@ -15,9 +15,9 @@
  * Deviations from the source
  *   1. 004 says that the workers' gradients are averaged; each is a sum over its n steps. mean = workers does
  *      that; the default divides by all N n steps, so that n does not change the size of a step.
- *   2. A worker's n steps go on over the end of an episode (each part with its own R), as in OpenAI's baselines and
- *      Stable-Baselines3; until = end stops there, as A3C does. With it, 1 worker and mean = workers this is A3C with
- *      one thread.
+ *   2. A worker's n steps go on over the end of an episode (each part with its own R), as in OpenAI's baselines
+ *      and Stable-Baselines3; until = end stops there, as A3C does. With it, 1 worker, mean = workers and
+ *      optimiser = rmsprop this is A3C with one thread.
  *   3. lambda < 1 replaces R - V by PPO-17's advantage, and R by that plus V.
  *   4. pi and V share no layers, so theta and phi have step sizes of their own.
  *   5. The norm of the whole gradient is bounded, as in those two libraries.
@@ -110,7 +110,7 @@ ad a2c_policy_objective(ad logp, ad A)
     /* END SOLUTION */
 }
 
-/* A3C-8, A3C-9, A3C-15   J_V = -sum_t (R_t - V(s_t))^2,   R_t held constant: its gradient is 2 sum (R - V) grad V */
+/* A3C-8, A3C-9, A3C-15   J_V = -sum_t (R_t - V(s_t))^2,   R_t held constant: the gradient is 2 sum (R - V) grad V */
 ad a2c_V_objective(ad V, ad R)
 {
     /* BEGIN SOLUTION A3C-9 */
@@ -175,8 +175,8 @@ static void advantages(const a2c_config *c, const rollout *b, const double *V, c
                        double *R)
 {
     for (int i = 0; i < b->segments; i++) {
-        int first = b->segment[i].first;
-        a2c_advantages(b->segment[i].T, b->r + first, V + first, V_end[i], c->gamma, c->lambda, A + first, R + first);
+        int first = b->segment[i].first, T = b->segment[i].T;
+        a2c_advantages(T, b->r + first, V + first, V_end[i], c->gamma, c->lambda, A + first, R + first);
     }
     if (c->normalise) a2c_normalise(b->T, A);
 }
@@ -250,4 +250,111 @@ void a2c(run *training, const void *config)
 
 /* ---- one update, with its numbers: the first of a training run from that seed ---- */
 
-void a2c_explain(FILE *out, const void *config, uint64_t seed) { (void)out; (void)config; (void)seed; }
+enum { EXPLAINED_WORKERS = 2, EXPLAINED_STEPS = 4, MOST = EXPLAINED_WORKERS * EXPLAINED_STEPS };
+
+static void explain_batch(FILE *out, const rollout *b, const double *V, const double *V_end, const double *A,
+                          const double *R, const double *logp)
+{
+    fprintf(out, "\nworker   t  s_t  a_t %9s %9s %9s %9s %17s\n", "r_t", "V(s_t)", "R_t", "A_t",
+            "log pi(a_t|s_t)");
+    for (int i = 0; i < b->segments; i++) {
+        const segment *g = &b->segment[i];
+        for (int t = 0, k = g->first; t < g->T; t++, k++)
+            fprintf(out, "%6d %3d %4d %4d %9.5f %9.5f %9.5f %9.5f %17.5f\n", g->worker, t, explained_state(b, k),
+                    b->index[k], b->r[k], V[k], R[k], A[k], logp[k]);
+        if (g->terminated) fprintf(out, "%9s: A3C-13   R = 0, the episode terminated\n", "then");
+        else fprintf(out, "%9s: A3C-13   R = V(s) = %.5f, %s\n", "then", V_end[i],
+                     g->truncated ? "cut by the time limit" : "cut by the batch");
+    }
+}
+
+/* J's parts at (theta, phi), as sums over the batch */
+static void explain_J(FILE *out, const a2c_config *c, const rollout *b, const double *V, const double *A,
+                      const double *R, const double *logp, const double *H)
+{
+    double J_pi = 0, J_V = 0, J_H = 0, D = c->mean == A2C_MEAN_OVER_STEPS ? b->T : (double)c->workers;
+    for (int k = 0; k < b->T; k++) {
+        J_pi += logp[k] * A[k];
+        J_V -= (R[k] - V[k]) * (R[k] - V[k]);
+        J_H += H[k];
+    }
+    fprintf(out, "\nA3C-14   J_pi = sum log pi(a_t|s_t) A_t = %.5f\nA3C-8    J_V = -sum (R_t - V(s_t))^2 = %.5f\n"
+                 "A3C-27   J_H = sum H(pi(.|s_t)) = %.5f\n"
+                 "A2C-1    J = (J_pi + c_V J_V + beta J_H) / %g = %.5f, c_V = %g, beta = %g\n", J_pi, J_V, J_H, D,
+            (J_pi + c->c_V * J_V + c->beta * J_H) / D, c->c_V, c->beta);
+}
+
+static void explain_phi(FILE *out, int nV, const double *g, const double *before, const double *after)
+{
+    const double *row[] = { g, before, after };
+    static const char *const name[] = { "g", "phi before", "phi after" };
+    fprintf(out, "%13s", "s");
+    for (int i = 0; i < nV - 1; i++) fprintf(out, " %8d", i);
+    fprintf(out, " %8s\n", "b");
+    for (int k = 0; k < 3; k++) {
+        fprintf(out, "%13s", name[k]);
+        for (int i = 0; i < nV; i++) fprintf(out, " %8.4f", row[k][i]);
+        putc('\n', out);
+    }
+}
+
+static void explained_entropy(ad_tape *t, const policy *p, const double *theta, const rollout *b, double *H)
+{
+    ad_mark start = ad_here(t);
+    ad h = policy_entropy(p, ad_input(t, theta, p->n, 1), ad_input(t, b->s, b->T, b->d));
+    memcpy(H, ad_value(h), (size_t)b->T * sizeof *H);
+    ad_reset(t, start);
+}
+
+void a2c_explain(FILE *out, const void *config, uint64_t seed)
+{
+    a2c_config c = *(const a2c_config *)config;
+    env *e = explained_env();
+    c.hidden.layers = 0;
+    c.workers = EXPLAINED_WORKERS;
+    c.n_steps = EXPLAINED_STEPS;
+    const policy p = a2c_policy(e, &c);
+    const network f = critic_V(&p);
+    run *streams = run_new("a2c", e, seed, 0);
+    int n = p.n, nV = network_n(&f), all = n + nV;
+    double *theta = allocate(5 * (size_t)all, sizeof *theta, "theta, phi"), *phi = theta + n, *g = theta + all;
+    double *v = g + all, *m = v + all, *before = m + all;
+    double V[MOST], V_end[MOST], A[MOST], R[MOST], logp[MOST], H[MOST];
+    run_workers(streams, EXPLAINED_WORKERS);
+    actor *pi = actor_new(&p, theta);
+    rollout *b = rollout_new(e);
+    ad_tape *t = ad_tape_new();
+
+    policy_init(&p, streams->init_rng, theta);
+    network_init_orthogonal(&f, sqrt(2), 1, streams->init_rng, phi);
+    memcpy(before, theta, (size_t)all * sizeof *theta);
+    act(&c, streams, pi, b);
+    critic_bootstrap(t, &f, phi, b, V, V_end);
+    advantages(&c, b, V, V_end, A, R);
+    explained_logp(&p, theta, b, logp);
+    explained_entropy(t, &p, theta, b, H);
+    fprintf(out, "A2C, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n%d workers, %d"
+            " steps each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
+            EXPLAINED_WORKERS, EXPLAINED_STEPS, c.gamma, c.lambda, c.normalise ? ", A_t normalised" : "");
+    explain_batch(out, b, V, V_end, A, R, logp);
+    explain_J(out, &c, b, V, A, R, logp, H);
+    a2c_gradient(t, &c, &p, &f, theta, phi, b, A, R, g);
+    if (c.clip > 0) {
+        double norm = clip_global_norm(all, g, c.clip);
+        fprintf(out, "         |grad J| = %.5f%s\n", norm, norm > c.clip ? ", shortened to clip" : "");
+    }
+    ascend(&c, n, c.lr, theta, g, v, m, 0);
+    ascend(&c, nV, c.lr_V, phi, g + n, v + n, m + n, 0);
+    fprintf(out, "         g, its gradient; a step of %s along it, alpha = %g, of V %g:\n\n",
+            optimisers[c.optimiser], c.lr, c.lr_V);
+    explained_theta(out, &p, g, before, theta);
+    putc('\n', out);
+    explain_phi(out, nV, g + n, before + n, phi);
+
+    ad_tape_free(t);
+    rollout_free(b);
+    actor_free(pi);
+    free(theta);
+    run_free(streams);
+    env_free(e);
+}
