@@ -46,7 +46,7 @@
 static const char *const optimisers[] = { "rmsprop-shared", "rmsprop-own", "sgd", NULL };
 
 const a3c_config a3c_defaults = {
-    .workers = 4, .t_max = 5, .gamma = 0.99, .c_V = 0.5, .beta = 0.01, .lr = 7e-4, .lr_V = 7e-4, .clip = 0.5,
+    .workers = 4, .t_max = 20, .gamma = 0.99, .c_V = 0.5, .beta = 0.01, .lr = 3e-4, .lr_V = 2e-3,
     .optimiser = A3C_RMSPROP_SHARED, .alpha = 0.99, .eps = 1e-5, .schedule = SCHEDULE_THREADS,
     .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
 };
@@ -57,7 +57,7 @@ const a3c_config a3c_defaults = {
 #define CHOICE(names) .kind = CONFIG_CHOICE, .choices = names
 const config_field a3c_fields[] = {
     { FIELD(workers), WHOLE(1, SCHEDULE_MAX_WORKERS), .about = "N: threads; the paper: 16" },
-    { FIELD(t_max), WHOLE(1, 1e6), .about = "steps of a worker an update; the paper: 5, 002: 20" },
+    { FIELD(t_max), WHOLE(1, 1e6), .about = "steps of a worker an update; 002: 20, the paper: 5" },
     { FIELD(gamma), REAL(1), .about = "discount gamma; the paper: .99" },
     { FIELD(c_V), REAL(1e300), .about = "weight of V's squared error; 004: 1" },
     { FIELD(beta), REAL(1e300), .about = "weight of the entropy; the paper: .01" },
@@ -224,4 +224,75 @@ void a3c(run *training, const void *config)
     free(learners.own);
 }
 
-void a3c_explain(FILE *out, const void *config, uint64_t seed) { (void)out; (void)config; (void)seed; }
+/* ---- one turn of one worker, with its numbers: the first of a training run from that seed ---- */
+
+enum { EXPLAINED = 5 };                             /* steps of the turn, at most */
+
+static void explain_segment(FILE *out, const rollout *b, const double *V, double V_end, const double *R, const double *A,
+                            const double *logp)
+{
+    fprintf(out, "\nA3C-12   with pi_theta', until the end of the episode or t_max = %d steps; A3C-14: R backwards\n"
+            "   t  s_t  a_t %10s %10s %10s %10s %18s\n", EXPLAINED, "r_t", "R", "V(s_t)", "R - V", "log pi(a_t|s_t)");
+    for (int t = 0; t < b->T; t++)
+        fprintf(out, "%4d %4d %4d %10.5f %10.5f %10.5f %10.5f %18.5f\n", t, explained_state(b, t), b->index[t], b->r[t],
+                R[t], V[t], A[t], logp[t]);
+    fprintf(out, "A3C-13   R began as %.5f: %s\n", V_end,
+            b->segment->terminated ? "the episode terminated" : "V(s_t) of the state after the last step");
+}
+
+static void explain_update(FILE *out, const a3c_config *c, int n, int nV, const double *d)
+{
+    double J = 0, L = 0;
+    for (int i = 0; i < n; i++) J += d[i] * d[i];
+    for (int i = n; i < n + nV; i++) L += d[i] * d[i];
+    fprintf(out, "A3C-6    d_theta = sum grad log pi(a_i|s_i) (R - V(s_i)) + beta grad H(pi(.|s_i)), beta = %g (A3C-27): norm"
+            " %.5f\nA3C-9    d_phi = c_V sum grad (R - V(s_i))^2, c_V = %g: norm %.5f\n"
+            "A3C-16   theta <- theta + %s along d_theta, alpha = %g; phi <- phi - the same along d_phi, alpha_v = %g:\n\n",
+            c->beta, sqrt(J), c->c_V, sqrt(L),
+            c->optimiser == A3C_SGD ? "alpha d_theta" : "RMSProp's step (A3C-28)", c->lr, c->lr_V);
+}
+
+void a3c_explain(FILE *out, const void *config, uint64_t seed)
+{
+    a3c_config c = *(const a3c_config *)config;
+    env *e = explained_env();
+    c.hidden.layers = 0;
+    const policy p = a3c_policy(e, &c);
+    const network f = critic_V(&p);
+    run *r = run_new("a3c", e, seed, 1);
+    int n = p.n, nV = network_n(&f), all_n = n + nV;
+    const shared_part parts[] = { { "theta", (size_t)n }, { "phi", (size_t)nV }, { "g", (size_t)all_n }, { NULL } };
+    workers *all = workers_new(r, parts, (size_t)all_n, 1, SCHEDULE_SERIAL, false);
+    double *d = allocate((size_t)(2 * all_n), sizeof *d, "d_theta, d_phi"), *after = d + all_n;
+    double V[EXPLAINED], A[EXPLAINED], R[EXPLAINED], logp[EXPLAINED], V_end;
+    first_parameters(all, &p, &f);
+    workers_begin(all, NULL, NULL);
+    worker *w = worker_turn(all->worker);
+    const double *theta = w->theta, *phi = theta + n;
+    actor *pi = actor_new(&p, theta);
+    ad_tape *t = ad_tape_new();
+
+    fprintf(out, "A3C, a worker's first turn on %s (states 0 .. 4, then the end; 3 actions), seed %llu, no hidden layers\n\n"
+            "A3C-11   d_theta <- 0, d_phi <- 0; theta' = theta, phi' = phi: the worker's copies\n", e->id,
+            (unsigned long long)seed);
+    rollout_segment(w->b, EXPLAINED, w->env, w->env_rng, pi, w->policy_rng);
+    critic_bootstrap(t, &f, phi, w->b, V, &V_end);
+    a3c_advantages(w->b->T, w->b->r, V, V_end, c.gamma, A, R);
+    explained_logp(&p, theta, w->b, logp);
+    explain_segment(out, w->b, V, V_end, R, A, logp);
+    a3c_gradients(t, &c, &p, &f, theta, phi, w->b, A, R, d, d + n);
+    explain_update(out, &c, n, nV, d);
+    update(&c, w, n, nV, d);
+    shared_load((size_t)all_n, all->x, after);
+    explained_theta(out, &p, d, theta, after);
+    critic_values(t, &f, after + n, w->b->T, w->b->s, V);
+    fprintf(out, "\nV(s_0) is %.5f now, and T = %ld. Other workers may have read the old theta: their updates come from\n"
+            "copies that are one version old (A3C-31).\n", V[0], w->T);
+
+    ad_tape_free(t);
+    actor_free(pi);
+    free(d);
+    workers_end(all);
+    run_free(r);
+    env_free(e);
+}
