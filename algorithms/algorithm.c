@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "algorithms/a2c.h"
+#include "algorithms/a3c.h"
 #include "algorithms/advantage_actor_critic.h"
 #include "algorithms/maxent_pg.h"
 #include "algorithms/q_actor_critic.h"
@@ -24,6 +26,9 @@ const algorithm algorithms[] = {
       advantage_actor_critic, advantage_actor_critic_policy, advantage_actor_critic_explain, .discrete = true },
     { "td_actor_critic", "on-line actor-critic, weight the TD error of V_v", CONFIG(td_actor_critic), td_actor_critic,
       td_actor_critic_policy, td_actor_critic_explain },
+    { "a2c", "synchronous advantage actor-critic, many environments", CONFIG(a2c), a2c, a2c_policy, a2c_explain, false },
+    { "a3c", "advantage actor-critic, a thread for each worker, parameters shared", CONFIG(a3c), a3c, a3c_policy,
+      a3c_explain, false },
     { .name = NULL },
 };
 

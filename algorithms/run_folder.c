@@ -122,7 +122,7 @@ void run_in_folder(run *r, const char *path, const char *config, const char *ide
 {
     run_folder *f = r->folder = allocate(1, sizeof *f, "a run's folder");
     *f = (run_folder){ .path = path, .config = config, .identity = identity, .manner = manner, .progress = -1,
-                       .timing = -1, .bar = !manner.quiet && isatty(STDERR_FILENO) };
+                       .timing = -1, .beside = -1, .bar = !manner.quiet && isatty(STDERR_FILENO) };
     if (!manner.resumed) {
         require_empty(path);
         make_folders(path);
@@ -241,6 +241,7 @@ static void save(run *r)
     char *path = path_of(f->path, "checkpoint");
     double start = now();
     if (fsync(f->progress) != 0) failed(f, "progress.csv", "brought to the disk");
+    if (f->beside >= 0 && fsync(f->beside) != 0) failed(f, "schedule", "brought to the disk");
     checkpoint *c = checkpoint_create(path);
     fields(c, r);
     checkpoint_close(c);

@@ -15,7 +15,8 @@ struct run_folder {
     const char *path;               /* the folder */
     const char *config, *identity;  /* its config.json; what its checkpoint must have been made with, as text */
     run_manner manner;
-    int progress, timing;           /* descriptors of progress.csv, timing.csv */
+    int progress, timing;           /* descriptors of progress.csv, timing.csv, */
+    int beside;                     /* and of a file that a checkpoint counts on, or -1: on the disk before it is */
     long progress_bytes, row_steps; /* length of progress.csv, steps at its last row */
     int columns;                    /* what `shown` names, */
     double *row;                    /* [columns] as it was after the last update */
