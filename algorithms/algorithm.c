@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "algorithms/a2c.h"
+#include "algorithms/a3c.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
@@ -14,6 +15,8 @@ const algorithm algorithms[] = {
       reinforce, reinforce_policy, reinforce_explain, true },
     { "vpg", "policy gradient with a learned baseline", CONFIG(vpg), vpg, vpg_policy, vpg_explain, true },
     { "a2c", "synchronous advantage actor-critic, many environments", CONFIG(a2c), a2c, a2c_policy, a2c_explain, false },
+    { "a3c", "advantage actor-critic, a thread for each worker, parameters shared", CONFIG(a3c), a3c, a3c_policy,
+      a3c_explain, false },
     { .name = NULL },
 };
 
