@@ -168,23 +168,13 @@ static double mean_of_estimate(const setting *x, double *g)
     return 0;
 }
 
-static void td_of_critic(const finite_horizon *f, const traj *tau, double *w)
-{
-    double V[FINITE_HORIZON + 1];
-    for (int t = 0; t <= tau->T; t++) {
-        bool over = t == f->H || mdp_absorbing(f->M, tau->s[t]);
-        V[t] = finite_V(f, t, tau->s[t]) + (over ? 0 : 0.1 * tau->s[t]);
-    }
-    psi_td_residual(tau->T, tau->r, V, f->gamma, w);
-}
-
 static double mean_of_biased_estimate(const setting *x, double *g)
 {
-    static const gradient_estimator e = { "td with a critic", "gamma^t (r_t + gamma V_w - V_w)", td_of_critic };
     finite_horizon *f = small(x);
-    gradient_estimate *run = gradient_estimate_new(f, &e);
-    enumerate_moments(f->M, f->x->pi, f->H, gradient_estimate_run, run, x->pi->n, g, NULL);
-    gradient_estimate_free(run);
+    value_table *V_w = value_table_exact(f);
+    for (int i = 0; i < f->H * x->pi->nS; i++) V_w->V[i] += critic_error(x->pi, i % x->pi->nS);
+    gradient_estimator_moments_with(f, "td", V_w, 1, 0, g, NULL);
+    value_table_free(V_w);
     finite_free(f);
     return 0;
 }
