@@ -323,7 +323,6 @@ static char *new_folder(char *path, const char *name)
 {
     static int folders;
     sprintf(path, "/tmp/test_a2c.%ld.%d.%s", (long)getpid(), folders++, name);
-    run_folder_create(path, "{}");
     return path;
 }
 
@@ -339,7 +338,7 @@ static void train_in(const char *folder, const char *id, int limit, const a2c_co
     env *e = make(id, limit);
     run *trained = run_new("a2c", e, 5, steps);
     run_manner manner = { .save_every = 1e9, .quiet = true, .resumed = resumed };
-    run_in_folder(trained, folder, "{}", NULL, manner);
+    run_in_folder(trained, folder, "{}", "a2c", manner);
     a2c(trained, c);
     run_free(trained);
     env_free(e);
