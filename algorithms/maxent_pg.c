@@ -24,7 +24,8 @@
  *
  * Deviations from the source
  *   1. 004 has no gamma^t before H: its sum is infinite (ERR-26).
- *   2. 004 has the objective, and nothing on how it is ascended. Here as vpg.c does: see its deviations.
+ *   2. 004 has the objective, and nothing on how it is ascended. Here as vpg.c does: see its deviations. V_phi
+ *      is regressed on G_t, so it estimates V_soft - beta H, or sampled V_soft.
  *   3. gamma_t is a switch. On, u_t = gamma^t stands before both terms of step t, and the estimate is unbiased;
  *      off, as in all implementations, u_t = 1 (ERR-3).
  *

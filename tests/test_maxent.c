@@ -442,6 +442,9 @@ static void errata(void **state)
     exact_free(x);
     mdp_free(M);
 
+    assert_near(entropy_after_ascent(0), 0.042, 0.6e-3);         /* X80 */
+    assert_near(entropy_after_ascent(0.1), 0.239, 0.6e-3);
+
     mdp_builder *b = mdp_begin("one state", 1, 2, 0.9);          /* X22 */
     mdp_start(b, 0, 1);
     for (int a = 0; a < 2; a++) mdp_transition(b, 0, a, 0, 1, a);
