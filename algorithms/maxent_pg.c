@@ -19,7 +19,8 @@
  *                           for what a_t makes of it later. Another direction, of no objective (ENT-6)
  *     form=sampled          h_t = -log pi(a_t|s_t), whose mean is H. A sample of it does depend on a_t:
  *                           G_t = sum_{k>=t} gamma^{k-t} (r_k + beta h_k), an estimate of Q_soft (ENT-4).
- *                           beta grad H has then no term: E[grad log pi h] is grad H, as E[grad h] = 0
+ *                           beta grad H has then no term: E[grad log pi h] is grad H, as E[grad h] = 0. At the
+ *                           soft optimum Q_soft(s,a) = V_soft(s) for every a, and a_t adds no variance
  *     entropy=none          vpg.c, with psi=advantage
  *
  * Deviations from the source

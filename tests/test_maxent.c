@@ -332,6 +332,7 @@ static void soft_optimum(void **state)
         soft_gradient(v, g);
         assert_true(linalg_max_abs(n, g) < 1e-11);
         for (int s = 0; s < M->nS; s++) assert_near(V_best[s], v->V[s], 1e-12);
+        for (int i = 0; i < n; i++) assert_near(v->Q[i], v->V[i / M->nA], 1e-12);
         for (uint32_t i = 0; i < 20; i++) {
             double moved[64];
             long double unused[64];
@@ -643,8 +644,8 @@ static void train_on(const mdp *M, int limit, const maxent_pg_config *c, uint64_
     env_free(e);
 }
 
-/* The soft optimum of E5, 13.588 at beta = 1, within 1 %: six runs of 60000 steps ended at 13.53 .. 13.58; without
- * entropy they end below 10. */
+/* The soft optimum of E5, 13.588 at beta = 1, within 2 %: 60 other runs of 60000 steps ended .028 below it in the
+ * mean, .083 at most; without entropy runs end below 10. */
 static void learns(void **state)
 {
     (void)state;
@@ -659,7 +660,7 @@ static void learns(void **state)
         train_on(M, 60, &c, (uint64_t)k, 60000, z);
         exact *x = exact_new(M, 0.9, z, error, sizeof error);
         soft_values *v = soft_values_new(x, 1);
-        assert_true(v->J <= best + 1e-12 && (v->J >= 0.99 * best) == (k < 4));
+        assert_true(v->J <= best + 1e-12 && (v->J >= 0.98 * best) == (k < 4));
         soft_values_free(v);
         exact_free(x);
     }
@@ -668,7 +669,7 @@ static void learns(void **state)
 
 /* Action 0 pays 1 and ends; action 1 leads through five states that pay nothing but entropy. gamma = beta = 1:
  * ENT-3 is greatest at p(1) = 1 / (1 + e^{1 - 5 ln 2}) = .922; the regulariser rests at 1 / (1 + e) = .269, not
- * seeing the five; without entropy p(1) goes to 0. */
+ * seeing the five; without entropy p(1) goes to 0. 120 other runs ended within a root mean square of .010. */
 static void credit_for_entropy(void **state)
 {
     (void)state;
@@ -693,7 +694,8 @@ static void credit_for_entropy(void **state)
     mdp_free(M);
 }
 
-/* ENT-5: from p = .1 entropy leads past the lower maximum of two-peak; sampled, too */
+/* ENT-5: from p = .1 entropy leads past the lower maximum of two-peak; sampled, too: of 80 other runs one did not
+ * end where the exact one does; at 1 of 40 four or more of ten do so once in 10^4 tests */
 static void two_peaks(void **state)
 {
     (void)state;
@@ -703,10 +705,12 @@ static void two_peaks(void **state)
         assert_near(mdp_reward(M, i / 2, i % 2), mdp_reward(named, i / 2, i % 2), 1e-12);
     assert_near(entropy_climb(M, 0.1, 0, 0, 0), 0.2, 1e-3);
     assert_near(entropy_climb(M, 0.1, 3, 0, 0), 0.8, 1e-3);
-    for (uint64_t seed = 1; seed <= 3; seed++) {
-        assert_true(entropy_climb(M, 0.1, 0, 25, seed) < 0.4);
-        assert_true(entropy_climb(M, 0.1, 3, 25, seed) > 0.6);
+    int lower = 0, better = 0;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        lower += entropy_climb(M, 0.1, 0, 25, seed) < 0.4;
+        better += entropy_climb(M, 0.1, 3, 25, seed) > 0.6;
     }
+    assert_true(lower >= 7 && better >= 7);
     mdp_free(named);
     mdp_free(M);
 }
