@@ -140,7 +140,7 @@ const derivation compatible[] = {
       "sum rho grad pi Q_w, then w", n_twice, unit_relative, no_direction, distance, {
         { "\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)Q^\\pi(s,a);\\quad w=(1-\\gamma)F^+\\nabla_\\theta J",
           "PGT-3; LAPACK, F from the scores. At gamma = 1 the scale of d for 1 - gamma", with_Q },
-        { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)Q_w(s,a);\\quad"
+        { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)Q_w(s,a);\\quad "
           "w=\\arg\\min_wE_{d,\\pi}[(Q_w-A^\\pi)^2],\\ Q_w=w^T\\nabla_\\theta\\log\\pi_\\theta",
           "at the minimum E[(Q_w - A) grad_w Q_w] = 0, and grad_w Q_w is the score; algorithms/compatible.c",
           fitted_to_A },

@@ -297,7 +297,7 @@ static double by_trajectories(const setting *x, double *out)
     return 0;
 }
 
-/* TDA-9   bias gamma^n E[e(s_n)]. Variance: G^(n) - E[G^(n)] is the sum of gamma^k xi_k, k < n, with xi_k = r_k +
+/* TDA-9   bias gamma^n E[e(s_n)]. Variance: G^(n) - E[G^(n)] is the sum of gamma^k eps_k, k < n, with eps_k = r_k +
  * gamma v_{n-k-1}(s_{k+1}) - v_{n-k}(s_k) and v_j = T_pi^j v: each has mean 0 given the past, so squares add up. */
 static double by_differences(const setting *unused, double *out)
 {
@@ -318,8 +318,8 @@ static double by_differences(const setting *unused, double *out)
         for (int k = 0; k < n; k++)
             for (int i = 0; i < 4; i++)
                 for (int e = x->M->row[i]; e < x->M->row[i + 1]; e++) {
-                    double xi = x->M->R[e] + x->gamma * v[n - k - 1][x->M->next[e]] - v[n - k][i / 2];
-                    out[TEN + n - 1] += gsl_pow_int(x->gamma, 2 * k) * p[k][i / 2] * x->pi[i] * x->M->P[e] * xi * xi;
+                    double eps = x->M->R[e] + x->gamma * v[n - k - 1][x->M->next[e]] - v[n - k][i / 2];
+                    out[TEN + n - 1] += gsl_pow_int(x->gamma, 2 * k) * p[k][i / 2] * x->pi[i] * x->M->P[e] * eps * eps;
                 }
     }
     x3_free(&c);
@@ -403,8 +403,8 @@ const derivation nstep_return[] = {
       n_twenty, unit_twenty, NULL, NULL, {
         { "|E[G^{(n)}]-V^\\pi(s)|,\\quad E(G^{(n)}-E[G^{(n)}])^2", "4^10 trajectories, through algorithms/nstep.c",
           by_trajectories },
-        { "=\\gamma^n|E[e(s_{t+n})]|,\\quad\\sum_{k<n}\\gamma^{2k}E[\\xi_k^2],\\quad"
-          "\\xi_k=r_k+\\gamma v_{n-k-1}(s_{k+1})-v_{n-k}(s_k),\\ v_j=T_\\pi^jv",
+        { "=\\gamma^n|E[e(s_{t+n})]|,\\quad\\sum_{k<n}\\gamma^{2k}E[\\epsilon_k^2],\\quad"
+          "\\epsilon_k=r_k+\\gamma v_{n-k-1}(s_{k+1})-v_{n-k}(s_k),\\ v_j=T_\\pi^jv",
           "e = v - V; a sum of differences whose means are 0 given the past", by_differences },
         { "=|(T_\\pi^nv)(s)-V^\\pi(s)|,\\quad E[(G^{(n)})^2]-E[G^{(n)}]^2", "moments carried backward in time",
           by_moments },
