@@ -288,7 +288,7 @@ double baseline_trace(const exact *x, const double *b)
     return E;
 }
 
-/* BL-4    v_s(0) - v_s(V) = E|grad log pi|^2 (b*^2 - (V - b*)^2) = E|grad log pi|^2 V (2 b* - V), as v_s is quadratic */
+/* BL-4    v_s(0) - v_s(V) = E|score|^2 (b*^2 - (V - b*)^2) = E|score|^2 V (2 b* - V), since v_s is quadratic */
 double baseline_gain(const exact *x)
 {
     double gain = 0, *b = allocate((size_t)x->nS, sizeof *b, "baselines");

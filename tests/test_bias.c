@@ -114,8 +114,9 @@ static void two_gradients(void **state)
         by_autodiff(x, x->d, V, i % 2, want);
         for (int s = 0; s < x->nS; s++) assert_near(g[s], want[s], 1e-14);
         for (int kind = 0; kind < 2; kind++) {
-            assert_true(residual_gradient_fixed_point(x, x->d, kind ? RESIDUAL_GRADIENT : SEMI_GRADIENT, fixed[kind]));
-            residual_gradient_mean(x, x->d, fixed[kind], kind ? RESIDUAL_GRADIENT : SEMI_GRADIENT, g);
+            enum td_gradient which = kind ? RESIDUAL_GRADIENT : SEMI_GRADIENT;
+            assert_true(residual_gradient_fixed_point(x, x->d, which, fixed[kind]));
+            residual_gradient_mean(x, x->d, fixed[kind], which, g);
             assert_near(linalg_max_abs(x->nS, g), 0, 1e-14);
         }
         for (int s = 0; s < x->nS; s++)
