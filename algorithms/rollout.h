@@ -43,7 +43,9 @@ void     rollout_clear(rollout *b);
  * Environment and policy draw from streams of their own. */
 enum { ROLLOUT_EPISODE_MAX = 100000 };
 void rollout_episode(rollout *b, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *policy_rng);
-/* Goes on, over ends of episodes, until the batch holds T steps. e stays within its episode. */
+/* Goes on until the batch holds T steps: to the end of the episode at most, or over ends of episodes. e stays within
+ * its episode. */
+void rollout_segment(rollout *b, int T, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *policy_rng);
 void rollout_steps(rollout *b, int T, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *policy_rng);
 
 /* Written by hand: one step, and the end of its segment (see there). s, s_end [d], a [k] */

@@ -10,6 +10,7 @@
 #include "algorithms/commands.h"
 #include "algorithms/experiment.h"
 #include "algorithms/run_folder.h"
+#include "algorithms/schedule.h"
 #include "algorithms/whole_file.h"
 #include "autodiff/json.h"
 #include "autodiff/options.h"
@@ -21,7 +22,7 @@ static const long MOST_STEPS = LONG_MAX / 2;
 static const uint64_t MOST_SEED = INT64_MAX - 100000;       /* what JSON can hold, with --seeds beyond it */
 
 struct asked {
-    const char *env, *steps, *until, *seed, *seeds, *out, *limit, *save_every;
+    const char *env, *steps, *until, *seed, *seeds, *out, *limit, *save_every, *replay;
     const char *set[SETTINGS];      /* name=value, up to the first NULL */
     bool resume, quiet;
 };
@@ -40,6 +41,7 @@ static experiment *asked_for(const struct asked *q, const char *name)
     if (!q->env) bad_input("train: expected --env ID");
     require_utf8(q->env);
     experiment *x = experiment_new(algorithm_find(name), q->env);
+    experiment_take_file(x);
     if (q->limit) x->limit = (int)options_whole("--limit", q->limit, 0, INT_MAX);
     x->seed = q->seed ? options_seed("--seed", q->seed) : 1;
     if (x->seed > MOST_SEED) bad_input("--seed: expected at most %" PRIu64 ", found %s", MOST_SEED, q->seed);
@@ -63,9 +65,10 @@ static experiment *resumed(const struct asked *q, const char *folder, const char
     require_same(folder, "algorithm", x->algorithm->name, name);
     require_same(folder, "environment", x->env, q->env);
     snprintf(number, sizeof number, "%" PRIu64, x->seed);
-    require_same(folder, "seed", number, q->seed);
+    if (q->seed && options_seed("--seed", q->seed) != x->seed) require_same(folder, "seed", number, q->seed);
     snprintf(number, sizeof number, "%d", x->limit);
-    require_same(folder, "limit", x->limit == ENV_OWN_LIMIT ? "environment's own" : number, q->limit);
+    if (q->limit && options_whole("--limit", q->limit, 0, INT_MAX) != x->limit)
+        require_same(folder, "limit", x->limit == ENV_OWN_LIMIT ? "environment's own" : number, q->limit);
     char *before = experiment_text(x, EXPERIMENT_IDENTITY);
     for (int i = 0; i < SETTINGS && q->set[i]; i++) {
         config_set(x->algorithm->fields, x->config, "--set", q->set[i]);
@@ -107,6 +110,12 @@ static void print_end(const run *r)
 }
 
 /* Before anything is written */
+static void require_actions(const algorithm *a, const env *e)
+{
+    if (a->discrete && !e->action.n)
+        bad_input("%s: expected a discrete action for %s, found a box of %d", e->id, a->name, e->action.dim);
+}
+
 static void require_size(const env *e)
 {
     int outputs = e->action.n ? e->action.n : e->action.dim, most = NETWORK_MAX_SIZE;
@@ -135,16 +144,18 @@ static void require_end(const experiment *x)
     env_free(e);
 }
 
-static void train(const experiment *x, const char *folder, run_manner manner, double until)
+static void train(const experiment *x, const char *folder, run_manner manner, double until, const char *replay)
 {
     env *e = experiment_env(x);
     require_size(e);
+    require_actions(x->algorithm, e);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed && x->algorithm->episodic) require_end(x);
-    if (!manner.resumed) run_folder_create(folder, config);
+    if (replay) schedule_bring(replay, NULL);
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     r->until = until;
-    run_in_folder(r, folder, identity, manner.resumed ? config : NULL, manner);
+    run_in_folder(r, folder, config, identity, manner);
+    if (replay) schedule_bring(replay, folder);
     x->algorithm->train(r, x->config);
     if (!manner.quiet) print_end(r);
     run_free(r);
@@ -166,9 +177,9 @@ static void train_seeds(const struct asked *q, const char *name, experiment *x, 
             snprintf(number, sizeof number, "%" PRIu64, x->seed);
             its.seed = number;
             experiment *begun = resumed(&its, own, name);
-            train(begun, own, m, until);
+            train(begun, own, m, until, NULL);
             experiment_free(begun);
-        } else train(x, own, m, until);
+        } else train(x, own, m, until, NULL);
         free(config);
         free(own);
     }
@@ -203,6 +214,7 @@ int train_command(int argc, char **argv)
         { "--seeds", "N", "N runs, of seeds K, K+1, ..., in DIR/seed-K, ...", &q.seeds, NULL },
         { "--out", "DIR", "new or empty (runs/ALGORITHM-ENV-SEED)", &q.out, NULL },
         { "--resume", NULL, "go on in DIR; needs nothing else", NULL, &q.resume },
+        { "--replay", "DIR", "the run of DIR again, its workers' turns in the order they had", &q.replay, NULL },
         { "--set", "NAME=VALUE", "of the algorithm's settings; any number of them", q.set, NULL, SETTINGS },
         { "--limit", "T", "steps of an episode, 0: no limit (the environment's own)", &q.limit, NULL },
         { "--save-every", "S", "seconds between checkpoints, 0: one after each update (10)", &q.save_every, NULL },
@@ -214,16 +226,19 @@ int train_command(int argc, char **argv)
     int left = options_parse(argc, argv, "train ALGORITHM --env ID [--out DIR] [--resume] ...", text, table);
     if (left > 1) bad_input("train: expected one algorithm, found %s", argv[2]);
     if (q.resume && !q.out) bad_input("train: expected --out DIR beside --resume");
-    if (!q.resume && left < 1) bad_input("train: expected an algorithm");
+    if (q.replay && (q.resume || q.seeds || !q.out)) bad_input("train: expected --out DIR alone beside --replay");
+    if (!q.resume && !q.replay && left < 1) bad_input("train: expected an algorithm");
     run_manner manner = { .resumed = q.resume, .quiet = q.quiet,
                           .save_every = q.save_every ? options_number("--save-every", q.save_every, 0, 1e9) : 10 };
     double until = q.until ? options_number("--until", q.until, -1e300, 1e300) : INFINITY;
     uint64_t seeds = q.seeds ? (uint64_t)options_whole("--seeds", q.seeds, 1, 100000) : 0;
     char *first = q.resume && seeds ? seed_folder(q.out, q.seed ? options_seed("--seed", q.seed) : 1) : NULL;
-    experiment *x = q.resume ? resumed(&q, first ? first : q.out, left ? argv[1] : NULL) : asked_for(&q, argv[1]);
+    const char *begun = q.replay ? q.replay : !q.resume ? NULL : first ? first : q.out;
+    experiment *x = begun ? resumed(&q, begun, left ? argv[1] : NULL) : asked_for(&q, argv[1]);
+    if (q.replay) config_set(x->algorithm->fields, x->config, "--replay", "schedule=replay");
     char *folder = q.out ? NULL : default_folder(x, !seeds);
     if (seeds) train_seeds(&q, left ? argv[1] : NULL, x, q.out ? q.out : folder, manner, until, seeds);
-    else       train(x, q.out ? q.out : folder, manner, until);
+    else       train(x, q.out ? q.out : folder, manner, until, q.replay);
     free(folder);
     free(first);
     experiment_free(x);

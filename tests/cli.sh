@@ -466,12 +466,17 @@ check "env --list is env" "exit status $status, or they differ" cmp listed out
 for line in 'CartPole-v1 0\.\.1 R\^4 500 475' 'Acrobot-v1 0\.\.2 R\^6 500 -100' \
         'MountainCar-v0 0\.\.2 R\^2 200 -110' 'MountainCarContinuous-v0 \[-1, 1\] R\^2 999 90' \
         'Pendulum-v1 \[-2, 2\] R\^3 200 -' \
-        'FrozenLake-v1 0\.\.3 0\.\.16 100 0\.7' 'CliffWalking-v1 0\.\.3 0\.\.48 - -'; do
+        'FrozenLake-v1 0\.\.3 0\.\.16 100 0\.7' 'CliffWalking-v1 0\.\.3 0\.\.48 - -' \
+        'E5 0\.\.2 0\.\.4 never -' 'E5x 0\.\.2 0\.\.5 - -'; do
     check "env lists ${line%% *}" "no line $line" eval 'tr -s " " <listed | grep -q "^$line\$"'
 done
 works "env ID" env Acrobot-v1
-works "env --check" env CartPole-v1 --check
-check "env --check: all promises" "$(tail -n 1 out)" grep -q '^8 passed, 0 failed$' out
+works "env ID without an end" env E5
+check "env ID without an end says so" "$(cat out)" grep -q 'no episode ends: .train --limit T' out
+works "env --check" env Pendulum-v1 --check
+check "env --check: all promises" "$(tail -n 1 out)" grep -q '^8 passed, 0 failed, 0 n/a$' out
+run env CartPole-v1 --check
+check "env --check: nothing to check" "$(tail -n 1 out)" grep -q '^7 passed, 0 failed, 1 n/a$' out
 works "env --check of a file" env chain.mdp --check --seed 3
 run env chain.mdp --export
 cp out written.mdp

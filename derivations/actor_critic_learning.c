@@ -1,0 +1,2 @@
+#include "derivations/derivation.h"
+const derivation actor_critic_learning[] = { { .id = NULL } };
