@@ -138,13 +138,15 @@ static void page(const setting *x, FILE *out)
 const derivation compatible[] = {
     { "QAC-3", "the compatible critic gives the exact gradient, and its weights are the natural gradient",
       "sum rho grad pi Q_w, then w", n_twice, unit_relative, no_direction, distance, {
-        { "\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)Q^\\pi(s,a);\\quad w=(1-\\gamma)F^+\\nabla_\\theta J",
+        { "\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)Q^\\pi(s,a);\\quad "
+          "w=(1-\\gamma)F^+\\nabla_\\theta J",
           "PGT-3; LAPACK, F from the scores. At gamma = 1 the scale of d for 1 - gamma", with_Q },
-        { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)Q_w(s,a);\\quad"
+        { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)Q_w(s,a);\\quad "
           "w=\\arg\\min_wE_{d,\\pi}[(Q_w-A^\\pi)^2],\\ Q_w=w^T\\nabla_\\theta\\log\\pi_\\theta",
           "at the minimum E[(Q_w - A) grad_w Q_w] = 0, and grad_w Q_w is the score; algorithms/compatible.c",
           fitted_to_A },
-        { "w=\\arg\\min_wE_{d,\\pi}[(Q_w-Q^\\pi)^2]", "BL-3: V times the score has mean 0, so the same w", fitted_to_Q },
+        { "w=\\arg\\min_wE_{d,\\pi}[(Q_w-Q^\\pi)^2]", "BL-3: V times the score has mean 0, so the same w",
+          fitted_to_Q },
         { "w=(1-\\gamma)F^+\\nabla_\\theta J", "E[Q_w grad log pi] = F w", by_natural_gradient },
         { "\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)Q_w(s,a),\\quad Q_w=.7Q^\\pi+.3\\sin(7s+4a)",
           "000 eq 6, 9, 13 write = for any critic", with_any_critic, DIFFERS, "ERR-12" } },

@@ -144,8 +144,8 @@ static void print_title(const estimate_table *t, FILE *out)
 
 static void legend(const estimate_table *t, FILE *out)
 {
-    fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\"><tspan style=\"fill: var(--c1)\">exact critic</tspan>,"
-            " <tspan style=\"fill: var(--c2)\">critic ", LEFT + PLOT_W / 2, TOP + PLOT_H + 68);
+    fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\"><tspan style=\"fill: var(--c1)\">exact critic"
+            "</tspan>, <tspan style=\"fill: var(--c2)\">critic ", LEFT + PLOT_W / 2, TOP + PLOT_H + 68);
     escaped(out, t->critic);
     fputs("</tspan>; lines: n-step returns, dashed GAE</text>\n", out);
 }

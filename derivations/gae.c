@@ -178,9 +178,10 @@ const derivation gae[] = {
         { "=E[\\hat g],\\ E|\\hat g-E[\\hat g]|^2,\\quad"
           "\\hat g=\\sum_t\\gamma^t\\nabla\\log\\pi(a_t|s_t)\\sum_{l=0}^{T-1-t}(\\gamma\\lambda)^l\\delta_{t+l}",
           "delta_{t+l}, l > 0, has mean 0 given a_t: it may be left out or kept. Scores in closed form", by_sums },
-        { "\\hat A_t=\\delta_t+\\gamma\\lambda\\hat A_{t+1}", "backward, algorithms/gae.c; reverse mode", by_training },
+        { "\\hat A_t=\\delta_t+\\gamma\\lambda\\hat A_{t+1}", "backward, algorithms/gae.c; reverse mode",
+          by_training },
         { "\\hat A_t=\\delta_t+\\dots+(\\gamma\\lambda)^{T-t+1}\\delta_{T-1}",
-          "002's image, eq 11 of the paper: two powers too many on the last term, (gamma lambda)^2 for 1 at t = T-1",
+          "002's image, eq 11 of the paper: two powers too many on the last term; (gamma lambda)^2 for 1 at T-1",
           by_printed_sums, DIFFERS, "ERR-63" } },
       .page = page },
     { .id = NULL }

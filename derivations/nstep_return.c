@@ -297,7 +297,7 @@ static double by_trajectories(const setting *x, double *out)
     return 0;
 }
 
-/* TDA-9   bias gamma^n E[e(s_n)]. Variance: G^(n) - E[G^(n)] is the sum of gamma^k xi_k, k < n, with xi_k = r_k +
+/* TDA-9   bias gamma^n E[e(s_n)]. Variance: G^(n) - E[G^(n)] is the sum of gamma^k eps_k, k < n, with eps_k = r_k +
  * gamma v_{n-k-1}(s_{k+1}) - v_{n-k}(s_k) and v_j = T_pi^j v: each has mean 0 given the past, so squares add up. */
 static double by_differences(const setting *unused, double *out)
 {
@@ -318,8 +318,9 @@ static double by_differences(const setting *unused, double *out)
         for (int k = 0; k < n; k++)
             for (int i = 0; i < 4; i++)
                 for (int e = x->M->row[i]; e < x->M->row[i + 1]; e++) {
-                    double xi = x->M->R[e] + x->gamma * v[n - k - 1][x->M->next[e]] - v[n - k][i / 2];
-                    out[TEN + n - 1] += gsl_pow_int(x->gamma, 2 * k) * p[k][i / 2] * x->pi[i] * x->M->P[e] * xi * xi;
+                    double eps = x->M->R[e] + x->gamma * v[n - k - 1][x->M->next[e]] - v[n - k][i / 2];
+                    double P = p[k][i / 2] * x->pi[i] * x->M->P[e];
+                    out[TEN + n - 1] += gsl_pow_int(x->gamma, 2 * k) * P * eps * eps;
                 }
     }
     x3_free(&c);
@@ -354,23 +355,25 @@ static double neighbours(const setting *x, double *out)
 static void page_of_n(const setting *x, FILE *out)
 {
     static const double e[3][2] = { { 0.5, -0.3 }, { 0.35, -0.65 }, { 3, -3 } };
+    static const char *const says[3] = { "",
+        ": right in the mean after one step, and after no other number: the bias rises",
+        ": so far off that the critic scatters more than rewards do: the variance falls" };
     (void)x;
     fprintf(out, "G^(n) from state 0, as an estimate of V(0):\n");
     for (int k = 0; k < 3; k++) {
         struct x3 c = x3_new(1, e[k][0], e[k][1]);
         double mean[TEN], variance[TEN];
         nstep_return_moments(c.x, c.v, 0, TEN, mean, variance);
-        fprintf(out, "%sv = V + (%g, %g)%s\n  n          bias  std. dev.  rms error\n", k ? "\n" : "", e[k][0], e[k][1],
-                k == 0 ? "" : k == 1 ? ": right in the mean after one step, and after no other number: the bias rises"
-                                     : ": so far off that the critic scatters more than rewards do: the variance falls");
+        fprintf(out, "%sv = V + (%g, %g)%s\n  n          bias  std. dev.  rms error\n", k ? "\n" : "", e[k][0],
+                e[k][1], says[k]);
         for (int n = 1; n <= TEN; n++) {
-            double bias = mean[n - 1] - c.x->V[0];
-            fprintf(out, "%3d %13.6f %10.6f %10.6f\n", n, bias, sqrt(variance[n - 1]), hypot(bias, sqrt(variance[n - 1])));
+            double bias = mean[n - 1] - c.x->V[0], sd = sqrt(variance[n - 1]);
+            fprintf(out, "%3d %13.6f %10.6f %10.6f\n", n, bias, sd, hypot(bias, sd));
         }
         x3_free(&c);
     }
-    fprintf(out, "\nWhat always holds: |bias| <= gamma^n max |e|; and with e = 0 no bias at all, and a variance that"
-            " only grows,\nsum_{k<n} gamma^2k E[delta_k^2].\n");
+    fprintf(out, "\nWhat always holds: |bias| <= gamma^n max |e|; and with e = 0 no bias at all, and a variance"
+            " that only grows,\nsum_{k<n} gamma^2k E[delta_k^2].\n");
 }
 
 #define TRAINING "over all trajectories, through algorithms/nstep.c"
@@ -403,8 +406,8 @@ const derivation nstep_return[] = {
       n_twenty, unit_twenty, NULL, NULL, {
         { "|E[G^{(n)}]-V^\\pi(s)|,\\quad E(G^{(n)}-E[G^{(n)}])^2", "4^10 trajectories, through algorithms/nstep.c",
           by_trajectories },
-        { "=\\gamma^n|E[e(s_{t+n})]|,\\quad\\sum_{k<n}\\gamma^{2k}E[\\xi_k^2],\\quad"
-          "\\xi_k=r_k+\\gamma v_{n-k-1}(s_{k+1})-v_{n-k}(s_k),\\ v_j=T_\\pi^jv",
+        { "=\\gamma^n|E[e(s_{t+n})]|,\\quad\\sum_{k<n}\\gamma^{2k}E[\\epsilon_k^2],\\quad"
+          "\\epsilon_k=r_k+\\gamma v_{n-k-1}(s_{k+1})-v_{n-k}(s_k),\\ v_j=T_\\pi^jv",
           "e = v - V; a sum of differences whose means are 0 given the past", by_differences },
         { "=|(T_\\pi^nv)(s)-V^\\pi(s)|,\\quad E[(G^{(n)})^2]-E[G^{(n)}]^2", "moments carried backward in time",
           by_moments },

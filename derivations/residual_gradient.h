@@ -3,8 +3,9 @@
  *     semi-gradient      E_d[delta grad V(s)]                        the target r + gamma V(s') is held constant
  *     residual gradient  E_d[delta (grad V(s) - gamma grad V(s'))]   it is not: minus half of grad E_d[delta^2]
  *
- * The first is 0 at V^pi. The second is 0 where E_d[delta^2] is least, and that is E_d[E[delta|s]^2] plus the
- * variance of delta: where next states are random, another V, with less of the variance. QAC-7, TDA-7, A3C-9. */
+ * The first is 0 at V^pi (QAC-7, TDA-7, A3C-9). The second is 0 where E_d[delta^2] is least: E_d[E[delta|s]^2], which
+ * is 0 at V^pi, and the variance of delta given s. Where what follows s is random, by pi or by P, another V has less
+ * of that. */
 #ifndef ASCENT_RESIDUAL_GRADIENT_H
 #define ASCENT_RESIDUAL_GRADIENT_H
 
