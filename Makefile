@@ -7,7 +7,7 @@ WARN     = -Wall -Wextra -Wshadow -Wpedantic -Wno-missing-field-initializers
 OPT     ?= -O3 -march=$(MARCH) -fno-math-errno -fopenmp-simd
 # No fused multiply-add behind the reader's back: gcc and clang then give the same bits.
 CFLAGS   = -std=c11 -D_POSIX_C_SOURCE=200809L -I. -ffp-contract=off $(WARN) $(OPT) $(EXTRA)
-LDLIBS   = -lgsl -llapacke -lopenblas -ljansson -lm
+LDLIBS   = -lgsl -llapacke -lopenblas -ljansson -lm -pthread
 
 SOURCES  = $(wildcard autodiff/*.c envs/*.c algorithms/*.c derivations/*.c)
 CHAPTERS = $(sort $(wildcard chapters/*/chapter.md))

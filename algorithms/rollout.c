@@ -114,10 +114,13 @@ void rollout_episode(rollout *b, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *p
                   ROLLOUT_EPISODE_MAX);
 }
 
+void rollout_segment(rollout *b, int T, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *policy_rng)
+{
+    if (e->over) env_reset(e, env_rng);
+    go_on(b, T, e, pi, policy_rng);
+}
+
 void rollout_steps(rollout *b, int T, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *policy_rng)
 {
-    while (b->T < T) {
-        if (e->over) env_reset(e, env_rng);
-        go_on(b, T, e, pi, policy_rng);
-    }
+    while (b->T < T) rollout_segment(b, T, e, env_rng, pi, policy_rng);
 }

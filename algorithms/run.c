@@ -46,6 +46,7 @@ void run_free(run *r)
     gsl_rng_free(r->update_rng);
     run_folder_free(r->folder);
     free(r->theta);
+    free(r->schedule);
     free(r);
 }
 

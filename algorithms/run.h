@@ -58,6 +58,7 @@ struct run {                            /* to be read by anyone, written by run.
     const shown *shown;                 /* or NULL */
     struct run_folder *folder;          /* NULL: a run in memory only, as tests make it */
     double *theta;                      /* of a run in memory, at its end: a copy of what is kept first */
+    char *schedule;                     /* of a run in memory: the order of its workers' turns (schedule.h) */
 };
 
 run *run_new(const char *algorithm, env *e, uint64_t seed, long steps_wanted);      /* in memory; e is borrowed */

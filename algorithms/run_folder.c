@@ -70,7 +70,7 @@ void run_in_folder(run *r, const char *path, const char *identity, const char *c
 {
     run_folder *f = r->folder = allocate(1, sizeof *f, "a run's folder");
     *f = (run_folder){ .path = path, .identity = identity, .config = config, .manner = manner, .progress = -1,
-                       .timing = -1, .bar = !manner.quiet && isatty(STDERR_FILENO) };
+                       .timing = -1, .beside = -1, .bar = !manner.quiet && isatty(STDERR_FILENO) };
 }
 
 static void close_files(run_folder *f)
@@ -224,6 +224,7 @@ static void save(run *r)
     char *path = path_of(f->path, "checkpoint");
     double start = now();
     if (fsync(f->progress) != 0) failed(f, "progress.csv", "brought to the disk");
+    if (f->beside >= 0 && fsync(f->beside) != 0) failed(f, "schedule", "brought to the disk");
     checkpoint *c = checkpoint_create(path);
     fields(c, r);
     checkpoint_close(c);

@@ -15,7 +15,8 @@ struct run_folder {
     const char *path, *identity;    /* the folder; what its checkpoint must have been made with, as text */
     const char *config;             /* a config.json to be written */
     run_manner manner;
-    int progress, timing;           /* descriptors of progress.csv, timing.csv */
+    int progress, timing;           /* descriptors of progress.csv, timing.csv, */
+    int beside;                     /* and of a file that a checkpoint counts on, or -1: on the disk before it is */
     long progress_bytes, row_steps; /* length of progress.csv, steps at its last row */
     int columns;                    /* what `shown` names, */
     double *row;                    /* [columns] as it was after the last update */

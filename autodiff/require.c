@@ -11,10 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* One line on stderr, whatever bytes a file name in it has. */
+/* One line on stderr, whatever bytes a file name in it has. Another thread that fails, too, waits there for the end. */
 static void say(const char *prefix, const char *fmt, va_list args)
 {
     char line[4096];
+    flockfile(stderr);
     vsnprintf(line, sizeof line, fmt, args);
     for (char *c = line; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?';
@@ -72,6 +73,7 @@ void require_failed(const char *file, int line, const char *cond, const char *fm
 
 void out_of_memory(size_t bytes, const char *what)
 {
+    flockfile(stderr);
     if (bytes) fprintf(stderr, "ascent: out of memory: %zu bytes for %s\n", bytes, what);
     else       fprintf(stderr, "ascent: out of memory: %s\n", what);
     end(EXIT_MEMORY);
@@ -108,6 +110,7 @@ void print_done(FILE *out, char *const *text)
 static void on_gsl_error(const char *reason, const char *file, int line, int code)
 {
     if (code == GSL_ENOMEM) {
+        flockfile(stderr);
         fprintf(stderr, "ascent: out of memory: GSL (%s:%d: %s)\n", file, line, reason);
         end(EXIT_MEMORY);
     }
