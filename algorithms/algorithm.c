@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "algorithms/async_q.h"
+#include "algorithms/async_sarsa.h"
+#include "algorithms/nstep_q.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
@@ -12,6 +15,12 @@ const algorithm algorithms[] = {
     { "reinforce", "Monte Carlo policy gradient, an update an episode", CONFIG(reinforce),
       reinforce, reinforce_policy, reinforce_explain, true },
     { "vpg", "policy gradient with a learned baseline", CONFIG(vpg), vpg, vpg_policy, vpg_explain, true },
+    { "async_q", "asynchronous one-step Q-learning", CONFIG(async_q), async_q, async_q_policy, async_q_explain,
+      .discrete = true },
+    { "async_sarsa", "asynchronous one-step SARSA", CONFIG(async_sarsa), async_sarsa, async_sarsa_policy,
+      async_sarsa_explain, .discrete = true },
+    { "nstep_q", "asynchronous n-step Q-learning", CONFIG(nstep_q), nstep_q, nstep_q_policy, nstep_q_explain,
+      .discrete = true },
     { .name = NULL },
 };
 
