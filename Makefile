@@ -128,7 +128,7 @@ test:
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
 	    $(BUILD)/tests/faults/faults $(EXAMPLES) $(BUILD)/chapters/weave $(SHOWN) $(ASSIGNMENTS)
 	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/cli.sh tests/verify.sh tests/recorded.sh tests/runs.sh \
-	    tests/faults.sh tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh \
+	    tests/faults.sh tests/threads.sh tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh \
 	    tests/grade.sh
 
 # Mutants, faults, the grader's whole list, no warning from gcc or clang, the unit tests built by clang, fuzzing,
@@ -190,6 +190,18 @@ asan:
 	@tests/run.sh build/asan tests/faults.sh
 	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh tests/recorded.sh tests/runs.sh
 
+# Threads under ThreadSanitizer, nothing suppressed; products in plain loops, as it sees none of BLAS's. First a race
+# that it must report.
+RACES = -O1 -g -march=$(MARCH) -fsanitize=thread -fno-omit-frame-pointer -Wno-unknown-pragmas -DASCENT_CHECKED \
+    -DASCENT_PLAIN_LOOPS
+TSAN = $(addprefix build/tsan/tests/,test_workers test_a3c test_env)
+tsan:
+	@CC="$(CC)" .ci/deps tests
+	@$(MAKE) --no-print-directory $(TSAN) build/tsan/ascent build/tsan/tests/threads/race BUILD=build/tsan LDFLAGS= OPT="$(RACES)"
+	@TSAN_OPTIONS=exitcode=66 build/tsan/tests/threads/race >build/tsan/race 2>&1; [ $$? -eq 66 ] || \
+	    { echo 'ThreadSanitizer does not see a race:'; cat build/tsan/race; exit 1; }
+	@TSAN_OPTIONS=halt_on_error=1:exitcode=66 tests/run.sh build/tsan $(TSAN) tests/threads.sh
+
 # FUZZ_RUNS executions of each parser's fuzzer under the sanitizers.
 fuzz:
 	@CC="$(CC)" tests/fuzz/run.sh $(FUZZ_RUNS)
@@ -207,9 +219,10 @@ help:
 	@echo 'make examples       short programs on the library, a start for your own: chapters/examples'
 	@echo 'make bench          speed, beside the same step by hand and its matrix products alone'
 	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
+	@echo 'make tsan           threads under the thread sanitizer'
 	@echo 'make fuzz FUZZ_RUNS=1000000          the parsers on so many random files'
 	@echo 'make deps, make clean'
 
-.PHONY: all deps run test test-fast test-full test-reference bench weave check-book book-runs book examples mutate fuzz asan clean help
+.PHONY: all deps run test test-fast test-full test-reference bench weave check-book book-runs book examples mutate fuzz asan tsan clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

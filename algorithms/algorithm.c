@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "algorithms/a2c.h"
+#include "algorithms/a3c.h"
 #include "algorithms/async_q.h"
 #include "algorithms/async_sarsa.h"
 #include "algorithms/nstep_q.h"
@@ -15,6 +17,9 @@ const algorithm algorithms[] = {
     { "reinforce", "Monte Carlo policy gradient, an update an episode", CONFIG(reinforce),
       reinforce, reinforce_policy, reinforce_explain, true },
     { "vpg", "policy gradient with a learned baseline", CONFIG(vpg), vpg, vpg_policy, vpg_explain, true },
+    { "a2c", "synchronous advantage actor-critic, many environments", CONFIG(a2c), a2c, a2c_policy, a2c_explain, false },
+    { "a3c", "advantage actor-critic, a thread for each worker, parameters shared", CONFIG(a3c), a3c, a3c_policy,
+      a3c_explain, false },
     { "async_q", "asynchronous one-step Q-learning", CONFIG(async_q), async_q, async_q_policy, async_q_explain,
       .discrete = true },
     { "async_sarsa", "asynchronous one-step SARSA", CONFIG(async_sarsa), async_sarsa, async_sarsa_policy,

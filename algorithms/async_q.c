@@ -182,14 +182,10 @@ static void apply(const async_q_config *c, worker *w, size_t n, const double *d_
     _Atomic double *x = w->all->x;
     double lr = c->lr_half ? c->lr / (1 + (double)w->T / (double)c->lr_half) : c->lr;
     rmsprop_shared step = { .n = (int)n, .lr = lr, .alpha = 0.99, .eps = 0.1, .v = x + 2 * n };
-    shared_load(2 * n, x, w->theta);
-    if (c->optimiser == ASYNC_Q_RMSPROP) rmsprop_shared_ascend(&step, x, d_theta);
-    else {
-        sgd_ascend((int)n, lr, w->theta, d_theta);
-        shared_store(n, w->theta, x);
-    }
+    if (c->optimiser == ASYNC_Q_SGD) sgd_shared_ascend((int)n, lr, x, d_theta);
+    else                             rmsprop_shared_ascend(&step, x, d_theta);
     if (async_q_copies(w->T - w->b->T, w->T, c->target_every)) {
-        shared_load(n, x, w->theta);
+        shared_load(2 * n, x, w->theta);
         target_polyak(n, c->rho, w->theta, w->theta + n);
         shared_store(n, w->theta + n, x + n);
     }

@@ -43,11 +43,10 @@ void     rollout_clear(rollout *b);
  * Environment and policy draw from streams of their own. */
 enum { ROLLOUT_EPISODE_MAX = 100000 };
 void rollout_episode(rollout *b, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *policy_rng);
-/* Goes on, over ends of episodes, until the batch holds T steps. e stays within its episode. */
-void rollout_steps(rollout *b, int T, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *policy_rng);
-
-/* One segment of it: to the end of the episode, or until the batch holds T steps. */
+/* Goes on until the batch holds T steps: to the end of the episode at most, or over ends of episodes. e stays within
+ * its episode. */
 void rollout_segment(rollout *b, int T, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *policy_rng);
+void rollout_steps(rollout *b, int T, env *e, gsl_rng *env_rng, actor *pi, gsl_rng *policy_rng);
 
 /* Written by hand: one step, and the end of its segment (see there). s, s_end [d], a [k] */
 void rollout_add(rollout *b, const double *s, const double *a, double r);

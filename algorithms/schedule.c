@@ -69,9 +69,10 @@ static void read_whole(schedule *s, size_t n)
     }
 }
 
-/* Each turn begins before it ends, and a row comes after every update of which it counts the steps. */
+/* Each turn begins before it ends, and a row stands at the end. */
 static void require_order(const schedule *s)
 {
+    const char *where = s->path ? s->path : "schedule";
     bool begun[SCHEDULE_MAX_WORKERS] = { 0 };
     long line = 1, column = 1;
     for (size_t i = 0; i < s->n; i++, column++) {
@@ -80,10 +81,11 @@ static void require_order(const schedule *s)
         int worker = copies ? c - 'a' : c - 'A';
         if (c != '\n' && ((!copies && !applies) || begun[worker] == copies))
             bad_input("%s:%ld:%ld: expected turns of %d workers, a..A, b..B, .. and newlines, found byte %d",
-                      s->path ? s->path : "schedule", line, column, s->workers, c);
+                      where, line, column, s->workers, c);
         if (c == '\n') line++, column = 0;
         else begun[worker] = copies;
     }
+    if (s->n > 0 && s->text[s->n - 1] != '\n') bad_input("%s:%ld:%ld: expected a newline at the end", where, line, column);
 }
 
 void schedule_begin(schedule *s, run *r)
@@ -117,16 +119,31 @@ void schedule_end(schedule *s, run *r)
     }
 }
 
+void schedule_bring(const char *from, const char *to)
+{
+    char *path = path_of(from, "schedule"), *own = to ? path_of(to, "schedule") : NULL, some[4096];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        bad_input("%s: expected the order of the workers' turns (a run of threads has one with locks=on): %s", path,
+                  strerror(errno));
+    if (own) {
+        whole_file out = whole_file_open(own);
+        for (ssize_t n; (n = read(fd, some, sizeof some)) != 0;) {
+            if (n < 0 && errno != EINTR) bad_input("%s: cannot be read: %s", path, strerror(errno));
+            if (n > 0) whole_file_write(&out, some, (size_t)n);
+        }
+        whole_file_done(&out);
+    }
+    close(fd);
+    free(own);
+    free(path);
+}
+
 /* ---- events ---- */
 
 char schedule_next(schedule *s, const run *r, const bool *has_copied)
 {
-    if (s->kind == SCHEDULE_REPLAY) {
-        if ((size_t)s->events >= s->n)
-            bad_input("%s: expected more events: the run that wrote them ended after %ld steps, so ends its replay",
-                      s->path ? s->path : "schedule", r->steps);
-        return s->text[s->events];
-    }
+    if (s->kind == SCHEDULE_REPLAY) return (size_t)s->events < s->n ? s->text[s->events] : 0;
     int one = (int)s->next % s->workers;
     if (s->kind == SCHEDULE_SERIAL || s->kind == SCHEDULE_THREADS) {
         if (!has_copied[one]) return lower(one);

@@ -10,6 +10,7 @@
 #include "algorithms/commands.h"
 #include "algorithms/experiment.h"
 #include "algorithms/run_folder.h"
+#include "algorithms/schedule.h"
 #include "algorithms/whole_file.h"
 #include "autodiff/json.h"
 #include "autodiff/options.h"
@@ -21,7 +22,7 @@ static const long MOST_STEPS = LONG_MAX / 2;
 static const uint64_t MOST_SEED = INT64_MAX - 100000;       /* what JSON can hold, with --seeds beyond it */
 
 struct asked {
-    const char *env, *steps, *until, *seed, *seeds, *out, *limit, *save_every;
+    const char *env, *steps, *until, *seed, *seeds, *out, *limit, *save_every, *replay;
     const char *set[SETTINGS];      /* name=value, up to the first NULL */
     bool resume, quiet;
 };
@@ -141,14 +142,16 @@ static void require_end(const experiment *x)
     env_free(e);
 }
 
-static void train(const experiment *x, const char *folder, run_manner manner, double until)
+static void train(const experiment *x, const char *folder, run_manner manner, double until, const char *replay)
 {
     env *e = experiment_env(x);
     require_size(e);
     require_actions(x->algorithm, e);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed && x->algorithm->episodic) require_end(x);
+    if (replay) schedule_bring(replay, NULL);
     if (!manner.resumed) run_folder_create(folder, config);
+    if (replay) schedule_bring(replay, folder);
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     r->until = until;
     run_in_folder(r, folder, identity, manner.resumed ? config : NULL, manner);
@@ -173,9 +176,9 @@ static void train_seeds(const struct asked *q, const char *name, experiment *x, 
             snprintf(number, sizeof number, "%" PRIu64, x->seed);
             its.seed = number;
             experiment *begun = resumed(&its, own, name);
-            train(begun, own, m, until);
+            train(begun, own, m, until, NULL);
             experiment_free(begun);
-        } else train(x, own, m, until);
+        } else train(x, own, m, until, NULL);
         free(config);
         free(own);
     }
@@ -210,6 +213,7 @@ int train_command(int argc, char **argv)
         { "--seeds", "N", "N runs, of seeds K, K+1, ..., in DIR/seed-K, ...", &q.seeds, NULL },
         { "--out", "DIR", "new or empty (runs/ALGORITHM-ENV-SEED)", &q.out, NULL },
         { "--resume", NULL, "go on in DIR; needs nothing else", NULL, &q.resume },
+        { "--replay", "DIR", "the run of DIR again, its workers' turns in the order they had", &q.replay, NULL },
         { "--set", "NAME=VALUE", "of the algorithm's settings; any number of them", q.set, NULL, SETTINGS },
         { "--limit", "T", "steps of an episode, 0: no limit (the environment's own)", &q.limit, NULL },
         { "--save-every", "S", "seconds between checkpoints, 0: one after each update (10)", &q.save_every, NULL },
@@ -221,16 +225,19 @@ int train_command(int argc, char **argv)
     int left = options_parse(argc, argv, "train ALGORITHM --env ID [--out DIR] [--resume] ...", text, table);
     if (left > 1) bad_input("train: expected one algorithm, found %s", argv[2]);
     if (q.resume && !q.out) bad_input("train: expected --out DIR beside --resume");
-    if (!q.resume && left < 1) bad_input("train: expected an algorithm");
+    if (q.replay && (q.resume || q.seeds || !q.out)) bad_input("train: expected --out DIR alone beside --replay");
+    if (!q.resume && !q.replay && left < 1) bad_input("train: expected an algorithm");
     run_manner manner = { .resumed = q.resume, .quiet = q.quiet,
                           .save_every = q.save_every ? options_number("--save-every", q.save_every, 0, 1e9) : 10 };
     double until = q.until ? options_number("--until", q.until, -1e300, 1e300) : INFINITY;
     uint64_t seeds = q.seeds ? (uint64_t)options_whole("--seeds", q.seeds, 1, 100000) : 0;
     char *first = q.resume && seeds ? seed_folder(q.out, q.seed ? options_seed("--seed", q.seed) : 1) : NULL;
-    experiment *x = q.resume ? resumed(&q, first ? first : q.out, left ? argv[1] : NULL) : asked_for(&q, argv[1]);
+    const char *begun = q.replay ? q.replay : !q.resume ? NULL : first ? first : q.out;
+    experiment *x = begun ? resumed(&q, begun, left ? argv[1] : NULL) : asked_for(&q, argv[1]);
+    if (q.replay) config_set(x->algorithm->fields, x->config, "--replay", "schedule=replay");
     char *folder = q.out ? NULL : default_folder(x, !seeds);
     if (seeds) train_seeds(&q, left ? argv[1] : NULL, x, q.out ? q.out : folder, manner, until, seeds);
-    else       train(x, q.out ? q.out : folder, manner, until);
+    else       train(x, q.out ? q.out : folder, manner, until, q.replay);
     free(folder);
     free(first);
     experiment_free(x);

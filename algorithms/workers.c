@@ -207,7 +207,8 @@ static worker *next_worker(workers *all)
         for (int i = 0; i < all->n; i++) begun[i] = all->worker[i].begun;
         bool replay = all->schedule->kind == SCHEDULE_REPLAY;
         char event = !replay && row_is_due(all) ? '\n' : schedule_next(all->schedule, all->run, begun);
-        if (event == '\n')     row(all);
+        if (event == 0)        all->ended = true;
+        else if (event == '\n') row(all);
         else if (event >= 'a') copy(&all->worker[event - 'a']);
         else return &all->worker[event - 'A'];
     }

@@ -110,6 +110,49 @@ static inline void column_times_narrow(int n, int m, bool add, const double *a, 
 #define KNOWN(n, f, ...) \
     ((n) == 1 ? f(1, __VA_ARGS__) : (n) == 2 ? f(2, __VA_ARGS__) : (n) == 3 ? f(3, __VA_ARGS__) : f(4, __VA_ARGS__))
 
+/* Plain loops where a tool looks at every access to memory: it sees none of BLAS's. */
+#ifdef ASCENT_PLAIN_LOOPS
+static void dgemm(bool add, bool At, bool Bt, int m, int n, int k, const double *A, const double *B, double *C)
+{
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) {
+            double sum = add ? C[i * n + j] : 0;
+            for (int p = 0; p < k; p++) sum += A[At ? p * m + i : i * k + p] * B[Bt ? j * k + p : p * n + j];
+            C[i * n + j] = sum;
+        }
+}
+
+static void dgemv(int m, int n, const double *A, const double *x, double *y) { dgemm(false, false, false, m, 1, n, A, x, y); }
+
+double linalg_dot(int n, const double *x, const double *y)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += x[i] * y[i];
+    return sum;
+}
+
+double linalg_norm2(int n, const double *x)
+{
+    double norm = 0;
+    for (int i = 0; i < n; i++) norm = hypot(norm, x[i]);
+    return norm;
+}
+#else
+static void dgemm(bool add, bool At, bool Bt, int m, int n, int k, const double *A, const double *B, double *C)
+{
+    cblas_dgemm(CblasRowMajor, At ? CblasTrans : CblasNoTrans, Bt ? CblasTrans : CblasNoTrans, m, n, k, 1.0, A,
+                At ? m : (k ? k : 1), B, Bt ? (k ? k : 1) : n, add, C, n);
+}
+
+static void dgemv(int m, int n, const double *A, const double *x, double *y)
+{
+    cblas_dgemv(CblasRowMajor, CblasNoTrans, m, n, 1.0, A, n, x, 1, 0.0, y, 1);
+}
+
+double linalg_dot(int n, const double *x, const double *y) { return cblas_ddot(n, x, 1, y, 1); }
+double linalg_norm2(int n, const double *x)                { return cblas_dnrm2(n, x, 1); }
+#endif
+
 static void matmul(bool add, bool At, bool Bt, int m, int n, int k, const double *A, const double *B, double *C)
 {
     enum { SHORT = 8 };                     /* vectors for which BLAS is as good */
@@ -126,8 +169,7 @@ static void matmul(bool add, bool At, bool Bt, int m, int n, int k, const double
     } else if (k == 1 && n <= NARROW) {
         KNOWN(n, column_times_narrow, m, add, A, B, C);
     } else {
-        cblas_dgemm(CblasRowMajor, At ? CblasTrans : CblasNoTrans, Bt ? CblasTrans : CblasNoTrans, m, n, k, 1.0,
-                    A, At ? m : (k ? k : 1), B, Bt ? (k ? k : 1) : n, add, C, n);
+        dgemm(add, At, Bt, m, n, k, A, B, C);
     }
 }
 
@@ -145,11 +187,8 @@ void linalg_matvec(int m, int n, const double *A, const double *x, double *y)
 {
     if (m == 0) return;
     if (n == 0) memset(y, 0, (size_t)m * sizeof *y);        /* BLAS would leave y as it is */
-    else        cblas_dgemv(CblasRowMajor, CblasNoTrans, m, n, 1.0, A, n, x, 1, 0.0, y, 1);
+    else        dgemv(m, n, A, x, y);
 }
-
-double linalg_dot(int n, const double *x, const double *y) { return cblas_ddot(n, x, 1, y, 1); }
-double linalg_norm2(int n, const double *x)                { return cblas_dnrm2(n, x, 1); }
 
 double linalg_greater(double a, double b)
 {

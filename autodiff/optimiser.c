@@ -76,6 +76,16 @@ void rmsprop_shared_ascend(const rmsprop_shared *o, _Atomic double *theta, const
     }
 }
 
+void sgd_shared_ascend(int n, double lr, _Atomic double *theta, const double *g)
+{
+    for (int i = 0; i < n; i++) {
+        double x;
+        load(1, theta + i, &x);
+        sgd_ascend(1, lr, &x, g + i);
+        store(1, &x, theta + i);
+    }
+}
+
 double clip_global_norm(int n, double *g, double max_norm)
 {
     require(max_norm > 0, "clip_global_norm: max_norm = %g, expected > 0", max_norm);

@@ -50,6 +50,7 @@ typedef struct {
     _Atomic double *v;                      /* [n], shared: changes */
 } rmsprop_shared;
 void rmsprop_shared_ascend(const rmsprop_shared *o, _Atomic double *theta, const double *g);
+void sgd_shared_ascend(int n, double lr, _Atomic double *theta, const double *g);     /* theta += lr g, likewise */
 
 /* ---- clipping: g = g min(1, max_norm / ||g||_2): Pascanu, Mikolov, Bengio (2013), arXiv:1211.5063 ----
  * The norm is that of the whole vector, so that its direction stays. Returns ||g||_2 as it was; exit 4

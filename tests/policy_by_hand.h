@@ -28,7 +28,7 @@ static void hand_network(const network *f, const number *theta, const double *x,
             y[j] = b[j];
             for (int i = 0; i < k; i++) y[j] += h[i] * W[i * n + j];
             if (l < f->layers && f->hidden == AD_TANH) y[j] = ctanhl(y[j]);
-            if (l < f->layers && f->hidden == AD_RELU && creall(y[j]) < 0) y[j] = 0;
+            if (l < f->layers && f->hidden == AD_RELU && creall(y[j]) <= 0) y[j] = 0;
         }
         memcpy(h, y, (size_t)n * sizeof *h);
         W = b + n;

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "algorithms/workers.h"
-#include "autodiff/random.h"
+#include "autodiff/require.h"
 #include "tests/child_process.h"
 
 static env *make(const char *id)
@@ -38,22 +38,21 @@ static void learner(worker *w, void *of)
         for (int t = 0; t < w->b->T; t++) reward += w->b->r[t] + w->b->s[t * w->b->d];
         worker_updates(w);
         shared_load(N, w->all->x, x);
-        for (int i = 1; i < N; i++) x[i] = 0.99 * x[i] + 0.01 * (reward + (i + w->i) * w->theta[i]);
+        for (int i = 1; i < N; i++) x[i] = 0.99 * x[i] + 0.01 * (reward + (i + w->i) * w->theta[i] / 100);
         x[0] += 1;
         shared_store(N, x, w->all->x);
     }
 }
 
-static run *toy_run(int n, int schedule, bool locks, uint64_t seed, long steps, const char *replay)
+static run *toy_run(int n, int kind, bool locks, uint64_t seed, long steps, const char *replay)
 {
-    env *e = make("CartPole-v1");
-    run *r = run_new("toy", e, seed, steps);
-    struct toy toy = { .p = policy_of(e, 0, NULL, AD_TANH) };
+    run *r = run_new("toy", make("CartPole-v1"), seed, steps);
+    struct toy toy = { .p = policy_of(r->env, 0, NULL, AD_TANH) };
     double x[N] = { 0 };
     toy.policy_theta = calloc((size_t)toy.p.n, sizeof(double));
     for (int i = 1; i < N; i++) x[i] = 1.0 / i;
     if (replay) r->schedule = strcpy(malloc(strlen(replay) + 1), replay);
-    workers *all = workers_new(r, (shared_part[]){ { "x", N }, { NULL } }, N, n, schedule, locks);
+    workers *all = workers_new(r, (shared_part[]){ { "x", N }, { NULL } }, N, n, kind, locks);
     for (int i = 0; i < n; i++) toy.pi[i] = actor_new(&toy.p, toy.policy_theta);
     shared_store(N, x, all->x);
     workers_begin(all, NULL, NULL);
@@ -61,9 +60,205 @@ static run *toy_run(int n, int schedule, bool locks, uint64_t seed, long steps, 
     workers_end(all);
     for (int i = 0; i < n; i++) actor_free(toy.pi[i]);
     free(toy.policy_theta);
-    r->env = NULL;                          /* closed here */
-    r->workers = r->workers;
     return r;
 }
 
-int main(int argc, char **argv) { (void)argc; (void)argv; (void)toy_run; return 0; }
+static void done(run *r)
+{
+    env *e = r->env;
+    run_free(r);
+    env_free(e);
+}
+
+static long events(const char *text, char least, char most)
+{
+    long n = 0;
+    for (; *text; text++) n += least <= *text && *text <= most;
+    return n;
+}
+
+/* A3C-12, A3C-30: every update came after a copy of the same worker and was applied once; rows count every step. */
+static void every_turn_counts(void **state)
+{
+    (void)state;
+    for (int kind = SCHEDULE_THREADS; kind <= SCHEDULE_RANDOM; kind++)
+        for (int n = 1; n <= 5; n += 2) {
+            run *r = toy_run(n, kind, true, 3, 4000, NULL);
+            long updates = events(r->schedule, 'A', 'Z'), copies = events(r->schedule, 'a', 'z');
+            bool begun[26] = { 0 };
+            assert_true(r->steps >= 4000 && r->steps < 4000 + WORKERS_ROW + n * T_MAX);
+            assert_true(r->theta[0] == (double)updates);
+            assert_true(updates * T_MAX >= r->steps && copies - updates >= 0 && copies - updates < n);
+            if (kind <= SCHEDULE_SERIAL) assert_int_equal(copies, updates);
+            for (const char *c = r->schedule; *c; c++) {
+                if (*c == '\n') continue;
+                bool copies_now = *c >= 'a';
+                int i = *c - (copies_now ? 'a' : 'A');
+                assert_true(i < n && begun[i] != copies_now);
+                begun[i] = copies_now;
+            }
+            done(r);
+        }
+}
+
+/* Without locks updates may be lost, steps may not. */
+static void lock_free_steps(void **state)
+{
+    (void)state;
+    run *r = toy_run(4, SCHEDULE_THREADS, false, 5, 20000, NULL);
+    assert_true(r->steps >= 20000 && r->steps < 20000 + WORKERS_ROW + 4 * T_MAX);
+    assert_null(r->schedule);
+    assert_true(r->theta[0] > 0 && r->theta[0] <= (double)r->steps);
+    done(r);
+}
+
+/* What threads did in an order that the system chose, one thread does again, bit for bit. */
+static void replay(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        int n = (int)seed + 1;
+        run *r = toy_run(n, SCHEDULE_THREADS, true, seed, 6000, NULL);
+        run *again = toy_run(n, SCHEDULE_REPLAY, true, seed, 6000, r->schedule);
+        assert_string_equal(r->schedule, again->schedule);
+        assert_memory_equal(r->theta, again->theta, N * sizeof(double));
+        assert_int_equal(r->steps, again->steps);
+        assert_int_equal(r->episodes, again->episodes);
+        assert_memory_equal(r->returns, again->returns, sizeof r->returns);
+        run *other = toy_run(n, SCHEDULE_SERIAL, true, seed, 6000, NULL);
+        assert_memory_not_equal(r->theta, other->theta, N * sizeof(double));
+        done(other);
+        done(again);
+        done(r);
+    }
+}
+
+static void same_without_locks(void **state)
+{
+    (void)state;
+    run *with = toy_run(1, SCHEDULE_THREADS, true, 7, 3000, NULL), *without = toy_run(1, SCHEDULE_THREADS, false, 7, 3000, NULL);
+    run *serial = toy_run(1, SCHEDULE_SERIAL, false, 7, 3000, NULL);
+    assert_memory_equal(with->theta, without->theta, N * sizeof(double));
+    assert_memory_equal(with->theta, serial->theta, N * sizeof(double));
+    done(serial);
+    done(without);
+    done(with);
+}
+
+/* Two runs of one seed are one; a longer run begins as a shorter one. */
+static void given_by_the_seed(void **state)
+{
+    (void)state;
+    for (int kind = SCHEDULE_SERIAL; kind <= SCHEDULE_RANDOM; kind++) {
+        run *r = toy_run(4, kind, true, 1, 3000, NULL), *again = toy_run(4, kind, true, 1, 3000, NULL);
+        run *longer = toy_run(4, kind, true, 1, 5000, NULL), *other = toy_run(4, kind, true, 2, 3000, NULL);
+        assert_memory_equal(r->theta, again->theta, N * sizeof(double));
+        assert_memory_not_equal(r->theta, other->theta, N * sizeof(double));
+        assert_int_equal(strncmp(longer->schedule, r->schedule, strlen(r->schedule)), 0);
+        done(r);
+        done(again);
+        done(longer);
+        done(other);
+    }
+}
+
+/* Nobody's stream is another's: with one step a turn, the workers' first observations differ. */
+static void own_streams(void **state)
+{
+    (void)state;
+    run *r = run_new("toy", make("CartPole-v1"), 1, 0);
+    workers *all = workers_new(r, (shared_part[]){ { "x", N }, { NULL } }, N, 3, SCHEDULE_SERIAL, false);
+    for (int i = 0; i < 3; i++) env_reset(all->worker[i].env, all->worker[i].env_rng);
+    for (int i = 1; i < 3; i++) {
+        assert_memory_not_equal(all->worker[i].env->obs, all->worker[0].env->obs, 4 * sizeof(double));
+        assert_true(gsl_rng_get(all->worker[i].policy_rng) != gsl_rng_get(all->worker[0].policy_rng));
+    }
+    workers_free(all);
+    done(r);
+}
+
+/* A3C-31 */
+static void lags(void **state)
+{
+    (void)state;
+    long lag[5];
+    schedule_lags("abABaAcC\naA", 4, lag);                  /* A: 0, B: 1, A: 0, C: 0, A: 0 */
+    assert_true(lag[0] == 4 && lag[1] == 1 && lag[2] == 0);
+    run *r = toy_run(4, SCHEDULE_SERIAL, true, 1, 3000, NULL);
+    schedule_lags(r->schedule, 4, lag);
+    assert_true(lag[0] == events(r->schedule, 'A', 'Z'));
+    done(r);
+    r = toy_run(4, SCHEDULE_STALE, true, 1, 3000, NULL);
+    schedule_lags(r->schedule, 4, lag);                     /* the first round: 0, 1, 2, 3 */
+    assert_true(lag[0] == 1 && lag[1] == 1 && lag[2] == 1 && lag[3] == events(r->schedule, 'A', 'Z') - 3);
+    done(r);
+}
+
+/* ---- what must end the program ---- */
+
+static void wrong_schedule(int which)
+{
+    const char *const text[] = { "aA\nbAB\n", "aAB\n", "aac\n", "aA c\n", "aA\nbB" };
+    done(toy_run(2, SCHEDULE_REPLAY, true, 1, 3000, text[which]));
+}
+
+static void not_finite(int which)
+{
+    (void)which;
+    env *e = make("CartPole-v1");
+    run *r = run_new("toy", e, 1, 100000);
+    workers *all = workers_new(r, (shared_part[]){ { "x", N }, { NULL } }, N, 3, SCHEDULE_THREADS, false);
+    shared_store(1, &(double){ NAN }, all->x + 5);
+    struct toy toy = { .p = policy_of(e, 0, NULL, AD_TANH) };
+    toy.policy_theta = calloc((size_t)toy.p.n, sizeof(double));
+    for (int i = 0; i < 3; i++) toy.pi[i] = actor_new(&toy.p, toy.policy_theta);
+    workers_begin(all, NULL, NULL);
+    workers_run(all, learner, &toy);
+}
+
+static void fails_in_each(worker *w, void *of)
+{
+    (void)of;
+    while ((w = worker_turn(w))) numerical_failure("worker");
+}
+
+static void all_fail(int which)
+{
+    (void)which;
+    run *r = run_new("toy", make("CartPole-v1"), 1, 100000);
+    workers *all = workers_new(r, (shared_part[]){ { "x", N }, { NULL } }, N, 8, SCHEDULE_THREADS, false);
+    workers_begin(all, NULL, NULL);
+    workers_run(all, fails_in_each, NULL);
+}
+
+static int lines(const char *text) { return (int)events(text, '\n', '\n'); }
+
+static void endings(void **state)
+{
+    (void)state;
+    static const char *const says[] = { "schedule:2:2:", "schedule:1:3:", "schedule:1:2:", "schedule:1:3:",
+                                        "schedule:2:3:" };
+    for (int k = 0; k < 5; k++) {
+        struct ending end = run_child(wrong_schedule, k);
+        assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 2 && lines(end.err) == 1);
+        if (!strstr(end.err, says[k])) fail_msg("%s", end.err);
+    }
+    struct ending end = run_child(not_finite, 0);
+    assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 4 && lines(end.err) == 1);
+    assert_non_null(strstr(end.err, "x[5] is nan"));
+    for (int k = 0; k < 20; k++) {
+        end = run_child(all_fail, 0);
+        assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 4 && lines(end.err) == 1);
+        assert_non_null(strstr(end.err, "toy, after 0 steps: worker"));
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_turn_counts), cmocka_unit_test(lock_free_steps), cmocka_unit_test(replay),
+        cmocka_unit_test(same_without_locks), cmocka_unit_test(given_by_the_seed), cmocka_unit_test(own_streams),
+        cmocka_unit_test(lags), cmocka_unit_test(endings) };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
