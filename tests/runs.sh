@@ -42,7 +42,7 @@ discrete=FrozenLake-v1 steps=20000
 for a in $algorithms; do
     # the order of threads is the system's: here workers take turns (tests/threads.sh has the threads)
     turns=$("$ascent" train --help | awk -v a="$a:" '/^[a-z0-9_]*: / { its = $1 == a }
-        its && $1 == "schedule" { print "--set schedule=serial" }')
+        its && $1 ~ /^schedule=/ { print "--set schedule=serial" }')
     set -- "$a" --env "$discrete" --seed 7 --quiet $turns
     "$ascent" train "$@" --steps $steps --out "$a" || { fail "$a" "does not train"; continue; }
 
