@@ -42,7 +42,7 @@
 static const char *const optimisers[] = { "rmsprop", "sgd", NULL };
 
 const async_sarsa_config async_sarsa_defaults = {
-    .gamma = 0.99, .lr = 1e-3, .optimiser = ASYNC_SARSA_RMSPROP, .update_every = 5, .target_every = 500,
+    .gamma = 0.99, .lr = 1e-3, .optimiser = ASYNC_SARSA_RMSPROP, .alpha = 0.99, .eps = 0.1, .update_every = 5, .target_every = 500,
     .epsilons = EPSILON_DRAWN, .epsilon = 0.05, .anneal_steps = 50000, .workers = 2,
     .schedule = SCHEDULE_THREADS, .locks = 1, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
 };
@@ -55,7 +55,9 @@ const config_field async_sarsa_fields[] = {
     { FIELD(gamma), REAL(1), .about = "discount gamma" },
     { FIELD(lr), REAL(1e300), .about = "step size alpha; the paper draws it from 1e-4 .. 1e-2" },
     { FIELD(lr_half), WHOLE(0, 1e15), .about = "steps until alpha has halved; 0: constant" },
-    { FIELD(optimiser), CHOICE(optimisers), .about = "shared RMSProp (alpha .99, eps .1), or plain steps" },
+    { FIELD(optimiser), CHOICE(optimisers), .about = "RMSProp with a shared mean square, or plain steps" },
+    { FIELD(alpha), REAL(1), .about = "decay of RMSProp's mean square; the paper: .99" },
+    { FIELD(eps), REAL(1), .about = "in its root" },
     { FIELD(update_every), WHOLE(1, 1e6), .about = "I_AsyncUpdate, steps of a worker; the paper: 5" },
     { FIELD(target_every), WHOLE(1, 1e15), .about = "I_target, steps of all; the paper, on Atari: 40000" },
     { FIELD(rho), REAL(1 - 1e-9), .about = "what theta^- keeps of itself then; 0: a copy" },
@@ -205,7 +207,7 @@ static void apply(const async_sarsa_config *c, worker *w, size_t n, const double
 {
     _Atomic double *x = w->all->x;
     double lr = c->lr_half ? c->lr / (1 + (double)w->T / (double)c->lr_half) : c->lr;
-    rmsprop_shared step = { .n = (int)n, .lr = lr, .alpha = 0.99, .eps = 0.1, .v = x + 2 * n };
+    rmsprop_shared step = { .n = (int)n, .lr = lr, .alpha = c->alpha, .eps = c->eps, .v = x + 2 * n };
     if (c->optimiser == ASYNC_SARSA_SGD) sgd_shared_ascend((int)n, lr, x, d_theta);
     else                                 rmsprop_shared_ascend(&step, x, d_theta);
     if (async_sarsa_copies(w->T - w->b->T, w->T, c->target_every)) {

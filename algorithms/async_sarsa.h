@@ -11,6 +11,7 @@ typedef struct {
     double lr;              /* step size alpha at T = 0 */
     long lr_half;           /* steps T at which alpha has halved, alpha / (1 + T / lr_half); 0: constant */
     int optimiser;          /* ASYNC_SARSA_RMSPROP, its mean square shared; ASYNC_SARSA_SGD */
+    double alpha, eps;      /* of RMSProp: decay of the mean square, and what is added in its root */
     long update_every;      /* I_AsyncUpdate: steps of a worker */
     long target_every;      /* I_target: steps of all */
     double rho;             /* theta^- <- rho theta^- + (1 - rho) theta; 0: a copy */

@@ -11,6 +11,7 @@ typedef struct {
     double lr;              /* step size alpha at T = 0 */
     long lr_half;           /* steps T at which alpha has halved, alpha / (1 + T / lr_half); 0: constant */
     int optimiser;          /* NSTEP_Q_RMSPROP, its mean square shared; NSTEP_Q_SGD */
+    double alpha, eps;      /* of RMSProp: decay of the mean square, and what is added in its root */
     long t_max;             /* t_max = I_AsyncUpdate: steps of a worker */
     long target_every;      /* I_target: steps of all */
     double rho;             /* theta^- <- rho theta^- + (1 - rho) theta; 0: a copy */

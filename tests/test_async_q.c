@@ -306,8 +306,8 @@ static void turn_by_hand(struct hand *h, int w)
     h->t[w] += b->T;
     long double lr = c->lr_half ? c->lr / (1 + (long double)h->T / c->lr_half) : c->lr;
     for (int i = 0; i < h->n; i++) {
-        h->v[i] = 0.99L * h->v[i] + 0.01L * g[i] * g[i];
-        h->theta[i] += c->optimiser == ASYNC_Q_SGD ? lr * g[i] : lr * g[i] / sqrtl(h->v[i] + 0.1L);
+        h->v[i] = c->alpha * h->v[i] + (1 - (long double)c->alpha) * g[i] * g[i];
+        h->theta[i] += c->optimiser == ASYNC_Q_SGD ? lr * g[i] : lr * g[i] / sqrtl(h->v[i] + c->eps);
     }
     bool copy = false;
     for (long at = before + 1; at <= h->T; at++) copy |= at % c->target_every == 0;
@@ -364,6 +364,8 @@ static void options(void **state)
             c.update_every = (const int[]){ 1, 3, 5, 5, 2, 10 }[k];
             c.optimiser = k % 2 ? ASYNC_Q_SGD : ASYNC_Q_RMSPROP;
             c.lr = k % 2 ? 2e-3 : 1e-2;
+            c.alpha = k == 4 ? 0.9 : 0.99;
+            c.eps = k == 4 ? 1e-3 : 0.1;
             c.lr_half = k == 2 || k == 5 ? 150 : 0;
             c.rho = k == 3 || k == 4 ? 0.8 : 0;
             c.target_every = k == 1 ? 1 : k == 3 ? 2 : 37;
