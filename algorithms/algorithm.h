@@ -37,6 +37,7 @@ typedef struct {
     /* One update on a small problem, with its numbers: each line with its id. */
     void (*explain)(FILE *out, const void *config, uint64_t seed);
     bool episodic;                          /* learns from whole episodes: they must end */
+    bool discrete;                          /* has a number for each action: no boxes */
 } algorithm;
 
 extern const algorithm algorithms[];                                /* algorithm.c; ends at name NULL */

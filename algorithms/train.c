@@ -108,6 +108,12 @@ static void print_end(const run *r)
 }
 
 /* Before anything is written */
+static void require_actions(const algorithm *a, const env *e)
+{
+    if (a->discrete && !e->action.n)
+        bad_input("%s: expected a discrete action for %s, found a box of %d", e->id, a->name, e->action.dim);
+}
+
 static void require_size(const env *e)
 {
     int outputs = e->action.n ? e->action.n : e->action.dim, most = NETWORK_MAX_SIZE;
@@ -140,6 +146,7 @@ static void train(const experiment *x, const char *folder, run_manner manner, do
 {
     env *e = experiment_env(x);
     require_size(e);
+    require_actions(x->algorithm, e);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed && x->algorithm->episodic) require_end(x);
     if (replay) schedule_bring(replay, NULL);

@@ -73,7 +73,8 @@ const derivation *derivation_find(const char *id);
 const derivation *derivation_next_erratum(const char *erratum, const derivation *after, int *line);
 extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalent_forms[], baseline[], td_error[],
     policy_gradient_theorem[], performance_difference[], taylor[], fisher[], natural_gradient[], conjugate_gradient[],
-    autodiff_uses[], stochastic_policy[], reinforce_mean[], missing_gamma[], vpg_mean[], optimiser_steps[], learning[], a2c_mean[], asynchrony[];
+    autodiff_uses[], stochastic_policy[], reinforce_mean[], missing_gamma[], vpg_mean[], optimiser_steps[], learning[],
+    a2c_mean[], asynchrony[], asynchrony_measured[], asynchronous_q[];
 
 /* PASS: every line agrees with the first computed one within 10 units and their own errors. WEAK: they do, but
  * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. An erratum's line has no part
