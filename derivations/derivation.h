@@ -74,7 +74,7 @@ const derivation *derivation_next_erratum(const char *erratum, const derivation 
 extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalent_forms[], baseline[], td_error[],
     policy_gradient_theorem[], performance_difference[], taylor[], fisher[], natural_gradient[], conjugate_gradient[],
     autodiff_uses[], stochastic_policy[], reinforce_mean[], missing_gamma[], vpg_mean[], optimiser_steps[], learning[],
-    a2c_mean[], asynchronous_q[];
+    a2c_mean[], asynchronous_q[], value_learning[];
 
 /* PASS: every line agrees with the first computed one within 10 units and their own errors. WEAK: they do, but
  * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. An erratum's line has no part
