@@ -250,7 +250,8 @@ struct hand {
     const async_q_config *c;
     network f;
     int n;
-    long double theta[1000], theta_targ[1000], v[1000];
+    long double theta[1000], theta_targ[1000], v[1000];         /* shared */
+    long double own[8][1000], own_targ[8][1000];                /* a worker's copies */
     run *streams;
     double epsilon[8];
     long t[8], T, ends, limits;
@@ -262,7 +263,13 @@ static int choose(struct hand *h, int w, double epsilon)
     run_worker *own = &h->streams->worker[w];
     double u = gsl_rng_uniform(own->policy_rng);
     int all = h->f.size[h->f.layers];
-    return u < epsilon ? (int)(u / epsilon * all) : greedy_by_hand(&h->f, h->theta, own->env->obs);
+    return u < epsilon ? (int)(u / epsilon * all) : greedy_by_hand(&h->f, h->own[w], own->env->obs);
+}
+
+static void copy_by_hand(struct hand *h, int w)
+{
+    memcpy(h->own[w], h->theta, sizeof h->theta);
+    memcpy(h->own_targ[w], h->theta_targ, sizeof h->theta_targ);
 }
 
 /* A turn of worker w: at most I steps, with y as the page has it, and the update */
@@ -286,8 +293,8 @@ static void turn_by_hand(struct hand *h, int w)
         env_step(e, &(double){ a }, &reward, &terminated, &truncated);
         rollout_add(b, s, &(double){ a }, reward);
         if (h->m == SARSA ? !terminated : !e->over && b->T < c->update_every) a = choose(h, w, epsilon);
-        int i = b->T - 1, best = greedy_by_hand(&h->f, h->theta_targ, e->obs);
-        long double V = terminated ? 0 : Q_by_hand(&h->f, h->theta_targ, e->obs, h->m == SARSA ? a : best);
+        int i = b->T - 1, best = greedy_by_hand(&h->f, h->own_targ[w], e->obs);
+        long double V = terminated ? 0 : Q_by_hand(&h->f, h->own_targ[w], e->obs, h->m == SARSA ? a : best);
         y[i] = reward + c->gamma * V;
         if (h->m == N_STEP)
             for (int k = 0; k <= i; k++) {                      /* the last step's bootstrap is the one that stays */
@@ -300,7 +307,7 @@ static void turn_by_hand(struct hand *h, int w)
     h->ends += terminated;
     h->limits += truncated && !terminated;
     rollout_end(b, e->obs, starts, terminated, truncated);
-    hand_gradient(h->n, h->theta, squares, &(struct squares){ &h->f, b, y }, g);
+    hand_gradient(h->n, h->own[w], squares, &(struct squares){ &h->f, b, y }, g);
     long before = h->T;
     h->T += b->T;
     h->t[w] += b->T;
@@ -316,7 +323,7 @@ static void turn_by_hand(struct hand *h, int w)
     rollout_free(b);
 }
 
-/* Workers in turn, as `serial` has them, row by row of 500 steps */
+/* Workers in turn; `stale`: each copies right behind its own last update, and updates what the others made since */
 static void same_run(enum method m, const char *id, int limit, const async_q_config *c, long steps, bool all_ends)
 {
     env *e = make(id, limit);
@@ -331,7 +338,12 @@ static void same_run(enum method m, const char *id, int limit, const async_q_con
         double u = gsl_rng_uniform(h->streams->init_rng);
         h->epsilon[w] = c->epsilons == EPSILON_SAME ? c->epsilon : u < 0.4 ? 0.1 : u < 0.7 ? 0.01 : 0.5;
     }
-    for (int w = 0; h->T < steps; w = (w + 1) % (int)c->workers) turn_by_hand(h, w);
+    for (int w = 0; w < c->workers; w++) copy_by_hand(h, w);
+    for (int w = 0; h->T < steps; w = (w + 1) % (int)c->workers) {
+        if (c->schedule == SCHEDULE_SERIAL) copy_by_hand(h, w);
+        turn_by_hand(h, w);
+        copy_by_hand(h, w);
+    }
     assert_true(h->T > 0 && (!all_ends || (h->ends > 2 && h->limits > 2)));
     run *got = trained(m, e, c, 7, 1);                          /* one row */
     assert_int_equal(got->steps, h->T);
@@ -360,6 +372,7 @@ static void options(void **state)
     for (int m = ONE_STEP; m <= N_STEP; m++)
         for (int k = 0; k < 6; k++) {
             async_q_config c = by_default();
+            c.schedule = k > 3 ? SCHEDULE_STALE : SCHEDULE_SERIAL;
             c.workers = k % 3 + 1;
             c.update_every = (const int[]){ 1, 3, 5, 5, 2, 10 }[k];
             c.optimiser = k % 2 ? ASYNC_Q_SGD : ASYNC_Q_RMSPROP;
@@ -369,7 +382,7 @@ static void options(void **state)
             c.lr_half = k == 2 || k == 5 ? 150 : 0;
             c.rho = k == 3 || k == 4 ? 0.8 : 0;
             c.target_every = k == 1 ? 1 : k == 3 ? 2 : 37;
-            c.epsilons = k < 4 ? EPSILON_DRAWN : EPSILON_SAME;
+            c.epsilons = k % 3 ? EPSILON_DRAWN : EPSILON_SAME;
             c.epsilon = 0.3;
             c.anneal_steps = k == 4 ? 0 : 300;
             c.gamma = k == 2 ? 1 : 0.9;
@@ -592,6 +605,7 @@ static void explained(void **state)
         network_init_orthogonal(&p.f, sqrt(2), 1, h->streams->init_rng, theta);
         for (int i = 0; i < p.n; i++) h->theta[i] = h->theta_targ[i] = theta[i];
         h->epsilon[0] = c.epsilon;
+        copy_by_hand(h, 0);
         turn_by_hand(h, 0);
         const char *row = strstr(text, "theta after");
         assert_non_null(row);
