@@ -9,8 +9,9 @@
 #
 # tests/learning/sequential.awk is the design, sequential.sh its test. Of code that fails as often as that of the
 # calibration does (1 run in 50) it rejects 4 of 10^7, of code that fails at the most that the calibration leaves open
-# (1 in 20) 5 of 10^5; if half of the runs fail, it sees that with probability .993; if a quarter do, by half.
-# What learns as fast, or faster, passes, right or wrong: the estimators' own tests are for that.
+# (1 in 20) 5 of 10^5, what is undecided after 60 runs among them; if half of the runs fail, it sees that with
+# probability .993, if a quarter do with .59. What learns as fast, or faster, passes, right or wrong: the estimators'
+# own tests are for that.
 set -u
 build=$(cd "$1" && pwd)
 cd "$(dirname "$0")/learning" || exit 3
