@@ -85,7 +85,7 @@ static double margin(const setting *x, double *out)
     return 0;
 }
 
-/* A2C-2 */
+/* A2C-2   |J of A2C - J of A3C|, each with its best step size */
 static double between_the_best(const setting *x, double *out)
 {
     *out = fabs(best_J(false, x->seed) - best_J(true, x->seed));

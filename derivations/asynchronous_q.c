@@ -257,8 +257,10 @@ static void visits_of(const exact *x, const double *beta, double *w)
     exact *b = exact_new(x->M, x->gamma, logits, error, sizeof error);
     require(b, "%s", error);
     for (int s = 0; s < x->nS; s++) sum += exact_rho(b, s);
-    for (int i = 0; i < x->nSA; i++)
-        w[i] = (exact_rho(b, i / x->nA) / sum + 1.0 / x->nS) / 2 * fmax(beta[i], DBL_MIN);
+    for (int i = 0; i < x->nSA; i++) {
+        double d = sum > 0 ? exact_rho(b, i / x->nA) / sum : 0;
+        w[i] = (d + 1.0 / x->nS) / 2 * fmax(beta[i], DBL_MIN);
+    }
     exact_free(b);
     free(logits);
 }
@@ -292,8 +294,8 @@ static double Q_of_behaviour(const setting *x, double *out)
     return 0;
 }
 
-/* Var over ten mean updates of E[y|s,a], which follow no copy: theta moves, from 0 */
-static void variance_between_copies(const exact *x, const learner *l, bool frozen, double *variance)
+/* The standard deviation of E[y|s,a] over ten mean updates between two copies, as theta moves from 0 */
+static void spread_between_copies(const exact *x, const learner *l, bool frozen, double *sd)
 {
     enum { UPDATES = 10 };
     double *Q = pairs(x), *Q_targ = pairs(x), *y = allocate(UPDATES * (size_t)x->nSA, sizeof *y, "targets");
@@ -304,9 +306,9 @@ static void variance_between_copies(const exact *x, const learner *l, bool froze
     }
     for (int i = 0; i < x->nSA; i++) {
         double mean = 0;
-        variance[i] = 0;
+        sd[i] = 0;
         for (int k = 0; k < UPDATES; k++) mean += y[k * x->nSA + i] / UPDATES;
-        for (int k = 0; k < UPDATES; k++) variance[i] += pow(y[k * x->nSA + i] - mean, 2) / UPDATES;
+        for (int k = 0; k < UPDATES; k++) sd[i] = hypot(sd[i], (y[k * x->nSA + i] - mean) / sqrt(UPDATES));
     }
     free(y);
     free(Q_targ);
@@ -317,7 +319,7 @@ static double sarsa_learns(const setting *x, bool frozen, double *out)
 {
     learner l = { true, 1, x->pi->pi };
     double room = zero_of_mean_update(x->pi, &l, NULL, out);
-    variance_between_copies(x->pi, &l, frozen, out + x->pi->nSA);
+    spread_between_copies(x->pi, &l, frozen, out + x->pi->nSA);
     return room;
 }
 
@@ -658,9 +660,9 @@ const derivation asynchronous_q[] = {
           "w = how often beta meets a pair, half of the time started anywhere: where w > 0 it cancels", q_under_three },
         { "Q^\\beta", "the control: SARSA's depends on who acts", sarsa_under_three, DIFFERS } } },
     { "ASS-1", "one-step SARSA has its mean update zero at Q^pi of the behaviour",
-      "Q(s,a), and the variance of E[y|s,a] between two copies", n_twice, unit_Q, not_here, NULL, {
+      "Q(s,a), and the standard deviation of E[y|s,a] between two copies", n_twice, unit_Q, not_here, NULL, {
         { "Q^\\pi,\\quad0", "by the solve; targets stand still while theta^- does", Q_of_behaviour },
-        { "=Q:\\ E[r+\\gamma Q(s',a';\\theta^-)|s,a]=Q(s,a),\\quad\\mathrm{Var}_k\\,E[y_k|s,a]",
+        { "=Q:\\ E[r+\\gamma Q(s',a';\\theta^-)|s,a]=Q(s,a),\\quad\\mathrm{sd}_k\\,E[y_k|s,a]",
           "y through algorithms/async_sarsa.c; ten mean updates of theta from 0, alpha 1/2", sarsa_with_copy },
         { "y=r+\\gamma Q(s',a';\\theta')",
           "002 l.43: theta' for theta^-. The fixed point is the same, but targets move with every update",

@@ -568,7 +568,7 @@ static double from_independence(const setting *x, double *z)
 const derivation asynchrony[] = {
     { "A3C-2", "a worker's gradient of one step: its score times its TD error", "E[dtheta], one step", n_theta, unit_turn,
       NULL, NULL, {
-        { "\\sum_s\\mu_0(s)\\sum_a\\pi(a|s)\\nabla\\log\\pi(a|s)\\sum_{s'}P(s'|s,a)(r+\\gamma v(s')-v(s))",
+        { "\\sum_s\\rho_0(s)\\sum_a\\pi(a|s)\\nabla\\log\\pi(a|s)\\sum_{s'}P(s'|s,a)(r+\\gamma v(s')-v(s))",
           "through the model; v is no value of pi", one_step_by_model },
         { "=E[\\nabla\\log\\pi_{\\theta'}(a_t|s_t)\\,\\delta_t]", TRAINING ", t_max = 1", one_step_trained },
         { "E[\\nabla\\log\\pi(a_t|s_t)(r_{t+1}-v(s_t))]", "the control: without gamma v(s_t+1)", one_step_without_V,
@@ -576,7 +576,7 @@ const derivation asynchrony[] = {
       ONE_TURN },
     { "A3C-5", "with v = V_pi the n-step gradient has the mean of A_pi times score", "E[dtheta] of the first step",
       n_theta, unit_turn, NULL, NULL, {
-        { "\\sum_s\\mu_0(s)\\sum_a\\pi(a|s)A^\\pi(s,a)\\nabla\\log\\pi(a|s)", "A_pi exact", by_advantage },
+        { "\\sum_s\\rho_0(s)\\sum_a\\pi(a|s)A^\\pi(s,a)\\nabla\\log\\pi(a|s)", "A_pi exact", by_advantage },
         { "=E[\\nabla\\log\\pi(a_0|s_0)(G_0^{(2)}-v(s_0))]", TRAINING ", n = 2", first_of_two },
         { "=E[\\nabla\\log\\pi(a_0|s_0)(G_0^{(3)}-v(s_0))]", "n = 3", first_of_three },
         { "v\\ne V^\\pi", "the control: another v, n = 3", first_of_another_V, DIFFERS } },
