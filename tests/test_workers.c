@@ -1,5 +1,5 @@
-/* Workers that share parameters: their turns, their rows, and the order of both, with a small algorithm whose numbers
- * depend on all of them.
+/* Workers that share parameters: their turns, their rows, and the order of both, with a small algorithm whose
+ * numbers depend on all of them.
  *     test_workers [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>
@@ -77,7 +77,7 @@ static long events(const char *text, char least, char most)
     return n;
 }
 
-/* A3C-12, A3C-30: every update came after a copy of the same worker and was applied once; rows count every step. */
+/* A3C-12, A3C-30: every update came after a copy of the same worker and was applied once; no step is lost. */
 static void every_turn_counts(void **state)
 {
     (void)state;
@@ -136,7 +136,8 @@ static void replay(void **state)
 static void same_without_locks(void **state)
 {
     (void)state;
-    run *with = toy_run(1, SCHEDULE_THREADS, true, 7, 3000, NULL), *without = toy_run(1, SCHEDULE_THREADS, false, 7, 3000, NULL);
+    run *with = toy_run(1, SCHEDULE_THREADS, true, 7, 3000, NULL);
+    run *without = toy_run(1, SCHEDULE_THREADS, false, 7, 3000, NULL);
     run *serial = toy_run(1, SCHEDULE_SERIAL, false, 7, 3000, NULL);
     assert_memory_equal(with->theta, without->theta, N * sizeof(double));
     assert_memory_equal(with->theta, serial->theta, N * sizeof(double));
