@@ -178,6 +178,17 @@ static void own_streams(void **state)
     done(r);
 }
 
+/* Threads begin and end, again and again */
+static void start_and_stop(void **state)
+{
+    (void)state;
+    for (uint64_t k = 0; k < 300; k++) {
+        run *r = toy_run(2 + (int)k % 7, SCHEDULE_THREADS, k % 2, k, 1, NULL);
+        assert_true(r->steps >= WORKERS_ROW);
+        done(r);
+    }
+}
+
 /* A3C-31 */
 static void lags(void **state)
 {
@@ -259,6 +270,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_turn_counts), cmocka_unit_test(lock_free_steps), cmocka_unit_test(replay),
         cmocka_unit_test(same_without_locks), cmocka_unit_test(given_by_the_seed), cmocka_unit_test(own_streams),
+        cmocka_unit_test(start_and_stop),
         cmocka_unit_test(lags), cmocka_unit_test(endings) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
