@@ -1,6 +1,7 @@
-/* A3C line by line: a worker's turn over all trajectories, through the code that trains (algorithms/a3c.c); whole runs
- * of workers against the same turns by hand, in the same order; and what parallel actors do to the correlation of a
- * batch. 004 (l.10-184), 002 (l.10-30), 000 (l.241-252). What is measured: asynchrony_measured.c. */
+/* A3C line by line: a worker's turn over all trajectories, through the code that trains (algorithms/a3c.c);
+ * whole runs of workers against the same turns by hand, in the same order; and what parallel actors do to the
+ * correlation of a batch. 004 (l.10-184), 002 (l.10-30), 000 (l.241-252). What is measured:
+ * asynchrony_measured.c. */
 #include <float.h>
 #include <gsl/gsl_math.h>
 #include <math.h>
@@ -61,7 +62,8 @@ static double G_by_hand(const struct problem *b, const traj *tau, int t)
         bool ends = t + 1 == tau->T && tau->terminated;
         return tau->r[t] + (ends ? 0 : gamma_ * V_of(b, tau->s[t + 1]));
     }
-    if (!tau->terminated && b->how != WITHOUT_V_END) G += gsl_pow_int(gamma_, tau->T - t) * V_of(b, tau->s[tau->T]);
+    if (!tau->terminated && b->how != WITHOUT_V_END)
+        G += gsl_pow_int(gamma_, tau->T - t) * V_of(b, tau->s[tau->T]);
     return G;
 }
 
@@ -69,9 +71,10 @@ static void turn_by_hand(void *context, const traj *tau, double *g)
 {
     const struct problem *b = context;
     memset(g, 0, N_THETA * sizeof *g);
-    for (int t = 0; t < (b->part == FIRST_STEP && tau->T > 0 ? 1 : tau->T); t++)
-        for (int i = 0; i < N_THETA; i++)
-            g[i] += b->score[(tau->s[t] * NA + tau->a[t]) * N_THETA + i] * (G_by_hand(b, tau, t) - V_of(b, tau->s[t]));
+    for (int t = 0; t < tau->T; t++) {
+        double A = G_by_hand(b, tau, t) - V_of(b, tau->s[t]);
+        for (int i = 0; i < N_THETA; i++) g[i] += b->score[(tau->s[t] * NA + tau->a[t]) * N_THETA + i] * A;
+    }
 }
 
 static void turn_trained(void *context, const traj *tau, double *g)
@@ -86,7 +89,8 @@ static void turn_trained(void *context, const traj *tau, double *g)
     critic_bootstrap(b->agent->t, &f, b->phi, b->agent->tau, V, &V_end);
     a3c_advantages(tau->T, tau->r, V, V_end, gamma_, A, R);
     for (int t = 1; t < tau->T && b->part == FIRST_STEP; t++) A[t] = 0;
-    a3c_gradients(b->agent->t, &c, &b->agent->pi, &f, b->agent->theta, b->phi, b->agent->tau, A, R, d_theta, d_phi);
+    a3c_gradients(b->agent->t, &c, &b->agent->pi, &f, b->agent->theta, b->phi, b->agent->tau, A, R, d_theta,
+                  d_phi);
     memcpy(g, d_theta, N_THETA * sizeof *g);
 }
 
@@ -119,7 +123,9 @@ static double one_step_by_model(const setting *x, double *g)
     return 0;
 }
 
-static double one_step_trained(const setting *x, double *g) { (void)x; return over_all(problem_new(1), turn_trained, g); }
+static double of_turn(int H, estimator f, double *g) { return over_all(problem_new(H), f, g); }
+
+static double one_step_trained(const setting *x, double *g) { (void)x; return of_turn(1, turn_trained, g); }
 
 static double one_step_without_V(const setting *x, double *g)
 {
@@ -167,8 +173,8 @@ static double first_of_three(const setting *x, double *g)    { (void)x; return f
 static double first_of_another_V(const setting *x, double *g) { (void)x; return first_step(3, false, g); }
 
 /* A3C-6   sum_k grad log pi(a_{t+k}|s_{t+k}) (G_{t+k}^(n-k) - v(s_{t+k})) */
-static double sum_by_hand(const setting *x, double *g)  { (void)x; return over_all(problem_new(3), turn_by_hand, g); }
-static double sum_trained(const setting *x, double *g)  { (void)x; return over_all(problem_new(3), turn_trained, g); }
+static double sum_by_hand(const setting *x, double *g) { (void)x; return of_turn(3, turn_by_hand, g); }
+static double sum_trained(const setting *x, double *g) { (void)x; return of_turn(3, turn_trained, g); }
 static double sum_of_one_steps(const setting *x, double *g)
 {
     (void)x;
@@ -182,14 +188,14 @@ static double sum_of_one_steps(const setting *x, double *g)
 #define WHOLE_RUN "E5x, episodes of at most 7 steps; 3 workers, t_max = 4, plain steps, some 500 steps in all"
 enum { N = 3, T_MAX = 4, LIMIT = 7, N_ALL = NS * NA + NA + NS + 1 };
 static const a3c_config run_config = {
-    .workers = N, .t_max = T_MAX, .gamma = 0.9, .c_V = 1, .beta = 0.1, .lr = 0.1, .lr_V = 0.05, .optimiser = A3C_SGD,
-    .schedule = SCHEDULE_RANDOM, .locks = 1 };
+    .workers = N, .t_max = T_MAX, .gamma = 0.9, .c_V = 1, .beta = 0.1, .lr = 0.1, .lr_V = 0.05,
+    .optimiser = A3C_SGD, .schedule = SCHEDULE_RANDOM, .locks = 1 };
 
 /* What a control does otherwise */
 enum other { NOTHING = 0, WEIGHT_R = 1, D_NOT_RESET = 2, NEVER_COPIED = 4, R_IS_0 = 8, R_IS_V = 16, ONE_RULE = 32,
              OWN_VECTORS = 64 };
 
-struct hand { int other; double x[N][N_ALL], copy[N][N_ALL], d[N][N_ALL]; long steps; };    /* x[0]: the shared one */
+struct hand { int other; double x[N][N_ALL], copy[N][N_ALL], d[N][N_ALL]; long steps; };     /* x[0]: shared */
 
 static double V_in(const double *x, int s) { return x[NS * NA + NA + s] + x[N_ALL - 1]; }
 
@@ -214,7 +220,7 @@ static void turn(struct hand *h, int i, run_worker *w)
     double r[T_MAX], *x = h->copy[i], *d = h->d[i], *to = h->x[h->other & OWN_VECTORS ? i : 0];
     bool terminated = false, truncated;
     if (w->env->over) env_reset(w->env, w->env_rng);
-    for (; T < T_MAX && !w->env->over; T++) {                                   /* A3C-12 */
+    for (; T < T_MAX && !w->env->over; T++) {
         double z[NA];
         s[T] = env_state(w->env);
         for (int b = 0; b < NA; b++) z[b] = x[s[T] * NA + b] + x[NS * NA + b];
@@ -358,7 +364,13 @@ static double of_threads(uint64_t seed, bool together, double *theta)
     return 0;
 }
 
-static double nothing(const setting *x, double *out)      { (void)x; memset(out, 0, N_SHOWN * sizeof *out); return 0; }
+static double nothing(const setting *x, double *out)
+{
+    (void)x;
+    memset(out, 0, N_SHOWN * sizeof *out);
+    return 0;
+}
+
 static double as_logged(const setting *x, double *theta)   { return of_threads(x->seed, false, theta); }
 static double synchronous(const setting *x, double *theta) { return of_threads(x->seed, true, theta); }
 
@@ -373,16 +385,16 @@ static double zero_distance(const setting *x, int n, const double *a, const doub
 static void page_of_order(const setting *x, FILE *out)
 {
     run *r = trained(x->seed, SCHEDULE_THREADS);
-    fprintf(out, "What 3 threads did here, at first: a: worker 0 copies theta; A: it applies its update\n  %.72s\n",
+    fprintf(out, "What 3 threads did here, at first. a: worker 0 copies theta; A: it applies its update\n  %.72s\n",
             r->schedule);
     run_free(r);
 }
 
 /* ---- A3C-18, QAC-12: how much the samples of a batch have in common ---- */
 
-/* A ring of 4 states: to stay, or one on, or one back. Two actions: .7 and .9 to stay; pi = 1/2 each: .8. Started
- * evenly, which is how it stays. f(s) = cos(2 pi s / 4 + .3) is an eigenvector of P: E[f(s_t) f(s_{t+k})] = .8^k Var f,
- * as .8 + .2 cos(2 pi / 4) = .8. */
+/* A ring of 4 states: to stay, or one on, or one back. Two actions: .7 and .9 to stay; pi = 1/2 each: .8.
+ * Started evenly, which is how it stays. f(s) = cos(2 pi s / 4 + .3) is an eigenvector of P: its
+ * autocorrelation is .8^k, as .8 + .2 cos(2 pi / 4) = .8. */
 #define RING "a ring of 4 states, .8 to stay, .1 to either side; f(s) = cos(2 pi s / 4 + .3); 4 steps of each stream"
 enum { RING_S = 4, STEPS = 4, COUNTS = 3 };
 static const int streams_n[COUNTS] = { 1, 4, 16 };
@@ -407,7 +419,7 @@ enum { VARIANCE_INVERSE = 2 };                          /* Var f = 1/2; its mean
 
 static int n_counts_of_streams(const setting *x) { (void)x; return COUNTS; }
 
-/* The mean over all pairs of n samples of one stream, each sample with itself, too: (n + 2 sum_k (n-k) lambda^k) / n^2 */
+/* The mean over all pairs of n samples of one stream, each with itself, too: (n + 2 sum_k (n-k) .8^k) / n^2 */
 static double mean_correlation(int n)
 {
     double sum = n;
@@ -488,13 +500,14 @@ static double independent(const setting *x, double *out)
 static void page_of_batches(const setting *x, FILE *out)
 {
     (void)x;
-    fprintf(out, "The mean correlation of all pairs in a batch of 64 samples, each with itself, too (1/64 = %.4f where"
+    fprintf(out, "The mean correlation of all pairs in a batch of 64 samples, each with itself, too (1/64 = %.4f"
+            " where"
             " they are independent):\n  streams  steps of each  correlation\n", 1.0 / 64);
     for (int n = 1; n <= 64; n *= 4) fprintf(out, "%9d %14d %12.4f\n", n, 64 / n, mean_correlation(64 / n) / n);
     fprintf(out, "More streams, less in common; but what a worker sees in its own turn stays correlated.\n");
 }
 
-/* QAC-12: the same, measured: actors in environments of their own. How far from a prediction, in standard errors */
+/* QAC-12  the same, measured: actors in environments of their own. How far off, in standard errors */
 enum { BATCHES = 2000 };
 
 static double measured(uint64_t seed, int streams, double *error)
@@ -566,12 +579,14 @@ static double from_independence(const setting *x, double *z)
 #define TRAINED "algorithms/a3c.c, schedule = random"
 
 const derivation asynchrony[] = {
-    { "A3C-2", "a worker's gradient of one step: its score times its TD error", "E[dtheta], one step", n_theta, unit_turn,
+    { "A3C-2", "a worker's gradient of one step: its score times its TD error", "E[dtheta], one step", n_theta,
+      unit_turn,
       NULL, NULL, {
         { "\\sum_s\\rho_0(s)\\sum_a\\pi(a|s)\\nabla\\log\\pi(a|s)\\sum_{s'}P(s'|s,a)(r+\\gamma v(s')-v(s))",
           "through the model; v is no value of pi", one_step_by_model },
         { "=E[\\nabla\\log\\pi_{\\theta'}(a_t|s_t)\\,\\delta_t]", TRAINING ", t_max = 1", one_step_trained },
-        { "E[\\nabla\\log\\pi(a_t|s_t)(r_{t+1}-v(s_t))]", "the control: without gamma v(s_t+1)", one_step_without_V,
+        { "E[\\nabla\\log\\pi(a_t|s_t)(r_{t+1}-v(s_t))]", "the control: without gamma v(s_t+1)",
+          one_step_without_V,
           DIFFERS } },
       ONE_TURN },
     { "A3C-5", "with v = V_pi the n-step gradient has the mean of A_pi times score", "E[dtheta] of the first step",
@@ -581,7 +596,8 @@ const derivation asynchrony[] = {
         { "=E[\\nabla\\log\\pi(a_0|s_0)(G_0^{(3)}-v(s_0))]", "n = 3", first_of_three },
         { "v\\ne V^\\pi", "the control: another v, n = 3", first_of_another_V, DIFFERS } },
       ONE_TURN },
-    { "A3C-6", "a turn's gradient: each step looks as far as the turn goes", "E[dtheta], three steps", n_theta, unit_turn,
+    { "A3C-6", "a turn's gradient: each step looks as far as the turn goes", "E[dtheta], three steps", n_theta,
+      unit_turn,
       NULL, NULL, {
         { "\\sum_{k=0}^{n-1}\\nabla\\log\\pi(a_{t+k}|s_{t+k})(G_{t+k}^{(n-k)}-v(s_{t+k}))",
           "over all trajectories, by hand: powers of gamma, scores in closed form", sum_by_hand },
@@ -603,21 +619,25 @@ const derivation asynchrony[] = {
         { "d\\theta", "the control: not reset", not_reset, DIFFERS },
         { "\\theta'=\\theta_0", "the control: copied once, at the start", never_copied, DIFFERS } },
       WHOLE_RUN },
-    { "A3C-12", "act until terminal or t_max; T counts all", "T; T of 3 threads, less their turns' steps", n_counts,
+    { "A3C-12", "act until terminal or t_max; T counts all", "T; T of 3 threads, less their turns' steps",
+      n_counts,
       unit_one, NULL, NULL, {
         { "\\sum_i(t-t_{start}),\\quad0", IN_ORDER ", its steps added up", T_by_hand },
         { "=T,\\quad T-\\sum_i(t-t_{start})", TRAINED "; and by threads", T_counted },
         { "t_{max}\\cdot\\text{turns}", "the control: a turn that goes on behind the end of an episode",
           T_all_turns_whole, DIFFERS } },
       WHOLE_RUN },
-    { "A3C-13", "R = 0 where the episode terminated, else V(s_t; theta_v')", "theta[i] at the end", n_shown, unit_run,
+    { "A3C-13", "R = 0 where the episode terminated, else V(s_t; theta_v')", "theta[i] at the end", n_shown,
+      unit_run,
       NULL, NULL, {
         { "R=0\\ \\text{or}\\ V(s_t;\\theta'_v)", IN_ORDER, run_by_hand },
         { "=\\theta", TRAINED, run_trained },
-        { "R=0", "000 l.250 says nothing; 0 always, behind t_max and the time limit, too", R_always_0, DIFFERS, "ERR-20" },
+        { "R=0", "000 l.250 says nothing; 0 always, behind t_max and the time limit, too", R_always_0, DIFFERS,
+          "ERR-20" },
         { "R=V(s_t;\\theta'_v)", "the control: always, behind the end, too", R_always_V, DIFFERS } },
       WHOLE_RUN },
-    { "A3C-16", "theta goes up along dtheta, theta_v down along dtheta_v", "theta[i] at the end", n_shown, unit_run, NULL,
+    { "A3C-16", "theta goes up along dtheta, theta_v down along dtheta_v", "theta[i] at the end", n_shown,
+      unit_run, NULL,
       NULL, {
         { "\\theta\\leftarrow\\theta+\\alpha\\,d\\theta,\\quad\\theta_v\\leftarrow\\theta_v-\\alpha_v\\,d\\theta_v",
           IN_ORDER, run_by_hand },
@@ -626,27 +646,33 @@ const derivation asynchrony[] = {
           "000 l.252 updates both by d_theta, d_w alike: V goes away from R", one_rule, DIFFERS, "ERR-20" } },
       WHOLE_RUN },
     { "A3C-30", "a worker copies, acts, sends its update; none waits for the others",
-      "theta of 3 threads, less that of the turns they wrote down, by hand", n_shown, unit_run, NULL, zero_distance, {
+      "theta of 3 threads, less that of the turns they wrote down, by hand", n_shown, unit_run, NULL,
+      zero_distance, {
         { "0", "", nothing },
-        { "=\\theta-\\theta(\\text{order})", "threads with locks; the order in which they copied and updated", as_logged },
+        { "=\\theta-\\theta(\\text{order})", "threads with locks; the order in which they copied and updated",
+          as_logged },
         { "\\theta-\\theta(abcABC\\,abcABC\\dots)",
-          "004 l.38: all copy, and one update uses the gradients of all: that is A2C", synchronous, DIFFERS, "ERR-81" } },
+          "004 l.38: all copy, and one update uses the gradients of all: that is A2C", synchronous, DIFFERS,
+          "ERR-81" } },
       WHOLE_RUN, page_of_order },
     { "A3C-18", "N streams: the samples of a batch have 1/N of the correlation of one",
       "mean correlation of all pairs, N = 1, 4, 16", n_counts_of_streams, unit_one, NULL, NULL, {
-        { "\\frac1{Nn^2}\\bigl(n+2\\sum_{k<n}(n-k)\\lambda_2^k\\bigr)", "powers of the second eigenvalue, .8",
+        { "\\frac1{Nn^2}(n+2\\sum_{k<n}(n-k)0.8^k)", "powers of the second eigenvalue",
           by_eigenvalue },
-        { "=\\frac1{Nn^2\\,\\mathrm{Var}f}\\sum_{i,j<n}f^TDP^{|i-j|}f", "powers of the transition matrix", by_matrix },
+        { "=\\frac1{Nn^2\\,\\mathrm{Var}f}\\sum_{i,j<n}f^TDP^{|i-j|}f", "powers of the transition matrix",
+          by_matrix },
         { "=\\mathrm{Var}[\\bar f]/\\mathrm{Var}f", "over all trajectories of a stream; streams are independent",
           by_enumeration },
-        { "\\frac1{(Nn)^2}\\sum_{i,j<Nn}\\lambda_2^{|i-j|}", "the control: as many samples of one stream", in_one_stream,
+        { "\\frac1{(Nn)^2}\\sum_{i,j<Nn}0.8^{|i-j|}", "the control: as many samples of one stream", in_one_stream,
           DIFFERS },
-        { "\\frac1{Nn}", "the control: independent samples. Parallel actors do not make them so", independent, DIFFERS } },
+        { "\\frac1{Nn}", "the control: independent samples. Parallel actors do not make them so", independent,
+          DIFFERS } },
       RING, page_of_batches },
     { "QAC-12", "an actor in step with its own past sees correlated data; in parallel less so",
       "distance from the prediction in standard errors, N = 1, 4, 16", n_counts_of_streams, unit_one, NULL, NULL, {
         { "3", "standard errors", three },
-        { "\\ge|\\hat c-c|/\\mathrm{s.e.}", "2000 batches of N actors, measured; c: A3C-18", from_the_chain, AT_MOST },
+        { "\\ge|\\hat c-c|/\\mathrm{s.e.}", "2000 batches of N actors, measured; c: A3C-18", from_the_chain,
+          AT_MOST },
         { "\\le|\\hat c-\\tfrac1{Nn}|/\\mathrm{s.e.}", "the control: independent samples", from_independence,
           AT_LEAST } },
       RING, .trains = 0.3 },

@@ -1,7 +1,7 @@
-/* What is claimed of asynchronous actor-learners, as experiments: each with its number of runs and a control that must
- * come out the other way. Orders of turns are drawn from the seed where the claim is not about threads or time; where it
- * is, numbers differ from run to run, and bounds are ends of intervals. 004 (l.29, l.42, l.50, l.107, l.191), 002 (l.19-28),
- * 000 (l.241-243). */
+/* What is claimed of asynchronous actor-learners, as experiments: each with its number of runs and a control
+ * that must come out the other way. Orders of turns are drawn from the seed where the claim is not about
+ * threads or time; where it is, numbers differ from run to run, and bounds are ends of intervals. 004 (l.29,
+ * l.42, l.50, l.107, l.191), 002 (l.19-28), 000 (l.241-243). */
 #include <float.h>
 #include <gsl/gsl_sort.h>
 #include <math.h>
@@ -31,7 +31,8 @@ static env *make(const char *id)
 }
 
 /* A whole run in memory; until: INFINITY, or a return that ends it */
-static run *trained(env *e, void (*train)(run *, const void *), const void *config, uint64_t seed, long steps, double until)
+static run *trained(env *e, void (*train)(run *, const void *), const void *config, uint64_t seed, long steps,
+                    double until)
 {
     run *r = run_new("derive", e, seed, steps);
     r->until = until;
@@ -177,7 +178,7 @@ static void J_of_runs(uint64_t seed, double lr, int locks, double *J)
     mdp_free(M);
 }
 
-/* |mean a - mean b| in standard errors */
+/* A3C-17  |mean a - mean b| in standard errors */
 static double distance(const double *a, const double *b)
 {
     double mean[2] = { 0 }, squares[2] = { 0 };
@@ -201,7 +202,7 @@ static void after_round(uint64_t seed, double lr, const char *order, double *the
     mdp_free(M);
 }
 
-/* How far a round of updates that come from one theta is from one after the other, as a part of the update: a median */
+/* How far a round of updates that come from one theta is from one after the other, as a part of it: a median */
 static double staleness(uint64_t seed, double lr)
 {
     double part[ROUNDS], first[21], stale[21], serial[21];
@@ -251,15 +252,17 @@ static void page_of_staleness(const setting *x, FILE *out)
 {
     fprintf(out, "A round of 4 updates from one theta, against one after the other, as a part of the update:\n"
             "    alpha  part\n");
-    for (double alpha = 1e-4; alpha < 2; alpha *= 10) fprintf(out, "%9g  %.2g\n", alpha, staleness(x->seed, alpha));
-    fprintf(out, "J of 20 runs with locks and as many without are told apart with probability .84 where they differ by 5"
-            "\nstandard errors.\n");
+    for (double alpha = 1e-4; alpha < 2; alpha *= 10)
+        fprintf(out, "%9g  %.2g\n", alpha, staleness(x->seed, alpha));
+    fprintf(out, "Where J with locks and without differ by 5 standard errors they are told apart with probability"
+            " .84.\n");
 }
 
 /* ---- A3C-20: (s,a) seen by a policy that draws evenly ---- */
 
 enum { SEEN_STEPS = 100, SEEN_SEEDS = 20, LAKE = 64, LAKE_A = 4 };
 
+/* A3C-20  distinct (s,a), the mean over seeds */
 static double pairs(uint64_t seed, int workers, long steps, bool one_stream)
 {
     double sum = 0;
@@ -275,7 +278,8 @@ static double pairs(uint64_t seed, int workers, long steps, bool one_stream)
             run_worker *w = &r->worker[i];
             gsl_rng *own[2] = { w->env_rng, w->policy_rng };
             if (one_stream)
-                for (int j = 0; j < 2; j++) own[j] = random_stream(seed + (uint64_t)k, 0, j ? RANDOM_POLICY : RANDOM_ENV);
+                for (int j = 0; j < 2; j++)
+                    own[j] = random_stream(seed + (uint64_t)k, 0, j ? RANDOM_POLICY : RANDOM_ENV);
             rollout_steps(b, b->T + (int)steps, w->env, own[0], pi, own[1]);
             for (int j = 0; j < 2 && one_stream; j++) gsl_rng_free(own[j]);
         }
@@ -291,9 +295,15 @@ static double pairs(uint64_t seed, int workers, long steps, bool one_stream)
     return sum / SEEN_SEEDS;
 }
 
-static double seen_by_one(const setting *x, double *out) { *out = pairs(x->seed, 1, SEEN_STEPS, false); return 0; }
-static double seen_by_four(const setting *x, double *out) { *out = pairs(x->seed, 4, SEEN_STEPS, false); return 0; }
-static double seen_by_copies(const setting *x, double *out) { *out = pairs(x->seed, 4, SEEN_STEPS, true); return 0; }
+static double seen(const setting *x, int workers, bool one_stream, double *out)
+{
+    *out = pairs(x->seed, workers, SEEN_STEPS, one_stream);
+    return 0;
+}
+
+static double seen_by_one(const setting *x, double *out)    { return seen(x, 1, false, out); }
+static double seen_by_four(const setting *x, double *out)   { return seen(x, 4, false, out); }
+static double seen_by_copies(const setting *x, double *out) { return seen(x, 4, true, out); }
 
 static void page_of_pairs(const setting *x, FILE *out)
 {
@@ -352,7 +362,7 @@ static double seconds(uint64_t seed, int workers, int kind, long steps, double u
     return took;
 }
 
-/* Time a step of one worker over that of two, turn by turn: the ends of its interval */
+/* A3C-21  time a step of one worker over that of two, turn by turn: the ends of its interval */
 static void speed_up(uint64_t seed, int kind, double *low, double *high)
 {
     double each[2][TURNS], steps;
@@ -390,7 +400,7 @@ static void page_of_speed(const setting *x, FILE *out)
     fprintf(out, "  one thread acts for both    %.2f .. %.2f\n", low, high);
 }
 
-/* A3C-22: speed-ups of two threads, time to a return of 195 and steps to it: lower ends */
+/* A3C-22  speed-ups of two threads, time to a return of 195 and steps to it: lower ends */
 static double linear(const setting *x, double *out) { (void)x; return fill(2, 2, out); }
 
 static double to_the_mark(const setting *x, double *out)
@@ -398,20 +408,21 @@ static double to_the_mark(const setting *x, double *out)
     double took[2][TO_MARK], steps[2][TO_MARK], high;
     for (int k = 0; k < TO_MARK; k++)
         for (int n = 0; n < 2; n++)
-            took[n][k] = seconds(x->seed + (uint64_t)k, n + 1, SCHEDULE_THREADS, 10 * TIMED_STEPS, LOW_MARK, &steps[n][k]);
+            took[n][k] = seconds(x->seed + (uint64_t)k, n + 1, SCHEDULE_THREADS, 10 * TIMED_STEPS, LOW_MARK,
+                                 &steps[n][k]);
     ratio_interval(TO_MARK, took[0], took[1], x->seed, &out[0], &high);
     ratio_interval(TO_MARK, steps[0], steps[1], x->seed, &out[1], &high);
     return 0;
 }
 
-static double one_step_Q_of_the_paper(const setting *x, double *out) { (void)x; return fill(2, 2 * 24.1 / 16, out); }
+static double of_one_step_Q(const setting *x, double *out) { (void)x; return fill(2, 2 * 24.1 / 16, out); }
 
 /* ---- A3C-31: version lag ---- */
 
 enum { LAGS = 3, LAG_STEPS = 20000 };
 static const int lag_workers[LAGS] = { 2, 4, 8 };
 
-/* The mean lag of all updates but the first N, and its standard error were they independent */
+/* A3C-31  the mean lag of all updates but the first N, and its standard error were they independent */
 static double mean_lag(uint64_t seed, int workers, int kind, double *error)
 {
     mdp *M = mdp_builtin("E5x");
@@ -451,8 +462,15 @@ static double lags(uint64_t seed, int even, int drawn, double *out)
     return 0;
 }
 
-static double lags_of_overlap(const setting *x, double *out) { return lags(x->seed, SCHEDULE_STALE, SCHEDULE_RANDOM, out); }
-static double lags_in_turn(const setting *x, double *out)   { return lags(x->seed, SCHEDULE_SERIAL, SCHEDULE_SERIAL, out); }
+static double lags_of_overlap(const setting *x, double *out)
+{
+    return lags(x->seed, SCHEDULE_STALE, SCHEDULE_RANDOM, out);
+}
+
+static double lags_in_turn(const setting *x, double *out)
+{
+    return lags(x->seed, SCHEDULE_SERIAL, SCHEDULE_SERIAL, out);
+}
 
 static void page_of_lags(const setting *x, FILE *out)
 {
@@ -472,8 +490,8 @@ static void page_of_lags(const setting *x, FILE *out)
         for (int k = 0; k <= SHOWN; k++) fprintf(out, " %6ld", lag[k]);
         trained_free(r);
     }
-    fprintf(out, "\nThreads that share few processors run for long stretches without the others: lags are 0, and now and"
-            " then\nvery large.\n");
+    fprintf(out, "\nThreads that share few processors run for long stretches without the others: lags are 0, and"
+            " now and then\nvery large.\n");
     mdp_free(M);
 }
 
@@ -481,6 +499,7 @@ static void page_of_lags(const setting *x, FILE *out)
 
 enum { TASKS = 10 };
 
+/* A3C-32  the lower end of the ratio of steps, four workers over one */
 static double steps_ratio(const setting *x, double *out)
 {
     double steps[2][TASKS], high;
@@ -505,7 +524,7 @@ static double a_quarter(const setting *x, double *out) { (void)x; return fill(1,
 
 enum { METHOD_SEEDS = 10, METHOD_STEPS = 20000, METHOD_LIMIT = 50 };
 
-/* How many of ten runs have 95 % of the optimum; Q's policies are greedy */
+/* A3C-24  how many of ten runs have 95 % of the optimum; Q's policies are greedy */
 static double methods(uint64_t seed, bool learn, double *out)
 {
     async_q_config q = async_q_defaults;
@@ -538,6 +557,46 @@ static double nine(const setting *x, double *out)             { (void)x; return 
 static double methods_learning(const setting *x, double *out) { return methods(x->seed, true, out); }
 static double methods_at_rest(const setting *x, double *out)  { return methods(x->seed, false, out); }
 
+/* ---- A3C-25: four methods on CartPole-v1 ---- */
+
+enum { CART_RUNS = 3, FOUR_STEPS = 100000 };
+
+static double cart_return(uint64_t seed, void (*train)(run *, const void *), const void *config)
+{
+    double each[CART_RUNS];
+    for (int k = 0; k < CART_RUNS; k++) {
+        run *r = trained(make("CartPole-v1"), train, config, seed + (uint64_t)k, FOUR_STEPS, INFINITY);
+        each[k] = r->return_mean;
+        trained_free(r);
+    }
+    return median(CART_RUNS, each);
+}
+
+/* A3C-25  median returns after 100000 steps, 4 workers whose turn it is by lot; the defaults else */
+static double of_values(const setting *x, double *out)
+{
+    async_q_config q = async_q_defaults;
+    async_sarsa_config sarsa = async_sarsa_defaults;
+    nstep_q_config n = nstep_q_defaults;
+    q.workers = sarsa.workers = n.workers = 4;
+    q.schedule = sarsa.schedule = n.schedule = SCHEDULE_RANDOM;
+    *out = fmax(cart_return(x->seed, async_q, &q), cart_return(x->seed, async_sarsa, &sarsa));
+    *out = fmax(*out, cart_return(x->seed, nstep_q, &n));
+    return 0;
+}
+
+static double of_actor_critic(uint64_t seed, bool learns, double *out)
+{
+    a3c_config c = a3c_defaults;
+    c.schedule = SCHEDULE_RANDOM;
+    if (!learns) c.lr = c.lr_V = 0;
+    *out = cart_return(seed, a3c, &c);
+    return 0;
+}
+
+static double of_a3c(const setting *x, double *out)         { return of_actor_critic(x->seed, true, out); }
+static double of_a3c_at_rest(const setting *x, double *out) { return of_actor_critic(x->seed, false, out); }
+
 const derivation asynchrony_measured[] = {
     { "A3C-10", "A3C learns, with 1, 2, 4 and 8 threads",
       "J/J* on chain:5, then mean return on CartPole-v1 / 475, N = 1, 2, 4, 8", eight, unit_one, NULL, NULL, {
@@ -550,29 +609,34 @@ const derivation asynchrony_measured[] = {
       NULL, {
         { "4,\\quad0.6", "20 seeds each; a median of 21", locks_bound },
         { "\\ge|\\bar J_{locks}-\\bar J_{none}|/\\mathrm{s.e.},\\quad\\rho(\\alpha)/\\rho(2\\alpha)",
-          "4 threads, alpha = .02; rho: a round from one theta against one after the other", locks_matter, AT_MOST },
+          "4 threads, alpha = .02; rho: a round from one theta against one after the other", locks_matter,
+          AT_MOST },
         { "\\le|\\bar J_\\alpha-\\bar J_{\\alpha/4}|/\\mathrm{s.e.},\\quad1",
           "the control: three of four updates lost; the same alpha twice", lost_updates_matter, AT_LEAST } },
       "E5x, tables, plain steps, 4000 steps", page_of_staleness, .trains = 1 },
-    { "A3C-20", "workers see more of the states and actions in as many steps of each", "distinct (s,a), mean of 20 seeds",
+    { "A3C-20", "workers see more of the states and actions in as many steps of each",
+      "distinct (s,a), mean of 20 seeds",
       one, unit_one, NULL, NULL, {
         { "\\#_1", "one worker, 100 steps", seen_by_one },
         { "\\le\\#_4", "four workers, 100 steps of each", seen_by_four, AT_LEAST },
-        { "=\\#", "the control: four workers with one worker's random streams see what it sees", seen_by_copies } },
+        { "=\\#", "the control: four workers with one worker's random streams see what it sees",
+          seen_by_copies } },
       "FrozenLake8x8-v1, actions drawn evenly", page_of_pairs, .trains = 0.1 },
-    { "A3C-21", "several agents learn faster in time", "steps a second of two workers over those of one", one, unit_one,
+    { "A3C-21", "several agents learn faster in time", "steps a second of two workers over those of one", one,
+      unit_one,
       one_processor, NULL, {
         { "1", "", at_par },
         { "\\le", "two threads: the lower end of a 95 % interval", faster_by_threads, AT_LEAST },
         { "\\ge", "the control: one thread acts for both: the lower end", faster_by_turns, AT_MOST } },
       "CartPole-v1, the defaults, 30000 steps, 9 runs each in turn", page_of_speed, .trains = 40 },
-    { "A3C-22", "no super-linear speed-up is seen", "time and steps to a return of 195, one thread over two: lower ends",
+    { "A3C-22", "no super-linear speed-up is seen",
+      "time and steps to a return of 195, one thread over two: lower ends",
       two, unit_one, NULL, NULL, {
         { "2", "linear", linear },
         { "\\ge", "8 runs each; lower ends of 95 % intervals", to_the_mark, AT_MOST },
         { "2\\cdot24.1/16",
           "002 l.28 says of the framework what the paper's table has for one-step Q-learning, 24.1 with 16 threads;"
-          " A3C's is 12.5 there", one_step_Q_of_the_paper, DIFFERS, "ERR-21" } },
+          " A3C's is 12.5 there", of_one_step_Q, DIFFERS, "ERR-21" } },
       "CartPole-v1, the defaults", .trains = 30 },
     { "A3C-24", "one scheme, four methods: on- and off-policy, values and policies, all learn",
       "of ten runs: Q-learning, SARSA, n-step Q, A3C", four, unit_one, NULL, NULL, {
@@ -580,19 +644,29 @@ const derivation asynchrony_measured[] = {
         { "\\ge", "the control: alpha = 0", methods_at_rest, AT_MOST },
         { "\\le\\#\\{J\\ge.95J^*\\}", "2 threads, tables, 20000 steps", methods_learning, AT_LEAST } },
       "chain:5, episodes of at most 50 steps", .trains = 3 },
+    { "A3C-25", "the scheme works best with advantage actor-critic", "mean return, the median of three seeds",
+      one, unit_one,
+      NULL, NULL, {
+        { "\\max(\\text{Q-learning},\\text{SARSA},n\\text{-step Q})",
+          "the best of the three, as they act: epsilon-greedy, which costs some return", of_values },
+        { "\\le\\text{A3C}", "on this task, with these settings", of_a3c, AT_LEAST },
+        { "\\ge\\text{A3C},\\ \\alpha=0", "the control: it does not learn", of_a3c_at_rest, AT_MOST } },
+      "CartPole-v1, 100000 steps, 4 workers", .trains = 30 },
     { "A3C-31", "some workers act with older parameters: N - 1 versions, on average",
-      "mean lag, N = 2, 4, 8, overlapping evenly; then drawn, its distance in standard errors", six, unit_one, NULL, NULL, {
+      "mean lag, N = 2, 4, 8, overlapping evenly; then drawn, its distance in standard errors", six, unit_one,
+      NULL, NULL, {
         { "N-1,\\quad3", "the others' updates, one each", others },
         { "\\ge", "in equal pace, and where the next is drawn evenly", lags_of_overlap, AT_MOST },
         { "0", "the control: one after the other, nobody's theta is old", lags_in_turn, DIFFERS } },
       "E5x", page_of_lags, .trains = 0.5 },
-    { "A3C-32", "more workers do not need fewer steps in all", "steps of four workers over those of one to a return of 195",
+    { "A3C-32", "more workers do not need fewer steps in all",
+      "steps of four workers over those of one to a return of 195",
       one, unit_one, NULL, NULL, {
         { "N=4:N=1", "ten runs each; the lower end of a 95 % interval", steps_ratio },
         { "\\ge0.5", "not even half", half, AT_MOST },
         { "1/4",
-          "000 l.241-243: parallel learning improves the low sample efficiency. What falls is each worker's share, and"
-          " time; data is thrown away as before", a_quarter, DIFFERS, "ERR-23" } },
+          "000 l.241-243: parallel learning improves the low sample efficiency. What falls is each worker's share,"
+          " and time; data is thrown away as before", a_quarter, DIFFERS, "ERR-23" } },
       "CartPole-v1, 32 tanh units; whose turn it is is drawn", .trains = 30 },
     { .id = NULL }
 };

@@ -1,5 +1,6 @@
-/* A3C: each function against a plain loop; whole runs, of threads and of every schedule, with every option, against the
- * same turns done by hand in long double, in the order that was written down; and one worker against A2C, bit for bit.
+/* A3C: each function against a plain loop; whole runs, of threads and of every schedule, with every option,
+ * against the same turns done by hand in long double, in the order that was written down; and one worker
+ * against A2C, bit for bit.
  *     test_a3c [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>
@@ -149,7 +150,8 @@ static void hand_turn(struct hand *h, const a3c_config *c, int i, const rollout 
     norm = sqrtl(norm);
     if (c->anneal_steps) left = fmaxl(0, 1 - (long double)h->steps / c->anneal_steps);
     for (int k = 0; k < h->n + h->nV; k++) {
-        long double lr = left * (k < h->n ? c->lr : c->lr_V), *g = &h->g[c->optimiser == A3C_RMSPROP_OWN ? i : 0][k];
+        long double lr = left * (k < h->n ? c->lr : c->lr_V);
+        long double *g = &h->g[c->optimiser == A3C_RMSPROP_OWN ? i : 0][k];
         if (c->clip > 0 && norm > c->clip) d[k] *= c->clip / norm;
         *g = c->alpha * *g + (1 - (long double)c->alpha) * d[k] * d[k];
         h->x[k] += lr * (c->optimiser == A3C_SGD ? d[k] : d[k] / sqrtl(*g + c->eps));
@@ -223,9 +225,9 @@ static void same_run(const char *id, int limit, const a3c_config *c, long steps,
 
 static a3c_config option(int k)
 {
-    return (a3c_config){ .workers = 1 + k % N, .t_max = k % 2 ? 5 : 8, .gamma = k % 5 ? 0.95 : 1, .c_V = k % 3 ? 0.5 : 1,
-                         .beta = k % 2 ? 0.02 : 0, .lr = 5e-3, .lr_V = 1e-2, .anneal_steps = k % 4 == 1 ? 700 : 0,
-                         .clip = k % 3 == 2 ? 0.5 : 0, .optimiser = k % 3, .alpha = 0.9, .eps = 1e-2,
+    return (a3c_config){ .workers = 1 + k % N, .t_max = k % 2 ? 5 : 8, .gamma = k % 5 ? 0.95 : 1,
+                         .c_V = k % 3 ? 0.5 : 1, .beta = k % 2 ? 0.02 : 0, .lr = 5e-3, .lr_V = 1e-2,
+                         .anneal_steps = k % 4 == 1 ? 700 : 0, .clip = k % 3 == 2 ? 0.5 : 0, .optimiser = k % 3, .alpha = 0.9, .eps = 1e-2,
                          .schedule = k / 3 % 4, .locks = 1, .hidden = { k % 3 > 0, { 5 } },
                          .activation = k % 2 ? AD_TANH : AD_RELU };
 }

@@ -32,6 +32,16 @@ for workers in 2 5; do
     holds "its replay" "$ascent" train --replay "$dir/r$workers" --quiet --out "$dir/again$workers"
     holds "the same rows" cmp "$dir/r$workers/progress.csv" "$dir/again$workers/progress.csv"
     holds "the same order" cmp "$dir/r$workers/schedule" "$dir/again$workers/schedule"
+    # A3C-31: the mean lag of a row's updates, counted in the order that was written down
+    awk -F, 'NR == FNR { if (FNR > 1) lag[FNR - 1] = $4; next }
+             { n = sum = 0
+               for (i = 1; i <= length($0); i++) {
+                   c = substr($0, i, 1)
+                   if (c == tolower(c)) copied[toupper(c)] = updates
+                   else { sum += updates++ - copied[c]; n++ } }
+               if (FNR in lag && (sum / n - lag[FNR]) ^ 2 > 1e-20) wrong++ }
+             END { exit !(FNR >= 30 && !wrong) }' "$dir/r$workers/progress.csv" "$dir/r$workers/schedule" && ok ||
+        bad "the column lag of $workers workers"
     "$ascent" eval "$dir/r$workers" --episodes 5 --seed 1 >"$dir/eval" 2>&1
     "$ascent" eval "$dir/again$workers" --episodes 5 --seed 1 >"$dir/eval.again" 2>&1
     holds "the same policy" cmp "$dir/eval" "$dir/eval.again"
