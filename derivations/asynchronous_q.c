@@ -32,7 +32,8 @@ static const char *not_here(const setting *x)
     if (x->pi->gamma == 1) return "gamma = 1: the mean update does not contract";
     if (x->pi->gamma == 0) return "gamma = 0: nothing follows";
     if (x->pi->nSA > MOST_PAIRS) return "more than 300 pairs";
-    return x->pi->nA == 1 ? "one action only" : NULL;
+    if (x->pi->nA == 1) return "one action only";
+    return linalg_max_abs(x->pi->nSA, x->pi->r) > 1e150 * (1 - x->pi->gamma) ? "the square of a target overflows" : NULL;
 }
 
 /* u N M / (1 - gamma): LU on I - gamma P */
