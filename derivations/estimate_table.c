@@ -22,9 +22,9 @@ static int add_critic(estimate_row *row, int rows, int H, int critic, bool Q)
     static const int steps[] = { 1, 2, 3, 5, 10, 20 };
     static const double lambda[] = { 0, 0.5, 0.9, 1 };
     rows = add(row, rows, "baseline", 0, -1, critic);
-    if (Q) rows = add(row, rows, "Q", 0, -1, critic);
-    if (Q) rows = add(row, rows, "advantage", 0, -1, critic);
-    rows = add(row, rows, "td", 0, -1, critic);
+    if (Q) rows = add(row, rows, "q-actor-critic", 0, -1, critic);
+    if (Q) rows = add(row, rows, "advantage-actor-critic", 0, -1, critic);
+    rows = add(row, rows, "td-actor-critic", 0, -1, critic);
     for (size_t i = 0; i < sizeof steps / sizeof *steps && steps[i] < H; i++)
         rows = add(row, rows, "nstep", steps[i], -1, critic);
     rows = add(row, rows, "nstep", H, -1, critic);

@@ -307,7 +307,8 @@ static void table(void **state)
 {
     (void)state;
     static const struct { const char *name; double trace; } known[] = {
-        { "baseline", 0.42738 }, { "Q", 1.10663 }, { "advantage", 0.18890 }, { "td", 0.23733 } };
+        { "baseline", 0.42738 }, { "q-actor-critic", 1.10663 }, { "advantage-actor-critic", 0.18890 },
+        { "td-actor-critic", 0.23733 } };
     own_problem p = own_problem_X3(3);
     value_table *other = value_table_X29(p.f);
     estimate_table *t = estimate_table_new(p.f, other, "X29");
@@ -316,8 +317,8 @@ static void table(void **state)
         assert_near(pow(row_of(t, known[i].name, 0)->sd, 2), known[i].trace, 0.6e-5);
     assert_near(pow(row_of(t, "total-return", -1)->sd, 2), 3.76593, 0.6e-5);
     for (int critic = 0; critic < 2; critic++) {
-        same(t, "td", "nstep n=1", critic);
-        same(t, "td", "gae lambda=0", critic);
+        same(t, "td-actor-critic", "nstep n=1", critic);
+        same(t, "td-actor-critic", "gae lambda=0", critic);
         same(t, "baseline", "nstep n=3", critic);
         same(t, "baseline", "gae lambda=1", critic);
         assert_near(row_of(t, "baseline", critic)->off, 0, 1e-14);
@@ -335,10 +336,11 @@ static void table(void **state)
         assert_near(r->off * r->off, off, 1e-14);
         assert_near(r->rms * r->rms, trace + off, 1e-14);
     }
-    assert_true(row_of(t, "Q", 1)->off > 0.1 && row_of(t, "td", 1)->off > 0.01);
+    const estimate_row *Q = row_of(t, "q-actor-critic", 1), *A = row_of(t, "advantage-actor-critic", 1);
+    assert_true(Q->off > 0.1 && row_of(t, "td-actor-critic", 1)->off > 0.01);
     /* QAC-2: V_w takes nothing from the bias of Q_w, and does from its variance here */
-    assert_near(row_of(t, "Q", 1)->off, row_of(t, "advantage", 1)->off, 1e-14);
-    assert_true(row_of(t, "advantage", 1)->sd < row_of(t, "Q", 1)->sd);
+    assert_near(Q->off, A->off, 1e-14);
+    assert_true(A->sd < Q->sd);
     estimate_table_free(t);
     value_table_free(other);
     own_problem_free(&p);
@@ -363,7 +365,7 @@ static void picture(void **state)
     assert_int_equal(count(svg, "nan") + count(svg, "inf"), 0);
     assert_int_equal(count(svg, "critic &lt;&amp;&gt;.csv"), 1);
     assert_int_equal(count(svg, "nstep n=2") + count(svg, "nstep n=3"), 4);
-    assert_int_equal(count(svg, "td, nstep n=1, gae lambda=0"), 2);
+    assert_int_equal(count(svg, "td-actor-critic, nstep n=1, gae lambda=0"), 2);
     assert_int_equal(count(svg, "total-return"), 1);
     free(svg);
     estimate_table_free(t);
