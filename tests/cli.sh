@@ -783,7 +783,7 @@ printf '1\n3\n9\n1\n3\n9\n' >bootstrap.csv
 json "estimate: over one step, with more behind it" estimate chain.mdp --horizon 1 --estimator td --critic bootstrap.csv
 near "estimate: the critic's word behind the horizon" 'mean[0][0]' 0.425
 works "estimate --all" estimate chain.mdp --horizon 2 --all --critic critic.csv --plot all.svg
-check "estimate --all: a row" "it is not there" grep -qE '^gae lambda=0.5 +critic.c +0.1590' out
+check "estimate --all: a row" "it is not there" grep -qE '^gae lambda=0.5 +critic.csv +0.1590' out
 check "estimate --all: a picture" "it is none" grep -q '</svg>' all.svg
 json "estimate --all" estimate chain.mdp --horizon 2 --all --critic values.csv
 keys "estimate --all: keys" '' exact estimators

@@ -280,6 +280,26 @@ static void moments_of_returns(void **state)
     gsl_rng_free(rng);
 }
 
+/* TDA-9 is no law: a critic that is right in the mean after one step, and one that scatters more than rewards do */
+static void more_steps(void **state)
+{
+    (void)state;
+    char error[256];
+    double v[2], mean[10], variance[10];
+    own_problem p = own_problem_X3(1);
+    exact *x = exact_new_policy(p.M, 0.9, p.states, p.f->theta, error, sizeof error);
+    assert_non_null(x);
+    v[0] = x->V[0] + 0.35, v[1] = x->V[1] - 0.65;               /* P_pi(s'|0) = (.65, .35) */
+    nstep_return_moments(x, v, 0, 10, mean, variance);
+    assert_near(mean[0], x->V[0], 1e-14);
+    assert_true(fabs(mean[1] - x->V[0]) > 0.1);
+    v[0] = x->V[0] + 3, v[1] = x->V[1] - 3;
+    nstep_return_moments(x, v, 0, 10, mean, variance);
+    for (int n = 1; n < 10; n++) assert_true(variance[n] < variance[n - 1]);
+    exact_free(x);
+    own_problem_free(&p);
+}
+
 /* ---- the table ---- */
 
 static const estimate_row *row_of(const estimate_table *t, const char *name, int critic)
@@ -379,7 +399,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_erratum), cmocka_unit_test(two_gradients), cmocka_unit_test(nothing_random),
         cmocka_unit_test(compatible_critic),
         cmocka_unit_test(features), cmocka_unit_test(gain_of_V),
-        cmocka_unit_test(moments_of_returns), cmocka_unit_test(table),
+        cmocka_unit_test(moments_of_returns), cmocka_unit_test(more_steps), cmocka_unit_test(table),
         cmocka_unit_test(picture) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
