@@ -150,6 +150,7 @@ policy advantage_actor_critic_policy(const env *e, const void *config)
 
 /* ---- who learns: the parameters, what steps along their gradients, and the update's graph ---- */
 
+/* BL-8   three networks, theta, w and v */
 struct learner {
     policy p;
     network fQ, fV;
@@ -262,7 +263,7 @@ void advantage_actor_critic(run *training, const void *config)
             while (!e->over && seen->T < ROW) {
                 act(c, &l, e, training->policy_rng, &terminated, &truncated);
                 rollout_add(seen, l.x->s, &(double){ l.x->a }, l.x->r);
-                update(c, &l);                                                  /* QAC-10: at every step */
+                update(c, &l);                                                  /* QAC-10  at every step */
             }
             rollout_end(seen, e->obs, starts, terminated, truncated);
         }

@@ -6,7 +6,10 @@
 #include "algorithms/a2c.h"
 #include "algorithms/a3c.h"
 #include "algorithms/advantage_actor_critic.h"
+#include "algorithms/async_q.h"
+#include "algorithms/async_sarsa.h"
 #include "algorithms/maxent_pg.h"
+#include "algorithms/nstep_q.h"
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/td_actor_critic.h"
@@ -29,6 +32,12 @@ const algorithm algorithms[] = {
     { "a2c", "synchronous advantage actor-critic, many environments", CONFIG(a2c), a2c, a2c_policy, a2c_explain, false },
     { "a3c", "advantage actor-critic, a thread for each worker, parameters shared", CONFIG(a3c), a3c, a3c_policy,
       a3c_explain, false },
+    { "async_q", "asynchronous one-step Q-learning", CONFIG(async_q), async_q, async_q_policy, async_q_explain,
+      .discrete = true },
+    { "async_sarsa", "asynchronous one-step SARSA", CONFIG(async_sarsa), async_sarsa, async_sarsa_policy,
+      async_sarsa_explain, .discrete = true },
+    { "nstep_q", "asynchronous n-step Q-learning", CONFIG(nstep_q), nstep_q, nstep_q_policy, nstep_q_explain,
+      .discrete = true },
     { .name = NULL },
 };
 

@@ -19,12 +19,14 @@
  *                           for what a_t makes of it later. Another direction, of no objective (ENT-6)
  *     form=sampled          h_t = -log pi(a_t|s_t), whose mean is H. A sample of it does depend on a_t:
  *                           G_t = sum_{k>=t} gamma^{k-t} (r_k + beta h_k), an estimate of Q_soft (ENT-4).
- *                           beta grad H has then no term: E[grad log pi h] is grad H, as E[grad h] = 0
+ *                           beta grad H has then no term: E[grad log pi h] is grad H, as E[grad h] = 0. At the
+ *                           soft optimum Q_soft(s,a) = V_soft(s) for every a, and a_t adds no variance
  *     entropy=none          vpg.c, with psi=advantage
  *
  * Deviations from the source
  *   1. 004 has no gamma^t before H: its sum is infinite (ERR-26).
- *   2. 004 has the objective, and nothing on how it is ascended. Here as vpg.c does: see its deviations.
+ *   2. 004 has the objective, and nothing on how it is ascended. Here as vpg.c does: see its deviations. V_phi
+ *      is regressed on G_t, so it estimates V_soft - beta H, or sampled V_soft.
  *   3. gamma_t is a switch. On, u_t = gamma^t stands before both terms of step t, and the estimate is unbiased;
  *      off, as in all implementations, u_t = 1 (ERR-3).
  *
@@ -248,8 +250,8 @@ enum { EXPLAINED = 2, MOST = 5 * EXPLAINED };       /* trajectories, steps */
 static void explain_batch(FILE *out, const rollout *D, const double *h, const double *G, const double *V,
                           const double *w, const double *logp)
 {
-    fprintf(out, "\nD = { tau_1, tau_2 } with pi_theta:\n tau   t  s_t  a_t %10s %10s %10s %10s %10s %18s\n", "r_t",
-            "h_t", "G_t", "V(s_t)", "w_t", "log pi(a_t|s_t)");
+    fprintf(out, "\nD = { tau_1, tau_2 } with pi_theta:\n tau   t  s_t  a_t %10s %10s %10s %10s %10s %18s\n",
+            "r_t", "h_t", "G_t", "V(s_t)", "w_t", "log pi(a_t|s_t)");
     for (int i = 0; i < D->segments; i++)
         for (int t = 0, k = D->segment[i].first; t < D->segment[i].T; t++, k++)
             fprintf(out, "%4d %3d %4d %4d %10.5f %10.5f %10.5f %10.5f %10.5f %18.5f\n", i + 1, t,
@@ -275,9 +277,9 @@ static void explain_objective(FILE *out, const maxent_pg_config *c, const rollou
         entropy += u[k] * h[k] / D->segments;
     }
     fprintf(out, "ENT-3    (1/|D|) sum_tau sum_t w_t log pi(a_t|s_t) = %.5f, |D| = %d\n", scores, D->segments);
-    if (c->entropy != MAXENT_PG_NONE && c->form == MAXENT_PG_ANALYTIC)
-        fprintf(out, "%-8s beta (1/|D|) sum_tau sum_t %sH(pi(.|s_t)) = %.5f, added to it\n",
-                c->entropy == MAXENT_PG_RETURN ? "ENT-3" : "A3C-27", c->gamma_t ? "gamma^t " : "", c->beta * entropy);
+    if (c->entropy == MAXENT_PG_NONE || c->form == MAXENT_PG_SAMPLED) return;
+    fprintf(out, "%-8s beta (1/|D|) sum_tau sum_t %sH(pi(.|s_t)) = %.5f, added to it\n",
+            c->entropy == MAXENT_PG_RETURN ? "ENT-3" : "A3C-27", c->gamma_t ? "gamma^t " : "", c->beta * entropy);
 }
 
 static double V_error(ad_tape *t, const network *f, const double *phi, const rollout *D, const double *G)
@@ -313,15 +315,16 @@ void maxent_pg_explain(FILE *out, const void *config, uint64_t seed)
     maxent_pg_entropies(t, &p, theta, D, c.form, h);
     maxent_pg_weights(&c, D, h, V, u, w, G);
     explained_logp(&p, theta, D, logp);
-    fprintf(out, "Maximum-entropy policy gradient, its first update on %s (states 0 .. 4, then the end; 3 actions), seed"
-            " %llu;\ntwo trajectories of at most 5 steps, no hidden layers\n", e->id, (unsigned long long)seed);
+    fprintf(out, "Maximum-entropy policy gradient, its first update on %s (states 0 .. 4, then the end; 3"
+            " actions), seed %llu;\ntwo trajectories of at most 5 steps, no hidden layers\n", e->id,
+            (unsigned long long)seed);
     explain_batch(out, D, h, G, V, w, logp);
     explain_weights(out, &c);
     explain_objective(out, &c, D, h, u, w, logp);
     maxent_pg_gradient(t, &p, theta, &c, D, u, w, g);
     adam_ascend(&step, theta, g);
-    fprintf(out, "         g, its gradient in theta, w held constant; theta <- theta + Adam's step along g, alpha ="
-            " %g:\n\n", c.lr);
+    fprintf(out, "         g, its gradient in theta, w held constant; theta <- theta + Adam's step along g, alpha"
+            " = %g:\n\n", c.lr);
     explained_theta(out, &p, g, before, theta);
     double error = V_error(t, &f, phi, D, G);
     fit_V(t, &f, phi, &step_V, c.V_steps, D, G);

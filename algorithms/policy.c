@@ -40,6 +40,7 @@ static ad log_sd(const policy *p, ad theta)                     /* [1 x k] */
 
 ad policy_logp(ad_tape *t, const policy *p, ad theta, ad s, const double *a, const int *index)
 {
+    require(!p->values, "log pi of an epsilon-greedy policy");
     ad f = output(p, theta, s);
     if (p->nA) return categorical_logp(f, index);
     return gaussian_logp(f, log_sd(p, theta), ad_input(t, a, ad_nrows(s), p->k));
@@ -47,6 +48,7 @@ ad policy_logp(ad_tape *t, const policy *p, ad theta, ad s, const double *a, con
 
 ad policy_entropy(const policy *p, ad theta, ad s)
 {
+    require(!p->values, "the entropy of an epsilon-greedy policy");
     if (p->nA) return categorical_entropy(output(p, theta, s));
     return ad_rows(gaussian_entropy(log_sd(p, theta)), ad_nrows(s));
 }
@@ -91,19 +93,27 @@ void actor_draw(actor *b, gsl_rng *rng, const double *s, double *a)
 {
     const policy *p = &b->p;
     const double *f = forward(b, s);
-    if (p->nA) a[0] = categorical_sample(rng, p->nA, f);
-    else       gaussian_sample(rng, p->k, f, ad_value(b->theta) + p->n - p->k, a);
+    if (p->values)  a[0] = epsilon_greedy_sample(rng, p->nA, f, p->epsilon);
+    else if (p->nA) a[0] = categorical_sample(rng, p->nA, f);
+    else            gaussian_sample(rng, p->k, f, ad_value(b->theta) + p->n - p->k, a);
 }
 
 void actor_mode(actor *b, const double *s, double *a)
 {
     const policy *p = &b->p;
     const double *f = forward(b, s);
-    if (!p->nA) memcpy(a, f, (size_t)p->k * sizeof *a);
-    else {
-        int best = 0;
-        for (int i = 1; i < p->nA; i++)
-            if (f[i] > f[best]) best = i;
-        a[0] = best;
-    }
+    if (p->nA) a[0] = greedy_action(p->nA, f);
+    else       memcpy(a, f, (size_t)p->k * sizeof *a);
+}
+
+void actor_epsilon(actor *b, double epsilon)
+{
+    require(b->p.values, "an epsilon of a policy by logits");
+    b->p.epsilon = epsilon;
+}
+
+const double *actor_values(actor *b, const double *s)
+{
+    require(b->p.values, "values of a policy by logits");
+    return forward(b, s);
 }

@@ -2,6 +2,7 @@
  * theta [n x 1].
  *
  *   discrete actions   pi(a|s) = softmax(f(s))_a        theta = network
+ *   by their values    pi(.|s) epsilon-greedy in Q = f(s), which is no function of theta to differentiate
  *   box of k numbers   pi(.|s) = N(f(s), diag sd^2)     theta = network, log_sd [k]: no function of s
  *
  * with f a network from observations [d] to logits [nA] or means [k]. Two vectors make two policies of one
@@ -19,6 +20,8 @@ typedef struct {
     int nA;                 /* actions of a discrete space; a box: 0 */
     int d, k;               /* numbers in an observation; in an action (discrete: 1, its number) */
     int n;                  /* length of theta */
+    bool values;            /* f(s) are no logits but Q(s,.), and pi is epsilon-greedy in them */
+    double epsilon;
 } policy;
 
 /* hidden layers of the given widths; 0 layers: f is linear */
@@ -39,5 +42,7 @@ actor *actor_new(const policy *p, const double *theta);                 /* theta
 void   actor_free(actor *b);                                            /* NULL is fine */
 void   actor_draw(actor *b, gsl_rng *rng, const double *s, double *a);  /* a ~ pi(.|s) [k] */
 void   actor_mode(actor *b, const double *s, double *a);                /* its most likely action */
+void   actor_epsilon(actor *b, double epsilon);                         /* from now on, of a policy by values */
+const double *actor_values(actor *b, const double *s);      /* Q(s,.) [nA] of such a one, until it is used again */
 
 #endif

@@ -68,7 +68,7 @@ ad q_actor_critic_delta(ad r, ad gamma, ad Q, ad Q1)
     /* END SOLUTION */
 }
 
-/* QAC-6, QAC-2   Q_w(s,a) log pi(a|s): its gradient in theta is Q_w(s,a) grad log pi(a|s) */
+/* QAC-6, QAC-2, QAC-11   Q_w(s,a) log pi(a|s): its gradient in theta is Q_w(s,a) grad log pi(a|s) */
 ad q_actor_critic_actor(ad logp, ad Q)
 {
     /* BEGIN SOLUTION QAC-6 */
@@ -133,6 +133,7 @@ policy q_actor_critic_policy(const env *e, const void *config)
 
 /* ---- who learns: the parameters, what steps along their gradients, and the update's graph ---- */
 
+/* QAC-1   two networks, theta and w */
 struct learner {
     policy p;
     network fQ;
@@ -237,7 +238,7 @@ void q_actor_critic(run *training, const void *config)
             while (!e->over && seen->T < ROW) {
                 act(c, &l, e, training->policy_rng, &terminated, &truncated);
                 rollout_add(seen, l.x->s, &(double){ l.x->a }, l.x->r);
-                update(c, &l);                                                  /* QAC-10: at every step */
+                update(c, &l);                                                  /* QAC-10  at every step */
             }
             rollout_end(seen, e->obs, starts, terminated, truncated);
         }

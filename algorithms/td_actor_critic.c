@@ -134,6 +134,7 @@ policy td_actor_critic_policy(const env *e, const void *config)
 
 /* ---- who learns: the parameters, what steps along their gradients, and the update's graph ---- */
 
+/* TDA-4   two networks, theta and v */
 struct learner {
     policy p;
     network fV;
@@ -229,7 +230,7 @@ void td_actor_critic(run *training, const void *config)
             while (!e->over && seen->T < ROW) {
                 act(c, &l, e, training->policy_rng, &terminated, &truncated);
                 rollout_add(seen, l.x->s, l.x->a, l.x->r);
-                update(c, &l);                                                  /* QAC-10: at every step */
+                update(c, &l);                                                  /* QAC-10  at every step */
             }
             rollout_end(seen, e->obs, starts, terminated, truncated);
         }

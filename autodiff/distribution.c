@@ -38,6 +38,31 @@ int categorical_sample(gsl_rng *rng, int nA, const double *z)
     return a;
 }
 
+/* ---- epsilon-greedy ---- */
+int greedy_action(int nA, const double *Q)
+{
+    int best = 0;
+    for (int a = 1; a < nA; a++)
+        if (Q[a] > Q[best]) best = a;
+    return best;
+}
+
+/* ASQ-3   pi(a|s) = (1 - epsilon) [a = argmax_b Q(s,b)] + epsilon / |A| */
+void epsilon_greedy(int nA, const double *Q, double epsilon, double *pi)
+{
+    for (int a = 0; a < nA; a++) pi[a] = epsilon / nA;
+    pi[greedy_action(nA, Q)] += 1 - epsilon;
+}
+
+/* Below epsilon u is uniform again: it says which of all actions. */
+int epsilon_greedy_sample(gsl_rng *rng, int nA, const double *Q, double epsilon)
+{
+    double u = gsl_rng_uniform(rng);
+    if (!(u < epsilon)) return greedy_action(nA, Q);
+    int a = (int)(u / epsilon * nA);
+    return a < nA ? a : nA - 1;
+}
+
 /* ---- diagonal Gaussian ---- */
 static const double LN_2PI = M_LN2 + M_LNPI;
 

@@ -22,6 +22,12 @@ ad categorical_kl(ad z_old, ad z_new);      /* sum_a pi_old(a) [log pi_old(a) - 
  * more below the greatest has probability 0 and is never drawn. Exit 4 if one is NaN or none is finite. */
 int categorical_sample(gsl_rng *rng, int nA, const double *z);
 
+/* ---- epsilon-greedy: Q [nA] plain numbers, pi(a) = epsilon / nA, and 1 - epsilon more for the best action,
+ * the first of equals ---- */
+int  greedy_action(int nA, const double *Q);
+void epsilon_greedy(int nA, const double *Q, double epsilon, double *pi);           /* pi [nA] */
+int  epsilon_greedy_sample(gsl_rng *rng, int nA, const double *Q, double epsilon);  /* by one number of rng */
+
 /* ---- diagonal Gaussian: a_j ~ N(mean_j, sd_j^2), j = 1 .. n, independent ----
  * mean, a [T x n]; log_sd = ln sd, of the standard deviation and not of the variance, [1 x n] for all
  * states or [T x n]. Actions are stored as drawn, and clipped only inside an environment. */

@@ -1,7 +1,7 @@
 /* The on-line actor-critics: the mean of each step over all s, a, s', a', through the code that trains
- * (algorithms/q_actor_critic.c, advantage_actor_critic.c, td_actor_critic.c), with critics that are tables. What actor
- * and critic follow, and where the critic comes to rest. 000 eq (6), (7), (9), (12), 002 (l.47-54, l.105-129).
- * Runs that learn: actor_critic_learning.c. */
+ * (algorithms/q_actor_critic.c, advantage_actor_critic.c, td_actor_critic.c), with critics that are tables. What
+ * actor and critic follow, and where the critic comes to rest. 000 eq (6), (7), (9), (12), 002 (l.47-54,
+ * l.105-129). Runs that learn: actor_critic_learning.c. */
 #include "derivations/actor_critic_mean.h"
 
 #include <float.h>
@@ -26,7 +26,7 @@
 
 /* ---- which MDPs, and units ---- */
 
-enum { STEPS_AT_ONCE = 4000, COLUMNS = 60000 };     /* s, a, s', a' looked at in a mean; and for a linear system of them */
+enum { STEPS_AT_ONCE = 4000, COLUMNS = 60000 };     /* s, a, s', a' looked at for a mean; for a linear system */
 
 static double all_steps(const exact *x) { return (double)x->M->row[x->nSA] * x->nA; }
 
@@ -55,7 +55,8 @@ static double room_gradient(const exact *x) { return room(x) * x->k * x->k * x->
 
 /* ---- means through the training code ---- */
 
-/* A mean over a ~ pi, s' ~ P, a' ~ pi, of s ~ rho or of each s, a: [n] in theta with rho; the others [nSA] or [nS] */
+/* Means over s' ~ P, a' ~ pi: g_theta [n] over s ~ rho and a ~ pi, too; delta, g_w [nSA] for each s, a; g_v [nS] for
+ * each s. NULL where not wanted. */
 struct mean { double *g_theta, *delta, *g_w, *g_v; };
 
 static void add(int n, double p, ad g, double *sum)
@@ -466,7 +467,7 @@ static double Q_of_first_action(const setting *x, double *out)
 
 /* ---- QAC-8 ---- */
 
-/* The gradient in theta of sum_{s,a} rho pi Q (-sum_b y_b log p_b), y one-hot of a, or p */
+/* QAC-8   the gradient in theta of sum_{s,a} rho pi Q (-sum_b y_b log p_b), y one-hot of a, or p */
 static void cross_entropy(const exact *x, bool y_is_p, double *g)
 {
     agent *b = agent_new(&x->policy, x->theta, 0);
@@ -641,7 +642,8 @@ static void page_of_critic(const setting *x, FILE *out)
     double cosine, relative;
     (void)x;
     actor_critic_wrong_critic(&cosine, &relative);
-    fprintf(out, "On E5 from theta(s,a) = cos(s+2a), this critic's step and grad J: cosine %.4f, relative error %.3f.\n",
+    fprintf(out, "On E5 from theta(s,a) = cos(s+2a), this critic's step and grad J: cosine %.4f, relative error"
+            " %.3f.\n",
             cosine, relative);
 }
 
@@ -650,7 +652,8 @@ static void page_of_td_errors(const setting *x, FILE *out)
     double of_Q, of_V, grad_J;
     (void)x;
     actor_critic_td_errors(&of_Q, &of_V, &grad_J);
-    fprintf(out, "On E5 from theta(s,a) = cos(s+2a): |E[delta_Q grad log pi]| %s 1e-15, |E[delta_V grad log pi]| = %.4f ="
+    fprintf(out, "On E5 from theta(s,a) = cos(s+2a): |E[delta_Q grad log pi]| %s 1e-15, |E[delta_V grad log"
+            " pi]| = %.4f ="
             " |grad J| = %.4f.\n", of_Q < 1e-15 ? "<" : ">=", of_V, grad_J);
 }
 
@@ -659,17 +662,21 @@ static void page_of_labels(const setting *x, FILE *out)
     double one_hot[2], y_is_p[2];
     (void)x;
     actor_critic_cross_entropy(one_hot, y_is_p);
-    fprintf(out, "p = (.7, .3), action 0: in the logits the gradient is (%.1f, %.1f); with y = p it is (%.1g, %.1g).\n",
-            one_hot[0], one_hot[1], fabs(y_is_p[0]) < 1e-15 ? 0 : y_is_p[0], fabs(y_is_p[1]) < 1e-15 ? 0 : y_is_p[1]);
+    fprintf(out, "p = (.7, .3), action 0: in the logits the gradient is (%.1f, %.1f); with y = p it is (%.1g,"
+            " %.1g).\n",
+            one_hot[0], one_hot[1], fabs(y_is_p[0]) < 1e-15 ? 0 : y_is_p[0],
+            fabs(y_is_p[1]) < 1e-15 ? 0 : y_is_p[1]);
 }
 
 #define GRADIENT "dJ/dtheta[i]"
 
 const derivation actor_critic_mean[] = {
-    { "QAC-1", "a critic that is a table comes to rest at Q_w = Q of pi", "Q(s,a)", n_pairs, unit_V, no_system, NULL, {
+    { "QAC-1", "a critic that is a table comes to rest at Q_w = Q of pi", "Q(s,a)", n_pairs, unit_V, no_system,
+      NULL, {
         { "Q^\\pi(s,a)", "what w is to approximate", Q_exact },
         { "=Q_w,\\quad E[\\delta\\nabla_wQ_w(s,a)\\,|\\,s,a]=0",
-          "the only table at which the mean of w's step is 0, from mean steps of algorithms/q_actor_critic.c; theta is"
+          "the only table at which the mean of w's step is 0, from mean steps of algorithms/q_actor_critic.c;"
+          " theta is"
           " a network of its own and stays",
           Q_at_rest },
         { "=V^\\pi(s)", "the control: a network of s alone cannot be Q", V_for_all, DIFFERS } } },
@@ -682,14 +689,16 @@ const derivation actor_critic_mean[] = {
         { "=0", "000 eq 6: = with a critic; true of exact and of compatible critics only", no_error, DIFFERS,
           "ERR-12" } },
       .page = page_of_critic },
-    { "QAC-4", "delta = r + gamma Q_w(s',a') - Q_w(s,a): its mean is 0 when Q_w is Q of pi", "Q(s,a) + E[delta|s,a]",
+    { "QAC-4", "delta = r + gamma Q_w(s',a') - Q_w(s,a): its mean is 0 when Q_w is Q of pi",
+      "Q(s,a) + E[delta|s,a]",
       n_pairs, unit_A, no_table, NULL, {
         { "Q^\\pi(s,a)", "exact", Q_exact },
         { "=Q^\\pi(s,a)+E[r+\\gamma Q^\\pi(s',a')-Q^\\pi(s,a)\\,|\\,s,a]",
           "over s' and a', through algorithms/q_actor_critic.c: Bellman's equation", Q_and_its_delta },
         { "Q_w=0.7\\,Q^\\pi+0.3\\sin(7s+4a)", "the control: another critic is surprised in the mean",
           Q_and_another_delta, DIFFERS } } },
-    { "QAC-6", "the actor's weight is Q_w(s,a), or the TD error of V", GRADIENT, n_theta, unit_gradient, no_table, NULL,
+    { "QAC-6", "the actor's weight is Q_w(s,a), or the TD error of V", GRADIENT, n_theta, unit_gradient,
+      no_table, NULL,
       { { "\\nabla_\\theta J", "PGT-3", gradient },
         { "=E[Q^\\pi(s,a)\\nabla\\log\\pi(a|s)]", "the mean of theta's step, through algorithms/q_actor_critic.c",
           actor_with_Q },
@@ -698,7 +707,8 @@ const derivation actor_critic_mean[] = {
         { "=E[\\delta_V\\nabla\\log\\pi(a|s)],\\quad\\delta_V=r+\\gamma V^\\pi(s')-V^\\pi(s)",
           "TDA-2; through algorithms/td_actor_critic.c", actor_with_td },
         { "=E[\\delta\\nabla\\log\\pi(a|s)],\\quad\\delta=r+\\gamma Q^\\pi(s',a')-Q^\\pi(s,a)",
-          "000 l.185: cross entropy * TD error, which is (7) there. Its mean given s, a is 0 (QAC-4): the actor stops"
+          "000 l.185: cross entropy * TD error, which is (7) there. Its mean given s, a is 0 (QAC-4): the actor"
+          " stops"
           " when the critic is right",
           actor_with_td_of_Q, DIFFERS, "ERR-13" } },
       .page = page_of_td_errors },
@@ -709,28 +719,36 @@ const derivation actor_critic_mean[] = {
         { "=-E[\\nabla_w\\tfrac12\\delta^2\\,|\\,s,a],\\quad r+\\gamma Q_w(s',a')\\ \\text{held}",
           "autodiff, through algorithms/q_actor_critic.c", critic_step },
         { "=-\\nabla_w\\sum_{s,a}E[\\tfrac12\\delta^2\\,|\\,s,a]",
-          "000 l.186: MSE of the TD error, read literally: the target moves, too", full_gradient, DIFFERS, "ERR-15" } } },
+          "000 l.186: MSE of the TD error, read literally: the target moves, too", full_gradient, DIFFERS,
+          "ERR-15" } } },
     { "QAC-8", "Q times the cross entropy with the sampled action as label is minus the actor's objective",
       "the gradient of the loss", n_theta, unit_gradient, no_table, NULL, {
         { "-E[Q\\nabla_\\theta\\log\\pi_\\theta(a|s)]", "the scores in closed form, Q = Q^pi", minus_by_hand },
         { "=\\nabla_\\theta E[Q(-\\sum_iy_i\\log p_i)],\\quad y=\\text{one-hot of}\\ a",
           "autodiff through the cross entropy; Q is a number", label_is_action },
-        { "=-\\nabla_\\theta E[Q\\log\\pi_\\theta(a|s)]", "autodiff, through algorithms/q_actor_critic.c", minus_actor },
-        { "y=p", "002 l.51, l.54 do not say what y is: with the policy's own probabilities it is 0 (PGT-7)", label_is_p,
+        { "=-\\nabla_\\theta E[Q\\log\\pi_\\theta(a|s)]", "autodiff, through algorithms/q_actor_critic.c",
+          minus_actor },
+        { "y=p", "002 l.51, l.54 do not say what y is: with the policy's own probabilities it is 0 (PGT-7)",
+          label_is_p,
           DIFFERS, "ERR-14" } },
       .page = page_of_labels },
-    { "QAC-11", "the critic judges direction and size of the actor's step", "the mean of theta's step, Q_w times -2.5",
+    { "QAC-11", "the critic judges direction and size of the actor's step",
+      "the mean of theta's step, Q_w times -2.5",
       n_theta, unit_gradient, no_table, NULL, {
-        { "c\\,E[Q_w\\nabla\\log\\pi],\\quad c=-\\tfrac52", "the step of the critic's .7 Q + .3 sin(7s+4a), c times",
+        { "c\\,E[Q_w\\nabla\\log\\pi],\\quad c=-\\tfrac52",
+          "the step of the critic's .7 Q + .3 sin(7s+4a), c times",
           step_times_c },
         { "=E[c\\,Q_w\\nabla\\log\\pi]", "both through algorithms/q_actor_critic.c", Q_times_c },
         { "=E[Q_w\\nabla\\log\\pi]", "the control", unscaled, DIFFERS } } },
-    { "BL-8", "an advantage actor-critic learns three sets of parameters", "numbers in theta, w and v", sets, unit_one,
+    { "BL-8", "an advantage actor-critic learns three sets of parameters", "numbers in theta, w and v", sets,
+      unit_one,
       no_table, NULL, {
         { "(|S|+1)|A|,\\ (|S|+1)|A|,\\ |S|+1", "tables as linear layers with biases", three_sets },
-        { "|\\theta|,\\ |w|,\\ |v|", "what an update of algorithms/advantage_actor_critic.c moves", sets_of_advantage },
+        { "|\\theta|,\\ |w|,\\ |v|", "what an update of algorithms/advantage_actor_critic.c moves",
+          sets_of_advantage },
         { "|\\theta|,\\ 0,\\ |v|", "the control: algorithms/td_actor_critic.c", sets_of_td, DIFFERS } } },
-    { "TDA-3", "grad J = E[delta grad log pi], delta the TD error of V of pi", GRADIENT, n_theta, unit_gradient, no_table,
+    { "TDA-3", "grad J = E[delta grad log pi], delta the TD error of V of pi", GRADIENT, n_theta, unit_gradient,
+      no_table,
       NULL, {
         { "\\nabla_\\theta J", "PGT-3", gradient },
         { "=E[\\delta^\\pi\\nabla_\\theta\\log\\pi_\\theta(a|s)]",
@@ -738,23 +756,28 @@ const derivation actor_critic_mean[] = {
         { "=E[\\delta\\nabla_\\theta\\log\\pi_\\theta(a|s)],\\quad\\delta=r+\\gamma V_v(s')-V_v(s)",
           "000 eq 12 prints a bare delta, and l.213 learns v: here V + 0.1 s", actor_with_td_of_critic, DIFFERS,
           "ERR-19" } } },
-    { "TDA-4", "a TD actor-critic learns two sets of parameters", "numbers in theta, w and v", sets, unit_one, no_table,
+    { "TDA-4", "a TD actor-critic learns two sets of parameters", "numbers in theta, w and v", sets, unit_one,
+      no_table,
       NULL, {
         { "(|S|+1)|A|,\\ 0,\\ |S|+1", "tables as linear layers with biases", two_sets },
         { "|\\theta|,\\ 0,\\ |v|", "what an update of algorithms/td_actor_critic.c moves", sets_of_td },
-        { "|\\theta|,\\ |w|,\\ |v|", "the control: algorithms/advantage_actor_critic.c", sets_of_advantage, DIFFERS } } },
+        { "|\\theta|,\\ |w|,\\ |v|", "the control: algorithms/advantage_actor_critic.c", sets_of_advantage,
+          DIFFERS } } },
     { "TDA-6", "theta's step is grad log pi times the TD error, which is held constant",
-      "the mean step of theta, then of v, from the actor's objective; V_v = V + 0.1 s", n_theta_and_v, unit_gradient,
+      "the mean step of theta, then of v, from the actor's objective; V_v = V + 0.1 s", n_theta_and_v,
+      unit_gradient,
       no_table, NULL, {
         { "\\sum_s\\rho(s)\\sum_a\\pi(a|s)\\,E[\\delta|s,a]\\,\\nabla\\log\\pi(a|s),\\quad 0",
           "the scores in closed form; the actor has no part in v", td_by_hand },
-        { "=E[\\nabla_\\theta(\\delta\\log\\pi_\\theta(a|s))],\\quad E[\\nabla_v(\\delta\\log\\pi_\\theta(a|s))],\\quad"
+        { "=E[\\nabla_\\theta(\\delta\\log\\pi_\\theta(a|s))],\\quad"
+          " E[\\nabla_v(\\delta\\log\\pi_\\theta(a|s))],\\quad"
           "\\delta\\ \\text{held}",
           "autodiff, through algorithms/td_actor_critic.c", td_in_training },
         { "\\delta\\ \\text{not held}",
           "the control: the actor's objective flows into the critic, as in several published tutorials",
           td_without_stop, DIFFERS } } },
-    { "TDA-7", "a critic that is a table comes to rest at V_v = V of pi", "V(s)", n_states, unit_V, no_system, NULL, {
+    { "TDA-7", "a critic that is a table comes to rest at V_v = V of pi", "V(s)", n_states, unit_V, no_system,
+      NULL, {
         { "V^\\pi(s)", "exact", V_exact },
         { "=V_v,\\quad E[\\delta\\nabla_vV_v(s)\\,|\\,s]=0",
           "the only table at which the mean of v's step is 0, from mean steps of algorithms/td_actor_critic.c",

@@ -46,7 +46,7 @@ static double entropies_by_definition(const setting *x, double *out)
     return 0;
 }
 
-/* E_a[-log pi], -log pi = ln sum_b e^z_b - z_a;  dH/dz_b = pi_b (-log pi_b - H). What cancels is a share of |z|. */
+/* E_a[-log pi], -log pi = ln sum_b e^z_b - z_a;  dH/dz_b = pi_b (-log pi_b - H). Rounding is a share of |z|. */
 static double entropies_of_logits(const setting *x, double *out)
 {
     const exact *pi = x->pi;
@@ -232,7 +232,7 @@ static void page_of_sums(const setting *x, FILE *out)
     (void)x;
     mdp_builder *b = mdp_begin("one state", 1, 2, 0.9);
     mdp_start(b, 0, 1);
-    for (int a = 0; a < 2; a++) mdp_transition(b, 0, a, 0, 1, a);       /* a reward: an absorbing state decides nothing */
+    for (int a = 0; a < 2; a++) mdp_transition(b, 0, a, 0, 1, a);       /* it pays, so it is no end */
     mdp *M = mdp_finish(b);
     exact *uniform = exact_new(M, M->gamma, theta, error, sizeof error);
     require(uniform, "%s", error);
@@ -295,7 +295,7 @@ static double by_both_ways(const setting *x, double *g)
     for (int i = 0; i < pi->n; i++) g[i] += direct[i];
     free(rho);
     soft_values_free(v);
-    return 2 * DBL_EPSILON * BETA * linalg_max_abs(pi->nSA, pi->logpi) * pi->k * pi->c;     /* log pi away, and back */
+    return 2 * DBL_EPSILON * BETA * linalg_max_abs(pi->nSA, pi->logpi) * pi->k * pi->c;   /* log pi taken away */
 }
 
 static double by_Q_soft(const setting *x, double *g)
@@ -434,6 +434,24 @@ void entropy_three_states(double *maxent, double *regular)
     mdp_free(M);
 }
 
+double entropy_after_ascent(double beta)
+{
+    char error[256];
+    double theta[15], g[15], mean = 0;
+    mdp *M = mdp_builtin("E5");
+    for (int i = 0; i < 15; i++) theta[i] = cos(i / 3 + 2 * (i % 3));
+    for (int k = 0; k <= 300; k++) {
+        exact *x = exact_new(M, M->gamma, theta, error, sizeof error);
+        require(x, "%s", error);
+        soft_regulariser(x, beta, g);
+        for (int i = 0; i < 15 && k == 300; i++) mean -= x->pi[i] * x->logpi[i] / 5;
+        for (int i = 0; i < 15; i++) theta[i] += g[i];
+        exact_free(x);
+    }
+    mdp_free(M);
+    return mean;
+}
+
 static bool field_of_maxent(const exact *x, double *g)
 {
     soft_values *v = soft_values_new(x, BETA);
@@ -454,8 +472,8 @@ static void page_of_regulariser(const setting *x, FILE *out)
     double maxent, regular, theta[15], g[15], off[15];
     small_page(x, out);
     entropy_three_states(&maxent, &regular);
-    fprintf(out, "\ns0 leads to s1, where pi is uniform, or to s2, where it is deterministic; no reward, gamma .9, beta"
-            " .5, p = .5: in\nthe logit of the way to s1 the gradient of ENT-3 is %.4f, the regulariser %.4f.\n",
+    fprintf(out, "\ns0 leads to s1, where pi is uniform, or to s2, where it is deterministic; no reward, gamma .9,"
+            " beta .5, p = .5: in\nthe logit of the way to s1 the gradient of ENT-3 is %.4f, the regulariser %.4f.\n",
             maxent, regular);
     mdp *M = mdp_builtin("E5");
     for (int i = 0; i < 15; i++) theta[i] = cos(i / 3 + 2 * (i % 3));
@@ -465,10 +483,13 @@ static void page_of_regulariser(const setting *x, FILE *out)
     field_of_regulariser(e5, off);
     double norm = linalg_norm2(15, g);
     for (int i = 0; i < 15; i++) off[i] -= g[i];
-    fprintf(out, "On E5 over all time, theta(s,a) = cos(s+2a), they differ by %.4f of the gradient. The derivative D of the"
-            " regulariser's\nfield is not symmetric, so it is the gradient of no function: |D - D^T| / |D| = %.4f (%.0e"
-            " for ENT-3).\n", linalg_norm2(15, off) / norm, missing_gamma_asymmetry(e5, field_of_regulariser),
-            missing_gamma_asymmetry(e5, field_of_maxent));
+    fprintf(out, "On E5 over all time, theta(s,a) = cos(s+2a), they differ by %.4f of the gradient. The derivative D"
+            " of the\nregulariser's field is not symmetric, so it is the gradient of no function: |D - D^T| / |D|"
+            " = %.4f (%.0e for ENT-3).\n", linalg_norm2(15, off) / norm,
+            missing_gamma_asymmetry(e5, field_of_regulariser), missing_gamma_asymmetry(e5, field_of_maxent));
+    fprintf(out, "ERR-22, 002 l.138 takes a cross entropy for it. What the regulariser does on E5, 300 exact steps, alpha"
+            " = 1: the mean\nentropy of the states is %.3f with beta = 0, %.3f with beta = .1.\n",
+            entropy_after_ascent(0), entropy_after_ascent(0.1));
     exact_free(e5);
     mdp_free(M);
 }
@@ -477,15 +498,24 @@ static void page_of_regulariser(const setting *x, FILE *out)
 
 enum { CLIMB_STARTS = 20, CLIMB_STEPS = 400, EPISODES = 25, N_BETAS = 5 };
 static const double climb_beta[N_BETAS] = { 0, 0.3, 1, 2, 3 };
-/* Maximum, minimum, maximum. The better one is the second. It is no more decided than the other (two-peak), or more. */
+/* Maximum, minimum, better maximum: as decided as the other one (two-peak), or more */
 static const double two_peak[3] = { 0.2, 0.4, 0.8 }, edge_peak[3] = { 0.5, 0.7, 0.95 };
+
+/* J(p) = sum_i a_i p^i with dJ/dp = -1500 (p - at[0]) (p - at[1]) (p - at[2]) and J(0) = 0 */
+static void coefficients(const double at[3], double a[5])
+{
+    a[0] = 0;
+    a[1] = 1500 * at[0] * at[1] * at[2];
+    a[2] = -1500 * (at[0] * at[1] + at[0] * at[2] + at[1] * at[2]) / 2;
+    a[3] = 1500 * (at[0] + at[1] + at[2]) / 3;
+    a[4] = -1500.0 / 4;
+}
 
 mdp *entropy_peaks(const double at[3])
 {
     enum { H = 4, end = H * (H + 1) / 2 };
-    const double e1 = at[0] + at[1] + at[2], e3 = at[0] * at[1] * at[2], K = 1500;
-    const double e2 = at[0] * at[1] + at[0] * at[2] + at[1] * at[2];
-    const double a[H + 1] = { 0, K * e3, -K * e2 / 2, K * e1 / 3, -K / 4 };     /* J = sum_i a_i p^i */
+    double a[H + 1];
+    coefficients(at, a);
     static const double choose[H + 1][H + 1] = { { 1 }, { 1, 1 }, { 1, 2, 1 }, { 1, 3, 3, 1 }, { 1, 4, 6, 4, 1 } };
     mdp_builder *b = mdp_begin("two peaks", end + 1, 2, 1);
     mdp_start(b, 0, 1);
@@ -513,10 +543,10 @@ static void exact_step(const mdp *M, const policy_class *aliased, const double *
     exact_free(x);
 }
 
-/* The same from so many episodes, as an update of algorithms/maxent_pg.c has it. All states look alike, so V is one
- * number: the mean of G_t in the update before. */
-static void sampled_step(agent *b, env *e, gsl_rng *rng, const double *theta, double beta, int episodes, double *V_s,
-                         double *g)
+/* The same from so many episodes, as an update of algorithms/maxent_pg.c has it. All states look alike, so V is
+ * one number: the mean of G_t in the update before. */
+static void sampled_step(agent *b, env *e, gsl_rng *rng, const double *theta, double beta, int episodes,
+                         double *V_s, double *g)
 {
     enum { MOST = 4 * EPISODES };
     const maxent_pg_config c = { .gamma = 1, .beta = beta, .entropy = MAXENT_PG_RETURN };
@@ -564,11 +594,11 @@ double entropy_climb(const mdp *M, double p, double beta, int episodes, uint64_t
     return 1 / (1 + exp(theta[1] - theta[0]));
 }
 
-/* J(p) of entropy_peaks */
 static double J_at(const double at[3], double p)
 {
-    double e1 = at[0] + at[1] + at[2], e2 = at[0] * at[1] + at[0] * at[2] + at[1] * at[2], e3 = at[0] * at[1] * at[2];
-    return -1500 * (p * p * p * p / 4 - e1 * p * p * p / 3 + e2 * p * p / 2 - e3 * p);
+    double a[5];
+    coefficients(at, a);
+    return p * (a[1] + p * (a[2] + p * (a[3] + p * a[4])));
 }
 
 /* ENT-5   how many of 20 starts, p = .025, .075, .., end on the better maximum's side of the minimum */
@@ -614,8 +644,8 @@ static double gained_at_the_edge(const setting *x, double *out)
 static void page_of_peaks(const setting *x, FILE *out)
 {
     static const double *const problem[] = { two_peak, edge_peak };
-    fprintf(out, "%d starts, p = .025, .075, .., .975; %d steps with beta, then %d without; how many end at the better"
-            " optimum\n                                         ", CLIMB_STARTS, CLIMB_STEPS, CLIMB_STEPS);
+    fprintf(out, "%d starts, p = .025, .075, .., .975; %d steps with beta, then %d without; how many end at the"
+            " better optimum\n%41s", CLIMB_STARTS, CLIMB_STEPS, CLIMB_STEPS, "");
     for (int k = 0; k < N_BETAS; k++) fprintf(out, "  beta %-3g", climb_beta[k]);
     for (int i = 0; i < 4; i++) {
         const double *at = problem[i / 2];
@@ -624,8 +654,9 @@ static void page_of_peaks(const setting *x, FILE *out)
         for (int k = 0; k < N_BETAS; k++)
             fprintf(out, "%10d", reach(at, climb_beta[k], i % 2 ? EPISODES : 0, x->seed));
     }
-    fprintf(out, "\nEntropy draws to p = 1/2, and past the optima on the way there. It helps where the better one lies there"
-            " or beyond,\nand where the better one is the more decided it leads away from it.\n");
+    fprintf(out, "\nEntropy draws to p = 1/2, past the optima on the way. It helps where the better one lies there or"
+            " beyond; where the\nbetter one is the more decided it leads away from it. Sampled steps are noisy and"
+            " cross low valleys by themselves.\n");
 }
 
 const derivation max_entropy[] = {
@@ -636,7 +667,8 @@ const derivation max_entropy[] = {
           "004 l.216; the product rule", entropies_by_definition },
         { "=E_{a\\sim\\pi_\\theta}[-\\log\\pi_\\theta(a|s)],\\quad "
           "\\partial H/\\partial z_b=\\pi(b|s)(-\\log\\pi(b|s)-H)",
-          "004 l.218, with -log pi = ln sum_b e^{z_b} - z_a; the gradient through the logits", entropies_of_logits },
+          "004 l.218, with -log pi = ln sum_b e^{z_b} - z_a; the gradient through the logits",
+          entropies_of_logits },
         { "=H,\\ \\nabla_\\theta H", "reverse mode", entropies_by_autodiff },
         { "=H,\\ \\lim_{h\\to0}\\frac{H(\\theta+he)-H(\\theta-he)}{2h}", "central differences, extrapolated",
           entropies_by_differences } } },

@@ -50,7 +50,7 @@ soft_values *soft_values_new(const exact *x, double beta)
     double unit_per_M = DBL_EPSILON * fmax(x->nS, 4) * x->k, M = x->unit_V / unit_per_M;
     double M_soft = M + beta * x->k * fmax(1, log(x->nA));
     v->unit_V = unit_per_M * M_soft;
-    v->unit_gradient = x->unit_gradient * M_soft / M;
+    v->unit_gradient = x->unit_gradient * (M_soft / M);
     return v;
 }
 

@@ -18,6 +18,7 @@
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/td_actor_critic.h"
 #include "autodiff/random.h"
+#include "derivations/actor_critic_mean.h"
 #include "tests/policy_by_hand.h"
 
 static void near(double x, double want, double bound, int line)
@@ -38,7 +39,8 @@ static env *make(const char *id, int limit)
 
 enum { T = 5 };
 static const double r[T] = { 1, -0.5, 2, 0, 3.25 }, gamma_[T] = { 0.9, 0.9, 0, 0.9, 0.9 };
-static const double Q[T] = { 0.3, 1, -2, 0.5, 4 }, Q1[T] = { 2, -1, 7, 0.25, 1 }, logp[T] = { -1, -0.5, -2, -0.1, -3 };
+static const double Q[T] = { 0.3, 1, -2, 0.5, 4 }, Q1[T] = { 2, -1, 7, 0.25, 1 }, logp[T] = { -1, -0.5, -2,
+    -0.1, -3 };
 
 typedef ad (*of_delta)(ad r, ad gamma, ad Q, ad Q1);
 typedef ad (*of_actor)(ad logp, ad Q);
@@ -46,7 +48,8 @@ typedef ad (*of_actor)(ad logp, ad Q);
 static void check(of_delta delta, of_actor weighted, of_delta critic)
 {
     ad_tape *t = ad_tape_new();
-    ad R = ad_input(t, r, T, 1), g = ad_input(t, gamma_, T, 1), q = ad_input(t, Q, T, 1), q1 = ad_input(t, Q1, T, 1);
+    ad R = ad_input(t, r, T, 1), g = ad_input(t, gamma_, T, 1), q = ad_input(t, Q, T, 1), q1 = ad_input(t, Q1,
+    T, 1);
     ad lp = ad_input(t, logp, T, 1), d = delta(R, g, q, q1);
     ad J = weighted(lp, q), L = critic(R, g, q, q1), both = weighted(lp, ad_mul(lp, q));
     const double *dJ = ad_value(ad_grad(J, lp)), *dJ_Q = ad_value(ad_grad(J, q)), *dL = ad_value(ad_grad(L, q));
@@ -116,7 +119,8 @@ static number log_pi(const void *context, const number *theta)
     return hand_logp(c->p, theta, c->s, c->a);
 }
 
-static void step_along(bool adam, struct hand_adam *o, int n, double lr, long double *x, long double *g, long double k)
+static void step_along(bool adam, struct hand_adam *o, int n, double lr, long double *x, long double *g,
+                       long double k)
 {
     for (int i = 0; i < n; i++) g[i] *= k;
     if (adam) hand_adam_ascend(o, n, lr, x, g);
@@ -244,15 +248,16 @@ static struct ends same_run(const char *id, int limit, enum which which, const s
     return ends;
 }
 
-/* Tables, networks of one and two hidden layers; steps and Adam; with and without gamma^t; and episodes that end, are
- * cut, and both at once */
+/* Tables, networks of one and two hidden layers; steps and Adam; with and without gamma^t; and episodes that end,
+ * are cut, and both at once */
 static void options(void **state)
 {
     (void)state;
     for (enum which which = WITH_Q; which <= WITH_TD; which++) {
         struct ends all = { 0 };
         for (int k = 0; k < 12; k++) {
-            struct settings c = { .gamma = k % 3 ? 0.9 : 1, .lr = 0.05, .lr_Q = 0.07, .lr_V = 0.09, .gamma_t = k % 2,
+            struct settings c = { .gamma = k % 3 ? 0.9 : 1, .lr = 0.05, .lr_Q = 0.07, .lr_V = 0.09,
+                                  .gamma_t = k % 2,
                                   .adam = k / 2 % 2, .hidden = { k / 4, { 5, 4 } },
                                   .activation = k == 5 ? AD_RELU : AD_TANH };
             if (c.adam) c.lr = c.lr_Q = c.lr_V = 3e-3;
@@ -302,7 +307,8 @@ static void explained(void **state)
     for (enum which which = WITH_Q; which <= WITH_TD; which++) {
         struct settings c = { .gamma = 0.9, .lr = 0.3, .lr_Q = 0.2, .lr_V = 0.1, .gamma_t = 1 };
         q_actor_critic_config q = { c.gamma, c.lr, c.lr_Q, 1, Q_ACTOR_CRITIC_SGD, { 2, { 3, 3 } }, AD_TANH };
-        advantage_actor_critic_config a = { c.gamma, c.lr, c.lr_Q, c.lr_V, 1, ADVANTAGE_ACTOR_CRITIC_SGD, { 0 }, 0 };
+        advantage_actor_critic_config a = { c.gamma, c.lr, c.lr_Q, c.lr_V, 1, ADVANTAGE_ACTOR_CRITIC_SGD, { 0 },
+        0 };
         td_actor_critic_config d = { c.gamma, c.lr, c.lr_V, 1, TD_ACTOR_CRITIC_SGD, { 0 }, 0 };
         for (uint64_t seed = 1; seed <= 12; seed++) {
             char *text = NULL;
@@ -336,6 +342,25 @@ static void explained(void **state)
     }
 }
 
+/* X29, X4, X75: an independent program's numbers */
+static void errata(void **state)
+{
+    (void)state;
+    double a, b, c, one_hot[2], y_is_p[2];
+    actor_critic_wrong_critic(&a, &b);
+    assert_near(a, 0.9064, 0.6e-4);
+    assert_near(b, 0.503, 0.6e-3);
+    actor_critic_td_errors(&a, &b, &c);
+    assert_near(a, 0, 1e-14);
+    assert_near(b, 1.1150, 0.6e-4);
+    assert_near(b, c, 1e-13);
+    actor_critic_cross_entropy(one_hot, y_is_p);
+    for (int i = 0; i < 2; i++) {
+        assert_near(one_hot[i], i ? 0.3 : -0.3, 1e-15);
+        assert_near(y_is_p[i], 0, 1e-15);
+    }
+}
+
 static void learns(void **state)
 {
     (void)state;
@@ -354,7 +379,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equations), cmocka_unit_test(options), cmocka_unit_test(continuous_states),
-        cmocka_unit_test(endless), cmocka_unit_test(boxes), cmocka_unit_test(explained), cmocka_unit_test(learns) };
+        cmocka_unit_test(endless), cmocka_unit_test(boxes), cmocka_unit_test(explained), cmocka_unit_test(errata),
+        cmocka_unit_test(learns) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

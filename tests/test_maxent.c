@@ -1,6 +1,6 @@
-/* Maximum-entropy policy gradient: each function against a plain loop, whole training runs, with every option, against
- * the same updates done by hand in long double; the estimates over all trajectories, and soft values, against the
- * definition of J in complex long double.
+/* Maximum-entropy policy gradient: each function against a plain loop, whole training runs, with every option,
+ * against the same updates done by hand in long double; the estimates over all trajectories, and soft values,
+ * against the definition of J in complex long double.
  *     test_maxent [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>
@@ -21,6 +21,7 @@
 #include "derivations/agent.h"
 #include "derivations/entropy.h"
 #include "derivations/enumerate.h"
+#include "derivations/missing_gamma.h"
 #include "envs/env_mdp.h"
 #include "tests/policy_by_hand.h"
 
@@ -63,7 +64,8 @@ static long double hand_h(const policy *p, const long double *theta, const rollo
 }
 
 /* What a_t is credited with, from the definition: each later reward and entropy, term by term */
-static long double hand_credit(const maxent_pg_config *c, const segment *g, const double *r, const long double *h, int t)
+static long double hand_credit(const maxent_pg_config *c, const segment *g, const double *r, const long double *h,
+                               int t)
 {
     long double G = r[g->first + t];
     if (c->entropy != NONE && c->form == SAMPLED) G += c->beta * h[g->first + t];
@@ -95,9 +97,9 @@ static number hand_maxent(const void *context, const number *theta)
 
 static maxent_pg_config any_config(int k)               /* 12 of them: each entropy, form, gamma_t */
 {
-    return (maxent_pg_config){ .gamma = 0.9, .lr = 1e-2, .lr_V = 2e-2, .trajectories = 3, .beta = 0.3, .entropy = k % 3,
-                               .form = k / 3 % 2, .gamma_t = k / 6, .V_steps = 3, .hidden = { 1, { 4 } },
-                               .activation = AD_TANH };
+    return (maxent_pg_config){ .gamma = 0.9, .lr = 1e-2, .lr_V = 2e-2, .trajectories = 3, .beta = 0.3,
+                               .entropy = k % 3, .form = k / 3 % 2, .gamma_t = k / 6, .V_steps = 3,
+                               .hidden = { 1, { 4 } }, .activation = AD_TANH };
 }
 
 /* ---- the equations ---- */
@@ -245,7 +247,7 @@ static void entropy_rises(void **state)
 
 struct soft { const mdp *M; double gamma, beta; int H; };
 
-/* Backward over H steps: V = sum_a pi (r + gamma P V) + beta H(pi); absorbing states decide nothing. theta: logits */
+/* Backward over H steps: V = sum_a pi (r + gamma P V) + beta H(pi), 0 in absorbing states. theta: logits */
 static number soft_J_by_hand(const void *context, const number *theta)
 {
     const struct soft *c = context;
@@ -330,6 +332,7 @@ static void soft_optimum(void **state)
         soft_gradient(v, g);
         assert_true(linalg_max_abs(n, g) < 1e-11);
         for (int s = 0; s < M->nS; s++) assert_near(V_best[s], v->V[s], 1e-12);
+        for (int i = 0; i < n; i++) assert_near(v->Q[i], v->V[i / M->nA], 1e-12);
         for (uint32_t i = 0; i < 20; i++) {
             double moved[64];
             long double unused[64];
@@ -341,7 +344,7 @@ static void soft_optimum(void **state)
         if (beta < 1) {
             assert_true(exact_optimal(M, 0.9, V_star, best, &unit, error, sizeof error));
             for (int s = 0; s < M->nS; s++)                     /* V* <= V_soft <= V* + beta ln nA / (1 - gamma) */
-                assert_true(V_best[s] >= V_star[s] - 1e-12 && V_best[s] <= V_star[s] + beta * log(M->nA) / 0.1 + 1e-12);
+                assert_near(V_best[s] - V_star[s], beta * log(M->nA) / 0.2, beta * log(M->nA) / 0.2 + 1e-12);
         }
         soft_values_free(v);
         exact_free(x);
@@ -402,6 +405,20 @@ static void bias(void **state)
 
 /* ---- the numbers of the errata ---- */
 
+static bool regulariser_field(const exact *x, double *g)
+{
+    soft_regulariser(x, 0.5, g);
+    return true;
+}
+
+static bool maxent_field(const exact *x, double *g)
+{
+    soft_values *v = soft_values_new(x, 0.5);
+    soft_gradient(v, g);
+    soft_values_free(v);
+    return true;
+}
+
 static void errata(void **state)
 {
     (void)state;
@@ -420,9 +437,14 @@ static void errata(void **state)
     soft_regulariser(x, 0.5, off);
     for (int i = 0; i < 15; i++) off[i] -= g[i];
     assert_near(linalg_norm2(15, off) / linalg_norm2(15, g), 0.013, 0.6e-3);
+    assert_true(missing_gamma_asymmetry(x, regulariser_field) > 0.1);           /* of no objective */
+    assert_true(missing_gamma_asymmetry(x, maxent_field) < 1e-8);
     soft_values_free(v);
     exact_free(x);
     mdp_free(M);
+
+    assert_near(entropy_after_ascent(0), 0.042, 0.6e-3);         /* X80 */
+    assert_near(entropy_after_ascent(0.1), 0.239, 0.6e-3);
 
     mdp_builder *b = mdp_begin("one state", 1, 2, 0.9);          /* X22 */
     mdp_start(b, 0, 1);
@@ -598,8 +620,8 @@ static void explained(void **state)
         for (int i = 0; i < 7; i++) {                           /* s, then g, before, after: 3 numbers each */
             double x[9];
             row = strchr(row, '\n') + 1;
-            assert_int_equal(sscanf(row + 5, "%lf %lf %lf %lf %lf %lf %lf %lf %lf", &x[0], &x[1], &x[2], &x[3], &x[4],
-                                    &x[5], &x[6], &x[7], &x[8]), 9);
+            assert_int_equal(sscanf(row + 5, "%lf %lf %lf %lf %lf %lf %lf %lf %lf", &x[0], &x[1], &x[2], &x[3],
+                                    &x[4], &x[5], &x[6], &x[7], &x[8]), 9);
             for (int a = 0; a < 3; a++) assert_near(x[6 + a], first->theta[3 * i + a], 0.51e-4);
         }
         run_free(first);
@@ -622,8 +644,8 @@ static void train_on(const mdp *M, int limit, const maxent_pg_config *c, uint64_
     env_free(e);
 }
 
-/* The soft optimum of E5, 13.588 at beta = 1, within 1 %: seven runs of 60000 steps ended at 13.53 .. 13.58; without
- * entropy they end below 10. The uniform policy has 10.9. */
+/* The soft optimum of E5, 13.588 at beta = 1, within 2 %: 60 other runs of 60000 steps ended .028 below it in the
+ * mean, .083 at most; without entropy runs end below 10. */
 static void learns(void **state)
 {
     (void)state;
@@ -638,7 +660,7 @@ static void learns(void **state)
         train_on(M, 60, &c, (uint64_t)k, 60000, z);
         exact *x = exact_new(M, 0.9, z, error, sizeof error);
         soft_values *v = soft_values_new(x, 1);
-        assert_true(v->J <= best + 1e-12 && (v->J >= 0.99 * best) == (k < 4));
+        assert_true(v->J <= best + 1e-12 && (v->J >= 0.98 * best) == (k < 4));
         soft_values_free(v);
         exact_free(x);
     }
@@ -646,13 +668,14 @@ static void learns(void **state)
 }
 
 /* Action 0 pays 1 and ends; action 1 leads through five states that pay nothing but entropy. gamma = beta = 1:
- * ENT-3 is greatest at p(1) = 1 / (1 + e^{1 - 5 ln 2}) = .922; the regulariser rests at 1 / (1 + e) = .269, not seeing
- * the five; without entropy p(1) goes to 0. */
+ * ENT-3 is greatest at p(1) = 1 / (1 + e^{1 - 5 ln 2}) = .922; the regulariser rests at 1 / (1 + e) = .269, not
+ * seeing the five; without entropy p(1) goes to 0. 120 other runs ended within a root mean square of .010. */
 static void credit_for_entropy(void **state)
 {
     (void)state;
     enum { WAY = 5, end = WAY + 1, nS = end + 1 };
-    const double want[] = { [NONE] = 0, [REGULARISER] = 1 / (1 + exp(1)), [RETURN] = 1 / (1 + exp(1 - 5 * log(2))) };
+    const double want[] = { [NONE] = 0, [REGULARISER] = 1 / (1 + exp(1)),
+                            [RETURN] = 1 / (1 + exp(1 - WAY * log(2))) };
     mdp_builder *b = mdp_begin("pay or way", nS, 2, 1);
     mdp_start(b, 0, 1);
     for (int a = 0; a < 2; a++) {
@@ -663,27 +686,31 @@ static void credit_for_entropy(void **state)
     mdp *M = mdp_finish(b);
     for (int k = 0; k < 6; k++) {
         double z[2 * nS];
-        maxent_pg_config c = { .gamma = 1, .lr = 0.01, .lr_V = 0.05, .trajectories = 20, .beta = 1, .entropy = k % 3,
-                               .form = k / 3, .V_steps = 5, .activation = AD_TANH };
+        maxent_pg_config c = { .gamma = 1, .lr = 0.01, .lr_V = 0.05, .trajectories = 20, .beta = 1,
+                               .entropy = k % 3, .form = k / 3, .V_steps = 5, .activation = AD_TANH };
         train_on(M, 0, &c, 1, 60000, z);
         assert_near(1 / (1 + exp(z[0] - z[1])), want[k % 3], 0.05);
     }
     mdp_free(M);
 }
 
-/* ENT-5: from p = .1 entropy leads past the lower maximum of two-peak; sampled, too */
+/* ENT-5: from p = .1 entropy leads past the lower maximum of two-peak; sampled, too: of 80 other runs one did not
+ * end where the exact one does; at 1 of 40 four or more of ten do so once in 10^4 tests */
 static void two_peaks(void **state)
 {
     (void)state;
     const double at[3] = { 0.2, 0.4, 0.8 };
     mdp *M = entropy_peaks(at), *named = mdp_builtin("two-peak");
-    for (int i = 0; i < M->nS * M->nA; i++) assert_near(mdp_reward(M, i / 2, i % 2), mdp_reward(named, i / 2, i % 2), 1e-12);
+    for (int i = 0; i < M->nS * M->nA; i++)
+        assert_near(mdp_reward(M, i / 2, i % 2), mdp_reward(named, i / 2, i % 2), 1e-12);
     assert_near(entropy_climb(M, 0.1, 0, 0, 0), 0.2, 1e-3);
     assert_near(entropy_climb(M, 0.1, 3, 0, 0), 0.8, 1e-3);
-    for (uint64_t seed = 1; seed <= 3; seed++) {
-        assert_true(entropy_climb(M, 0.1, 0, 25, seed) < 0.4);
-        assert_true(entropy_climb(M, 0.1, 3, 25, seed) > 0.6);
+    int lower = 0, better = 0;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        lower += entropy_climb(M, 0.1, 0, 25, seed) < 0.4;
+        better += entropy_climb(M, 0.1, 3, 25, seed) > 0.6;
     }
+    assert_true(lower >= 7 && better >= 7);
     mdp_free(named);
     mdp_free(M);
 }
@@ -692,10 +719,10 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(returns), cmocka_unit_test(options), cmocka_unit_test(objectives),
-        cmocka_unit_test(entropy_rises), cmocka_unit_test(soft), cmocka_unit_test(soft_optimum), cmocka_unit_test(bias),
-        cmocka_unit_test(errata), cmocka_unit_test(runs), cmocka_unit_test(boxes), cmocka_unit_test(as_vpg),
-        cmocka_unit_test(explained), cmocka_unit_test(learns), cmocka_unit_test(credit_for_entropy),
-        cmocka_unit_test(two_peaks) };
+        cmocka_unit_test(entropy_rises), cmocka_unit_test(soft), cmocka_unit_test(soft_optimum),
+        cmocka_unit_test(bias), cmocka_unit_test(errata), cmocka_unit_test(runs), cmocka_unit_test(boxes),
+        cmocka_unit_test(as_vpg), cmocka_unit_test(explained), cmocka_unit_test(learns),
+        cmocka_unit_test(credit_for_entropy), cmocka_unit_test(two_peaks) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);

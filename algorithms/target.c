@@ -1,0 +1,20 @@
+/* Target networks: see target.h. */
+#include "algorithms/target.h"
+
+#include <gsl/gsl_math.h>
+#include <math.h>
+
+#include "autodiff/require.h"
+
+/*[snip target-polyak later]*/
+void target_polyak(size_t n, double rho, const double *theta, double *theta_targ)
+{
+    require(0 <= rho && rho < 1, "rho = %g, expected 0 <= rho < 1", rho);
+    for (size_t i = 0; i < n; i++) theta_targ[i] = rho * theta_targ[i] + (1 - rho) * theta[i];
+}
+
+double target_half_life(double rho)
+{
+    return -M_LN2 / log(rho);
+}
+/*[/snip]*/
