@@ -21,6 +21,7 @@
 #include "derivations/derivation.h"
 #include "derivations/enumerate.h"
 #include "derivations/policy_gradient_theorem.h"
+#include "derivations/residual_gradient.h"
 #include "derivations/td_error.h"
 
 /* ---- which MDPs, and units ---- */
@@ -448,29 +449,13 @@ static double V_for_all(const setting *x, double *out)
     return 0;
 }
 
-/* argmin_v sum_s rho(s) E[delta^2|s]: X^T W X v = X^T W r, a row x = e_s - gamma e_s' of X for each s, a, s' */
+/* argmin_v sum_s rho(s) E[delta^2|s] */
 static double residual_minimiser(const setting *x, double *out)
 {
-    const exact *pi = x->pi;
-    const mdp *M = pi->M;
-    size_t n = (size_t)pi->nS;
-    double *A = allocate(n * n + n, sizeof *A, "normal equations"), *b = A + n * n;
-    for (int i = 0; i < pi->nSA; i++)
-        for (int k = M->row[i]; k < M->row[i + 1] && !pi->absorbing[i / pi->nA]; k++) {
-            int at[2] = { i / pi->nA, M->next[k] };
-            double weight = exact_rho(pi, at[0]) * pi->pi[i] * M->P[k];
-            double c[2] = { 1, pi->absorbing[at[1]] ? 0 : -pi->gamma };
-            for (int p = 0; p < 2; p++) {
-                b[at[p]] += weight * c[p] * M->R[k];
-                for (int q = 0; q < 2; q++) A[(size_t)at[p] * n + (size_t)at[q]] += weight * c[p] * c[q];
-            }
-        }
-    for (size_t s = 0; s < n; s++) A[s * n + s] += A[s * n + s] == 0;       /* never seen: 0 */
-    linalg_lu *lu = linalg_lu_new(pi->nS);
-    bool regular = linalg_lu_factor(lu, A) == LINALG_OK;
-    if (regular) linalg_lu_solve(lu, false, 1, b, out);
-    linalg_lu_free(lu);
-    free(A);
+    double *rho = allocate((size_t)x->pi->nS, sizeof *rho, "visits");
+    visits(x->pi, rho);
+    bool regular = residual_gradient_fixed_point(x->pi, rho, RESIDUAL_GRADIENT, out);
+    free(rho);
     return regular ? 0 : -1;
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "algorithms/a2c.h"
+#include "algorithms/critic.h"
 #include "algorithms/gae.h"
 #include "algorithms/nstep.h"
 #include "algorithms/psi.h"
@@ -11,6 +13,7 @@
 #include "algorithms/returns.h"
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
+#include "derivations/actor_steps.h"
 #include "derivations/agent.h"
 
 /* ---- the weights, with numbers where a training run has a critic ---- */
@@ -144,14 +147,25 @@ static void vpg_advantages(const weighing *c, const traj *tau, double *w)
     free(V);
 }
 
+/* A3C-6, PPO-17: segments of n steps; lambda < 1: GAE within each */
+static void a2c_weights(const weighing *c, const traj *tau, double *w)
+{
+    double *V = values(c, tau), *R = allocate((size_t)tau->T, sizeof *R, "targets of V");
+    for (int first = 0, T; first < tau->T; first += T) {
+        T = c->n < tau->T - first ? c->n : tau->T - first;
+        a2c_advantages(T, tau->r + first, V + first, V[first + T], c->gamma, c->lambda, w + first, R);
+    }
+    free(R);
+    free(V);
+}
+
 const gradient_estimator gradient_estimators[] = {
     { "total-return", "sum_k gamma^k r_k", total_return },
     { "reward-to-go", "gamma^t G_t", reward_to_go },
     { "baseline", "gamma^t (G_t - V_t(s_t))", baseline, .needs = NEEDS_V },
-    { "Q", "gamma^t Q_t(s_t,a_t): Q actor-critic", action_value, .needs = NEEDS_Q },
-    { "advantage", "gamma^t (Q_t(s_t,a_t) - V_t(s_t)): advantage actor-critic", advantage,
-      .needs = NEEDS_V | NEEDS_Q },
-    { "td", "gamma^t (r_t + gamma V_t+1(s_t+1) - V_t(s_t)): TD actor-critic", td_residual, .needs = NEEDS_V },
+    { "Q", "gamma^t Q_t(s_t,a_t)", action_value, .needs = NEEDS_Q },
+    { "advantage", "gamma^t (Q_t(s_t,a_t) - V_t(s_t))", advantage, .needs = NEEDS_V | NEEDS_Q },
+    { "td", "gamma^t (r_t + gamma V_t+1(s_t+1) - V_t(s_t))", td_residual, .needs = NEEDS_V },
     { "nstep", "gamma^t (r_t + .. + gamma^(n-1) r_t+n-1 + gamma^n V_t+n(s_t+n) - V_t(s_t))", nstep,
       .needs = NEEDS_V | NEEDS_N },
     { "nstep-segments", "the same, n - (t mod n) steps: to the end of a segment of n, as A2C and A3C",
@@ -162,6 +176,14 @@ const gradient_estimator gradient_estimators[] = {
     { "reinforce", "G_t; as `train reinforce` (RF-4)", reinforce_weights, BY_REINFORCE },
     { "reinforce-gamma-t", "gamma^t G_t; as with --set gamma_t=on (RF-2)", reinforce_weights_gamma_t,
       BY_REINFORCE },
+    { "q-actor-critic", "that of Q: steps of `train q_actor_critic`, gamma_t=on (QAC-6)", NULL, BY_Q_ACTOR_CRITIC,
+      NEEDS_Q },
+    { "advantage-actor-critic", "that of advantage: `train advantage_actor_critic`, gamma_t=on (BL-9)", NULL,
+      BY_ADVANTAGE_ACTOR_CRITIC, NEEDS_V | NEEDS_Q },
+    { "td-actor-critic", "that of td: `train td_actor_critic`, gamma_t=on (TDA-6)", NULL, BY_TD_ACTOR_CRITIC,
+      NEEDS_V },
+    { "a2c", "nstep-segments, or GAE in each, without gamma^t: as `train a2c`, beta = 0 (A3C-6)",
+      a2c_weights, BY_A2C, NEEDS_V | NEEDS_N | NEEDS_LAMBDA },
     { "vpg-total-return", "R(tau); as `train vpg`, one trajectory (VPG-2)", vpg_total, BY_VPG },
     { "vpg-reward-to-go", "G_t", vpg_to_go, BY_VPG },
     { "vpg-advantage", "G_t - V_t(s_t) (VPG-3)", vpg_advantages, BY_VPG, NEEDS_V },
@@ -189,8 +211,14 @@ struct gradient_estimate {
     ad theta, z;                /* [n x 1], and the logits [nS x nA] that it gives */
     double *w;                  /* [H+1]; one more than H for ERR-40, which draws an a_T */
     double *one_hot;            /* [H+1 x nS] row t: s_t */
-    agent *agent;               /* NULL but for the training code */
+    agent *agent;               /* NULL but for the training code; */
+    network critic;
+    double *phi, *g;            /* of A2C: a critic's network, which gets no part in theta's gradient; both gradients */
+    actor_steps *steps;         /* or the on-line actor-critics */
 };
+
+static bool on_line(enum estimate_by by) { return by >= BY_Q_ACTOR_CRITIC; }
+
 
 gradient_estimate *gradient_estimate_new(const finite_horizon *f, const gradient_estimator *e)
 {
@@ -204,7 +232,14 @@ gradient_estimate *gradient_estimate_with(const finite_horizon *f, const gradien
     *g = (gradient_estimate){ .f = f, .e = e, .with = { f->gamma, critic, n, lambda }, .t = ad_tape_new() };
     if (!critic) g->with.critic = g->exact = value_table_exact(f);
     require(g->with.critic->Q || !(e->needs & NEEDS_Q), "%s with a critic without Q", e->name);
-    if (e->by != BY_PSI) g->agent = agent_new(f->policy, f->theta, f->H);
+    if (on_line(e->by)) g->steps = actor_steps_new(f->policy, f->theta, e->by);
+    else if (e->by != BY_PSI) g->agent = agent_new(f->policy, f->theta, f->H);
+    if (e->by == BY_A2C) {
+        g->critic = critic_V(&g->agent->pi);
+        size_t n_V = (size_t)network_n(&g->critic);
+        g->phi = allocate(2 * n_V + (size_t)g->agent->pi.n, sizeof *g->phi, "a critic");
+        g->g = g->phi + n_V;
+    }
     g->theta = ad_input(g->t, f->theta, f->policy->n, 1);
     g->z = policy_logits(g->t, f->policy, g->theta);
     g->w = allocate((size_t)f->H + 1, sizeof *g->w, "weights");
@@ -216,6 +251,8 @@ void gradient_estimate_free(gradient_estimate *g)
 {
     if (!g) return;
     agent_free(g->agent);
+    actor_steps_free(g->steps);
+    free(g->phi);
     value_table_free(g->exact);
     ad_tape_free(g->t);
     free(g->w);
@@ -233,12 +270,22 @@ static ad log_pi(gradient_estimate *g, const traj *tau)
     return ad_gather(ad_log_softmax(ad_matmul(state, g->z)), tau->a);
 }
 
-static const double *by_training(agent *b, enum estimate_by by, const traj *tau, const double *w)   /* [n] */
+static const double *by_training(gradient_estimate *e, const traj *tau)         /* [n] */
 {
+    agent *b = e->agent;
     agent_sees(b, tau);
-    if (by == BY_REINFORCE) reinforce_gradient(b->t, &b->pi, b->theta, b->tau, w, b->g);
-    else vpg_gradient(b->t, &b->pi, b->theta, b->tau, w,
-                      by == BY_VPG_STEPS ? VPG_MEAN_OVER_STEPS : VPG_MEAN_OVER_TRAJECTORIES, b->g);
+    switch (e->e->by) {
+        case BY_A2C: {
+            const a2c_config c = { .workers = 1, .mean = A2C_MEAN_OVER_WORKERS };
+            a2c_gradient(b->t, &c, &b->pi, &e->critic, b->theta, e->phi, b->tau, e->w, e->w, e->g);
+            return e->g;
+        }
+        case BY_REINFORCE: reinforce_gradient(b->t, &b->pi, b->theta, b->tau, e->w, b->g); break;
+        case BY_VPG_STEPS:
+            vpg_gradient(b->t, &b->pi, b->theta, b->tau, e->w, VPG_MEAN_OVER_STEPS, b->g);
+            break;
+        default: vpg_gradient(b->t, &b->pi, b->theta, b->tau, e->w, VPG_MEAN_OVER_TRAJECTORIES, b->g);
+    }
     return b->g;
 }
 
@@ -248,9 +295,13 @@ void gradient_estimate_run(void *estimate, const traj *tau, double *g)
     size_t bytes = (size_t)e->f->policy->n * sizeof *g;
     memset(g, 0, bytes);
     if (tau->T == 0) return;
+    if (e->steps) {
+        actor_steps_sum(e->steps, &e->with, tau, g);
+        return;
+    }
     e->e->weights(&e->with, tau, e->w);
     if (e->agent) {
-        memcpy(g, by_training(e->agent, e->e->by, tau, e->w), bytes);
+        memcpy(g, by_training(e, tau), bytes);
         return;
     }
     ad_mark mark = ad_here(e->t);

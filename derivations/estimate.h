@@ -16,13 +16,15 @@ typedef struct {
 } weighing;
 
 /* Who makes a gradient of the weights: psi_objective; reinforce_gradient; vpg_gradient, whose mean over one
- * trajectory is its sum, or with the mean over its steps */
-enum estimate_by { BY_PSI, BY_REINFORCE, BY_VPG, BY_VPG_STEPS };
+ * trajectory is its sum, or with the mean over its steps; a2c_gradient. Or the on-line actor-critics, which know their
+ * weights: the sum of theta's steps (tabular policies only). */
+enum estimate_by { BY_PSI, BY_REINFORCE, BY_VPG, BY_VPG_STEPS, BY_A2C,
+                   BY_Q_ACTOR_CRITIC, BY_ADVANTAGE_ACTOR_CRITIC, BY_TD_ACTOR_CRITIC };
 enum { NEEDS_V = 1, NEEDS_Q = 2, NEEDS_N = 4, NEEDS_LAMBDA = 8 };
 typedef struct {
     const char *name;
     const char *about;                              /* w_t, in text */
-    void (*weights)(const weighing *c, const traj *tau, double *w);     /* w [T]. NULL ends the list */
+    void (*weights)(const weighing *c, const traj *tau, double *w);     /* w [T]; NULL: they know */
     enum estimate_by by;
     unsigned needs;                                 /* of a weighing */
 } gradient_estimator;

@@ -256,8 +256,8 @@ int estimate_command(int argc, char **argv)
         { "--policy", "FILE", "logits, CSV, one row a state, or `uniform` (default)", &asked.policy, NULL },
         { "--gamma", "G", "discount instead of the MDP's own", &asked.gamma, NULL },
         { "--critic", "FILE", "V and Q: `exact`, `X29` or a CSV file", &asked.critic, NULL },
-        { "--n", "N", "steps of nstep and nstep-segments (5)", &asked.n, NULL },
-        { "--lambda", "L", "lambda of gae (0.95)", &asked.lambda, NULL },
+        { "--n", "N", "steps of nstep, nstep-segments and a2c (5)", &asked.n, NULL },
+        { "--lambda", "L", "lambda of gae and a2c (0.95)", &asked.lambda, NULL },
         { "--plot", "FILE.svg", "with --all: a picture of bias against standard deviation", &asked.plot, NULL },
         { "--json", NULL, "one JSON object", NULL, &asked.json },
         { NULL, NULL, NULL, NULL, NULL } };

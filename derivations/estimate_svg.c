@@ -8,7 +8,7 @@
 #include "autodiff/require.h"
 #include "derivations/estimate_table.h"
 
-enum { WIDTH = 1100, LEFT = 320, PLOT_W = 460, TOP = 64, PLOT_H = 440, BELOW = 84, LINE = 17 };
+enum { WIDTH = 1180, LEFT = 360, PLOT_W = 460, TOP = 64, PLOT_H = 440, BELOW = 84, LINE = 17 };
 
 /* Okabe and Ito's blue and vermilion: the critics; grey: none */
 static const char *const style =

@@ -22,9 +22,9 @@ static int add_critic(estimate_row *row, int rows, int H, int critic, bool Q)
     static const int steps[] = { 1, 2, 3, 5, 10, 20 };
     static const double lambda[] = { 0, 0.5, 0.9, 1 };
     rows = add(row, rows, "baseline", 0, -1, critic);
-    if (Q) rows = add(row, rows, "Q", 0, -1, critic);
-    if (Q) rows = add(row, rows, "advantage", 0, -1, critic);
-    rows = add(row, rows, "td", 0, -1, critic);
+    if (Q) rows = add(row, rows, "q-actor-critic", 0, -1, critic);
+    if (Q) rows = add(row, rows, "advantage-actor-critic", 0, -1, critic);
+    rows = add(row, rows, "td-actor-critic", 0, -1, critic);
     for (size_t i = 0; i < sizeof steps / sizeof *steps && steps[i] < H; i++)
         rows = add(row, rows, "nstep", steps[i], -1, critic);
     rows = add(row, rows, "nstep", H, -1, critic);
@@ -113,14 +113,15 @@ static struct text number(double x)                     /* "-": the squares over
     return t;
 }
 
-static const char *critic_of(const estimate_table *t, const estimate_row *r)
+static const char *critic_of(const estimate_table *t, const estimate_row *r)     /* of a path its last part */
 {
-    return r->critic < 0 ? "-" : r->critic == 0 ? "exact" : t->critic;
+    const char *slash = strrchr(t->critic, '/');
+    return r->critic < 0 ? "-" : r->critic == 0 ? "exact" : slash ? slash + 1 : t->critic;
 }
 
 void estimate_table_text(const estimate_table *t, FILE *out)
 {
-    fprintf(out, "%-22s %-8s %12s %12s %12s %12s\n", "estimator", "critic", "bias", "bias/|grad|", "std. dev.",
+    fprintf(out, "%-22s %-12s %12s %12s %12s %12s\n", "estimator", "critic", "bias", "bias/|grad|", "std. dev.",
             "rms error");
     for (int i = 0; i < t->rows; i++) {
         const estimate_row *r = &t->row[i];
@@ -128,7 +129,7 @@ void estimate_table_text(const estimate_table *t, FILE *out)
         double off = shown(t, r->off);
         estimate_row_name(r, name);
         if (i > 0 && r->critic != r[-1].critic) putc('\n', out);
-        fprintf(out, "%-22s %-8.8s %12s %12s %12s %12s\n", name, critic_of(t, r), number(off).at,
+        fprintf(out, "%-22s %-12.12s %12s %12s %12s %12s\n", name, critic_of(t, r), number(off).at,
                 number(t->size > 0 ? off / t->size : 0).at, number(r->sd).at, number(hypot(off, r->sd)).at);
     }
 }

@@ -25,6 +25,7 @@ static void all_transitions(const exact *x, const double *d, each look, void *co
 
 struct update { double gamma; const double *V; enum td_gradient kind; double *g, loss; };
 
+/*[snip residual-gradient later]*/
 /* TDA-7   delta grad V(s); ERR-15: and - gamma grad V(s') */
 static void update(void *context, struct transition x)
 {
@@ -35,6 +36,7 @@ static void update(void *context, struct transition x)
     u->g[x.s] += x.p * delta;
     if (u->kind == RESIDUAL_GRADIENT && x.s1 >= 0) u->g[x.s1] -= u->gamma * x.p * delta;
 }
+/*[/snip]*/
 
 void residual_gradient_mean(const exact *x, const double *d, const double *V, enum td_gradient kind, double *g)
 {

@@ -15,6 +15,8 @@ enum when { ALL, TO_GO, NOW, STEPS, SEGMENTS, DECAYING };
 static const struct form { const char *name; enum of of; enum when when; } forms[] = {
     { "total-return", REWARDS, ALL },   { "reward-to-go", REWARDS, TO_GO }, { "baseline", ERRORS_OF_RETURNS, TO_GO },
     { "Q", ACTION_VALUES, NOW },        { "advantage", ADVANTAGES, NOW },   { "td", ERRORS, NOW },
+    { "q-actor-critic", ACTION_VALUES, NOW }, { "advantage-actor-critic", ADVANTAGES, NOW },
+    { "td-actor-critic", ERRORS, NOW },
     { "nstep", ERRORS, STEPS },         { "nstep-segments", ERRORS, SEGMENTS }, { "gae", ERRORS, DECAYING } };
 
 /* f at time t for the transition k of the pair i. Returns end with the horizon, whatever V says of it. */

@@ -205,7 +205,7 @@ for option in --id --gamma --unbound --json; do
 done
 run estimate --help
 for name in total-return reward-to-go baseline Q advantage td nstep nstep-segments gae missing-gamma \
-        extra-return-index reinforce; do
+        extra-return-index reinforce q-actor-critic advantage-actor-critic td-actor-critic a2c; do
     check "estimate --help explains $name" "it is not there" grep -qE "^  $name +w_t = ." out
 done
 refuses "no command" 2 .
@@ -772,6 +772,9 @@ critic "nstep as far as it goes" 0.2 0.04 nstep --critic values.csv
 critic "nstep-segments, two" 0.2 0.04 nstep-segments --n 2 --critic values.csv
 critic "gae" 0.3125 0.09765625 gae --lambda 0.5 --critic values.csv
 critic "Q with a critic" 0.25 0.25 Q --critic critic.csv
+critic "the actor of Q" 0.25 0.25 q-actor-critic --critic critic.csv
+critic "the actor of TD errors" 0.425 0.180625 td-actor-critic --critic values.csv
+critic "A2C" 0.2 0.04 a2c --n 2 --lambda 1 --critic values.csv
 critic "advantage with a critic" 0.25 0 advantage --critic critic.csv
 critic "td with the exact critic" 0.2 0 td --critic exact
 json "estimate: over one step" estimate chain.mdp --horizon 1 --estimator td --critic values.csv
@@ -780,7 +783,7 @@ printf '1\n3\n9\n1\n3\n9\n' >bootstrap.csv
 json "estimate: over one step, with more behind it" estimate chain.mdp --horizon 1 --estimator td --critic bootstrap.csv
 near "estimate: the critic's word behind the horizon" 'mean[0][0]' 0.425
 works "estimate --all" estimate chain.mdp --horizon 2 --all --critic critic.csv --plot all.svg
-check "estimate --all: a row" "it is not there" grep -qE '^gae lambda=0.5 +critic.c +0.1590' out
+check "estimate --all: a row" "it is not there" grep -qE '^gae lambda=0.5 +critic.csv +0.1590' out
 check "estimate --all: a picture" "it is none" grep -q '</svg>' all.svg
 json "estimate --all" estimate chain.mdp --horizon 2 --all --critic values.csv
 keys "estimate --all: keys" '' exact estimators

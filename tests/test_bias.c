@@ -280,6 +280,26 @@ static void moments_of_returns(void **state)
     gsl_rng_free(rng);
 }
 
+/* TDA-9 is no law: a critic that is right in the mean after one step, and one that scatters more than rewards do */
+static void more_steps(void **state)
+{
+    (void)state;
+    char error[256];
+    double v[2], mean[10], variance[10];
+    own_problem p = own_problem_X3(1);
+    exact *x = exact_new_policy(p.M, 0.9, p.states, p.f->theta, error, sizeof error);
+    assert_non_null(x);
+    v[0] = x->V[0] + 0.35, v[1] = x->V[1] - 0.65;               /* P_pi(s'|0) = (.65, .35) */
+    nstep_return_moments(x, v, 0, 10, mean, variance);
+    assert_near(mean[0], x->V[0], 1e-14);
+    assert_true(fabs(mean[1] - x->V[0]) > 0.1);
+    v[0] = x->V[0] + 3, v[1] = x->V[1] - 3;
+    nstep_return_moments(x, v, 0, 10, mean, variance);
+    for (int n = 1; n < 10; n++) assert_true(variance[n] < variance[n - 1]);
+    exact_free(x);
+    own_problem_free(&p);
+}
+
 /* ---- the table ---- */
 
 static const estimate_row *row_of(const estimate_table *t, const char *name, int critic)
@@ -307,7 +327,8 @@ static void table(void **state)
 {
     (void)state;
     static const struct { const char *name; double trace; } known[] = {
-        { "baseline", 0.42738 }, { "Q", 1.10663 }, { "advantage", 0.18890 }, { "td", 0.23733 } };
+        { "baseline", 0.42738 }, { "q-actor-critic", 1.10663 }, { "advantage-actor-critic", 0.18890 },
+        { "td-actor-critic", 0.23733 } };
     own_problem p = own_problem_X3(3);
     value_table *other = value_table_X29(p.f);
     estimate_table *t = estimate_table_new(p.f, other, "X29");
@@ -316,8 +337,8 @@ static void table(void **state)
         assert_near(pow(row_of(t, known[i].name, 0)->sd, 2), known[i].trace, 0.6e-5);
     assert_near(pow(row_of(t, "total-return", -1)->sd, 2), 3.76593, 0.6e-5);
     for (int critic = 0; critic < 2; critic++) {
-        same(t, "td", "nstep n=1", critic);
-        same(t, "td", "gae lambda=0", critic);
+        same(t, "td-actor-critic", "nstep n=1", critic);
+        same(t, "td-actor-critic", "gae lambda=0", critic);
         same(t, "baseline", "nstep n=3", critic);
         same(t, "baseline", "gae lambda=1", critic);
         assert_near(row_of(t, "baseline", critic)->off, 0, 1e-14);
@@ -335,10 +356,11 @@ static void table(void **state)
         assert_near(r->off * r->off, off, 1e-14);
         assert_near(r->rms * r->rms, trace + off, 1e-14);
     }
-    assert_true(row_of(t, "Q", 1)->off > 0.1 && row_of(t, "td", 1)->off > 0.01);
+    const estimate_row *Q = row_of(t, "q-actor-critic", 1), *A = row_of(t, "advantage-actor-critic", 1);
+    assert_true(Q->off > 0.1 && row_of(t, "td-actor-critic", 1)->off > 0.01);
     /* QAC-2: V_w takes nothing from the bias of Q_w, and does from its variance here */
-    assert_near(row_of(t, "Q", 1)->off, row_of(t, "advantage", 1)->off, 1e-14);
-    assert_true(row_of(t, "advantage", 1)->sd < row_of(t, "Q", 1)->sd);
+    assert_near(Q->off, A->off, 1e-14);
+    assert_true(A->sd < Q->sd);
     estimate_table_free(t);
     value_table_free(other);
     own_problem_free(&p);
@@ -363,7 +385,7 @@ static void picture(void **state)
     assert_int_equal(count(svg, "nan") + count(svg, "inf"), 0);
     assert_int_equal(count(svg, "critic &lt;&amp;&gt;.csv"), 1);
     assert_int_equal(count(svg, "nstep n=2") + count(svg, "nstep n=3"), 4);
-    assert_int_equal(count(svg, "td, nstep n=1, gae lambda=0"), 2);
+    assert_int_equal(count(svg, "td-actor-critic, nstep n=1, gae lambda=0"), 2);
     assert_int_equal(count(svg, "total-return"), 1);
     free(svg);
     estimate_table_free(t);
@@ -377,7 +399,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_erratum), cmocka_unit_test(two_gradients), cmocka_unit_test(nothing_random),
         cmocka_unit_test(compatible_critic),
         cmocka_unit_test(features), cmocka_unit_test(gain_of_V),
-        cmocka_unit_test(moments_of_returns), cmocka_unit_test(table),
+        cmocka_unit_test(moments_of_returns), cmocka_unit_test(more_steps), cmocka_unit_test(table),
         cmocka_unit_test(picture) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();

@@ -147,11 +147,11 @@ static real o_look_ahead(const struct oracle *o, const struct path *w, int t, in
 }
 
 /* GAE as what it is the mean of: looking n steps ahead with weight (1 - lambda) lambda^{n-1}, and with what is left of
- * all weights to the end */
-static real o_gae(const struct oracle *o, const struct path *w, int t)
+ * all weights to the end at T */
+static real o_gae(const struct oracle *o, const struct path *w, int t, int T)
 {
-    real sum = powl(o->lambda, w->T - t - 1) * o_look_ahead(o, w, t, w->T);
-    for (int end = t + 1; end < w->T; end++)
+    real sum = powl(o->lambda, T - t - 1) * o_look_ahead(o, w, t, T);
+    for (int end = t + 1; end < T; end++)
         sum += (1 - o->lambda) * powl(o->lambda, end - t - 1) * o_look_ahead(o, w, t, end);
     return sum;
 }
@@ -174,10 +174,12 @@ static real o_weight(const struct oracle *o, const struct path *w, const char *n
         { "total-return", all }, { "reward-to-go", to_go }, { "baseline", to_go - gamma_t * V },
         { "Q", gamma_t * Q }, { "advantage", gamma_t * (Q - V) }, { "td", o_look_ahead(o, w, t, t + 1) },
         { "missing-gamma", G }, { "extra-return-index", gamma_t * G_004 }, { "nstep", o_look_ahead(o, w, t, fixed) },
-        { "nstep-segments", o_look_ahead(o, w, t, segment) }, { "gae", o_gae(o, w, t) }, { "reinforce", G },
+        { "nstep-segments", o_look_ahead(o, w, t, segment) }, { "gae", o_gae(o, w, t, w->T) }, { "reinforce", G },
         { "reinforce-gamma-t", to_go }, { "vpg-total-return", all }, { "vpg-reward-to-go", G },
         { "vpg-advantage", G - V }, { "vpg-total-return-steps", all / w->T }, { "vpg-reward-to-go-steps", G / w->T },
-        { "vpg-advantage-steps", (G - V) / w->T } };
+        { "vpg-advantage-steps", (G - V) / w->T }, { "q-actor-critic", gamma_t * Q },
+        { "advantage-actor-critic", gamma_t * (Q - V) }, { "td-actor-critic", o_look_ahead(o, w, t, t + 1) },
+        { "a2c", gamma_t > 0 ? o_gae(o, w, t, segment) / gamma_t : NAN } };
     for (size_t i = 0; i < sizeof weight / sizeof *weight; i++)
         if (strcmp(weight[i].name, name) == 0) return weight[i].w;
     fail_msg("no oracle for %s", name);
@@ -341,7 +343,8 @@ static void critics(void **state)
     (void)state;
     static const char *const others[] = { "baseline", "Q", "advantage", "td", "vpg-advantage", "vpg-advantage-steps",
                                           "total-return", "reward-to-go", "vpg-total-return-steps", "reinforce",
-                                          "vpg-reward-to-go-steps", "vpg-total-return", "reinforce-gamma-t" };
+                                          "vpg-reward-to-go-steps", "vpg-total-return", "reinforce-gamma-t",
+                                          "q-actor-critic", "advantage-actor-critic", "td-actor-critic" };
     static const double lambdas[] = { 0, 0.3, 0.9, 1 };
     gsl_rng *rng = random_stream(12, 0, RANDOM_TEST);
     for (int c = 0; c < CASES; c++) {
@@ -357,6 +360,8 @@ static void critics(void **state)
         for (int i = 0; i < 4; i++) {
             e.o.lambda = lambdas[i];
             compare(&e, critic, "gae");
+            for (e.o.n = 1; e.o.n <= e.o.H && e.o.gamma > 0; e.o.n++) compare(&e, critic, "a2c");
+            e.o.n = 1;
         }
         value_table_free(critic);
         example_free(&e);
