@@ -16,6 +16,7 @@
 #include "autodiff/distribution.h"
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
+#include "derivations/actor_critic_mean.h"
 #include "derivations/derivation.h"
 #include "envs/env_mdp.h"
 
@@ -375,6 +376,20 @@ static double A_untaught(const setting *x, double *out)
     return 0;
 }
 
+static void page_of_spread(const setting *x, FILE *out)
+{
+    (void)x;
+    static const double c[] = { 0, 1, 10 };
+    fprintf(out, "The trace of the covariance of theta's step with exact critics, theta(s,a) = cos(s+2a), c added to"
+            " every value:\n  c        Q   Q - V\n");
+    for (int i = 0; i < 3; i++) {
+        double with_Q, with_A;
+        actor_critic_spread(c[i], &with_Q, &with_A);
+        fprintf(out, "%3g %8.4f %7.4f\n", c[i], with_Q, with_A);
+    }
+    fprintf(out, "As the values are V raises it here (BL-4); but what all values have in common is nothing to Q - V.\n");
+}
+
 /* ---- RF-11: steps of the environment until J is 95 % of the optimum ---- */
 
 enum { RUNS = 11, ALPHAS = 3, SHORTEST = 200, LONGEST = 102400 };
@@ -525,7 +540,7 @@ const derivation actor_critic_learning[] = {
           "algorithms/advantage_actor_critic.c; 2e5 steps, alpha = .002, alpha_w = alpha_v = .1; 2e4 steps,"
           " alpha = .03",
           A_learnt, AT_MOST } },
-      "E5, gamma .9, one endless episode", .trains = 3 },
+      "E5, gamma .9, one endless episode", page_of_spread, .trains = 3 },
     { "RF-11", "REINFORCE needs many more steps of the environment than a TD actor-critic, where returns vary",
       "steps needed, in those of the TD actor-critic", one, unit_one, NULL, NULL, {
         { "4", "times as many", four_times },

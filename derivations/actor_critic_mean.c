@@ -55,8 +55,8 @@ static double room_gradient(const exact *x) { return room(x) * x->k * x->k * x->
 
 /* ---- means through the training code ---- */
 
-/* Means over s' ~ P, a' ~ pi: g_theta [n] over s ~ rho and a ~ pi, too; delta, g_w [nSA] for each s, a; g_v [nS] for
- * each s. NULL where not wanted. */
+/* Means over s' ~ P, a' ~ pi: g_theta [n] over s ~ rho and a ~ pi, too; delta, g_w [nSA] for each s, a; g_v [nS]
+ * for each s. NULL where not wanted. */
 struct mean { double *g_theta, *delta, *g_w, *g_v; };
 
 static void add(int n, double p, ad g, double *sum)
@@ -133,8 +133,8 @@ static void td_mean(const exact *x, const double *V_v, struct mean to)
     agent_free(b);
 }
 
-/* BL-9   Q_w [nSA], V_v [nS]: E[g_theta]; nothing in it depends on s' */
-static void advantage_mean(const exact *x, const double *Q_w, const double *V_v, double *g_theta)
+/* BL-9   Q_w [nSA], V_v [nS]: E[g_theta], and unless NULL E|g_theta|^2; nothing in it depends on s' */
+static void advantage_mean(const exact *x, const double *Q_w, const double *V_v, double *g_theta, double *square)
 {
     agent *b = agent_new(&x->policy, x->theta, 0);
     double *w = weights_of(x->nSA, Q_w, x->nA), *v = weights_of(x->nS, V_v, 1);
@@ -145,7 +145,9 @@ static void advantage_mean(const exact *x, const double *Q_w, const double *V_v,
         look(b, i / x->nA, i / x->nA, u->s, u->s1);
         u->a = i % x->nA;
         ad_run(&u->run);
-        add(x->n, exact_rho(x, i / x->nA) * x->pi[i], u->g_theta, g_theta);
+        const double p = exact_rho(x, i / x->nA) * x->pi[i], *g = ad_value(u->g_theta);
+        add(x->n, p, u->g_theta, g_theta);
+        if (square) *square += p * linalg_dot(x->n, g, g);
     }
     advantage_actor_critic_step_free(u);
     free(v);
@@ -315,7 +317,7 @@ static double actor_with_A(const setting *x, double *g)
 {
     double *V_v = wrong_V(x->pi);
     memset(g, 0, (size_t)x->pi->n * sizeof *g);
-    advantage_mean(x->pi, x->pi->Q, V_v, g);
+    advantage_mean(x->pi, x->pi->Q, V_v, g, NULL);
     free(V_v);
     return room_gradient(x->pi);
 }
@@ -624,6 +626,21 @@ void actor_critic_td_errors(double *of_Q, double *of_V, double *grad_J)
     *of_V = linalg_norm2(15, g);
     gradient_theorem(e.pi, g);
     *grad_J = linalg_norm2(15, g);
+    on_E5_free(&e);
+}
+
+void actor_critic_spread(double c, double *with_Q, double *with_A)
+{
+    struct on_E5 e = on_E5();
+    const exact *x = e.pi;
+    double Q[15], V[5], nothing[5] = { 0 }, g[15] = { 0 }, h[15] = { 0 }, scale = 1 - x->gamma;
+    for (int i = 0; i < 15; i++) Q[i] = x->Q[i] + c;
+    for (int s = 0; s < 5; s++) V[s] = x->V[s] + c;
+    *with_Q = *with_A = 0;
+    advantage_mean(x, Q, nothing, g, with_Q);
+    advantage_mean(x, Q, V, h, with_A);
+    *with_Q = scale * *with_Q - scale * scale * linalg_dot(15, g, g);
+    *with_A = scale * *with_A - scale * scale * linalg_dot(15, h, h);
     on_E5_free(&e);
 }
 

@@ -354,6 +354,12 @@ static void errata(void **state)
     assert_near(a, 0, 1e-14);
     assert_near(b, 1.1150, 0.6e-4);
     assert_near(b, c, 1e-13);
+    actor_critic_spread(0, &a, &b);
+    assert_near(a, 0.2047, 0.6e-4);                             /* as BL-4's */
+    assert_near(b, 0.2114, 0.6e-4);
+    actor_critic_spread(10, &c, &a);
+    assert_near(a, b, 1e-13);
+    assert_true(c > 100 * b);
     actor_critic_cross_entropy(one_hot, y_is_p);
     for (int i = 0; i < 2; i++) {
         assert_near(one_hot[i], i ? 0.3 : -0.3, 1e-15);
