@@ -13,10 +13,11 @@
  *         theta^- <- theta  where T has passed a multiple of I_target                             ASQ-2
  *
  * Deviations from the source
- *   1. A worker looks at theta and theta^- once an update and not at every step, as the paper's n-step method does.
+ *   1. A worker looks at theta and theta^- once an update, as the paper's n-step method does, not at every step.
  *   2. I_AsyncUpdate is counted from the last update. With the paper's `t mod I_AsyncUpdate = 0 or terminal` the
  *      first update of an episode comes earlier.
- *   3. T is counted, and I_target looked at, once an update, behind it. 002 l.38's T = 5 is I_AsyncUpdate (ERR-49).
+ *   3. T is counted, and I_target looked at, once an update, behind it. 002 l.38's T = 5 is I_AsyncUpdate
+ *      (ERR-49).
  *   4. Objectives are ascended: -(y - Q)^2.
  *   5. Beyond the paper: theta^- may follow as a Polyak average, and workers may take turns (workers.h).
  *
@@ -40,8 +41,8 @@
 static const char *const optimisers[] = { "rmsprop", "sgd", NULL };
 
 const async_q_config async_q_defaults = {
-    .gamma = 0.99, .lr = 1e-3, .optimiser = ASYNC_Q_RMSPROP, .alpha = 0.99, .eps = 0.1, .update_every = 5, .target_every = 500,
-    .epsilons = EPSILON_DRAWN, .epsilon = 0.05, .anneal_steps = 50000, .workers = 2,
+    .gamma = 0.99, .lr = 1e-3, .optimiser = ASYNC_Q_RMSPROP, .alpha = 0.99, .eps = 0.1, .update_every = 5,
+    .target_every = 500, .epsilons = EPSILON_DRAWN, .epsilon = 0.05, .anneal_steps = 50000, .workers = 2,
     .schedule = SCHEDULE_THREADS, .locks = 1, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
 };
 
@@ -59,7 +60,7 @@ const config_field async_q_fields[] = {
     { FIELD(update_every), WHOLE(1, 1e6), .about = "I_AsyncUpdate, steps of a worker; the paper: 5" },
     { FIELD(target_every), WHOLE(1, 1e15), .about = "I_target, steps of all; the paper, on Atari: 40000" },
     { FIELD(rho), REAL(1 - 1e-9), .about = "what theta^- keeps of itself then; 0: a copy" },
-    { FIELD(epsilons), CHOICE(epsilon_ways), .about = "last epsilons: .1, .01, .5 drawn by .4, .3, .3; or all epsilon" },
+    { FIELD(epsilons), CHOICE(epsilon_ways), .about = "last ones; drawn: .1, .01, .5 by .4, .3, .3" },
     { FIELD(epsilon), REAL(1), .about = "of eval; and of all workers where they are the same" },
     { FIELD(anneal_steps), WHOLE(0, 1e15), .about = "steps of all until epsilon has come from 1 to its last" },
     { FIELD(workers), WHOLE(1, SCHEDULE_MAX_WORKERS), .about = "actor-learners; the paper: 16" },
@@ -138,7 +139,8 @@ typedef struct {
 
 typedef struct { const async_q_config *c; policy p; learner *of; } learning;
 
-static learning learning_new(const async_q_config *c, const policy *p, const workers *all, gsl_rng *rng, kept *also)
+static learning learning_new(const async_q_config *c, const policy *p, const workers *all, gsl_rng *rng,
+                             kept *also)
 {
     learning l = { c, *p, allocate((size_t)c->workers, sizeof *l.of, "learners") };
     for (long i = 0; i < c->workers; i++) {
@@ -239,14 +241,15 @@ void async_q(run *training, const void *config)
 static void explain_segment(FILE *out, const rollout *b, const policy *p, actor *Q, const double *y)
 {
     double sum = 0;
-    fprintf(out, "\n  i  s_i  a_i %10s %32s %10s %12s\n", "r_i", "max_a' Q(s_i+1,a';theta^-)", "y_i", "Q(s_i,a_i)");
+    fprintf(out, "\n  i  s_i  a_i %10s %32s %10s %12s\n", "r_i", "max_a' Q(s_i+1,a';theta^-)", "y_i",
+            "Q(s_i,a_i)");
     for (int i = 0; i < b->T; i++) {
         bool last = i == b->T - 1;
         const double *Q1 = actor_values(Q, last ? b->s_end : b->s + (i + 1) * b->d);
         double most = async_q_y(0, last && b->segment->terminated, p->nA, Q1, 1);
         double Q_i = actor_values(Q, b->s + i * b->d)[b->index[i]];
-        fprintf(out, "%3d %4d %4d %10.5f %32.5f %10.5f %12.5f\n", i, explained_state(b, i), b->index[i], b->r[i], most,
-                y[i], Q_i);
+        fprintf(out, "%3d %4d %4d %10.5f %32.5f %10.5f %12.5f\n", i, explained_state(b, i), b->index[i], b->r[i],
+                most, y[i], Q_i);
         sum -= (y[i] - Q_i) * (y[i] - Q_i);
     }
     fprintf(out, "after it: %s\n", b->segment->terminated ? "the end of the task, worth 0"
@@ -279,15 +282,16 @@ void async_q_explain(FILE *out, const void *config, uint64_t seed)
     actor_epsilon(l.of->pi, epsilon);
     rollout_segment(w->b, (int)c.update_every, w->env, w->env_rng, l.of->pi, w->policy_rng);
     targets(&c, w->b, p.nA, l.of->Q_targ, l.of->y);
-    fprintf(out, "Asynchronous one-step Q-learning, the first update of a worker on %s (states 0 .. 4, then the end;"
-            " 3 actions), seed %llu;\nI_AsyncUpdate = %ld, epsilon = %g, on its way to %g (ASQ-3), gamma = %g, no"
+    fprintf(out, "Asynchronous one-step Q-learning, the first update of a worker on %s (states 0 .. 4, then the"
+            " end; 3 actions), seed %llu;\nI_AsyncUpdate = %ld, epsilon = %g, on its way to %g (ASQ-3), gamma = %g, no"
             " hidden layers, theta^- = theta\n", e->id, (unsigned long long)seed, c.update_every, epsilon,
             l.of->epsilon, c.gamma);
     explain_segment(out, w->b, &p, l.of->pi, l.of->y);
     async_q_gradient(l.of->tape, &p.f, w->theta, w->b, l.of->y, l.of->d_theta);
     apply(&c, w, n, l.of->d_theta);
     for (size_t i = 0; i < n; i++) w->theta[i] = all->x[i];
-    fprintf(out, "ASQ-1    g, its gradient in theta', y held constant; theta <- theta + %s along g, alpha = %g:\n\n",
+    fprintf(out, "ASQ-1    g, its gradient in theta', y held constant; theta <- theta + %s along g,"
+            " alpha = %g:\n\n",
             c.optimiser == ASYNC_Q_RMSPROP ? "RMSProp's step" : "a plain step", c.lr);
     explained_theta(out, &p, l.of->d_theta, before, w->theta);
     fprintf(out, "\nASQ-2    theta^- <- theta when T passes the next multiple of I_target = %ld\n",

@@ -1,5 +1,5 @@
-/* Asynchronous one-step SARSA (002, l.34, l.42-44; Mnih et al. 2016, arXiv:1602.01783, section 4.2): async_q.c, but the
- * target takes the action that the worker takes next. What is learned are the values of what it does, exploring.
+/* Asynchronous one-step SARSA (002, l.34, l.42-44; Mnih et al. 2016, arXiv:1602.01783, section 4): async_q.c, but
+ * the target takes the action that the worker takes next. Learned are the values of what it does, exploring.
  *
  *     initialise theta, theta^- <- theta, T <- 0
  *     each worker, with an epsilon of its own                                                     ASQ-3
@@ -13,7 +13,7 @@
  *         theta^- <- theta  where T has passed a multiple of I_target                             ASQ-2
  *
  * Deviations from the source
- *   1. A worker looks at theta and theta^- once an update and not at every step, as the paper's n-step method does.
+ *   1. A worker looks at theta and theta^- once an update, as the paper's n-step method does, not at every step.
  *   2. I_AsyncUpdate is counted from the last update. With the paper's `t mod I_AsyncUpdate = 0 or terminal` the
  *      first update of an episode comes earlier.
  *   3. T is counted, and I_target looked at, once an update, behind it.
@@ -22,8 +22,8 @@
  *   6. 002 l.43 has theta' in the target where the paper has theta^- (ERR-24).
  *
  * Critical
- *   - The end of the task has no value behind it, the time limit has: y bootstraps from the last observation, with an
- *     action that is chosen there and never taken.
+ *   - The end of the task has no value behind it, the time limit has: y bootstraps from the last observation, with
+ *     an action that is chosen there and never taken.
  *   - y holds no gradient: theta^- is another vector, also where it equals theta.
  *   - a_{i+1} is chosen once: the action in the target is the action taken, also across updates. */
 #include "algorithms/async_sarsa.h"
@@ -42,8 +42,8 @@
 static const char *const optimisers[] = { "rmsprop", "sgd", NULL };
 
 const async_sarsa_config async_sarsa_defaults = {
-    .gamma = 0.99, .lr = 1e-3, .optimiser = ASYNC_SARSA_RMSPROP, .alpha = 0.99, .eps = 0.1, .update_every = 5, .target_every = 500,
-    .epsilons = EPSILON_DRAWN, .epsilon = 0.05, .anneal_steps = 50000, .workers = 2,
+    .gamma = 0.99, .lr = 1e-3, .optimiser = ASYNC_SARSA_RMSPROP, .alpha = 0.99, .eps = 0.1, .update_every = 5,
+    .target_every = 500, .epsilons = EPSILON_DRAWN, .epsilon = 0.05, .anneal_steps = 50000, .workers = 2,
     .schedule = SCHEDULE_THREADS, .locks = 1, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
 };
 
@@ -61,7 +61,7 @@ const config_field async_sarsa_fields[] = {
     { FIELD(update_every), WHOLE(1, 1e6), .about = "I_AsyncUpdate, steps of a worker; the paper: 5" },
     { FIELD(target_every), WHOLE(1, 1e15), .about = "I_target, steps of all; the paper, on Atari: 40000" },
     { FIELD(rho), REAL(1 - 1e-9), .about = "what theta^- keeps of itself then; 0: a copy" },
-    { FIELD(epsilons), CHOICE(epsilon_ways), .about = "last epsilons: .1, .01, .5 drawn by .4, .3, .3; or all epsilon" },
+    { FIELD(epsilons), CHOICE(epsilon_ways), .about = "last ones; drawn: .1, .01, .5 by .4, .3, .3" },
     { FIELD(epsilon), REAL(1), .about = "of eval; and of all workers where they are the same" },
     { FIELD(anneal_steps), WHOLE(0, 1e15), .about = "steps of all until epsilon has come from 1 to its last" },
     { FIELD(workers), WHOLE(1, SCHEDULE_MAX_WORKERS), .about = "actor-learners; the paper: 16" },
@@ -135,11 +135,13 @@ typedef struct {
     actor *pi, *Q_targ;                 /* by theta', by theta^- */
     ad_tape *tape;
     double *y, *d_theta;                /* [I_AsyncUpdate], [n] */
+    double *s;                          /* [d] */
 } learner;
 
 typedef struct { const async_sarsa_config *c; policy p; learner *of; } learning;
 
-static learning learning_new(const async_sarsa_config *c, const policy *p, const workers *all, gsl_rng *rng, kept *also)
+static learning learning_new(const async_sarsa_config *c, const policy *p, const workers *all, gsl_rng *rng,
+                             kept *also)
 {
     learning l = { c, *p, allocate((size_t)c->workers, sizeof *l.of, "learners") };
     for (long i = 0; i < c->workers; i++) {
@@ -148,7 +150,8 @@ static learning learning_new(const async_sarsa_config *c, const policy *p, const
                              .pi = actor_new(p, all->worker[i].theta),
                              .Q_targ = actor_new(p, all->worker[i].theta + p->n), .tape = ad_tape_new(),
                              .y = allocate((size_t)c->update_every, sizeof(double), "y"),
-                             .d_theta = allocate((size_t)p->n, sizeof(double), "d_theta") };
+                             .d_theta = allocate((size_t)p->n, sizeof(double), "d_theta"),
+                             .s = allocate((size_t)p->d, sizeof(double), "an observation") };
         also[2 * i] = (kept){ .name = "t", .count = &l.of[i].t };
         also[2 * i + 1] = (kept){ .name = "a'", .count = &l.of[i].a1 };
     }
@@ -164,31 +167,31 @@ static void learning_free(learning *l)
         ad_tape_free(w->tape);
         free(w->y);
         free(w->d_theta);
+        free(w->s);
     }
     free(l->of);
 }
 
 /* ---- an update ---- */
 
-/* One segment of at most T steps, one choice ahead: a1 is what the last one chose, where it did not end an episode. */
-static void segment_ahead(worker *w, int T, actor *pi, long *a1)
+/* One segment of at most T steps, one choice ahead: the first action is what the last one chose, but after an end */
+static void segment_ahead(worker *w, int T, learner *l)
 {
     env *e = w->env;
     rollout *b = w->b;
-    double a = (double)*a1, r, *s = allocate((size_t)b->d, sizeof *s, "an observation");
+    double a = (double)l->a1, r;
     bool terminated, truncated;
     if (e->over) env_reset(e, w->env_rng);
     bool starts = e->t == 0;
-    if (starts) actor_draw(pi, w->policy_rng, e->obs, &a);
+    if (starts) actor_draw(l->pi, w->policy_rng, e->obs, &a);
     do {
-        memcpy(s, e->obs, (size_t)b->d * sizeof *s);
+        memcpy(l->s, e->obs, (size_t)b->d * sizeof *l->s);
         env_step(e, &a, &r, &terminated, &truncated);
-        rollout_add(b, s, &a, r);
-        if (!terminated) actor_draw(pi, w->policy_rng, e->obs, &a);             /* a_{i+1} */
+        rollout_add(b, l->s, &a, r);
+        if (!terminated) actor_draw(l->pi, w->policy_rng, e->obs, &a);             /* a_{i+1} */
     } while (!e->over && b->T < T);
     rollout_end(b, e->obs, starts, terminated, truncated);
-    *a1 = (long)a;
-    free(s);
+    l->a1 = (long)a;
 }
 
 /* ASS-1   y [T] of a segment; a1 after its last step */
@@ -225,7 +228,7 @@ static void actor_learner(worker *w, void *of)
     while ((w = worker_turn(w))) {                                              /* theta' <- theta */
         learner *l = &all->of[w->i];
         actor_epsilon(l->pi, epsilon_annealed(l->epsilon, (double)(l->t * c->workers), (double)c->anneal_steps));
-        segment_ahead(w, (int)c->update_every, l->pi, &l->a1);
+        segment_ahead(w, (int)c->update_every, l);
         targets(c, w->b, l->a1, l->Q_targ, l->y);
         async_sarsa_gradient(l->tape, &all->p.f, w->theta, w->b, l->y, l->d_theta);
         l->t += w->b->T;
@@ -263,15 +266,19 @@ void async_sarsa(run *training, const void *config)
 static void explain_segment(FILE *out, const rollout *b, long a1, actor *Q, const double *y)
 {
     double sum = 0;
-    fprintf(out, "\n  i  s_i  a_i %10s %32s %10s %12s\n", "r_i", "a_i+1, Q(s_i+1,a_i+1;theta^-)", "y_i", "Q(s_i,a_i)");
+    fprintf(out, "\n  i  s_i  a_i %10s %32s %10s %12s\n", "r_i", "a_i+1, Q(s_i+1,a_i+1;theta^-)", "y_i",
+            "Q(s_i,a_i)");
     for (int i = 0; i < b->T; i++) {
         bool last = i == b->T - 1;
         const double *Q1 = actor_values(Q, last ? b->s_end : b->s + (i + 1) * b->d);
+        bool over = last && b->segment->terminated;
         int next = last ? (int)a1 : b->index[i + 1];
-        double Q_next = async_sarsa_y(0, last && b->segment->terminated, next, Q1, 1);
+        double Q_next = async_sarsa_y(0, over, next, Q1, 1);
+        char action[16] = "none";
+        if (!over) snprintf(action, sizeof action, "%d", next);
         double Q_i = actor_values(Q, b->s + i * b->d)[b->index[i]];
-        fprintf(out, "%3d %4d %4d %10.5f %21d, %9.5f %10.5f %12.5f\n", i, explained_state(b, i), b->index[i], b->r[i],
-                next, Q_next, y[i], Q_i);
+        fprintf(out, "%3d %4d %4d %10.5f %21s, %9.5f %10.5f %12.5f\n", i, explained_state(b, i), b->index[i],
+                b->r[i], action, Q_next, y[i], Q_i);
         sum -= (y[i] - Q_i) * (y[i] - Q_i);
     }
     fprintf(out, "after it: %s\n", b->segment->terminated ? "the end of the task, worth 0"
@@ -302,7 +309,7 @@ void async_sarsa_explain(FILE *out, const void *config, uint64_t seed)
     for (size_t i = 0; i < 2 * n; i++) all->x[i] = w->theta[i] = before[i % n];
     double epsilon = epsilon_annealed(l.of->epsilon, 0, (double)c.anneal_steps);
     actor_epsilon(l.of->pi, epsilon);
-    segment_ahead(w, (int)c.update_every, l.of->pi, &l.of->a1);
+    segment_ahead(w, (int)c.update_every, l.of);
     targets(&c, w->b, l.of->a1, l.of->Q_targ, l.of->y);
     fprintf(out, "Asynchronous one-step SARSA, the first update of a worker on %s (states 0 .. 4, then the end;"
             " 3 actions), seed %llu;\nI_AsyncUpdate = %ld, epsilon = %g, on its way to %g (ASQ-3), gamma = %g, no"
@@ -312,7 +319,8 @@ void async_sarsa_explain(FILE *out, const void *config, uint64_t seed)
     async_sarsa_gradient(l.of->tape, &p.f, w->theta, w->b, l.of->y, l.of->d_theta);
     apply(&c, w, n, l.of->d_theta);
     for (size_t i = 0; i < n; i++) w->theta[i] = all->x[i];
-    fprintf(out, "ASS-1    g, its gradient in theta', y held constant; theta <- theta + %s along g, alpha = %g:\n\n",
+    fprintf(out, "ASS-1    g, its gradient in theta', y held constant; theta <- theta + %s along g,"
+            " alpha = %g:\n\n",
             c.optimiser == ASYNC_SARSA_RMSPROP ? "RMSProp's step" : "a plain step", c.lr);
     explained_theta(out, &p, l.of->d_theta, before, w->theta);
     fprintf(out, "\nASQ-2    theta^- <- theta when T passes the next multiple of I_target = %ld\n",

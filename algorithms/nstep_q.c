@@ -1,5 +1,5 @@
-/* Asynchronous n-step Q-learning (002, l.33; Mnih et al. 2016, arXiv:1602.01783, Algorithm S2): async_q.c, but each
- * step looks as far as the segment goes, and what is behind it is said by the greedy action there.
+/* Asynchronous n-step Q-learning (002, l.33; Mnih et al. 2016, arXiv:1602.01783, Algorithm S2): async_q.c, but
+ * each step looks as far as the segment goes, and what is behind it is said by the greedy action there.
  *
  *     initialise theta, theta^- <- theta, T <- 0
  *     each worker, with an epsilon of its own                                                     ASQ-3
@@ -14,7 +14,7 @@
  *         theta^- <- theta  where T has passed a multiple of I_target                             ASQ-2
  *
  * Deviations from the source
- *   1. T is counted, and I_target looked at, once an update, behind it. The paper's `T mod I_target = 0` at that place
+ *   1. T is counted, and I_target looked at, once an update, behind it. The paper's `T mod I_target = 0` there
  *      misses the multiples within a segment.
  *   2. Objectives are ascended: -(R - Q)^2.
  *   3. Beyond the paper: theta^- may follow as a Polyak average, and workers may take turns (workers.h).
@@ -42,8 +42,8 @@
 static const char *const optimisers[] = { "rmsprop", "sgd", NULL };
 
 const nstep_q_config nstep_q_defaults = {
-    .gamma = 0.99, .lr = 1e-3, .optimiser = NSTEP_Q_RMSPROP, .alpha = 0.99, .eps = 0.1, .t_max = 5, .target_every = 500,
-    .epsilons = EPSILON_DRAWN, .epsilon = 0.05, .anneal_steps = 50000, .workers = 2,
+    .gamma = 0.99, .lr = 1e-3, .optimiser = NSTEP_Q_RMSPROP, .alpha = 0.99, .eps = 0.1, .t_max = 5,
+    .target_every = 500, .epsilons = EPSILON_DRAWN, .epsilon = 0.05, .anneal_steps = 50000, .workers = 2,
     .schedule = SCHEDULE_THREADS, .locks = 1, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
 };
 
@@ -61,7 +61,7 @@ const config_field nstep_q_fields[] = {
     { FIELD(t_max), WHOLE(1, 1e6), .about = "n, the steps a target looks ahead at most; the paper: 5" },
     { FIELD(target_every), WHOLE(1, 1e15), .about = "I_target, steps of all; the paper, on Atari: 40000" },
     { FIELD(rho), REAL(1 - 1e-9), .about = "what theta^- keeps of itself then; 0: a copy" },
-    { FIELD(epsilons), CHOICE(epsilon_ways), .about = "last epsilons: .1, .01, .5 drawn by .4, .3, .3; or all epsilon" },
+    { FIELD(epsilons), CHOICE(epsilon_ways), .about = "last ones; drawn: .1, .01, .5 by .4, .3, .3" },
     { FIELD(epsilon), REAL(1), .about = "of eval; and of all workers where they are the same" },
     { FIELD(anneal_steps), WHOLE(0, 1e15), .about = "steps of all until epsilon has come from 1 to its last" },
     { FIELD(workers), WHOLE(1, SCHEDULE_MAX_WORKERS), .about = "actor-learners; the paper: 16" },
@@ -140,7 +140,8 @@ typedef struct {
 
 typedef struct { const nstep_q_config *c; policy p; learner *of; } learning;
 
-static learning learning_new(const nstep_q_config *c, const policy *p, const workers *all, gsl_rng *rng, kept *also)
+static learning learning_new(const nstep_q_config *c, const policy *p, const workers *all, gsl_rng *rng,
+                             kept *also)
 {
     learning l = { c, *p, allocate((size_t)c->workers, sizeof *l.of, "learners") };
     for (long i = 0; i < c->workers; i++) {
@@ -240,7 +241,8 @@ static void explain_segment(FILE *out, const rollout *b, const policy *p, actor 
     fprintf(out, "\n  i  s_i  a_i %10s %10s %12s\n", "r_i", "R_i", "Q(s_i,a_i)");
     for (int i = 0; i < b->T; i++) {
         double Q_i = actor_values(Q, b->s + i * b->d)[b->index[i]];
-        fprintf(out, "%3d %4d %4d %10.5f %10.5f %12.5f\n", i, explained_state(b, i), b->index[i], b->r[i], R[i], Q_i);
+        fprintf(out, "%3d %4d %4d %10.5f %10.5f %12.5f\n", i, explained_state(b, i), b->index[i], b->r[i], R[i],
+                Q_i);
         sum -= (R[i] - Q_i) * (R[i] - Q_i);
     }
     double behind;
@@ -284,7 +286,8 @@ void nstep_q_explain(FILE *out, const void *config, uint64_t seed)
     nstep_q_gradient(l.of->tape, &p.f, w->theta, w->b, l.of->R, l.of->d_theta);
     apply(&c, w, n, l.of->d_theta);
     for (size_t i = 0; i < n; i++) w->theta[i] = all->x[i];
-    fprintf(out, "NSQ-1    g, its gradient in theta', R held constant; theta <- theta + %s along g, alpha = %g:\n\n",
+    fprintf(out, "NSQ-1    g, its gradient in theta', R held constant; theta <- theta + %s along g,"
+            " alpha = %g:\n\n",
             c.optimiser == NSTEP_Q_RMSPROP ? "RMSProp's step" : "a plain step", c.lr);
     explained_theta(out, &p, l.of->d_theta, before, w->theta);
     fprintf(out, "\nASQ-2    theta^- <- theta when T passes the next multiple of I_target = %ld\n",

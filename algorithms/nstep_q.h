@@ -27,8 +27,8 @@ typedef struct {
 extern const nstep_q_config nstep_q_defaults;
 extern const config_field nstep_q_fields[];
 
-/* NSQ-1: R_i = r_i + .. + gamma^{T-1-i} r_{T-1} + gamma^{T-i} max_a Q_end[a], Q_end [nA] = Q(s_T,.;theta^-); nothing
- * behind the rewards if s_T is terminal. r, R [T]. Truncated is not terminal. */
+/* NSQ-1: R_i = r_i + .. + gamma^{T-1-i} r_{T-1} + gamma^{T-i} max_a Q_end[a], Q_end [nA] = Q(s_T,.;theta^-);
+ * nothing behind the rewards if s_T is terminal. r, R [T]. Truncated is not terminal. */
 void   nstep_q_R(int T, const double *r, bool terminal, int nA, const double *Q_end, double gamma, double *R);
 /* What is ascended; Q [T x 1] = Q(s_i,a_i;theta), R [T x 1] -> scalar: -sum_i (R_i - Q_i)^2, R held constant */
 ad     nstep_q_J(ad Q, ad R);
