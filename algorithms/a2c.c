@@ -49,8 +49,8 @@ static const char *const optimisers[] = { "rmsprop", "rmsprop-outside", "adam", 
 
 const a2c_config a2c_defaults = {
     .workers = 8, .n_steps = 5, .gamma = 0.99, .lambda = 1, .c_V = 0.5, .beta = 0.01, .normalise = 1,
-    .lr = 1e-3, .lr_V = 1e-3, .clip = 0.5, .optimiser = A2C_RMSPROP_OUTSIDE, .alpha = 0.99, .eps = 1e-5, .hidden = { 2, { 64, 64 } },
-    .activation = AD_TANH,
+    .lr = 1e-3, .lr_V = 1e-3, .clip = 0.5, .optimiser = A2C_RMSPROP_OUTSIDE, .alpha = 0.99, .eps = 1e-5,
+    .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
 };
 
 #define FIELD(name) #name, .at = offsetof(a2c_config, name)
@@ -113,7 +113,7 @@ ad a2c_policy_objective(ad logp, ad A)
     /* END SOLUTION */
 }
 
-/* A3C-8, A3C-9, A3C-15   J_V = -sum_t (R_t - V(s_t))^2,   R_t held constant: the gradient is 2 sum (R - V) grad V */
+/* A3C-8, A3C-9, A3C-15   J_V = -sum_t (R_t - V(s_t))^2,   R_t held constant: gradient 2 sum (R - V) grad V */
 ad a2c_V_objective(ad V, ad R)
 {
     /* BEGIN SOLUTION A3C-9 */
