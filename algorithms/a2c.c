@@ -200,6 +200,14 @@ static double annealed(const a2c_config *c, long steps)
     return c->anneal_steps ? fmax(0, 1 - (double)steps / (double)c->anneal_steps) : 1;
 }
 
+void a2c_check(const void *config)
+{
+    const a2c_config *c = config;
+    long least = c->until == A2C_UNTIL_END ? c->workers : c->workers * c->n_steps;
+    if (c->normalise && least < 2)
+        bad_input("--set: expected normalise=off where a batch may be of one step: it has no standard deviation");
+}
+
 policy a2c_policy(const env *e, const void *config)
 {
     const a2c_config *c = config;
@@ -213,8 +221,7 @@ void a2c(run *training, const void *config)
     const network f = critic_V(&p);
     int n = p.n, nV = network_n(&f);
     size_t all = (size_t)(n + nV), T = (size_t)(c->workers * c->n_steps);
-    if (c->normalise && c->workers * (c->until == A2C_UNTIL_END ? 1 : c->n_steps) < 2)
-        bad_input("--set: expected normalise=off where a batch may be of one step: it has no standard deviation");
+    a2c_check(c);
     double *theta = allocate(4 * all, sizeof *theta, "theta, phi"), *phi = theta + n;
     double *g = theta + all, *v = g + all, *m = v + all;                        /* [n + nV] each */
     double *V = allocate(4 * T, sizeof *V, "V"), *V_end = V + T, *A = V_end + T, *R = A + T;

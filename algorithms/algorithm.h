@@ -37,6 +37,7 @@ typedef struct {
     /* One update on a small problem, with its numbers: each line with its id. */
     void (*explain)(FILE *out, const void *config, uint64_t seed);
     bool episodic;                          /* learns from whole episodes: they must end */
+    void (*check)(const void *config);      /* or NULL; exit 2 for settings that do not go together */
 } algorithm;
 
 extern const algorithm algorithms[];                                /* algorithm.c; ends at name NULL */

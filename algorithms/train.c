@@ -142,6 +142,7 @@ static void train(const experiment *x, const char *folder, run_manner manner, do
     require_size(e);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed && x->algorithm->episodic) require_end(x);
+    if (!manner.resumed && x->algorithm->check) x->algorithm->check(x->config);
     if (replay) schedule_bring(replay, NULL);
     if (!manner.resumed) run_folder_create(folder, config);
     if (replay) schedule_bring(replay, folder);

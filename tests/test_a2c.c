@@ -449,8 +449,8 @@ static void resumed(void **state)
         train_in(cut, id, 20, &c, 100 + 37 * k, false);
         train_in(cut, id, 20, &c, 700, true);
         train_in(cut, id, 20, &c, 900, true);
-        sprintf(command, "cmp %s/checkpoint %s/checkpoint && cmp %s/progress.csv %s/progress.csv", whole, cut, whole,
-                cut);
+        sprintf(command, "cmp %s/checkpoint %s/checkpoint && cmp %s/progress.csv %s/progress.csv", whole, cut,
+                whole, cut);
         assert_int_equal(system(command), 0);
         remove_folder(whole);
         remove_folder(cut);
