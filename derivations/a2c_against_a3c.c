@@ -109,8 +109,8 @@ static void page(const setting *x, FILE *out)
         fprintf(out, "%-8g %.3f +- %.3f    %.3f +- %.3f\n", alphas[i], J[0], se[0], J[1], se[1]);
     }
     fprintf(out, "A3C makes %d updates where A2C makes one, and so wants a smaller step; with its own, the"
-            " difference is below\n.1. One of .14 would be seen with probability .9 (its standard error is about .03)."
-            " What A2C gains is that a\nseed gives the same bits.\n", WORKERS);
+            " difference is below\n.1. One of .14 would be seen with probability .9 (its standard error is about"
+            " .03). What A2C gains is that a\nseed gives the same bits.\n", WORKERS);
 }
 
 const derivation a2c_against_a3c[] = {
