@@ -151,6 +151,7 @@ static void train(const experiment *x, const char *folder, run_manner manner, do
     require_actions(x->algorithm, e);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed && x->algorithm->episodic) require_end(x);
+    if (!manner.resumed && x->algorithm->check) x->algorithm->check(x->config);
     if (replay) schedule_bring(replay, NULL);
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     r->until = until;

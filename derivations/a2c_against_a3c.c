@@ -1,6 +1,6 @@
-/* A2C against A3C at equal steps of their environments. 004 (l.188-194): A3C's agents play with older parameters; A2C,
- * which waits for all, is the improved version. A3C here takes its turns in the order in which every gradient is made
- * with parameters that are N - 1 updates old, so that a seed gives the same numbers each time. */
+/* A2C against A3C at equal steps of their environments. 004 (l.188-194): A3C's agents play with older parameters;
+ * A2C, which waits for all, is the improved version. A3C here takes its turns in the order in which every gradient
+ * is made with parameters that are N - 1 updates old, so that a seed gives the same numbers each time. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -85,7 +85,7 @@ static double margin(const setting *x, double *out)
     return 0;
 }
 
-/* A2C-2   |J of A2C - J of A3C|, each with its best step size */
+/* A2C-2   |max_alpha J of A2C - max_alpha J of A3C|, J the mean over seeds */
 static double between_the_best(const setting *x, double *out)
 {
     *out = fabs(best_J(false, x->seed) - best_J(true, x->seed));
@@ -108,9 +108,9 @@ static void page(const setting *x, FILE *out)
         for (int k = 0; k < 2; k++) J[k] = mean_J(k == 1, alphas[i], x->seed, &se[k]);
         fprintf(out, "%-8g %.3f +- %.3f    %.3f +- %.3f\n", alphas[i], J[0], se[0], J[1], se[1]);
     }
-    fprintf(out, "A3C makes %d updates where A2C makes one, and so wants a smaller step; with its own, the difference is"
-            " below .1.\nOne of .14 would be seen with probability .9 (its standard error is about .03). What A2C gains"
-            " is that a seed\ngives the same bits.\n", WORKERS);
+    fprintf(out, "A3C makes %d updates where A2C makes one, and so wants a smaller step; with its own, the"
+            " difference is below\n.1. One of .14 would be seen with probability .9 (its standard error is about"
+            " .03). What A2C gains is that a\nseed gives the same bits.\n", WORKERS);
 }
 
 const derivation a2c_against_a3c[] = {

@@ -152,6 +152,9 @@ check "it leaves the rows alone" [ "$(wc -l <limited/progress.csv)" -ge 10 ]
 refuses "training without an end" 2 "expected an episode to end within .* --limit T" train "$a" --env garnet:3,2,2,1 \
     --out endless --quiet
 check "and leaves no folder" [ ! -e endless ]
+refuses "one step, normalised" 2 "expected normalise=off" train a2c --env $discrete --set workers=1 --set n_steps=1 \
+    --out one --quiet
+check "and leaves no folder, either" [ ! -e one ]
 refuses "no algorithm" 2 '^expected an algorithm \(.*, found "nosuch"' train nosuch --env X3
 refuses "no environment" 2 "expected --env" train "$a"
 refuses "an unknown environment" 2 "NoSuch-v1" train "$a" --env NoSuch-v1 --out new
