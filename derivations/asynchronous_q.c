@@ -29,8 +29,13 @@ static void fill_uniform(const exact *x, double *beta)
 
 static const char *not_here(const setting *x)
 {
+    double visits = 0, most = linalg_max_abs(x->pi->nSA, x->pi->Q);
+    for (int s = 0; s < x->pi->nS; s++) visits += exact_rho(x->pi, s);
+    for (int k = 0; k < x->pi->M->row[x->pi->nSA]; k++) most = fmax(most, fabs(x->pi->M->R[k]));
     if (x->pi->gamma == 1) return "gamma = 1: the mean update does not contract";
     if (x->pi->gamma == 0) return "gamma = 0: nothing follows";
+    if (visits == 0) return "nothing is visited";
+    if (most > 1e100) return "rewards whose squares overflow";
     if (x->pi->nSA > MOST_PAIRS) return "more than 300 pairs";
     return x->pi->nA == 1 ? "one action only" : NULL;
 }
@@ -292,8 +297,8 @@ static double Q_of_behaviour(const setting *x, double *out)
     return 0;
 }
 
-/* Var over ten mean updates of E[y|s,a], which follow no copy: theta moves, from 0 */
-static void variance_between_copies(const exact *x, const learner *l, bool frozen, double *variance)
+/* Standard deviation of E[y|s,a] over ten mean updates without a copy: theta moves, from 0 */
+static void sd_between_copies(const exact *x, const learner *l, bool frozen, double *sd)
 {
     enum { UPDATES = 10 };
     double *Q = pairs(x), *Q_targ = pairs(x), *y = allocate(UPDATES * (size_t)x->nSA, sizeof *y, "targets");
@@ -304,9 +309,9 @@ static void variance_between_copies(const exact *x, const learner *l, bool froze
     }
     for (int i = 0; i < x->nSA; i++) {
         double mean = 0;
-        variance[i] = 0;
+        sd[i] = 0;
         for (int k = 0; k < UPDATES; k++) mean += y[k * x->nSA + i] / UPDATES;
-        for (int k = 0; k < UPDATES; k++) variance[i] += pow(y[k * x->nSA + i] - mean, 2) / UPDATES;
+        for (int k = 0; k < UPDATES; k++) sd[i] = hypot(sd[i], (y[k * x->nSA + i] - mean) / sqrt(UPDATES));
     }
     free(y);
     free(Q_targ);
@@ -317,7 +322,7 @@ static double sarsa_learns(const setting *x, bool frozen, double *out)
 {
     learner l = { true, 1, x->pi->pi };
     double room = zero_of_mean_update(x->pi, &l, NULL, out);
-    variance_between_copies(x->pi, &l, frozen, out + x->pi->nSA);
+    sd_between_copies(x->pi, &l, frozen, out + x->pi->nSA);
     return room;
 }
 
@@ -658,9 +663,9 @@ const derivation asynchronous_q[] = {
           "w = how often beta meets a pair, half of the time started anywhere: where w > 0 it cancels", q_under_three },
         { "Q^\\beta", "the control: SARSA's depends on who acts", sarsa_under_three, DIFFERS } } },
     { "ASS-1", "one-step SARSA has its mean update zero at Q^pi of the behaviour",
-      "Q(s,a), and the variance of E[y|s,a] between two copies", n_twice, unit_Q, not_here, NULL, {
+      "Q(s,a), and the standard deviation of E[y|s,a] between two copies", n_twice, unit_Q, not_here, NULL, {
         { "Q^\\pi,\\quad0", "by the solve; targets stand still while theta^- does", Q_of_behaviour },
-        { "=Q:\\ E[r+\\gamma Q(s',a';\\theta^-)|s,a]=Q(s,a),\\quad\\mathrm{Var}_k\\,E[y_k|s,a]",
+        { "=Q:\\ E[r+\\gamma Q(s',a';\\theta^-)|s,a]=Q(s,a),\\quad\\sigma_k(E[y_k|s,a])",
           "y through algorithms/async_sarsa.c; ten mean updates of theta from 0, alpha 1/2", sarsa_with_copy },
         { "y=r+\\gamma Q(s',a';\\theta')",
           "002 l.43: theta' for theta^-. The fixed point is the same, but targets move with every update",
