@@ -29,11 +29,15 @@ static void fill_uniform(const exact *x, double *beta)
 
 static const char *not_here(const setting *x)
 {
+    double visits = 0, most = linalg_max_abs(x->pi->nSA, x->pi->Q);
+    for (int s = 0; s < x->pi->nS; s++) visits += exact_rho(x->pi, s);
+    for (int k = 0; k < x->pi->M->row[x->pi->nSA]; k++) most = fmax(most, fabs(x->pi->M->R[k]));
     if (x->pi->gamma == 1) return "gamma = 1: the mean update does not contract";
     if (x->pi->gamma == 0) return "gamma = 0: nothing follows";
+    if (visits == 0) return "nothing is visited";
+    if (most > 1e100) return "rewards whose squares overflow";
     if (x->pi->nSA > MOST_PAIRS) return "more than 300 pairs";
-    if (x->pi->nA == 1) return "one action only";
-    return linalg_max_abs(x->pi->nSA, x->pi->r) > 1e150 * (1 - x->pi->gamma) ? "the square of a target overflows" : NULL;
+    return x->pi->nA == 1 ? "one action only" : NULL;
 }
 
 /* u N M / (1 - gamma): LU on I - gamma P */
@@ -258,10 +262,8 @@ static void visits_of(const exact *x, const double *beta, double *w)
     exact *b = exact_new(x->M, x->gamma, logits, error, sizeof error);
     require(b, "%s", error);
     for (int s = 0; s < x->nS; s++) sum += exact_rho(b, s);
-    for (int i = 0; i < x->nSA; i++) {
-        double d = sum > 0 ? exact_rho(b, i / x->nA) / sum : 0;
-        w[i] = (d + 1.0 / x->nS) / 2 * fmax(beta[i], DBL_MIN);
-    }
+    for (int i = 0; i < x->nSA; i++)
+        w[i] = (exact_rho(b, i / x->nA) / sum + 1.0 / x->nS) / 2 * fmax(beta[i], DBL_MIN);
     exact_free(b);
     free(logits);
 }
@@ -295,8 +297,8 @@ static double Q_of_behaviour(const setting *x, double *out)
     return 0;
 }
 
-/* The standard deviation of E[y|s,a] over ten mean updates between two copies, as theta moves from 0 */
-static void spread_between_copies(const exact *x, const learner *l, bool frozen, double *sd)
+/* Standard deviation of E[y|s,a] over ten mean updates without a copy: theta moves, from 0 */
+static void sd_between_copies(const exact *x, const learner *l, bool frozen, double *sd)
 {
     enum { UPDATES = 10 };
     double *Q = pairs(x), *Q_targ = pairs(x), *y = allocate(UPDATES * (size_t)x->nSA, sizeof *y, "targets");
@@ -320,7 +322,7 @@ static double sarsa_learns(const setting *x, bool frozen, double *out)
 {
     learner l = { true, 1, x->pi->pi };
     double room = zero_of_mean_update(x->pi, &l, NULL, out);
-    spread_between_copies(x->pi, &l, frozen, out + x->pi->nSA);
+    sd_between_copies(x->pi, &l, frozen, out + x->pi->nSA);
     return room;
 }
 
@@ -663,7 +665,7 @@ const derivation asynchronous_q[] = {
     { "ASS-1", "one-step SARSA has its mean update zero at Q^pi of the behaviour",
       "Q(s,a), and the standard deviation of E[y|s,a] between two copies", n_twice, unit_Q, not_here, NULL, {
         { "Q^\\pi,\\quad0", "by the solve; targets stand still while theta^- does", Q_of_behaviour },
-        { "=Q:\\ E[r+\\gamma Q(s',a';\\theta^-)|s,a]=Q(s,a),\\quad\\mathrm{sd}_k\\,E[y_k|s,a]",
+        { "=Q:\\ E[r+\\gamma Q(s',a';\\theta^-)|s,a]=Q(s,a),\\quad\\sigma_k(E[y_k|s,a])",
           "y through algorithms/async_sarsa.c; ten mean updates of theta from 0, alpha 1/2", sarsa_with_copy },
         { "y=r+\\gamma Q(s',a';\\theta')",
           "002 l.43: theta' for theta^-. The fixed point is the same, but targets move with every update",

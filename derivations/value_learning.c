@@ -376,8 +376,8 @@ static void page_of_methods(const setting *x, FILE *out)
 const derivation value_learning[] = {
     { "ASQ-2", "two counters: T for the copies of theta^-, t for the updates of theta", "theta[i] after a row of steps",
       n_theta, unit_row, NULL, NULL, {
-        { "T\\bmod I_{target}=0\\Rightarrow\\theta^-\\leftarrow\\theta,\\quad t\\bmod I_{AsyncUpdate}=0\\ \\text{or"
-          " terminal}\\Rightarrow\\theta\\leftarrow\\theta+\\alpha\\,d\\theta", "in plain loops, step by step",
+        { "\\theta^-\\leftarrow\\theta\\ \\text{at}\\ T=kI_{target},\\quad\\theta\\leftarrow\\theta+\\alpha\\,d\\theta\\ "
+          "\\text{at}\\ t=kI_{AsyncUpdate}\\ \\text{or terminal}", "in plain loops, step by step",
           copied_at_40 },
         { "\\theta", "algorithms/async_q.c, a training run on the same random numbers", trained_table },
         { "T=5", "002 l.38 gives the counter the value of a period, and of the other one: I_AsyncUpdate = 5",
