@@ -613,7 +613,7 @@ const derivation asynchrony_measured[] = {
           AT_MOST },
         { "\\le|\\bar J_\\alpha-\\bar J_{\\alpha/4}|/\\mathrm{s.e.},\\quad1",
           "the control: three of four updates lost; the same alpha twice", lost_updates_matter, AT_LEAST } },
-      "E5x, tables, plain steps, 4000 steps", page_of_staleness, .trains = 1 },
+      "E5x, tables, plain steps, 4000 steps", page_of_staleness, .trains = 2 },
     { "A3C-20", "workers see more of the states and actions in as many steps of each",
       "distinct (s,a), mean of 20 seeds",
       one, unit_one, NULL, NULL, {
@@ -658,7 +658,7 @@ const derivation asynchrony_measured[] = {
         { "N-1,\\quad3", "the others' updates, one each", others },
         { "\\ge", "in equal pace, and where the next is drawn evenly", lags_of_overlap, AT_MOST },
         { "0", "the control: one after the other, nobody's theta is old", lags_in_turn, DIFFERS } },
-      "E5x", page_of_lags, .trains = 0.5 },
+      "E5x", page_of_lags, .trains = 2 },
     { "A3C-32", "more workers do not need fewer steps in all",
       "steps of four workers over those of one to a return of 195",
       one, unit_one, NULL, NULL, {
