@@ -82,6 +82,15 @@ static experiment *resumed(const struct asked *q, const char *folder, const char
     return x;
 }
 
+/* The run of a folder, to be done again in the order of its workers' turns */
+static void follow_schedule(experiment *x, const char *folder)
+{
+    const config_field *f = x->algorithm->fields;
+    while (f->name && strcmp(f->name, "schedule") != 0) f++;
+    if (!f->name) bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
+    config_set(x->algorithm->fields, x->config, "--replay", "schedule=replay");
+}
+
 /* runs/ALGORITHM-ENV, and the seed behind it if there is one only */
 static char *default_folder(const experiment *x, bool one)
 {
@@ -236,7 +245,7 @@ int train_command(int argc, char **argv)
     char *first = q.resume && seeds ? seed_folder(q.out, q.seed ? options_seed("--seed", q.seed) : 1) : NULL;
     const char *begun = q.replay ? q.replay : !q.resume ? NULL : first ? first : q.out;
     experiment *x = begun ? resumed(&q, begun, left ? argv[1] : NULL) : asked_for(&q, argv[1]);
-    if (q.replay) config_set(x->algorithm->fields, x->config, "--replay", "schedule=replay");
+    if (q.replay) follow_schedule(x, q.replay);
     char *folder = q.out ? NULL : default_folder(x, !seeds);
     if (seeds) train_seeds(&q, left ? argv[1] : NULL, x, q.out ? q.out : folder, manner, until, seeds);
     else       train(x, q.out ? q.out : folder, manner, until, q.replay);

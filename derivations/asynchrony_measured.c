@@ -557,46 +557,6 @@ static double nine(const setting *x, double *out)             { (void)x; return 
 static double methods_learning(const setting *x, double *out) { return methods(x->seed, true, out); }
 static double methods_at_rest(const setting *x, double *out)  { return methods(x->seed, false, out); }
 
-/* ---- A3C-25: four methods on CartPole-v1 ---- */
-
-enum { CART_RUNS = 3, FOUR_STEPS = 100000 };
-
-static double cart_return(uint64_t seed, void (*train)(run *, const void *), const void *config)
-{
-    double each[CART_RUNS];
-    for (int k = 0; k < CART_RUNS; k++) {
-        run *r = trained(make("CartPole-v1"), train, config, seed + (uint64_t)k, FOUR_STEPS, INFINITY);
-        each[k] = r->return_mean;
-        trained_free(r);
-    }
-    return median(CART_RUNS, each);
-}
-
-/* A3C-25  median returns after 100000 steps, 4 workers whose turn it is by lot; the defaults else */
-static double of_values(const setting *x, double *out)
-{
-    async_q_config q = async_q_defaults;
-    async_sarsa_config sarsa = async_sarsa_defaults;
-    nstep_q_config n = nstep_q_defaults;
-    q.workers = sarsa.workers = n.workers = 4;
-    q.schedule = sarsa.schedule = n.schedule = SCHEDULE_RANDOM;
-    *out = fmax(cart_return(x->seed, async_q, &q), cart_return(x->seed, async_sarsa, &sarsa));
-    *out = fmax(*out, cart_return(x->seed, nstep_q, &n));
-    return 0;
-}
-
-static double of_actor_critic(uint64_t seed, bool learns, double *out)
-{
-    a3c_config c = a3c_defaults;
-    c.schedule = SCHEDULE_RANDOM;
-    if (!learns) c.lr = c.lr_V = 0;
-    *out = cart_return(seed, a3c, &c);
-    return 0;
-}
-
-static double of_a3c(const setting *x, double *out)         { return of_actor_critic(x->seed, true, out); }
-static double of_a3c_at_rest(const setting *x, double *out) { return of_actor_critic(x->seed, false, out); }
-
 const derivation asynchrony_measured[] = {
     { "A3C-10", "A3C learns, with 1, 2, 4 and 8 threads",
       "J/J* on chain:5, then mean return on CartPole-v1 / 475, N = 1, 2, 4, 8", eight, unit_one, NULL, NULL, {
@@ -613,7 +573,7 @@ const derivation asynchrony_measured[] = {
           AT_MOST },
         { "\\le|\\bar J_\\alpha-\\bar J_{\\alpha/4}|/\\mathrm{s.e.},\\quad1",
           "the control: three of four updates lost; the same alpha twice", lost_updates_matter, AT_LEAST } },
-      "E5x, tables, plain steps, 4000 steps", page_of_staleness, .trains = 1 },
+      "E5x, tables, plain steps, 4000 steps", page_of_staleness, .trains = 2 },
     { "A3C-20", "workers see more of the states and actions in as many steps of each",
       "distinct (s,a), mean of 20 seeds",
       one, unit_one, NULL, NULL, {
@@ -644,21 +604,13 @@ const derivation asynchrony_measured[] = {
         { "\\ge", "the control: alpha = 0", methods_at_rest, AT_MOST },
         { "\\le\\#\\{J\\ge.95J^*\\}", "2 threads, tables, 20000 steps", methods_learning, AT_LEAST } },
       "chain:5, episodes of at most 50 steps", .trains = 3 },
-    { "A3C-25", "the scheme works best with advantage actor-critic", "mean return, the median of three seeds",
-      one, unit_one,
-      NULL, NULL, {
-        { "\\max(\\text{Q-learning},\\text{SARSA},n\\text{-step Q})",
-          "the best of the three, as they act: epsilon-greedy, which costs some return", of_values },
-        { "\\le\\text{A3C}", "on this task, with these settings", of_a3c, AT_LEAST },
-        { "\\ge\\text{A3C},\\ \\alpha=0", "the control: it does not learn", of_a3c_at_rest, AT_MOST } },
-      "CartPole-v1, 100000 steps, 4 workers", .trains = 30 },
     { "A3C-31", "some workers act with older parameters: N - 1 versions, on average",
       "mean lag, N = 2, 4, 8, overlapping evenly; then drawn, its distance in standard errors", six, unit_one,
       NULL, NULL, {
         { "N-1,\\quad3", "the others' updates, one each", others },
         { "\\ge", "in equal pace, and where the next is drawn evenly", lags_of_overlap, AT_MOST },
         { "0", "the control: one after the other, nobody's theta is old", lags_in_turn, DIFFERS } },
-      "E5x", page_of_lags, .trains = 0.5 },
+      "E5x", page_of_lags, .trains = 2 },
     { "A3C-32", "more workers do not need fewer steps in all",
       "steps of four workers over those of one to a return of 195",
       one, unit_one, NULL, NULL, {

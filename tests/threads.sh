@@ -26,6 +26,13 @@ for workers in 2 4 8; do
     done
 done
 
+for algorithm in async_q async_sarsa nstep_q; do
+    for locks in on off; do
+        holds "4 workers of $algorithm, locks $locks" "$ascent" train $algorithm --env CartPole-v1 --steps 4000 --quiet \
+            --set hidden=16 --set workers=4 --set locks=$locks --out "$dir/$algorithm-$locks"
+    done
+done
+
 # 2. The order of a run of threads, followed by one: the same rows, the same policy
 for workers in 2 5; do
     holds "a run to be replayed" train --steps 20000 $small --set workers=$workers --set locks=on --out "$dir/r$workers"
@@ -49,6 +56,9 @@ done
 train --steps 1000 $small --set workers=2 --out "$dir/free"
 "$ascent" train --replay "$dir/free" --out "$dir/free.again" >"$dir/said" 2>&1
 [ $? -eq 2 ] && [ ! -e "$dir/free.again" ] && grep -q 'locks=on' "$dir/said" && ok || bad "a run without locks has nothing to replay"
+"$ascent" train vpg --env E5x --steps 100 --quiet --out "$dir/alone"
+"$ascent" train --replay "$dir/alone" --out "$dir/alone.again" >"$dir/said" 2>&1
+[ $? -eq 2 ] && grep -q 'expected a run of workers, found one of vpg' "$dir/said" && ok || bad "no workers, nothing to replay"
 
 # 3. Stopped and gone on with: the same bytes where one thread decides, as many steps where several do
 for how in 'schedule=serial' 'schedule=stale' 'schedule=random' 'workers=1'; do
