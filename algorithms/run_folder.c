@@ -16,6 +16,7 @@
 #include "algorithms/canvas.h"
 #include "algorithms/checkpoint.h"
 #include "algorithms/progress.h"
+#include "algorithms/schedule.h"
 #include "algorithms/whole_file.h"
 #include "autodiff/random.h"
 #include "autodiff/require.h"
@@ -51,7 +52,8 @@ static bool left_at_start(const char *folder, const char *name)
     char *path = path_of(folder, name);
     bool empty = stat(path, &s) == 0 && s.st_size == 0;
     free(path);
-    return strcmp(name, "config.json.tmp") == 0 || (strcmp(name, "progress.csv") == 0 && empty);
+    return strcmp(name, "config.json.tmp") == 0 || strncmp(name, "schedule", 8) == 0
+           || (strcmp(name, "progress.csv") == 0 && empty);
 }
 
 static void require_empty(const char *path)
@@ -130,6 +132,7 @@ void run_in_folder(run *r, const char *path, const char *config, const char *ide
     take_lock(f);
     if (!manner.resumed) {
         require_empty(path);                    /* another process may have come and gone */
+        if (manner.replay) schedule_bring(manner.replay, path);
         write_config(f);
     }
     f->timing = open_log(f, "timing.csv");

@@ -153,7 +153,7 @@ static void require_end(const experiment *x)
     env_free(e);
 }
 
-static void train(const experiment *x, const char *folder, run_manner manner, double until, const char *replay)
+static void train(const experiment *x, const char *folder, run_manner manner, double until)
 {
     env *e = experiment_env(x);
     require_size(e);
@@ -161,11 +161,10 @@ static void train(const experiment *x, const char *folder, run_manner manner, do
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed && x->algorithm->episodic) require_end(x);
     if (!manner.resumed && x->algorithm->check) x->algorithm->check(x->config);
-    if (replay) schedule_bring(replay, NULL);
+    if (manner.replay) schedule_bring(manner.replay, NULL);
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     r->until = until;
     run_in_folder(r, folder, config, identity, manner);
-    if (replay) schedule_bring(replay, folder);
     x->algorithm->train(r, x->config);
     if (!manner.quiet) print_end(r);
     run_free(r);
@@ -187,9 +186,9 @@ static void train_seeds(const struct asked *q, const char *name, experiment *x, 
             snprintf(number, sizeof number, "%" PRIu64, x->seed);
             its.seed = number;
             experiment *begun = resumed(&its, own, name);
-            train(begun, own, m, until, NULL);
+            train(begun, own, m, until);
             experiment_free(begun);
-        } else train(x, own, m, until, NULL);
+        } else train(x, own, m, until);
         free(config);
         free(own);
     }
@@ -238,7 +237,7 @@ int train_command(int argc, char **argv)
     if (q.resume && !q.out) bad_input("train: expected --out DIR beside --resume");
     if (q.replay && (q.resume || q.seeds || !q.out)) bad_input("train: expected --out DIR alone beside --replay");
     if (!q.resume && !q.replay && left < 1) bad_input("train: expected an algorithm");
-    run_manner manner = { .resumed = q.resume, .quiet = q.quiet,
+    run_manner manner = { .resumed = q.resume, .quiet = q.quiet, .replay = q.replay,
                           .save_every = q.save_every ? options_number("--save-every", q.save_every, 0, 1e9) : 10 };
     double until = q.until ? options_number("--until", q.until, -1e300, 1e300) : INFINITY;
     uint64_t seeds = q.seeds ? (uint64_t)options_whole("--seeds", q.seeds, 1, 100000) : 0;
@@ -248,7 +247,7 @@ int train_command(int argc, char **argv)
     if (q.replay) follow_schedule(x, q.replay);
     char *folder = q.out ? NULL : default_folder(x, !seeds);
     if (seeds) train_seeds(&q, left ? argv[1] : NULL, x, q.out ? q.out : folder, manner, until, seeds);
-    else       train(x, q.out ? q.out : folder, manner, until, q.replay);
+    else       train(x, q.out ? q.out : folder, manner, until);
     free(folder);
     free(first);
     experiment_free(x);

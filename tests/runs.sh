@@ -108,7 +108,7 @@ for a in $algorithms; do
     for signal in 2 15; do
         for after in 0.2 1 5; do                # until it has begun
             rm -rf "$a-signal"
-            timeout --preserve-status -s $signal $after "$ascent" train "$@" --steps 1000000000 --save-every 1000 \
+            timeout --foreground --preserve-status -s $signal $after "$ascent" train "$@" --steps 1000000000 --save-every 1000 \
                 --out "$a-signal" 2>err
             status=$?
             [ -f "$a-signal/checkpoint" ] && break

@@ -79,13 +79,13 @@ wait $pid 2>/dev/null
 holds "a replay that was killed goes on" "$ascent" train --resume --out "$dir/replayed" --quiet
 holds "to the same rows" cmp "$dir/r2/progress.csv" "$dir/replayed/progress.csv"
 
-# 4. Signals at any time: all threads stop, one line, everything saved
+# 4. Signals at any time: all threads stop, one line, everything saved. (--foreground: else timeout sends two.)
 for k in 1 2 3 4 5 6 7 8; do
     signal=INT expected=130
     [ $((k % 2)) -eq 0 ] && signal=TERM expected=143
     locks=on; [ $((k % 3)) -eq 0 ] && locks=off
     rm -rf "$dir/stopped"
-    timeout --preserve-status -k 5 -s $signal "1.$((k * 3 % 10))7" "$ascent" train a3c --env CartPole-v1 --quiet \
+    timeout --foreground --preserve-status -k 5 -s $signal "1.$((k * 3 % 10))7" "$ascent" train a3c --env CartPole-v1 --quiet \
         --steps 100000000 $small --set workers=4 --set locks=$locks --out "$dir/stopped" >"$dir/said" 2>&1
     status=$?
     [ $status -eq $expected ] && grep -q 'saved' "$dir/said" && [ "$(wc -l <"$dir/said")" -eq 1 ] && ok ||
