@@ -45,6 +45,7 @@ void a2c_gradient(ad_tape *t, const a2c_config *c, const policy *p, const networ
 
 policy a2c_policy(const env *e, const void *config);
 void   a2c(run *r, const void *config);
+void   a2c_check(const void *config);           /* exit 2: a batch of one step, normalised */
 void   a2c_explain(FILE *out, const void *config, uint64_t seed);
 
 #endif

@@ -1,6 +1,6 @@
-/* A3C: asynchronous advantage actor-critic (004, l.10-184; 002, l.10-30 and image A3C6; 000, l.241-252; Mnih et al.
- * 2016, arXiv:1602.01783, Algorithm S3). N actor-learners, each a thread with an environment of its own, share theta and
- * phi (A3C-1); none waits for another (ERR-81).
+/* A3C: asynchronous advantage actor-critic (004, l.10-184; 002, l.10-30 and image A3C6; 000, l.241-252; Mnih et
+ * al. 2016, arXiv:1602.01783, Algorithm S3). N actor-learners, each a thread with an environment of its own,
+ * share theta and phi (A3C-1); none waits for another (ERR-81).
  *
  *     shared theta, phi, counter T; each worker:
  *     repeat
@@ -29,7 +29,7 @@
  *   - 000 begins its backward loop without R = 0 or V(s_t) (ERR-20).
  *   - R is a constant in d_phi (ERR-15), and R - V in d_theta.
  *   - beta H is added: it is exploration. 002's "20 cross entropies" are the other term (ERR-22).
- *   - Acting and gradients use the worker's copy, from one turn on to its end; the update goes to the shared vector. */
+ *   - Acting and gradients use the worker's copy, from a turn's begin to its end; updates go to the shared vector. */
 #include "algorithms/a3c.h"
 
 #include <math.h>
@@ -76,7 +76,7 @@ const config_field a3c_fields[] = {
 };
 
 /*[snip a3c-advantages later]*/
-/* A3C-14   R_t = r_t + gamma R_{t+1}, A_t = R_t - V(s_t);   A3C-2: of one step, A3C-5: of n, R - V = delta_t^(n) */
+/* A3C-2, A3C-5, A3C-14   R_t = r_t + gamma R_{t+1}, A_t = R_t - V(s_t) = delta_t^(n), n steps from the end */
 void a3c_advantages(int T, const double *r, const double *V, double V_end, double gamma, double *A, double *R)
 {
     /* BEGIN SOLUTION A3C-14 */
@@ -95,7 +95,7 @@ ad a3c_policy_objective(ad logp, ad A, ad H, double beta)
     /* END SOLUTION */
 }
 
-/* A3C-8, A3C-9, A3C-15   c_V sum_i (R_i - V(s_i))^2,   R_i held constant: its gradient is -2 c_V sum (R - V) grad V */
+/* A3C-8, A3C-9, A3C-15   c_V sum_i (R_i - V(s_i))^2,   R_i constant: the gradient is -2 c_V sum (R - V) grad V */
 ad a3c_V_loss(ad V, ad R, double c_V)
 {
     /* BEGIN SOLUTION A3C-9 */
@@ -130,7 +130,7 @@ void a3c_gradients(ad_tape *t, const a3c_config *c, const policy *p, const netwo
 struct learner { actor *pi; ad_tape *t; double *d, *V, *A, *R; };
 struct learners { const a3c_config *c; policy p; network f; struct learner *own; };
 
-/* A3C-16, A3C-28   x [n] <- a step along g, entry by entry while others do the same; v [n] is RMSProp's mean square */
+/* A3C-16, A3C-28   x [n] <- a step along g, entry by entry while others do so, too; v [n]: RMSProp's squares */
 static void ascend(const a3c_config *c, int n, double lr, _Atomic double *x, const double *g, _Atomic double *v)
 {
     const rmsprop_shared square = { n, lr, c->alpha, c->eps, v };
@@ -165,10 +165,11 @@ static void actor_learner(worker *w, void *of)
     const a3c_config *c = all->c;
     const policy *p = &all->p;
     const network *f = &all->f;
-    while ((w = worker_turn(w))) {                                              /* A3C-11   theta' = theta, phi' = phi */
+    while ((w = worker_turn(w))) {                          /* A3C-11   theta' = theta, phi' = phi */
         struct learner *l = &all->own[w->i];
         double *theta = w->theta, *phi = theta + p->n, *d_theta = l->d, *d_phi = l->d + p->n, V_end;
-        rollout_segment(w->b, (int)c->t_max, w->env, w->env_rng, l->pi, w->policy_rng);      /* A3C-12 */
+        /* A3C-12   a_t ~ pi(.|s_t; theta'), until terminal s_t or t - t_start = t_max */
+        rollout_segment(w->b, (int)c->t_max, w->env, w->env_rng, l->pi, w->policy_rng);
         critic_bootstrap(l->t, f, phi, w->b, l->V, &V_end);                     /* A3C-13 */
         a3c_advantages(w->b->T, w->b->r, l->V, V_end, c->gamma, l->A, l->R);    /* A3C-14 */
         a3c_gradients(l->t, c, p, f, theta, phi, w->b, l->A, l->R, d_theta, d_phi);
@@ -194,12 +195,14 @@ static void first_parameters(workers *all, const policy *p, const network *f)
     free(theta);
 }
 
+/* A3C-1, A3C-23   N threads, each with an environment, and one vector (theta, phi); nothing is replayed */
 void a3c(run *training, const void *config)
 {
     const a3c_config *c = config;
     struct learners learners = { c, a3c_policy(training->env, c) };
     learners.f = critic_V(&learners.p);
-    size_t N = (size_t)c->workers, n = (size_t)learners.p.n, nV = (size_t)network_n(&learners.f), T = (size_t)c->t_max;
+    size_t N = (size_t)c->workers, T = (size_t)c->t_max;
+    size_t n = (size_t)learners.p.n, nV = (size_t)network_n(&learners.f);
     size_t squares = c->optimiser == A3C_SGD ? 0 : (n + nV) * (c->optimiser == A3C_RMSPROP_OWN ? N : 1);
     const shared_part parts[] = { { "theta", n }, { "phi", nV }, { "g", squares }, { NULL } };
     workers *all = workers_new(training, parts, n + nV, (int)N, c->schedule, c->locks);
@@ -228,14 +231,15 @@ void a3c(run *training, const void *config)
 
 enum { EXPLAINED = 5 };                             /* steps of the turn, at most */
 
-static void explain_segment(FILE *out, const rollout *b, const double *V, double V_end, const double *R, const double *A,
-                            const double *logp)
+static void explain_segment(FILE *out, const rollout *b, const double *V, double V_end, const double *R,
+                            const double *A, const double *logp)
 {
-    fprintf(out, "\nA3C-12   with pi_theta', until the end of the episode or t_max = %d steps; A3C-14: R backwards\n"
-            "   t  s_t  a_t %10s %10s %10s %10s %18s\n", EXPLAINED, "r_t", "R", "V(s_t)", "R - V", "log pi(a_t|s_t)");
+    fprintf(out, "\nA3C-12   with pi_theta', until the episode ends or t_max = %d steps; A3C-14: R backwards\n"
+            "   t  s_t  a_t %10s %10s %10s %10s %18s\n", EXPLAINED, "r_t", "R", "V(s_t)", "R - V",
+            "log pi(a_t|s_t)");
     for (int t = 0; t < b->T; t++)
-        fprintf(out, "%4d %4d %4d %10.5f %10.5f %10.5f %10.5f %18.5f\n", t, explained_state(b, t), b->index[t], b->r[t],
-                R[t], V[t], A[t], logp[t]);
+        fprintf(out, "%4d %4d %4d %10.5f %10.5f %10.5f %10.5f %18.5f\n", t, explained_state(b, t), b->index[t],
+                b->r[t], R[t], V[t], A[t], logp[t]);
     fprintf(out, "A3C-13   R began as %.5f: %s\n", V_end,
             b->segment->terminated ? "the episode terminated" : "V(s_t) of the state after the last step");
 }
@@ -245,10 +249,11 @@ static void explain_update(FILE *out, const a3c_config *c, int n, int nV, const 
     double J = 0, L = 0;
     for (int i = 0; i < n; i++) J += d[i] * d[i];
     for (int i = n; i < n + nV; i++) L += d[i] * d[i];
-    fprintf(out, "A3C-6    d_theta = sum grad log pi(a_i|s_i) (R - V(s_i)) + beta grad H(pi(.|s_i)), beta = %g (A3C-27): norm"
-            " %.5f\nA3C-9    d_phi = c_V sum grad (R - V(s_i))^2, c_V = %g: norm %.5f\n"
-            "A3C-16   theta <- theta + %s along d_theta, alpha = %g; phi <- phi - the same along d_phi, alpha_v = %g:\n\n",
-            c->beta, sqrt(J), c->c_V, sqrt(L),
+    fprintf(out, "A3C-6    d_theta = sum grad log pi(a_i|s_i) (R - V(s_i)) + beta grad H(pi(.|s_i)), beta = %g\n"
+            "         (A3C-27): norm %.5f\n"
+            "A3C-9    d_phi = c_V sum grad (R - V(s_i))^2, c_V = %g: norm %.5f\n"
+            "A3C-16   theta <- theta + %s along d_theta, alpha = %g;\n"
+            "         phi <- phi - the same along d_phi, alpha_v = %g:\n\n", c->beta, sqrt(J), c->c_V, sqrt(L),
             c->optimiser == A3C_SGD ? "alpha d_theta" : "RMSProp's step (A3C-28)", c->lr, c->lr_V);
 }
 
@@ -261,7 +266,8 @@ void a3c_explain(FILE *out, const void *config, uint64_t seed)
     const network f = critic_V(&p);
     run *r = run_new("a3c", e, seed, 1);
     int n = p.n, nV = network_n(&f), all_n = n + nV;
-    const shared_part parts[] = { { "theta", (size_t)n }, { "phi", (size_t)nV }, { "g", (size_t)all_n }, { NULL } };
+    const shared_part parts[] = { { "theta", (size_t)n }, { "phi", (size_t)nV }, { "g", (size_t)all_n },
+                                  { NULL } };
     workers *all = workers_new(r, parts, (size_t)all_n, 1, SCHEDULE_SERIAL, false);
     double *d = allocate((size_t)(2 * all_n), sizeof *d, "d_theta, d_phi"), *after = d + all_n;
     double V[EXPLAINED], A[EXPLAINED], R[EXPLAINED], logp[EXPLAINED], V_end;
@@ -272,9 +278,9 @@ void a3c_explain(FILE *out, const void *config, uint64_t seed)
     actor *pi = actor_new(&p, theta);
     ad_tape *t = ad_tape_new();
 
-    fprintf(out, "A3C, a worker's first turn on %s (states 0 .. 4, then the end; 3 actions), seed %llu, no hidden layers\n\n"
-            "A3C-11   d_theta <- 0, d_phi <- 0; theta' = theta, phi' = phi: the worker's copies\n", e->id,
-            (unsigned long long)seed);
+    fprintf(out, "A3C, a worker's first turn on %s (states 0 .. 4, then the end; 3 actions), seed %llu, no hidden"
+            " layers\n\nA3C-11   d_theta <- 0, d_phi <- 0; theta' = theta, phi' = phi: the worker's copies\n",
+            e->id, (unsigned long long)seed);
     rollout_segment(w->b, EXPLAINED, w->env, w->env_rng, pi, w->policy_rng);
     critic_bootstrap(t, &f, phi, w->b, V, &V_end);
     a3c_advantages(w->b->T, w->b->r, V, V_end, c.gamma, A, R);
@@ -286,8 +292,8 @@ void a3c_explain(FILE *out, const void *config, uint64_t seed)
     shared_load((size_t)all_n, all->x, after);
     explained_theta(out, &p, d, theta, after);
     critic_values(t, &f, after + n, w->b->T, w->b->s, V);
-    fprintf(out, "\nV(s_0) is %.5f now, and T = %ld. Other workers may have read the old theta: their updates come from\n"
-            "copies that are one version old (A3C-31).\n", V[0], w->T);
+    fprintf(out, "\nV(s_0) is %.5f now, and T = %ld. Other workers may have read the old theta: their updates come"
+            " from\ncopies that are one version old (A3C-31).\n", V[0], w->T);
 
     ad_tape_free(t);
     actor_free(pi);

@@ -27,9 +27,10 @@ extern const config_field a3c_fields[];
 /* A3C-14   R_t = r_t + gamma R_{t+1}, A_t = R_t - V(s_t) along one segment: r, A, R [T], V [T] = V(s_t), and
  * V_end = 0 or V(s_T) (critic.h) */
 void a3c_advantages(int T, const double *r, const double *V, double V_end, double gamma, double *A, double *R);
-/* Sums over the steps of a segment: logp, A, V, R, H [T x 1] -> scalar */
-ad a3c_policy_objective(ad logp, ad A, ad H, double beta);  /* A3C-27   sum_i log pi(a_i|s_i) A_i + beta H: to be raised */
-ad a3c_V_loss(ad V, ad R, double c_V);                      /* A3C-8    c_V sum_i (R_i - V(s_i))^2: to be lowered */
+/* Sums over the steps of a segment: logp, A, V, R, H [T x 1] -> scalar
+ * A3C-27: sum_i log pi(a_i|s_i) A_i + beta H_i, to be raised;  A3C-8: c_V sum_i (R_i - V_i)^2, to be lowered */
+ad a3c_policy_objective(ad logp, ad A, ad H, double beta);
+ad a3c_V_loss(ad V, ad R, double c_V);
 /* d_theta [p->n], d_phi [n of V]: their gradients at a worker's (theta', phi') */
 void a3c_gradients(ad_tape *t, const a3c_config *c, const policy *p, const network *f, const double *theta,
                    const double *phi, const rollout *b, const double *A, const double *R, double *d_theta,

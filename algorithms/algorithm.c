@@ -5,10 +5,14 @@
 
 #include "algorithms/a2c.h"
 #include "algorithms/a3c.h"
+#include "algorithms/advantage_actor_critic.h"
 #include "algorithms/async_q.h"
 #include "algorithms/async_sarsa.h"
+#include "algorithms/maxent_pg.h"
 #include "algorithms/nstep_q.h"
+#include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
+#include "algorithms/td_actor_critic.h"
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
 
@@ -17,9 +21,18 @@ const algorithm algorithms[] = {
     { "reinforce", "Monte Carlo policy gradient, an update an episode", CONFIG(reinforce),
       reinforce, reinforce_policy, reinforce_explain, true },
     { "vpg", "policy gradient with a learned baseline", CONFIG(vpg), vpg, vpg_policy, vpg_explain, true },
-    { "a2c", "synchronous advantage actor-critic, many environments", CONFIG(a2c), a2c, a2c_policy, a2c_explain, false },
+    { "maxent_pg", "policy gradient of reward and entropy", CONFIG(maxent_pg), maxent_pg, maxent_pg_policy,
+      maxent_pg_explain, true },
+    { "q_actor_critic", "on-line actor-critic, weight Q_w", CONFIG(q_actor_critic), q_actor_critic,
+      q_actor_critic_policy, q_actor_critic_explain, .discrete = true },
+    { "advantage_actor_critic", "on-line actor-critic, weight Q_w - V_v", CONFIG(advantage_actor_critic),
+      advantage_actor_critic, advantage_actor_critic_policy, advantage_actor_critic_explain, .discrete = true },
+    { "td_actor_critic", "on-line actor-critic, weight the TD error of V_v", CONFIG(td_actor_critic), td_actor_critic,
+      td_actor_critic_policy, td_actor_critic_explain },
+    { "a2c", "synchronous advantage actor-critic, many environments", CONFIG(a2c), a2c, a2c_policy, a2c_explain,
+      .check = a2c_check },
     { "a3c", "advantage actor-critic, a thread for each worker, parameters shared", CONFIG(a3c), a3c, a3c_policy,
-      a3c_explain, false },
+      a3c_explain },
     { "async_q", "asynchronous one-step Q-learning", CONFIG(async_q), async_q, async_q_policy, async_q_explain,
       .discrete = true },
     { "async_sarsa", "asynchronous one-step SARSA", CONFIG(async_sarsa), async_sarsa, async_sarsa_policy,

@@ -38,6 +38,7 @@ typedef struct {
     void (*explain)(FILE *out, const void *config, uint64_t seed);
     bool episodic;                          /* learns from whole episodes: they must end */
     bool discrete;                          /* has a number for each action: no boxes */
+    void (*check)(const void *config);      /* or NULL; exit 2 for settings that do not go together */
 } algorithm;
 
 extern const algorithm algorithms[];                                /* algorithm.c; ends at name NULL */

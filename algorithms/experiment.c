@@ -6,7 +6,9 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "algorithms/checkpoint.h"
 #include "algorithms/progress.h"
 #include "algorithms/whole_file.h"
 #include "autodiff/json.h"
@@ -32,11 +34,35 @@ void experiment_free(experiment *x)
     free(x);
 }
 
+/* "" where there is no file, or none that can be read: env_make says so */
+static void file_crc(const char *id, char text[17])
+{
+    static const size_t room = 1 << 16;
+    FILE *f = env_is_file(id) ? fopen(id, "r") : NULL;
+    *text = 0;
+    if (!f) return;
+    char *bytes = allocate(room, 1, "an environment's file");
+    uint64_t crc = 0;
+    for (size_t n; (n = fread(bytes, 1, room, f)) > 0;) crc = checkpoint_crc(crc, bytes, n);
+    if (!ferror(f)) snprintf(text, 17, "%016" PRIx64, crc);
+    free(bytes);
+    fclose(f);
+}
+
+void experiment_take_file(experiment *x) { file_crc(x->env, x->env_crc); }
+
 env *experiment_env(const experiment *x)
 {
-    char error[512];
+    char error[512], crc[17];
+    if (*x->env_crc && *x->env != '/' && access(x->env, F_OK) != 0)
+        bad_input("%s: expected the run's environment, a file; call from the folder where the run was begun: %s",
+                  x->env, strerror(errno));
     env *e = env_make(x->env, x->limit, error, sizeof error);
     if (!e) bad_input("%s", error);
+    file_crc(x->env, crc);
+    if (strcmp(crc, x->env_crc) != 0)
+        bad_input("%s: expected the file that the run was begun with, of CRC-64 %s, found one of CRC-64 %s", x->env,
+                  *x->env_crc ? x->env_crc : "unknown", crc);
     return e;
 }
 
@@ -74,6 +100,7 @@ char *experiment_text(const experiment *x, enum experiment_text which)
     put_text(out, "algorithm", x->algorithm->name);
     fputs(between, out);
     put_text(out, "env", x->env);
+    if (*x->env_crc) fprintf(out, "%s\"env_crc64\": \"%s\"", between, x->env_crc);
     if (x->limit == ENV_OWN_LIMIT) fprintf(out, "%s\"limit\": null", between);
     else                           fprintf(out, "%s\"limit\": %d", between, x->limit);
     if (which != EXPERIMENT_KIND) fprintf(out, "%s\"seed\": %" PRIu64, between, x->seed);
@@ -135,6 +162,13 @@ static void read_config(const char *path, experiment *x, json_t *config)
     json_object_foreach(config, name, value) set(path, x, name, value);
 }
 
+static void read_crc(const char *path, experiment *x, const char *text)
+{
+    if (strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
+        bad_input("%s: expected 16 hexadecimal digits as \"env_crc64\"", path);
+    strcpy(x->env_crc, text);
+}
+
 experiment *experiment_parse(const char *path, const char *text, size_t n)
 {
     json_error_t error;
@@ -145,6 +179,7 @@ experiment *experiment_parse(const char *path, const char *text, size_t n)
     if (whole(path, object, "format", 0, INT_MAX) != FORMAT) bad_input("%s: expected format %d", path, FORMAT);
     const algorithm *a = algorithm_find(text_of(path, object, "algorithm"));
     experiment *x = experiment_new(a, text_of(path, object, "env"));
+    if (json_object_get(object, "env_crc64")) read_crc(path, x, text_of(path, object, "env_crc64"));
     if (!json_is_null(member(path, object, "limit"))) x->limit = (int)whole(path, object, "limit", 0, INT_MAX);
     x->seed = (uint64_t)whole(path, object, "seed", 0, INT64_MAX);
     x->steps = (long)whole(path, object, "steps", 1, LONG_MAX);

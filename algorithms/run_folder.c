@@ -44,6 +44,16 @@ static void make_folders(const char *path)
     free(p);
 }
 
+/* By a process that was killed before config.json, or holds the lock and has yet to write it */
+static bool left_at_start(const char *folder, const char *name)
+{
+    struct stat s;
+    char *path = path_of(folder, name);
+    bool empty = stat(path, &s) == 0 && s.st_size == 0;
+    free(path);
+    return strcmp(name, "config.json.tmp") == 0 || (strcmp(name, "progress.csv") == 0 && empty);
+}
+
 static void require_empty(const char *path)
 {
     DIR *d = opendir(path);
@@ -51,26 +61,10 @@ static void require_empty(const char *path)
     if (!d && errno == ENOMEM) out_of_memory(0, path);
     if (!d) bad_input("%s: expected a folder: %s", path, strerror(errno));
     for (struct dirent *e; (e = readdir(d));)
-        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && strcmp(e->d_name, "config.json.tmp"))
+        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && !left_at_start(path, e->d_name))
             bad_input("%s: expected a new or empty folder, found %s in it (--resume goes on with a run)", path,
                       e->d_name);
     closedir(d);
-}
-
-void run_folder_create(const char *path, const char *config)
-{
-    char *file = path_of(path, "config.json");
-    require_empty(path);
-    make_folders(path);
-    whole_file_text(file, config);
-    free(file);
-}
-
-void run_in_folder(run *r, const char *path, const char *identity, const char *config, run_manner manner)
-{
-    run_folder *f = r->folder = allocate(1, sizeof *f, "a run's folder");
-    *f = (run_folder){ .path = path, .identity = identity, .config = config, .manner = manner, .progress = -1,
-                       .timing = -1, .beside = -1, .bar = !manner.quiet && isatty(STDERR_FILENO) };
 }
 
 static void close_files(run_folder *f)
@@ -109,12 +103,35 @@ static void append(const run_folder *f, int fd, const char *name, const char *te
 }
 
 /* progress.csv is also the lock: it is the process's, and goes when that ends, however it ends. */
-static void open_files(run_folder *f)
+static void take_lock(run_folder *f)
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     f->progress = open_log(f, "progress.csv");
     if (fcntl(f->progress, F_SETLK, &lock) != 0 && (errno == EACCES || errno == EAGAIN))
         bad_input("%s: another process is training here", f->path);
+}
+
+static void write_config(const run_folder *f)
+{
+    char *path = path_of(f->path, "config.json");
+    whole_file_text(path, f->config);
+    free(path);
+}
+
+void run_in_folder(run *r, const char *path, const char *config, const char *identity, run_manner manner)
+{
+    run_folder *f = r->folder = allocate(1, sizeof *f, "a run's folder");
+    *f = (run_folder){ .path = path, .config = config, .identity = identity, .manner = manner, .progress = -1,
+                       .timing = -1, .beside = -1, .bar = !manner.quiet && isatty(STDERR_FILENO) };
+    if (!manner.resumed) {
+        require_empty(path);
+        make_folders(path);
+    }
+    take_lock(f);
+    if (!manner.resumed) {
+        require_empty(path);                    /* another process may have come and gone */
+        write_config(f);
+    }
     f->timing = open_log(f, "timing.csv");
     if (lseek(f->timing, 0, SEEK_END) == 0) append(f, f->timing, "timing.csv", "steps,seconds,steps_per_second\n");
 }
@@ -308,7 +325,7 @@ static void duration(char text[32], double seconds)
     else               snprintf(text, 32, "%ld:%02ld h", s / 3600, s / 60 % 60);
 }
 
-/* percent, steps, rate, time left and return */
+/* percent, steps, return, rate and time left: what a narrow terminal cuts off matters least */
 static void describe(const run *r, char *text, size_t size)
 {
     char left[32], mean[32] = "-";
@@ -316,21 +333,21 @@ static void describe(const run *r, char *text, size_t size)
     double seconds = now() - f->begun, rate = seconds > 0 ? (double)(r->steps - f->begun_steps) / seconds : 0;
     duration(left, rate > 0 ? fmax(0, (double)(r->steps_wanted - r->steps)) / rate : 0);
     if (!isnan(r->return_mean)) snprintf(mean, sizeof mean, "%.4g", r->return_mean);
-    snprintf(text, size, "%3.0f %%  %ld of %ld steps  %.0f steps/s  %s left  return %s",
-             100 * fmin(1, (double)r->steps / (double)r->steps_wanted), r->steps, r->steps_wanted, rate, left,
-             mean);
+    snprintf(text, size, "%3.0f %%  %ld of %ld steps  mean return of last %ld: %s  %.0f steps/s  %s left",
+             100 * fmin(1, (double)r->steps / (double)r->steps_wanted), r->steps, r->steps_wanted,
+             r->episodes < RUN_WINDOW ? r->episodes : (long)RUN_WINDOW, mean, rate, left);
 }
 
 /* One line, over the one before: the cursor waits below it, where a message finds a line of its own. */
 static void draw_bar(const run *r, bool first)
 {
-    enum { WIDTH = 20 };
+    enum { WIDTH = 10 };
     char says[256], line[512];
     int columns, rows, full = (int)(WIDTH * fmin(1, (double)r->steps / (double)r->steps_wanted));
     terminal_size(STDERR_FILENO, &columns, &rows);
     describe(r, says, sizeof says);
-    snprintf(line, sizeof line, "[%.*s%.*s] %s", full, "####################", WIDTH - full,
-             "....................", says);
+    snprintf(line, sizeof line, "[%.*s%.*s] %s", full, "##########", WIDTH - full,
+             "..........", says);
     fprintf(stderr, "%s\r%.*s\033[K\n", first ? "" : "\033[A", columns - 1, line);
 }
 
@@ -363,7 +380,6 @@ void run_folder_begin(run *r)
     while (r->shown && r->shown[f->columns].name) f->columns++;
     f->row = allocate((size_t)f->columns, sizeof *f->row, "a row of progress.csv");
     for (int i = 0; i < f->columns; i++) f->row[i] = NAN;
-    open_files(f);
     watch_signals();
     bool loaded = load(r);
     if (!loaded) require_no_rows(r);
@@ -375,11 +391,7 @@ void run_folder_begin(run *r)
         free(names);
         save(r);
     }
-    if (f->config) {
-        char *path = path_of(f->path, "config.json");
-        whole_file_text(path, f->config);
-        free(path);
-    }
+    if (f->manner.resumed) write_config(f);
     f->saved_steps = f->begun_steps = r->steps;
     f->tenths = (long)(10 * ((double)r->steps / (double)r->steps_wanted));
     f->begun = f->saved = f->said = now();

@@ -12,8 +12,8 @@ typedef struct {
 
 typedef struct run_folder run_folder;
 struct run_folder {
-    const char *path, *identity;    /* the folder; what its checkpoint must have been made with, as text */
-    const char *config;             /* a config.json to be written */
+    const char *path;               /* the folder */
+    const char *config, *identity;  /* its config.json; what its checkpoint must have been made with, as text */
     run_manner manner;
     int progress, timing;           /* descriptors of progress.csv, timing.csv, */
     int beside;                     /* and of a file that a checkpoint counts on, or -1: on the disk before it is */
@@ -27,11 +27,10 @@ struct run_folder {
     long tenths;                    /* of the run that were said, where there is no bar */
 };
 
-/* Makes the folder, with config.json; it must be new or empty. */
-void run_folder_create(const char *path, const char *config);
-/* Binds r to the folder; the texts are borrowed. config: a config.json to be written as soon as the checkpoint was
- * found to be the run's, or NULL. */
-void run_in_folder(run *r, const char *path, const char *identity, const char *config, run_manner manner);
+/* Binds r to the folder, which no other process can train in from then on; the texts are borrowed. config.json is
+ * written at once, into a folder that must be new or empty; of a resumed run not before its checkpoint was found to be
+ * of this identity. */
+void run_in_folder(run *r, const char *path, const char *config, const char *identity, run_manner manner);
 
 void run_folder_begin(run *r);
 void run_folder_update(run *r);     /* after an update was counted */

@@ -85,7 +85,8 @@ static void require_order(const schedule *s)
         if (c == '\n') line++, column = 0;
         else begun[worker] = copies;
     }
-    if (s->n > 0 && s->text[s->n - 1] != '\n') bad_input("%s:%ld:%ld: expected a newline at the end", where, line, column);
+    if (s->n > 0 && s->text[s->n - 1] != '\n')
+        bad_input("%s:%ld:%ld: expected a newline at the end", where, line, column);
 }
 
 void schedule_begin(schedule *s, run *r)
@@ -124,8 +125,8 @@ void schedule_bring(const char *from, const char *to)
     char *path = path_of(from, "schedule"), *own = to ? path_of(to, "schedule") : NULL, some[4096];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        bad_input("%s: expected the order of the workers' turns (a run of threads has one with locks=on): %s", path,
-                  strerror(errno));
+        bad_input("%s: expected the order of the workers' turns (a run of threads has one with locks=on): %s",
+                  path, strerror(errno));
     if (own) {
         whole_file out = whole_file_open(own);
         for (ssize_t n; (n = read(fd, some, sizeof some)) != 0;) {

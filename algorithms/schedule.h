@@ -1,6 +1,6 @@
 /* The order in which workers that share parameters take their turns. It decides a run: every worker has an
- * environment and random streams of its own, so that with the order the numbers are given, bit for bit. Written down
- * it is a text of these events:
+ * environment and random streams of its own, so that with the order the numbers are given, bit for bit. Written
+ * down it is a text of these events:
  *
  *     a, b, c, ..     worker 0, 1, 2, .. copies the shared parameters: its turn begins
  *     A, B, C, ..     it applies its update: its turn ends
@@ -37,19 +37,20 @@ typedef struct {
 
 schedule *schedule_new(int kind, int workers, bool written);
 void      schedule_free(schedule *s);               /* NULL is fine */
-/* After run_begin: opens and cuts the file, or reads what is to be replayed; exit 2 where there is nothing or no such
- * text */
+/* After run_begin: opens and cuts the file, or reads what is to be replayed; exit 2 where there is nothing or
+ * no such text */
 void      schedule_begin(schedule *s, run *r);
 /* Copies the file from folder to folder; exit 2 where there is none. to = NULL: only looks for it */
 void      schedule_bring(const char *from, const char *to);
-/* What comes now, if one thread decides; 0: REPLAY is at its end. has_copied [workers]: those whose turn has begun */
+/* What comes now, if one thread decides; 0: REPLAY is at its end. has_copied [workers]: those whose turn has
+ * begun */
 char      schedule_next(schedule *s, const run *r, const bool *has_copied);
 void      schedule_event(schedule *s, char event);  /* it has happened */
 void      schedule_row(schedule *s);                /* newline; and to the file */
 void      schedule_end(schedule *s, run *r);        /* in memory: run->schedule is what happened */
 
-/* A3C-31   How old parameters were when they were used: lag[k] counts the updates that came k updates after their copy,
- * [most + 1], the last those of more. */
+/* A3C-31   How old parameters were when they were used: lag[k] counts the updates that came k updates after
+ * their copy, [most + 1], the last those of more. */
 void schedule_lags(const char *text, int most, long *lag);
 
 #endif

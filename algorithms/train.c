@@ -41,6 +41,7 @@ static experiment *asked_for(const struct asked *q, const char *name)
     if (!q->env) bad_input("train: expected --env ID");
     require_utf8(q->env);
     experiment *x = experiment_new(algorithm_find(name), q->env);
+    experiment_take_file(x);
     if (q->limit) x->limit = (int)options_whole("--limit", q->limit, 0, INT_MAX);
     x->seed = q->seed ? options_seed("--seed", q->seed) : 1;
     if (x->seed > MOST_SEED) bad_input("--seed: expected at most %" PRIu64 ", found %s", MOST_SEED, q->seed);
@@ -64,9 +65,10 @@ static experiment *resumed(const struct asked *q, const char *folder, const char
     require_same(folder, "algorithm", x->algorithm->name, name);
     require_same(folder, "environment", x->env, q->env);
     snprintf(number, sizeof number, "%" PRIu64, x->seed);
-    require_same(folder, "seed", number, q->seed);
+    if (q->seed && options_seed("--seed", q->seed) != x->seed) require_same(folder, "seed", number, q->seed);
     snprintf(number, sizeof number, "%d", x->limit);
-    require_same(folder, "limit", x->limit == ENV_OWN_LIMIT ? "environment's own" : number, q->limit);
+    if (q->limit && options_whole("--limit", q->limit, 0, INT_MAX) != x->limit)
+        require_same(folder, "limit", x->limit == ENV_OWN_LIMIT ? "environment's own" : number, q->limit);
     char *before = experiment_text(x, EXPERIMENT_IDENTITY);
     for (int i = 0; i < SETTINGS && q->set[i]; i++) {
         config_set(x->algorithm->fields, x->config, "--set", q->set[i]);
@@ -78,6 +80,15 @@ static experiment *resumed(const struct asked *q, const char *folder, const char
     free(before);
     if (q->steps) x->steps = options_whole("--steps", q->steps, x->steps, MOST_STEPS);
     return x;
+}
+
+/* The run of a folder, to be done again in the order of its workers' turns */
+static void follow_schedule(experiment *x, const char *folder)
+{
+    const config_field *f = x->algorithm->fields;
+    while (f->name && strcmp(f->name, "schedule") != 0) f++;
+    if (!f->name) bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
+    config_set(x->algorithm->fields, x->config, "--replay", "schedule=replay");
 }
 
 /* runs/ALGORITHM-ENV, and the seed behind it if there is one only */
@@ -149,12 +160,12 @@ static void train(const experiment *x, const char *folder, run_manner manner, do
     require_actions(x->algorithm, e);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed && x->algorithm->episodic) require_end(x);
+    if (!manner.resumed && x->algorithm->check) x->algorithm->check(x->config);
     if (replay) schedule_bring(replay, NULL);
-    if (!manner.resumed) run_folder_create(folder, config);
-    if (replay) schedule_bring(replay, folder);
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     r->until = until;
-    run_in_folder(r, folder, identity, manner.resumed ? config : NULL, manner);
+    run_in_folder(r, folder, config, identity, manner);
+    if (replay) schedule_bring(replay, folder);
     x->algorithm->train(r, x->config);
     if (!manner.quiet) print_end(r);
     run_free(r);
@@ -234,7 +245,7 @@ int train_command(int argc, char **argv)
     char *first = q.resume && seeds ? seed_folder(q.out, q.seed ? options_seed("--seed", q.seed) : 1) : NULL;
     const char *begun = q.replay ? q.replay : !q.resume ? NULL : first ? first : q.out;
     experiment *x = begun ? resumed(&q, begun, left ? argv[1] : NULL) : asked_for(&q, argv[1]);
-    if (q.replay) config_set(x->algorithm->fields, x->config, "--replay", "schedule=replay");
+    if (q.replay) follow_schedule(x, q.replay);
     char *folder = q.out ? NULL : default_folder(x, !seeds);
     if (seeds) train_seeds(&q, left ? argv[1] : NULL, x, q.out ? q.out : folder, manner, until, seeds);
     else       train(x, q.out ? q.out : folder, manner, until, q.replay);

@@ -1,7 +1,13 @@
 /* A policy of a checkpoint, acting: see trained.h. */
 #include "algorithms/trained.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "algorithms/checkpoint.h"
 #include "algorithms/whole_file.h"
@@ -35,6 +41,49 @@ trained *trained_read(const char *folder, bool greedy)
     w->pi = actor_new(&w->p, w->theta);
     free(path);
     return w;
+}
+
+static int by_seed(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The K of the folders seed-K, in order */
+static uint64_t *seeds_in(const char *folder, int *n)
+{
+    DIR *d = opendir(folder);
+    if (!d && errno == ENOMEM) out_of_memory(0, folder);
+    uint64_t *seed = NULL;
+    *n = 0;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char name[32] = "";
+        uint64_t K;
+        if (sscanf(e->d_name, "seed-%" SCNu64, &K) == 1) snprintf(name, sizeof name, "seed-%" PRIu64, K);
+        if (strcmp(name, e->d_name) != 0) continue;
+        seed = reallocate(seed, (size_t)*n + 1, sizeof *seed, "seeds");
+        seed[(*n)++] = K;
+    }
+    if (d) closedir(d);
+    if (*n) qsort(seed, (size_t)*n, sizeof *seed, by_seed);
+    return seed;
+}
+
+char **trained_folders(const char *folder, int *n)
+{
+    char *config = path_of(folder, "config.json"), name[32];
+    bool one = access(config, F_OK) == 0;
+    uint64_t *seed = one ? NULL : seeds_in(folder, n);
+    if (!seed) *n = 1;
+    char **folders = allocate((size_t)*n, sizeof *folders, "names of folders");
+    for (int i = 0; i < *n; i++) {
+        if (seed) snprintf(name, sizeof name, "seed-%" PRIu64, seed[i]);
+        folders[i] = path_of(folder, seed ? name : ".");
+        if (!seed) strcpy(folders[i], folder);
+    }
+    free(config);
+    free(seed);
+    return folders;
 }
 
 void trained_free(trained *w)

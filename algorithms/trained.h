@@ -17,6 +17,10 @@ typedef struct {
 trained *trained_read(const char *folder, bool greedy);         /* exit 2 when the folder is no run's */
 void     trained_free(trained *w);                              /* NULL is fine */
 
+/* The folders of one run or of several seeds: `folder` itself, or what train --seeds has put into it, by seed. n >= 1
+ * names, each and all to be freed. */
+char   **trained_folders(const char *folder, int *n);
+
 /* Begins episode number i of a seed: two policies meet the same first states. Free the stream after the
  * episode. */
 gsl_rng *trained_reset(trained *w, uint64_t seed, int i);

@@ -56,7 +56,8 @@ static bool has_looks(const struct show *s)
 
 static void print_line(void *out, const struct place *p, const drawing *d)
 {
-    fprintf(out, "episode %d  t %d  return %.6g  %s%s\n", p->episode, p->t, p->R, d->text, p->over ? "  end" : "");
+    fprintf(out, "episode %d  t %d  return so far %.6g  %s%s\n", p->episode, p->t, p->R, d->text,
+            p->over ? "  end" : "");
 }
 
 /* ---- the terminal ---- */
@@ -262,7 +263,14 @@ int watch_command(int argc, char **argv)
     if (left != 1) bad_input("watch: expected one run's folder, found %d", left);
     struct show s = { .episodes = (int)options_whole("--episodes", episodes, 1, INT_MAX),
                       .seed = options_seed("--seed", seed), .fps = options_number("--fps", fps, 0.1, 1000) };
-    s.w = trained_read(argv[1], greedy);
+    int seeds;
+    char **folder = trained_folders(argv[1], &seeds);
+    if (seeds > 1)
+        bad_input("%s: expected one run's folder, found %d, of a seed each: %s is the first, %s the last", argv[1],
+                  seeds, folder[0], folder[seeds - 1]);
+    s.w = trained_read(folder[0], greedy);
+    free(folder[0]);
+    free(folder);
     if (svg)                                          film(&s, svg);
     else if (isatty(STDOUT_FILENO) && has_looks(&s))  on_terminal(&s);
     else                                              act(&s, print_line, stdout);

@@ -1,5 +1,6 @@
-/* Workers of one run that share its parameters: the plumbing of A3C and its family. Each has an environment and random
- * streams of its own, and a copy theta' of the shared parameters. An algorithm's worker reads as the page does:
+/* Workers of one run that share its parameters: the plumbing of A3C and its family. Each has an environment and
+ * random streams of its own, and a copy theta' of the shared parameters. An algorithm's worker reads as the
+ * page does:
  *
  *     static void actor_learner(worker *w, void *of)
  *     {
@@ -17,14 +18,16 @@
  *     workers_run(all, actor_learner, of);
  *     workers_end(all);                                   run->theta, if in memory, is all->x's first part
  *
- * Under schedule = threads each worker is a thread. locks = on: copying is one event and updating another, no two at
- * once, and their order is written down (schedule.h). locks = off: Hogwild!, entries are read and written one by one
- * while others do; such a run cannot be replayed. Every other schedule is executed by one thread, which acts as one
- * worker after the other: worker_turn then returns another worker than it was given. One worker is one thread.
+ * Under schedule = threads each worker is a thread. locks = on: copying is one event and updating another, no
+ * two at once, and their order is written down (schedule.h). locks = off: Hogwild!, entries are read and
+ * written one by one while others do; such a run cannot be replayed. Every other schedule is executed by one
+ * thread, which acts as one worker after the other: worker_turn then returns another worker than it was given.
+ * One worker is one thread.
  *
- * Steps are counted by rows: when WORKERS_ROW steps were made since the last row, workers come to a stop at their
- * next turn, and the first thread alone calls run_update with everybody's segments. So a checkpoint holds nothing that
- * is half done, no step is made that is not counted, and all that run_update does is done by one thread. */
+ * Steps are counted by rows: when WORKERS_ROW steps were made since the last row, workers come to a stop at
+ * their next turn, and the first thread alone calls run_update with everybody's segments. So a checkpoint holds
+ * nothing that is half done, no step is made that is not counted, and all that run_update does is done by one
+ * thread. */
 #ifndef ASCENT_WORKERS_H
 #define ASCENT_WORKERS_H
 

@@ -122,7 +122,10 @@ static void dgemm(bool add, bool At, bool Bt, int m, int n, int k, const double 
         }
 }
 
-static void dgemv(int m, int n, const double *A, const double *x, double *y) { dgemm(false, false, false, m, 1, n, A, x, y); }
+static void dgemv(int m, int n, const double *A, const double *x, double *y)
+{
+    dgemm(false, false, false, m, 1, n, A, x, y);
+}
 
 double linalg_dot(int n, const double *x, const double *y)
 {

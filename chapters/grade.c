@@ -46,6 +46,7 @@ typedef struct {
 typedef struct {
     const assignment *a;
     const char *room;                   /* the sandbox, in words */
+    char missing[1000];                 /* lines: the files that were not taken, and why */
     char failure[FOREIGN_PRINTED + 200];        /* nothing could be asked; or "" */
     int n, score, most;
     finding finding[MAX_CHECKS];
@@ -228,8 +229,21 @@ static void judge(grading *g, const check *c, uint64_t seed, uint32_t k, finding
 
 /* ---- the submission ---- */
 
-/* Copies DIR/name, a plain file of some size, to the room. false and why when it is not there. */
-static bool take_file(const grading *g, const char *folder, const char *name, char *why, size_t size)
+/* Nothing to grade is a mistake in the call; a file too few costs what is in it. */
+static void require_a_file(const assignment *a, const char *folder)
+{
+    char path[1200], names[200] = "";
+    struct stat s;
+    for (const char *const *f = a->files; *f; f++) {
+        snprintf(path, sizeof path, "%.1000s/%s", folder, *f);
+        if (lstat(path, &s) == 0) return;
+        strcat(strcat(names, f == a->files ? "" : ", "), *f);
+    }
+    bad_input("%s: expected %s in it, found none of them", folder, names);
+}
+
+/* Copies DIR/name, a plain file of some size, to the room; where there is none, an empty one, and why */
+static void take_file(const grading *g, const char *folder, const char *name, char *why, size_t size)
 {
     char from[1200], to[1200];
     struct stat s;
@@ -237,20 +251,15 @@ static bool take_file(const grading *g, const char *folder, const char *name, ch
     snprintf(to, sizeof to, "%s/src/%s", g->room.work, name);
     int in = open(from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     bool plain = in >= 0 && fstat(in, &s) == 0 && S_ISREG(s.st_mode) && s.st_size <= MAX_FILE;
-    if (!plain) {
-        const char *found = in < 0 ? strerror(errno) : S_ISREG(s.st_mode) ? "a larger one" : "none";
-        snprintf(why, size, "%s: expected a plain file of at most 1 MB, found %s\n", name, found);
-        if (in >= 0) close(in);
-        return false;
-    }
+    const char *found = plain ? "" : in < 0 ? strerror(errno) : S_ISREG(s.st_mode) ? "a larger one" : "none";
+    if (!plain) snprintf(why, size, "%s: expected a plain file of at most 1 MB, found %s\n", name, found);
     char *text = allocate(MAX_FILE, 1, "a file");
-    ssize_t n = read(in, text, MAX_FILE);
+    ssize_t n = plain ? read(in, text, MAX_FILE) : 0;
     FILE *out = fopen(to, "w");
     if (n < 0 || !out || fwrite(text, 1, (size_t)n, out) != (size_t)n || fclose(out) != 0)
         io_failure("%s: %s", to, strerror(errno));
-    close(in);
+    if (in >= 0) close(in);
     free(text);
-    return true;
 }
 
 /* Compiles each file by itself, so that messages carry its name, then links them to out/student.so: of its
@@ -297,8 +306,10 @@ static bool includes_allowed(const grading *g, const char *name, char *why, size
 static bool build(grading *g, const char *folder, report *r)
 {
     char script[4000], how[120];
-    for (const char *const *f = g->a->files; *f; f++)
-        if (!take_file(g, folder, *f, r->failure, sizeof r->failure)) return false;
+    for (const char *const *f = g->a->files; *f; f++) {
+        const size_t at = strlen(r->missing);
+        take_file(g, folder, *f, r->missing + at, sizeof r->missing - at);
+    }
     write_script(g, script, sizeof script);
     sandbox_compile(&g->room, script, COMPILE_SECONDS, &g->f);
     if (!foreign_end(&g->f, how, sizeof how)) {
@@ -344,6 +355,7 @@ static void print_lines(const char *margin, const char *text, int most)
 static void print_text(const report *r)
 {
     printf("Assignment %d: %s\n\n", r->a->number, r->a->title);
+    print_lines("", r->missing, 60);
     print_lines("", r->failure, 60);
     for (int i = 0; i < r->n && !*r->failure; i++) {
         const finding *f = &r->finding[i];
@@ -361,7 +373,9 @@ static void print_json(const report *r)
 {
     json_t *o = json_checked(json_object()), *tests = json_checked(json_array());
     json_set(o, "score", json_number(r->score));
-    json_set(o, "output", json_text(*r->failure ? r->failure : r->room));
+    char says[sizeof r->missing + sizeof r->failure];
+    snprintf(says, sizeof says, "%s%s", r->missing, *r->failure ? r->failure : r->room);
+    json_set(o, "output", json_text(says));
     for (int i = 0; i < r->n; i++) {
         const finding *f = &r->finding[i];
         char name[400], number[20], output[GRADE_WHY + FOREIGN_PRINTED + 40];
@@ -384,6 +398,7 @@ static void print_json(const report *r)
 static void print_tap(const report *r)
 {
     printf("TAP version 13\n1..%d\n", r->n);
+    print_lines("# ", r->missing, 60);
     print_lines("# ", r->failure, 60);
     for (int i = 0; i < r->n; i++) {
         const finding *f = &r->finding[i];
@@ -427,6 +442,7 @@ int grade_command(int argc, char **argv)
         bad_input("--format: expected text, json or tap, found %s", format);
     struct stat s;
     if (stat(argv[2], &s) != 0 || !S_ISDIR(s.st_mode)) bad_input("%s: expected a folder", argv[2]);
+    require_a_file(a, argv[2]);
 
     grading *g = allocate(1, sizeof *g, "a grading");
     report *r = allocate(1, sizeof *r, "a report");

@@ -1,5 +1,5 @@
-/* The update that A3C and A2C share, through the code that trains (algorithms/a2c.c): what it accumulates, the signs
- * of its parts, the entropy, and the mean over workers. 004 (l.122-194), 000 (l.250), 002 (l.135-140). */
+/* The update that A3C and A2C share, through the code that trains (algorithms/a2c.c): what it accumulates, the
+ * signs of its parts, the entropy, and the mean over workers. 004 (l.122-194), 000 (l.250), 002 (l.135-140). */
 #include <float.h>
 #include <gsl/gsl_math.h>
 #include <math.h>
@@ -254,8 +254,8 @@ static void page_of_signs(const setting *x, FILE *out)
 {
     (void)x;
     fprintf(out, "One state, R = 1, V = 0 at first; after %d steps of size %g the error is\n"
-            "  %.4f  when V descends (R - V)^2\n  %.4f  when V goes the way of dtheta, up its gradient\n", STEPS_OF_V,
-            alpha_v, error_of_V(1), error_of_V(-1));
+            "  %.4f  when V descends (R - V)^2\n  %.4f  when V goes the way of dtheta, up its gradient\n",
+            STEPS_OF_V, alpha_v, error_of_V(1), error_of_V(-1));
 }
 
 /* ---- A3C-15: one state, a critic with a hidden layer ---- */
@@ -351,8 +351,8 @@ static void with_entropy_trained(void *context, const traj *tau, double *d)
     memcpy(d, both, N_THETA * sizeof *d);
 }
 
-/* X80: E5, 300 exact steps of size 1 along E[sum_t gamma^t (A_t grad log pi + beta grad H)]: the mean over states of
- * the entropy that the policy then has */
+/* X80: E5, 300 exact steps of size 1 along E[sum_t gamma^t (A_t grad log pi + beta grad H)]: the mean over states
+ * of the entropy that the policy then has */
 enum { N_E5 = 15, STEPS_OF_PI = 300 };
 
 static exact *at_E5(const mdp *M, const policy_class *states, const double *theta)
@@ -674,7 +674,8 @@ const derivation a2c_mean[] = {
           "000 l.250 does not say what R is before the loop; 004 l.168 has 0 or V(s_t). Here: 0",
           without_V_end, DIFFERS, "ERR-20" } },
       TWO_STEPS, page_of_signs },
-    { "A3C-15", "the factor 2 of the squared error", "its gradient, 13 numbers", n_critic, unit_critic, NULL, NULL, {
+    { "A3C-15", "the factor 2 of the squared error", "its gradient, 13 numbers", n_critic, unit_critic, NULL,
+      NULL, {
         { "2(R-V(s))\\nabla_w(R-V(s))=-2(R-V(s))\\nabla_wV(s)", "the chain rule, R constant; a sweep for V alone",
           minus_two },
         { "=-\\nabla J_V", "through algorithms/a2c.c, with c_V = 1", of_objective },

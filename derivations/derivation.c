@@ -42,8 +42,9 @@ const derivation *derivation_at(int i)
     static const derivation *const file[] = {
         bellman, state_visits, likelihood_ratio, equivalent_forms, baseline, td_error, policy_gradient_theorem,
         performance_difference, taylor, fisher, natural_gradient, conjugate_gradient, autodiff_uses,
-        stochastic_policy, reinforce_mean, missing_gamma, vpg_mean, optimiser_steps, learning,
-        a2c_mean, asynchronous_q, value_learning };
+        stochastic_policy, reinforce_mean, missing_gamma, vpg_mean, optimiser_steps, learning, max_entropy,
+        actor_critic_mean, actor_critic_learning, a2c_mean, nstep_return, gae, compatible, a2c_against_a3c,
+        asynchrony, asynchrony_measured, asynchronous_q, value_learning };
     for (size_t f = 0; f < sizeof file / sizeof *file; f++)
         for (const derivation *d = file[f]; d->id; d++)
             if (i-- == 0) return d;

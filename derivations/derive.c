@@ -7,16 +7,30 @@
 #include "autodiff/options.h"
 #include "autodiff/require.h"
 #include "derivations/commands.h"
+#include "derivations/plain_math.h"
 #include "derivations/problem.h"
 #include "derivations/registry.h"
 
-static void print_line(FILE *out, const derivation *d, const derivation_result *r, int l, int i)
+/* How to print it: as Markdown, the lines from one number to another; formulas as they are written */
+struct style { bool markdown, latex; int from, to; };
+static bool whole(struct style style) { return style.from == 1 && style.to == DERIVATION_MAX_LINES; }
+
+static void print_formula(FILE *out, const char *latex, struct style style)
+{
+    char *plain = plain_math(latex);
+    fputs(style.latex ? latex : plain, out);
+    free(plain);
+}
+
+static void print_line(FILE *out, const derivation *d, const derivation_result *r, int l, int i, struct style style)
 {
     static const char *const stands[] = { [EQUAL] = "from", [AT_MOST] = "above", [AT_LEAST] = "below",
                                           [DIFFERS] = "from" };
     const derivation_line *line = &d->line[l];
-    fprintf(out, "%2d  %s%s%s%s\n      %s\n", l + 1, line->erratum ? "[" : "", line->erratum ? line->erratum : "",
-           line->erratum ? "] " : "", line->latex, line->why);
+    fprintf(out, "%2d  %s%s%s", l + 1, line->erratum ? "[" : "", line->erratum ? line->erratum : "",
+            line->erratum ? "] " : "");
+    print_formula(out, line->latex, style);
+    fprintf(out, "\n      %s\n", line->why);
     if (!r->computed[l])    fprintf(out, "      left out: too large here\n\n");
     else if (l == r->first) fprintf(out, "      %24.17g\n\n", derivation_number(r, l, i));
     else if (line->relation == DIFFERS) {
@@ -30,10 +44,6 @@ static void print_line(FILE *out, const derivation *d, const derivation_result *
     else fprintf(out, "      %24.17g     %.2g units %s line %d, %.2g allowed\n\n", derivation_number(r, l, i),
                 r->units[l], stands[line->relation], r->first + 1, r->allowed[l]);
 }
-
-/* How to print it: as Markdown, the lines from one number to another */
-struct style { bool markdown; int from, to; };
-static bool whole(struct style style) { return style.from == 1 && style.to == DERIVATION_MAX_LINES; }
 
 /* As text of a page: * _ < [ are no markup */
 static void print_escaped(FILE *out, const char *text)
@@ -100,10 +110,13 @@ static void print_markdown(FILE *out, const derivation *d, const problem *p, con
 }
 
 /* p NULL: on its own problem */
-static void print_derivation(FILE *out, const derivation *d, const problem *p, const derivation_result *r)
+static void print_derivation(FILE *out, const derivation *d, const problem *p, const derivation_result *r,
+                             struct style style)
 {
     const registry_row *row = registry_find(d->id);
-    fprintf(out, "%s   %s\n    %s\n    source: %s\n\n", d->id, d->says, row->statement, row->documents);
+    fprintf(out, "%s   %s\n    ", d->id, d->says);
+    print_formula(out, row->statement, style);
+    fprintf(out, "\n    source: %s\n\n", row->documents);
     if (p) fprintf(out, "on %s: %d states, %d actions, gamma %.15g; pi: %s; pi': %s\n", p->M->name, p->M->nS,
                    p->M->nA,
                   p->gamma, p->policy[0].name, p->policy[0].name1);
@@ -116,7 +129,7 @@ static void print_derivation(FILE *out, const derivation *d, const problem *p, c
     fprintf(out, "each line's number: %s", d->of);
     if (r->n > 1) fprintf(out, ", number %d of %d", i + 1, r->n);
     fprintf(out, "\n\n");
-    for (int l = 0; l < r->lines; l++) print_line(out, d, r, l, i);
+    for (int l = 0; l < r->lines; l++) print_line(out, d, r, l, i, style);
     fprintf(out, "%s (one unit is %.1e)%s%s\n", verdict_name(r->verdict), r->unit, r->reason ? ": " : "",
            r->reason ? r->reason : "");
 }
@@ -125,7 +138,7 @@ static enum verdict derive(FILE *out, const derivation *d, const problem *p, con
 {
     derivation_result r = derivation_run(d, x);
     if (style.markdown && r.verdict != NOT_APPLICABLE) print_markdown(out, d, p, &r, style);
-    else print_derivation(out, d, p, &r);
+    else print_derivation(out, d, p, &r, style);
     if (d->page && r.verdict != NOT_APPLICABLE && whole(style)) {
         fprintf(out, style.markdown ? "```text\n" : "\n");
         d->page(x, out);
@@ -166,17 +179,18 @@ static void read_lines(const char *text, struct style *style)
 int derive_command(int argc, char **argv)
 {
     const char *gamma = NULL, *policy = NULL, *class = NULL, *seed_text = "1", *lines = NULL;
-    struct style style = { false, 1, DERIVATION_MAX_LINES };
+    struct style style = { .from = 1, .to = DERIVATION_MAX_LINES };
     const option table[] = { { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
                              { "--policy", "FILE", "pi: logits, CSV, one row a state, or `uniform`", &policy, NULL },
                              { "--class", "KIND", "pi: random; linear:D in D features, network:H of H units",
                                &class, NULL },
                              { "--seed", "K", "of pi' and of sampled trajectories (1)", &seed_text, NULL },
                              { "--markdown", NULL, "as a part of a page, formulas and all", NULL, &style.markdown },
+                             { "--latex", NULL, "formulas as LaTeX", NULL, &style.latex },
                              { "--lines", "I-J", "these lines of it, with --markdown", &lines, NULL },
                              { NULL, NULL, NULL, NULL, NULL } };
     int left = options_parse(argc, argv, "derive ID [MDP] [--gamma G] [--policy FILE | --class KIND] [--seed K]"
-        " [--markdown [--lines I-J]]",
+        " [--latex | --markdown [--lines I-J]]",
         "Prints a derivation: each line, the reason for the step, and its value computed by its own means.\n"
         "ID: of an equation, or of an erratum (ERR-30): its line stands beside the right ones.\n"
         "MDP: a .mdp file or a built-in name (E5). Exit 1 unless the verdict is PASS.", table);

@@ -1,133 +1,196 @@
-/* `ascent estimate MDP --estimator NAME`: exact mean, bias and variance of an estimator of the policy gradient. */
+/* Estimators of the policy gradient and their weights: see estimate.h. */
 #include "derivations/estimate.h"
 
-#include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "algorithms/a2c.h"
+#include "algorithms/critic.h"
+#include "algorithms/gae.h"
+#include "algorithms/nstep.h"
 #include "algorithms/psi.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/returns.h"
 #include "algorithms/vpg.h"
-#include "autodiff/json.h"
-#include "autodiff/options.h"
 #include "autodiff/require.h"
+#include "derivations/actor_steps.h"
 #include "derivations/agent.h"
-#include "derivations/commands.h"
-#include "derivations/policy_file.h"
 
-enum { MOST_TRAJECTORIES = 10000000 };          /* some 20 s */
+/* ---- the weights, with numbers where a training run has a critic ---- */
 
-/* ---- the weights, with values where a training run has a critic's ---- */
-
-static void total_return(const finite_horizon *f, const traj *tau, double *w)
+static void total_return(const weighing *c, const traj *tau, double *w)
 {
-    psi_total_return(tau->T, tau->r, f->gamma, w);
+    psi_total_return(tau->T, tau->r, c->gamma, w);
 }
 
-static void reward_to_go(const finite_horizon *f, const traj *tau, double *w)
+static void reward_to_go(const weighing *c, const traj *tau, double *w)
 {
-    psi_reward_to_go(tau->T, tau->r, f->gamma, w);
+    psi_reward_to_go(tau->T, tau->r, c->gamma, w);
 }
 
-static double *values(const finite_horizon *f, const traj *tau)         /* [T+1] V_t(s_t), 0 at the end */
+static double *values(const weighing *c, const traj *tau)               /* [T+1] V_t(s_t) */
 {
     double *V = allocate((size_t)tau->T + 1, sizeof *V, "values along a trajectory");
-    for (int t = 0; t <= tau->T; t++) V[t] = finite_V(f, t, tau->s[t]);
+    for (int t = 0; t <= tau->T; t++) V[t] = c->critic->V[t * c->critic->nS + tau->s[t]];
     return V;
 }
 
-static void baseline(const finite_horizon *f, const traj *tau, double *w)
+static double critic_Q_at(const weighing *c, const traj *tau, int t)    /* Q_t(s_t,a_t) */
 {
-    double *V = values(f, tau);
-    psi_baseline(tau->T, tau->r, V, f->gamma, w);
+    return c->critic->Q[(t * c->critic->nS + tau->s[t]) * c->critic->nA + tau->a[t]];
+}
+
+static void baseline(const weighing *c, const traj *tau, double *w)
+{
+    double *V = values(c, tau);
+    psi_baseline(tau->T, tau->r, V, c->gamma, w);
     free(V);
 }
 
-static void action_value(const finite_horizon *f, const traj *tau, double *w)
+static void action_value(const weighing *c, const traj *tau, double *w)
 {
-    for (int t = 0; t < tau->T; t++) w[t] = finite_Q(f, t, tau->s[t], tau->a[t]);
-    psi_action_value(tau->T, w, f->gamma, w);
+    for (int t = 0; t < tau->T; t++) w[t] = critic_Q_at(c, tau, t);
+    psi_action_value(tau->T, w, c->gamma, w);
 }
 
-static void advantage(const finite_horizon *f, const traj *tau, double *w)
+static void advantage(const weighing *c, const traj *tau, double *w)
 {
     for (int t = 0; t < tau->T; t++)
-        w[t] = finite_Q(f, t, tau->s[t], tau->a[t]) - finite_V(f, t, tau->s[t]);
-    psi_advantage(tau->T, w, f->gamma, w);
+        w[t] = critic_Q_at(c, tau, t) - c->critic->V[t * c->critic->nS + tau->s[t]];
+    psi_advantage(tau->T, w, c->gamma, w);
 }
 
-static void td_residual(const finite_horizon *f, const traj *tau, double *w)
+static void td_residual(const weighing *c, const traj *tau, double *w)
 {
-    double *V = values(f, tau);
-    psi_td_residual(tau->T, tau->r, V, f->gamma, w);
+    double *V = values(c, tau);
+    psi_td_residual(tau->T, tau->r, V, c->gamma, w);
+    free(V);
+}
+
+/* gamma^t (G_t - V(s_t)) from returns G in w */
+static void minus_V(const weighing *c, const traj *tau, const double *V, double *w)
+{
+    for (int t = 0; t < tau->T; t++) w[t] -= V[t];
+    psi_advantage(tau->T, w, c->gamma, w);
+}
+
+static void nstep(const weighing *c, const traj *tau, double *w)
+{
+    int T = tau->T;
+    double *V = values(c, tau);
+    nstep_fixed(T, c->n, tau->r, V, V[T], c->gamma, w);
+    minus_V(c, tau, V, w);
+    free(V);
+}
+
+/* A3C-6: the trajectory cut into segments of n steps, the last one perhaps shorter */
+static void nstep_segments(const weighing *c, const traj *tau, double *w)
+{
+    double *V = values(c, tau);
+    for (int first = 0, T; first < tau->T; first += T) {
+        T = c->n < tau->T - first ? c->n : tau->T - first;
+        nstep_returns(T, tau->r + first, V[first + T], c->gamma, w + first);
+    }
+    minus_V(c, tau, V, w);
+    free(V);
+}
+
+static void gae(const weighing *c, const traj *tau, double *w)
+{
+    double *V = values(c, tau);
+    gae_advantages(tau->T, tau->r, V, V[tau->T], c->gamma, c->lambda, w);
+    psi_advantage(tau->T, w, c->gamma, w);
     free(V);
 }
 
 /* ERR-3: the codes that leave out gamma^t */
-static void missing_gamma(const finite_horizon *f, const traj *tau, double *w)
+static void missing_gamma(const weighing *c, const traj *tau, double *w)
 {
-    returns_to_go(tau->T, tau->r, f->gamma, w);
+    returns_to_go(tau->T, tau->r, c->gamma, w);
 }
 
 /* ERR-2, 004 l.241: the sum starts one reward too early, r_{t-1} + gamma G_t with r_{-1} = 0 */
-static void extra_return_index(const finite_horizon *f, const traj *tau, double *w)
+static void extra_return_index(const weighing *c, const traj *tau, double *w)
 {
     double gamma_t = 1;
-    returns_to_go(tau->T, tau->r, f->gamma, w);
-    for (int t = 0; t < tau->T; t++, gamma_t *= f->gamma)
-        w[t] = gamma_t * ((t > 0 ? tau->r[t - 1] : 0) + f->gamma * w[t]);
+    returns_to_go(tau->T, tau->r, c->gamma, w);
+    for (int t = 0; t < tau->T; t++, gamma_t *= c->gamma)
+        w[t] = gamma_t * ((t > 0 ? tau->r[t - 1] : 0) + c->gamma * w[t]);
 }
 
 /* ---- the weights that training runs use ---- */
 
-static void reinforce_weights(const finite_horizon *f, const traj *tau, double *w)
+static void reinforce_weights(const weighing *c, const traj *tau, double *w)
 {
-    reinforce_w(tau->T, tau->r, f->gamma, 0, w);
+    reinforce_w(tau->T, tau->r, c->gamma, 0, w);
 }
 
-static void reinforce_weights_gamma_t(const finite_horizon *f, const traj *tau, double *w)
+static void reinforce_weights_gamma_t(const weighing *c, const traj *tau, double *w)
 {
-    reinforce_w_gamma_t(tau->T, tau->r, f->gamma, 0, w);
+    reinforce_w_gamma_t(tau->T, tau->r, c->gamma, 0, w);
 }
 
-static void vpg_total(const finite_horizon *f, const traj *tau, double *w)
+static void vpg_total(const weighing *c, const traj *tau, double *w)
 {
-    vpg_total_return(tau->T, tau->r, f->gamma, w);
+    vpg_total_return(tau->T, tau->r, c->gamma, w);
 }
 
-static void vpg_to_go(const finite_horizon *f, const traj *tau, double *w)
+static void vpg_to_go(const weighing *c, const traj *tau, double *w)
 {
-    vpg_reward_to_go(tau->T, tau->r, f->gamma, w);
+    vpg_reward_to_go(tau->T, tau->r, c->gamma, w);
 }
 
-static void vpg_advantages(const finite_horizon *f, const traj *tau, double *w)
+static void vpg_advantages(const weighing *c, const traj *tau, double *w)
 {
-    double *V = values(f, tau);
-    vpg_advantage(tau->T, tau->r, V, f->gamma, w);
+    double *V = values(c, tau);
+    vpg_advantage(tau->T, tau->r, V, c->gamma, w);
+    free(V);
+}
+
+/* A3C-6, PPO-17: segments of n steps; lambda < 1: GAE within each */
+static void a2c_weights(const weighing *c, const traj *tau, double *w)
+{
+    double *V = values(c, tau), *R = allocate((size_t)tau->T, sizeof *R, "targets of V");
+    for (int first = 0, T; first < tau->T; first += T) {
+        T = c->n < tau->T - first ? c->n : tau->T - first;
+        a2c_advantages(T, tau->r + first, V + first, V[first + T], c->gamma, c->lambda, w + first, R);
+    }
+    free(R);
     free(V);
 }
 
 const gradient_estimator gradient_estimators[] = {
     { "total-return", "sum_k gamma^k r_k", total_return },
     { "reward-to-go", "gamma^t G_t", reward_to_go },
-    { "baseline", "gamma^t (G_t - V_t(s_t))", baseline },
-    { "Q", "gamma^t Q_t(s_t,a_t)", action_value },
-    { "advantage", "gamma^t A_t(s_t,a_t)", advantage },
-    { "td", "gamma^t (r_t + gamma V_t+1(s_t+1) - V_t(s_t))", td_residual },
+    { "baseline", "gamma^t (G_t - V_t(s_t))", baseline, .needs = NEEDS_V },
+    { "Q", "gamma^t Q_t(s_t,a_t)", action_value, .needs = NEEDS_Q },
+    { "advantage", "gamma^t (Q_t(s_t,a_t) - V_t(s_t))", advantage, .needs = NEEDS_V | NEEDS_Q },
+    { "td", "gamma^t (r_t + gamma V_t+1(s_t+1) - V_t(s_t))", td_residual, .needs = NEEDS_V },
+    { "nstep", "gamma^t (r_t + .. + gamma^(n-1) r_t+n-1 + gamma^n V_t+n(s_t+n) - V_t(s_t))", nstep,
+      .needs = NEEDS_V | NEEDS_N },
+    { "nstep-segments", "the same, n - (t mod n) steps: to the end of a segment of n, as A2C and A3C",
+      nstep_segments, .needs = NEEDS_V | NEEDS_N },
+    { "gae", "gamma^t sum_l (gamma lambda)^l delta_t+l", gae, .needs = NEEDS_V | NEEDS_LAMBDA },
     { "missing-gamma", "G_t: biased, 000 eq 5 and 002 l.94 (ERR-3)", missing_gamma },
     { "extra-return-index", "gamma^t (r_t-1 + gamma G_t): biased, 004 l.241 (ERR-2)", extra_return_index },
     { "reinforce", "G_t; as `train reinforce` (RF-4)", reinforce_weights, BY_REINFORCE },
     { "reinforce-gamma-t", "gamma^t G_t; as with --set gamma_t=on (RF-2)", reinforce_weights_gamma_t,
       BY_REINFORCE },
+    { "q-actor-critic", "that of Q: steps of `train q_actor_critic`, gamma_t=on (QAC-6)", NULL, BY_Q_ACTOR_CRITIC,
+      NEEDS_Q },
+    { "advantage-actor-critic", "that of advantage: `train advantage_actor_critic`, gamma_t=on (BL-9)", NULL,
+      BY_ADVANTAGE_ACTOR_CRITIC, NEEDS_V | NEEDS_Q },
+    { "td-actor-critic", "that of td: `train td_actor_critic`, gamma_t=on (TDA-6)", NULL, BY_TD_ACTOR_CRITIC,
+      NEEDS_V },
+    { "a2c", "nstep-segments, or GAE in each, without gamma^t: as `train a2c`, beta = 0 (A3C-6)",
+      a2c_weights, BY_A2C, NEEDS_V | NEEDS_N | NEEDS_LAMBDA },
     { "vpg-total-return", "R(tau); as `train vpg`, one trajectory (VPG-2)", vpg_total, BY_VPG },
     { "vpg-reward-to-go", "G_t", vpg_to_go, BY_VPG },
-    { "vpg-advantage", "G_t - V_t(s_t) (VPG-3)", vpg_advantages, BY_VPG },
+    { "vpg-advantage", "G_t - V_t(s_t) (VPG-3)", vpg_advantages, BY_VPG, NEEDS_V },
     { "vpg-total-return-steps", "R(tau) / T: the mean over steps (VPG-4)", vpg_total, BY_VPG_STEPS },
     { "vpg-reward-to-go-steps", "G_t / T: biased (ERR-42)", vpg_to_go, BY_VPG_STEPS },
-    { "vpg-advantage-steps", "(G_t - V_t(s_t)) / T", vpg_advantages, BY_VPG_STEPS },
-    { NULL, NULL, NULL, BY_PSI }
+    { "vpg-advantage-steps", "(G_t - V_t(s_t)) / T", vpg_advantages, BY_VPG_STEPS, NEEDS_V },
+    { .name = NULL }
 };
 
 const gradient_estimator *gradient_estimator_find(const char *name)
@@ -142,18 +205,41 @@ const gradient_estimator *gradient_estimator_find(const char *name)
 struct gradient_estimate {
     const finite_horizon *f;
     const gradient_estimator *e;
+    weighing with;
+    value_table *exact;         /* its critic when no other is given */
     ad_tape *t;
     ad theta, z;                /* [n x 1], and the logits [nS x nA] that it gives */
     double *w;                  /* [H+1]; one more than H for ERR-40, which draws an a_T */
     double *one_hot;            /* [H+1 x nS] row t: s_t */
-    agent *agent;               /* NULL but for the training code */
+    agent *agent;               /* NULL but for the training code; */
+    network critic;
+    double *phi, *g;            /* of A2C: a critic's network, which gets no part in theta's gradient; both gradients */
+    actor_steps *steps;         /* or the on-line actor-critics */
 };
+
+static bool on_line(enum estimate_by by) { return by >= BY_Q_ACTOR_CRITIC; }
+
 
 gradient_estimate *gradient_estimate_new(const finite_horizon *f, const gradient_estimator *e)
 {
+    return gradient_estimate_with(f, e, NULL, 1, 0);
+}
+
+gradient_estimate *gradient_estimate_with(const finite_horizon *f, const gradient_estimator *e,
+                                          const value_table *critic, int n, double lambda)
+{
     gradient_estimate *g = allocate(1, sizeof *g, "an estimate");
-    *g = (gradient_estimate){ .f = f, .e = e, .t = ad_tape_new() };
-    if (e->by != BY_PSI) g->agent = agent_new(f->policy, f->theta, f->H);
+    *g = (gradient_estimate){ .f = f, .e = e, .with = { f->gamma, critic, n, lambda }, .t = ad_tape_new() };
+    if (!critic) g->with.critic = g->exact = value_table_exact(f);
+    require(g->with.critic->Q || !(e->needs & NEEDS_Q), "%s with a critic without Q", e->name);
+    if (on_line(e->by)) g->steps = actor_steps_new(f->policy, f->theta, e->by);
+    else if (e->by != BY_PSI) g->agent = agent_new(f->policy, f->theta, f->H);
+    if (e->by == BY_A2C) {
+        g->critic = critic_V(&g->agent->pi);
+        size_t n_V = (size_t)network_n(&g->critic);
+        g->phi = allocate(2 * n_V + (size_t)g->agent->pi.n, sizeof *g->phi, "a critic");
+        g->g = g->phi + n_V;
+    }
     g->theta = ad_input(g->t, f->theta, f->policy->n, 1);
     g->z = policy_logits(g->t, f->policy, g->theta);
     g->w = allocate((size_t)f->H + 1, sizeof *g->w, "weights");
@@ -165,6 +251,9 @@ void gradient_estimate_free(gradient_estimate *g)
 {
     if (!g) return;
     agent_free(g->agent);
+    actor_steps_free(g->steps);
+    free(g->phi);
+    value_table_free(g->exact);
     ad_tape_free(g->t);
     free(g->w);
     free(g->one_hot);
@@ -181,12 +270,22 @@ static ad log_pi(gradient_estimate *g, const traj *tau)
     return ad_gather(ad_log_softmax(ad_matmul(state, g->z)), tau->a);
 }
 
-static const double *by_training(agent *b, enum estimate_by by, const traj *tau, const double *w)   /* [n] */
+static const double *by_training(gradient_estimate *e, const traj *tau)         /* [n] */
 {
+    agent *b = e->agent;
     agent_sees(b, tau);
-    if (by == BY_REINFORCE) reinforce_gradient(b->t, &b->pi, b->theta, b->tau, w, b->g);
-    else vpg_gradient(b->t, &b->pi, b->theta, b->tau, w,
-                      by == BY_VPG_STEPS ? VPG_MEAN_OVER_STEPS : VPG_MEAN_OVER_TRAJECTORIES, b->g);
+    switch (e->e->by) {
+        case BY_A2C: {
+            const a2c_config c = { .workers = 1, .mean = A2C_MEAN_OVER_WORKERS };
+            a2c_gradient(b->t, &c, &b->pi, &e->critic, b->theta, e->phi, b->tau, e->w, e->w, e->g);
+            return e->g;
+        }
+        case BY_REINFORCE: reinforce_gradient(b->t, &b->pi, b->theta, b->tau, e->w, b->g); break;
+        case BY_VPG_STEPS:
+            vpg_gradient(b->t, &b->pi, b->theta, b->tau, e->w, VPG_MEAN_OVER_STEPS, b->g);
+            break;
+        default: vpg_gradient(b->t, &b->pi, b->theta, b->tau, e->w, VPG_MEAN_OVER_TRAJECTORIES, b->g);
+    }
     return b->g;
 }
 
@@ -196,9 +295,13 @@ void gradient_estimate_run(void *estimate, const traj *tau, double *g)
     size_t bytes = (size_t)e->f->policy->n * sizeof *g;
     memset(g, 0, bytes);
     if (tau->T == 0) return;
-    e->e->weights(e->f, tau, e->w);
+    if (e->steps) {
+        actor_steps_sum(e->steps, &e->with, tau, g);
+        return;
+    }
+    e->e->weights(&e->with, tau, e->w);
     if (e->agent) {
-        memcpy(g, by_training(e->agent, e->e->by, tau, e->w), bytes);
+        memcpy(g, by_training(e, tau), bytes);
         return;
     }
     ad_mark mark = ad_here(e->t);
@@ -209,148 +312,15 @@ void gradient_estimate_run(void *estimate, const traj *tau, double *g)
 
 void gradient_estimator_moments(const finite_horizon *f, const char *name, double *mean, double *variance)
 {
+    gradient_estimator_moments_with(f, name, NULL, 1, 0, mean, variance);
+}
+
+void gradient_estimator_moments_with(const finite_horizon *f, const char *name, const value_table *critic, int n,
+                                     double lambda, double *mean, double *variance)
+{
     const gradient_estimator *e = gradient_estimator_find(name);
     require(e, "no estimator %s", name);
-    gradient_estimate *g = gradient_estimate_new(f, e);
+    gradient_estimate *g = gradient_estimate_with(f, e, critic, n, lambda);
     enumerate_moments(f->M, f->x->pi, f->H, gradient_estimate_run, g, f->policy->n, mean, variance);
     gradient_estimate_free(g);
-}
-
-/* ---- the command ---- */
-
-struct result { const finite_horizon *f; const char *name; double count; double *mean, *exact, *bias, *variance; };
-
-struct text { char at[40]; };
-
-/* A variance whose squares overflow is none: "-", as null in JSON */
-static struct text number(double x)
-{
-    struct text t = { "-" };
-    if (isfinite(x)) snprintf(t.at, sizeof t.at, "%.17g", x);
-    return t;
-}
-
-static struct text label(char **name, int i)
-{
-    struct text t;
-    if (name) snprintf(t.at, sizeof t.at, "%.30s", name[i]);
-    else      snprintf(t.at, sizeof t.at, "%d", i);
-    return t;
-}
-
-static int widest(char **name, int n, int least)
-{
-    for (int i = 0; i < n; i++) least = (int)fmax(least, (double)strlen(label(name, i).at));
-    return least;
-}
-
-static void print_text(const struct result *r)
-{
-    const mdp *M = r->f->M;
-    int state = widest(M->state_name, M->nS, 5), action = widest(M->action_name, M->nA, 6);
-    double trace = 0;
-    printf("%s: %d states, %d actions, gamma %.15g, horizon %d: %.0f trajectories\n", M->name, M->nS, M->nA,
-           r->f->gamma, r->f->H, r->count);
-    printf("estimator %s: sum_t w_t grad log pi(a_t|s_t), w_t = %s\n\n", r->name,
-           gradient_estimator_find(r->name)->about);
-    printf("%*s %*s %24s %24s %12s %24s\n", state, "state", action, "action", "mean", "exact gradient", "bias",
-           "variance");
-    for (int i = 0; i < M->nS * M->nA; i++) {
-        printf("%*s %*s %24.17g %24.17g %12.3g %24s\n", state, label(M->state_name, i / M->nA).at, action,
-               label(M->action_name, i % M->nA).at, r->mean[i], r->exact[i], r->bias[i], number(r->variance[i]).at);
-        trace += r->variance[i];
-    }
-    printf("\ntrace of the covariance: %s\n", number(trace).at);
-}
-
-static void print_json(const struct result *r)
-{
-    const mdp *M = r->f->M;
-    json_t *o = json_checked(json_object());
-    json_set(o, "mean", json_matrix(M->nS, M->nA, r->mean));
-    json_set(o, "exact", json_matrix(M->nS, M->nA, r->exact));
-    json_set(o, "bias", json_matrix(M->nS, M->nA, r->bias));
-    json_set(o, "variance", json_matrix(M->nS, M->nA, r->variance));
-    json_print(o);
-}
-
-static void estimate(const finite_horizon *f, const char *name, bool json)
-{
-    int n = f->M->nS * f->M->nA;
-    double count = enumerate_count(f->M, f->x->pi, f->H);
-    if (!(count <= MOST_TRAJECTORIES))
-        bad_input("estimate: %s: expected at most %d trajectories, found %s%.3g at --horizon %d", f->M->name,
-                  MOST_TRAJECTORIES, isinf(count) ? "more than " : "", fmin(count, 0x1p999), f->H);
-    double *p = allocate(4 * (size_t)n, sizeof *p, "an estimate");
-    struct result r = { f, name, count, p, p + n, p + 2 * n, p + 3 * n };
-    gradient_estimator_moments(f, name, r.mean, r.variance);
-    finite_gradient(f, r.exact);
-    for (int i = 0; i < n; i++) r.bias[i] = r.mean[i] - r.exact[i];
-    if (json) print_json(&r);
-    else      print_text(&r);
-    free(p);
-}
-
-static void estimate_on(const char *path, const char *logits_path, const char *gamma_text, int H, const char *name,
-                        bool json)
-{
-    char error[512];
-    mdp *M = mdp_open(path, error, sizeof error);
-    if (!M) bad_input("%s", error);
-    double *logits = allocate((size_t)M->nS * (size_t)M->nA, sizeof *logits, "logits");     /* 0: uniform */
-    if (strcmp(logits_path, "uniform") != 0 && !policy_read(logits_path, M, logits, error, sizeof error))
-        bad_input("%s", error);
-    double gamma = gamma_text ? options_number("--gamma", gamma_text, 0, 1) : M->gamma;
-    policy_class *tabular = policy_tabular(M);
-    finite_horizon *f = finite_new(M, gamma, tabular, logits, H, error, sizeof error);
-    if (!f) bad_input("%s", error);
-    estimate(f, name, json);
-    finite_free(f);
-    policy_free(tabular);
-    free(logits);
-    mdp_free(M);
-}
-
-/* What --help says, with the table of estimators in it */
-static char *about(void)
-{
-    enum { SIZE = 4096 };
-    char *text = allocate(SIZE, 1, "a help text");
-    int n = snprintf(text, SIZE,
-        "Runs an estimator of the policy gradient over ALL trajectories of H steps, each with its probability:\n"
-        "its exact mean, its bias against the exact gradient of J = E[sum_{t<H} gamma^t r_t], and the"
-        " variance of\n"
-        "each component. MDP: a .mdp file or a built-in name. V_t, Q_t, A_t are exact, for the steps that are\n"
-        "left. --json: mean, exact, bias, variance, each [states][actions]. The estimate is\n"
-        "sum_t w_t grad log pi(a_t|s_t), from reinforce on by the code that trains, and NAME");
-    for (const gradient_estimator *e = gradient_estimators; e->name; e++)
-        n += snprintf(text + n, (size_t)(SIZE - n), "\n  %-22s w_t = %s", e->name, e->about);
-    return text;
-}
-
-int estimate_command(int argc, char **argv)
-{
-    const char *name = NULL, *logits_path = "uniform", *horizon = NULL, *gamma = NULL;
-    bool json = false;
-    const option table[] = {
-        { "--estimator", "NAME", "which one", &name, NULL },
-        { "--horizon", "H", "steps until a trajectory is cut off", &horizon, NULL },
-        { "--policy", "FILE", "logits, CSV, one row a state, or `uniform` (default)", &logits_path, NULL },
-        { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
-        { "--json", NULL, "one JSON object", NULL, &json },
-        { NULL, NULL, NULL, NULL, NULL } };
-    char *help = about();
-    int left = options_parse(argc, argv,
-        "estimate MDP --estimator NAME --horizon H [--policy uniform|FILE] [--gamma G] [--json]", help, table);
-    free(help);
-    if (left != 1) bad_input("estimate: expected one MDP, found %d arguments", left);
-    if (!name || !gradient_estimator_find(name))
-        bad_input("estimate: expected --estimator NAME, found %s; `ascent estimate --help` lists them",
-                  name ? name : "none");
-    if (!horizon) bad_input("estimate: expected --horizon H");
-    double H = options_number("--horizon", horizon, 1, FINITE_MAX_STATES);
-    if (H != (int)H) bad_input("--horizon: expected a whole number, found %s", horizon);
-
-    estimate_on(argv[1], logits_path, gamma, (int)H, name, json);
-    return EXIT_HELD;
 }

@@ -1,11 +1,13 @@
 /* `ascent list [ID]`: the registry, and where each of its rows stands. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "autodiff/options.h"
 #include "autodiff/require.h"
 #include "derivations/commands.h"
 #include "derivations/derivation.h"
+#include "derivations/plain_math.h"
 #include "derivations/registry.h"
 
 const registry_row *registry_find(const char *id)
@@ -20,10 +22,18 @@ static void print_place(const char *what, const char *place, const char *otherwi
     printf("  %-9s %s\n", what, *place ? place : otherwise);
 }
 
-static void print_row(const registry_row *r)
+static void print_formula(const char *before, const char *formula, bool latex, const char *after)
 {
-    printf("%s  %s\n%s, %s%s, part %s\n\n    %s\n\n", r->id, r->topic, r->kind,
-           *r->check || strcmp(r->class_, "stated") == 0 ? "" : "to be ", r->class_, r->part, r->statement);
+    char *plain = plain_math(formula);
+    printf("%s%s%s", before, latex ? formula : plain, after);
+    free(plain);
+}
+
+static void print_row(const registry_row *r, bool latex)
+{
+    printf("%s  %s\n%s, %s%s, part %s\n", r->id, r->topic, r->kind,
+           *r->check || strcmp(r->class_, "stated") == 0 ? "" : "to be ", r->class_, r->part);
+    print_formula("\n    ", r->statement, latex, "\n\n");
     print_place("source", r->documents, "none: derived");
     print_place("code", r->code, "no line yet");
     print_place("check", r->check, strcmp(r->class_, "stated") == 0 ? "none: stated only" : "none yet");
@@ -32,37 +42,40 @@ static void print_row(const registry_row *r)
 }
 
 /* An erratum: its lines, each beside the equation with which it is computed. false: there is none. */
-static bool print_erratum(const char *erratum)
+static bool print_erratum(const char *erratum, bool latex)
 {
     int line;
     const derivation *d = derivation_next_erratum(erratum, NULL, &line);
     if (!d) return false;
     printf("%s  a line of the documents; `ascent derive %s` computes it beside the right ones\n", erratum, erratum);
     for (; d; d = derivation_next_erratum(erratum, d, &line)) {
-        printf("\nbeside %s\n\n    %s\n\n", d->id, d->line[line].latex);
+        printf("\nbeside %s\n", d->id);
+        print_formula("\n    ", d->line[line].latex, latex, "\n\n");
         print_place("wrong", d->line[line].why, "");
-        print_place("right", registry_find(d->id)->statement, "");
+        print_formula("  right     ", registry_find(d->id)->statement, latex, "\n");
     }
     return true;
 }
 
 int list_command(int argc, char **argv)
 {
-    const option table[] = { { NULL, NULL, NULL, NULL, NULL } };
-    int left = options_parse(argc, argv, "list [ID]",
+    bool latex = false;
+    const option table[] = { { "--latex", NULL, "formulas as LaTeX", NULL, &latex }, { NULL } };
+    int left = options_parse(argc, argv, "list [ID] [--latex]",
         "Prints every equation, claim and algorithm of the five documents, or all that is known of one: what is\n"
         "to be done with it (proved: a check that a planted error fails; measured: an experiment; stated:\n"
         "nothing can be checked), where it stands in the documents (README), and where in the code.", table);
     if (left > 1) bad_input("list: expected at most one id, found %d", left);
     if (left == 1) {
         const registry_row *r = registry_find(argv[1]);
-        if (!r && print_erratum(argv[1])) return EXIT_HELD;
+        if (!r && print_erratum(argv[1], latex)) return EXIT_HELD;
         if (!r) bad_input("list: no id %s; `ascent list` prints them all", argv[1]);
-        print_row(r);
+        print_row(r, latex);
         return EXIT_HELD;
     }
-    for (const registry_row *r = registry; r->id; r++)
-        printf("%-8s %-8s part %s  %-7s  %s\n", r->id, r->class_, r->part, *r->check ? "checked" : "-",
-               r->statement);
+    for (const registry_row *r = registry; r->id; r++) {
+        printf("%-8s %-8s part %s  %-7s", r->id, r->class_, r->part, *r->check ? "checked" : "-");
+        print_formula("  ", r->statement, latex, "\n");
+    }
     return EXIT_HELD;
 }

@@ -17,6 +17,7 @@ enum { FILE_MAX = 64000000 };                   /* bytes */
 
 struct reader {
     const char *path;
+    const char *a_number;                       /* "a logit" */
     char *at, *end;                             /* what is unread */
     int line;                                   /* the last one read, from 1 */
     bool failed;
@@ -39,26 +40,26 @@ static bool wrong(const struct reader *r, const char *line, const char *p, size_
     return false;
 }
 
-/* One row: nA numbers, a comma between two. The line is NUL-terminated. */
-static bool read_row(const struct reader *r, const char *line, int nA, double *row)
+/* One row: n numbers, a comma between two. The line is NUL-terminated. */
+static bool read_row(const struct reader *r, const char *line, int n, double *row)
 {
     const char *p = line;
     char expected[64];
-    for (int a = 0; a < nA; a++) {
+    for (int a = 0; a < n; a++) {
         p += strspn(p, " \t");
         char *end;
         double x = strtod(p, &end);
-        size_t decimal = strspn(p, "+-0123456789.eE"), n = strcspn(p, ",");
-        snprintf(expected, sizeof expected, "a logit in [-1e300, 1e300] (number %d of %d)", a + 1, nA);
+        size_t decimal = strspn(p, "+-0123456789.eE"), length = strcspn(p, ",");
+        snprintf(expected, sizeof expected, "%s in [-1e300, 1e300] (number %d of %d)", r->a_number, a + 1, n);
         if (end == p || decimal < (size_t)(end - p) || !(fabs(x) <= LOGIT_MAX))
-            return wrong(r, line, p, n, expected);
+            return wrong(r, line, p, length, expected);
         row[a] = x;
         p = end + strspn(end, " \t");
-        snprintf(expected, sizeof expected, "a comma and number %d of %d", a + 2, nA);
-        if (a < nA - 1 && *p != ',') return wrong(r, line, p, strcspn(p, ","), expected);
-        if (a < nA - 1) p++;
+        snprintf(expected, sizeof expected, "a comma and number %d of %d", a + 2, n);
+        if (a < n - 1 && *p != ',') return wrong(r, line, p, strcspn(p, ","), expected);
+        if (a < n - 1) p++;
     }
-    snprintf(expected, sizeof expected, "the end of the line after %d numbers", nA);
+    snprintf(expected, sizeof expected, "the end of the line after %d number%s", n, n == 1 ? "" : "s");
     return *p == '\0' || wrong(r, line, p, strlen(p), expected);
 }
 
@@ -111,35 +112,69 @@ bool policy_parse(const char *name, const char *text, size_t length, const mdp *
 {
     char *copy = allocate(length + 1, 1, "policy");
     memcpy(copy, text, length);
-    struct reader r = { .path = name, .at = copy, .end = copy + length, .error = error, .size = size };
+    struct reader r = { .path = name, .a_number = "a logit", .at = copy, .end = copy + length, .error = error,
+                        .size = size };
     bool ok = read_rows(&r, M, logits);
     free(copy);
     return ok;
 }
 
-bool policy_read(const char *path, const mdp *M, double *logits, char *error, size_t size)
+/* The whole of a file, with a NUL behind it, to be freed; NULL and one line in error */
+static char *whole_text(const char *path, const char *what, size_t *length, char *error, size_t size)
 {
     FILE *f = fopen(path, "r");
     if (!f) {
         if (errno == ENOMEM) out_of_memory(0, path);
         snprintf(error, size, "%s: %s", path, strerror(errno));
-        return false;
+        return NULL;
     }
     char *text = NULL;
-    size_t length = 0, room = 0;
-    while (length <= FILE_MAX && !feof(f) && !ferror(f)) {
-        if (length == room) text = reallocate(text, room = room ? 2 * room : 1 << 16, 1, "policy");
+    size_t room = 0;
+    *length = 0;
+    while (*length <= FILE_MAX && !feof(f) && !ferror(f)) {
+        if (*length + 1 >= room) text = reallocate(text, room = room ? 2 * room : 1 << 16, 1, what);
         errno = 0;
-        length += fread(text + length, 1, room - length, f);
+        *length += fread(text + *length, 1, room - 1 - *length, f);
     }
-    bool ok = false;
+    bool ok = !ferror(f) && *length <= FILE_MAX;
     if (ferror(f)) snprintf(error, size, "%s: %s", path, errno ? strerror(errno) : "read failed");
-    else if (length > FILE_MAX)
-        snprintf(error, size, "%s: expected at most %d bytes, found more", path, FILE_MAX);
-    else ok = policy_parse(path, text, length, M, logits, error, size);
+    else if (!ok) snprintf(error, size, "%s: expected at most %d bytes, found more", path, FILE_MAX);
     fclose(f);
+    if (ok) {
+        text[*length] = '\0';
+        return text;
+    }
+    free(text);
+    return NULL;
+}
+
+bool policy_read(const char *path, const mdp *M, double *logits, char *error, size_t size)
+{
+    size_t length;
+    char *text = whole_text(path, "policy", &length, error, size);
+    bool ok = text && policy_parse(path, text, length, M, logits, error, size);
     free(text);
     return ok;
+}
+
+int policy_read_values(const char *path, int nA, int rows, double *x, int *columns, char *error, size_t size)
+{
+    size_t length;
+    char *line, *text = whole_text(path, "values", &length, error, size);
+    if (!text) return -1;
+    struct reader r = { .path = path, .a_number = "a value", .at = text, .end = text + length, .error = error,
+                        .size = size };
+    int n = 0;
+    *columns = 1;
+    while (!r.failed && (line = next_line(&r))) {
+        char expected[64];
+        snprintf(expected, sizeof expected, "at most %d rows", rows);
+        if (n == 0 && strchr(line, ',')) *columns = 1 + nA;
+        if (n == rows) r.failed = !wrong(&r, line, line, strlen(line), expected);
+        else r.failed = !read_row(&r, line, *columns, x + n++ * *columns);
+    }
+    free(text);
+    return r.failed ? -1 : n;
 }
 
 void policy_random(const mdp *M, uint64_t seed, uint32_t worker, double *logits)

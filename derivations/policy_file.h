@@ -16,6 +16,11 @@ bool policy_read(const char *path, const mdp *M, double *logits, char *error, si
 bool policy_parse(const char *name, const char *text, size_t length, const mdp *M, double *logits, char *error,
                   size_t size);
 
+/* A critic's numbers written the same way: V a row, or V, Q(.,0), .., Q(.,nA-1): 1 or 1 + nA columns, as the first
+ * row has them. x [rows x (1 + nA)] receives them row after row. How many rows there are, at most `rows`; -1 and the
+ * line in error[size] as above. */
+int  policy_read_values(const char *path, int nA, int rows, double *x, int *columns, char *error, size_t size);
+
 /* Logits ~ N(0, 1) from the stream (seed, worker). */
 void policy_random(const mdp *M, uint64_t seed, uint32_t worker, double *logits);
 

@@ -71,7 +71,13 @@ void small_moments(const finite_horizon *f, estimator g, void *context, int n, d
 
 void small_estimator(const finite_horizon *f, const char *name, double *mean_and_trace)
 {
-    gradient_estimate *e = gradient_estimate_new(f, gradient_estimator_find(name));
+    small_estimator_with(f, name, NULL, 1, 0, mean_and_trace);
+}
+
+void small_estimator_with(const finite_horizon *f, const char *name, const value_table *critic, int n,
+                          double lambda, double *mean_and_trace)
+{
+    gradient_estimate *e = gradient_estimate_with(f, gradient_estimator_find(name), critic, n, lambda);
     small_moments(f, gradient_estimate_run, e, f->policy->n, mean_and_trace);
     gradient_estimate_free(e);
 }
@@ -128,6 +134,31 @@ void small_by_hand(const finite_horizon *f, small_weights weights, double *mean_
     small_moments(f, sum_by_hand, &h, f->policy->n, mean_and_trace);
     free(h.score);
     free(h.w);
+}
+
+/* ---- steps of trajectories ---- */
+
+struct every { const finite_horizon *f; small_about_steps about; int stride, seen; double *out; };
+
+static void look(void *context, const traj *tau, double *g)
+{
+    struct every *e = context;
+    *g = 0;
+    if (e->seen % e->stride == 0) e->about(e->f, tau, e->out + e->seen / e->stride * FINITE_HORIZON);
+    e->seen++;
+}
+
+int small_n_steps(const setting *x) { (void)x; return SMALL_LOOKED_AT * FINITE_HORIZON; }
+
+double small_steps(const setting *x, small_about_steps about, double *out)
+{
+    finite_horizon *f = small_new(x);
+    double nothing, count = enumerate_count(f->M, f->x->pi, f->H);
+    struct every e = { .f = f, .about = about, .stride = (int)ceil(count / SMALL_LOOKED_AT), .out = out };
+    memset(out, 0, (size_t)small_n_steps(x) * sizeof *out);
+    enumerate_moments(f->M, f->x->pi, f->H, look, &e, 1, &nothing, NULL);
+    finite_free(f);
+    return 0;
 }
 
 /* ---- problems of their own ---- */

@@ -4,6 +4,7 @@
 
 #include "derivations/derivation.h"
 #include "derivations/enumerate.h"
+#include "derivations/value_table.h"
 
 finite_horizon *small_new(const setting *x);                    /* finite_small, where it exists */
 const char     *small_not_applicable(const setting *x);
@@ -20,11 +21,19 @@ void            small_page(const setting *x, FILE *out);
 /* Of all trajectories of f: the mean [n] of g and, behind it, the trace of its covariance; of a named estimator */
 void            small_moments(const finite_horizon *f, estimator g, void *context, int n, double *mean_and_trace);
 void            small_estimator(const finite_horizon *f, const char *name, double *mean_and_trace);
+void            small_estimator_with(const finite_horizon *f, const char *name, const value_table *critic, int n,
+                                     double lambda, double *mean_and_trace);
 /* The same for sum_t w_t grad log pi(a_t|s_t) by hand: scores in closed form, and weights [T] by their definition. */
 typedef void (*small_weights)(const finite_horizon *f, const traj *tau, double *w);
 void            small_by_hand(const finite_horizon *f, small_weights weights, double *mean_and_trace);
 double         *small_scores(const finite_horizon *f);          /* [nS nA x n] grad log pi(a|s), to be freed */
 double          small_G(const finite_horizon *f, const traj *tau, int t);   /* sum_{k>=t} gamma^{k-t} r_k */
+
+/* Lines about the steps of trajectories: T numbers each, of up to SMALL_LOOKED_AT of them, evenly spread */
+enum { SMALL_LOOKED_AT = 64 };
+typedef void (*small_about_steps)(const finite_horizon *f, const traj *tau, double *out);
+int             small_n_steps(const setting *x);
+double          small_steps(const setting *x, small_about_steps about, double *out);    /* a line: 0 */
 
 /* A problem of a derivation's own: takes over M; a tabular policy, or, with X [nS x d], one linear in these features */
 typedef struct { policy_class *states; mdp *M; finite_horizon *f; } own_problem;

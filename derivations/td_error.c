@@ -17,6 +17,7 @@
 #include "derivations/enumerate.h"
 #include "derivations/estimate.h"
 #include "derivations/policy_gradient_theorem.h"
+#include "derivations/small_problem.h"
 
 /* ERR-19's wrong critic: V_w(s) = V(s) + 0.1 s; the end is known to be worth 0. */
 static double critic_error(const exact *x, int s) { return x->absorbing[s] ? 0 : 0.1 * s; }
@@ -34,8 +35,6 @@ void td_error_mean(const exact *x, const double *V_w, double *delta)
 
 /* ---- TDA-1, on trajectories of the small problem of enumerate.h ---- */
 
-enum { LOOKED_AT = 64, NUMBERS = LOOKED_AT * FINITE_HORIZON };
-
 static const char *no_small_problem(const setting *x) { return finite_small_reason(x->pi); }
 
 static finite_horizon *small(const setting *x)
@@ -44,8 +43,6 @@ static finite_horizon *small(const setting *x)
     return finite_small(x->pi, &reason);
 }
 
-static int n_errors(const setting *x) { (void)x; return NUMBERS; }
-
 /* Each from numbers of size W, exact to u N H W as a solution of the unrolled MDP */
 static double unit_of_values(const setting *x)
 {
@@ -53,29 +50,6 @@ static double unit_of_values(const setting *x)
     double unit = DBL_EPSILON * fmax(x->pi->nS, 4) * f->H * finite_scale(f);
     finite_free(f);
     return unit;
-}
-
-/* Writes T numbers about a trajectory. */
-typedef void (*about_steps)(const finite_horizon *f, const traj *tau, double *out);
-struct every { const finite_horizon *f; about_steps about; int stride, seen; double *out; };
-
-static void look(void *context, const traj *tau, double *g)
-{
-    struct every *e = context;
-    *g = 0;
-    if (e->seen % e->stride == 0) e->about(e->f, tau, e->out + e->seen / e->stride * FINITE_HORIZON);
-    e->seen++;
-}
-
-static double on_trajectories(const setting *x, about_steps about, double *out)
-{
-    finite_horizon *f = small(x);
-    double nothing, count = enumerate_count(f->M, f->x->pi, f->H);
-    struct every e = { .f = f, .about = about, .stride = (int)ceil(count / LOOKED_AT), .out = out };
-    memset(out, 0, NUMBERS * sizeof *out);
-    enumerate_moments(f->M, f->x->pi, f->H, look, &e, 1, &nothing, NULL);
-    finite_free(f);
-    return 0;
 }
 
 /* TDA-1   gamma^t delta_t, delta_t = r_t + gamma V(s_{t+1}) - V(s_t) */
@@ -97,10 +71,10 @@ static void differences_of_surprises(const finite_horizon *f, const traj *tau, d
     }
 }
 
-static double deltas(const setting *x, double *out) { return on_trajectories(x, td_errors, out); }
+static double deltas(const setting *x, double *out) { return small_steps(x, td_errors, out); }
 static double of_surprises(const setting *x, double *out)
 {
-    return on_trajectories(x, differences_of_surprises, out);
+    return small_steps(x, differences_of_surprises, out);
 }
 
 /* ---- TDA-2 ---- */
@@ -168,23 +142,13 @@ static double mean_of_estimate(const setting *x, double *g)
     return 0;
 }
 
-static void td_of_critic(const finite_horizon *f, const traj *tau, double *w)
-{
-    double V[FINITE_HORIZON + 1];
-    for (int t = 0; t <= tau->T; t++) {
-        bool over = t == f->H || mdp_absorbing(f->M, tau->s[t]);
-        V[t] = finite_V(f, t, tau->s[t]) + (over ? 0 : 0.1 * tau->s[t]);
-    }
-    psi_td_residual(tau->T, tau->r, V, f->gamma, w);
-}
-
 static double mean_of_biased_estimate(const setting *x, double *g)
 {
-    static const gradient_estimator e = { "td with a critic", "gamma^t (r_t + gamma V_w - V_w)", td_of_critic };
     finite_horizon *f = small(x);
-    gradient_estimate *run = gradient_estimate_new(f, &e);
-    enumerate_moments(f->M, f->x->pi, f->H, gradient_estimate_run, run, x->pi->n, g, NULL);
-    gradient_estimate_free(run);
+    value_table *V_w = value_table_exact(f);
+    for (int i = 0; i < f->H * x->pi->nS; i++) V_w->V[i] += critic_error(x->pi, i % x->pi->nS);
+    gradient_estimator_moments_with(f, "td", V_w, 1, 0, g, NULL);
+    value_table_free(V_w);
     finite_free(f);
     return 0;
 }
@@ -265,7 +229,7 @@ static void page(const setting *x, FILE *out)
 
 const derivation td_error[] = {
     { "TDA-1", "delta_t = r_t + gamma V(s_t+1) - V(s_t)",
-      "gamma^t delta_t, on up to 64 trajectories of " FINITE_SMALL, n_errors,
+      "gamma^t delta_t, on up to 64 trajectories of " FINITE_SMALL, small_n_steps,
       unit_of_values, no_small_problem, NULL, {
         { "\\delta^\\pi=r+\\gamma V^\\pi(s')-V^\\pi(s)", "the definition, through algorithms/psi.c", deltas },
         { "=(G_t-V^\\pi(s_t))-\\gamma(G_{t+1}-V^\\pi(s_{t+1}))",

@@ -4,7 +4,7 @@
  * Sutton 1996; Sutton & Barto 1998, section 11.3; Gymnasium's classic_control/acrobot.py with its "book" equations.
  * Links of length l and mass m, centre of mass at lc, moment of inertia I; theta1 from hanging, theta2 from link 1:
  *
- *     theta2'' = (tau + d2/d1 phi1 - m l lc theta1'^2 sin theta2 - phi2) / (m lc^2 + I - d2^2/d1)
+ *     theta2'' = (torque + d2/d1 phi1 - m l lc theta1'^2 sin theta2 - phi2) / (m lc^2 + I - d2^2/d1)
  *     theta1'' = -(d2 theta2'' + phi1) / d1
  *
  * One step of the classical Runge-Kutta method with the torque held; then angles are wrapped into [-pi, pi] and

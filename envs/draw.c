@@ -105,9 +105,12 @@ static bool draw_board(const env *e, drawing *d)
 static void write_state(const env *e, drawing *d)
 {
     int n = 0;
+    char name[32];
     if (e->observation.n > 0) snprintf(d->text, sizeof d->text, "state %d", env_state(e));
-    for (int i = 0; e->observation.n == 0 && i < e->state_n && n < (int)sizeof d->text; i++)
-        n += snprintf(d->text + n, sizeof d->text - (size_t)n, "%s%+.3f", i ? " " : "", e->state[i]);
+    for (int i = 0; e->observation.n == 0 && i < e->state_n && n < (int)sizeof d->text; i++) {
+        env_state_name(e, i, name);
+        n += snprintf(d->text + n, sizeof d->text - (size_t)n, "%s%s %+.3f", i ? "  " : "", name, e->state[i]);
+    }
 }
 
 bool env_draw(const env *e, drawing *d)

@@ -41,6 +41,12 @@ static const struct named *find(const char *id)
     return NULL;
 }
 
+bool env_is_file(const char *id)
+{
+    const struct named *own = find(id);
+    return !(own && own->make) && !mdp_is_builtin(id);
+}
+
 const char *env_id(int i)
 {
     for (int k = 0; k < COUNT; k++)
@@ -136,6 +142,12 @@ void env_step(env *e, const double *action, double *reward, bool *terminated, bo
     e->t++;
     *truncated = e->limit != ENV_NO_LIMIT && e->t >= e->limit;
     e->over = *terminated || *truncated;
+}
+
+void env_state_name(const env *e, int i, char name[32])
+{
+    if (e->kind->state_name) snprintf(name, 32, "%s", e->kind->state_name[i]);
+    else                     snprintf(name, 32, "state%d", i);
 }
 
 int env_state(const env *e)

@@ -51,6 +51,7 @@ enum { ENV_NO_LIMIT = 0, ENV_OWN_LIMIT = -1 };
  * episode, ENV_NO_LIMIT, or ENV_OWN_LIMIT for Gymnasium's max_episode_steps, where it has one. NULL and one line
  * in error[size] when there is none of that name or the file is wrong. */
 env *env_make(const char *id, int limit, char *error, size_t size);
+bool env_is_file(const char *id);    /* is that, if env_make takes it, the name of a file? */
 const char *env_id(int i);          /* the i-th that has an id or a built-in name, from 0; NULL past the last */
 /* Another one of the same id and limit, with a state of its own. They may act in two threads at once. It looks at e's
  * model, so e must outlive it. */
@@ -65,6 +66,9 @@ void env_step(env *e, const double *action, double *reward, bool *terminated, bo
 /* The number of the state, for tables; an environment without one is a bug. */
 int  env_state(const env *e);
 
+/* As in the header of a file of transitions: the i-th component's own name, or state0, state1, ... */
+void env_state_name(const env *e, int i, char name[32]);
+
 /* Goes on from a place that was kept: state [state_n] and t as they were between two steps. */
 void env_restore(env *e, gsl_rng *rng, const double *state, int t);
 
@@ -75,7 +79,7 @@ struct env_kind {
     bool (*step)(env *e, const double *action, double *reward);     /* moves state, writes obs; terminated */
     void (*observe)(env *e);                                        /* writes obs from state */
     void (*free)(void *model);                                      /* NULL: there is no model */
-    const char *const *state_name;                                  /* [state_n] as in a file of transitions */
+    const char *const *state_name;                                  /* [state_n]; NULL: they have none */
 };
 /* Takes over the model; threshold none, no limit. The arrays of the spaces must outlive it. */
 env *env_new(const char *id, const struct env_kind *kind, void *model, int state_n,

@@ -35,6 +35,17 @@ static struct text space_text(const env_space *space)
     return t;
 }
 
+/* A finite MDP without an absorbing state, and without a limit: no episode ends. */
+static bool goes_on(const env *e)
+{
+    char error[2048];
+    mdp *M = e->observation.n > 0 && e->limit == ENV_NO_LIMIT ? mdp_open(e->id, error, sizeof error) : NULL;
+    bool found = M != NULL;
+    for (int s = 0; found && s < M->nS; s++) found = !mdp_absorbing(M, s);
+    mdp_free(M);
+    return found;
+}
+
 static int list(void)
 {
     int n = 0;
@@ -43,7 +54,8 @@ static int list(void)
     for (int i = 0; i < n; i++) e[i] = open_env(env_id(i), ENV_OWN_LIMIT);
     printf("%-28s %-12s %-14s %6s %10s\n", "id", "actions", "observations", "limit", "threshold");
     for (int i = 0; i < n; i++) {
-        char limit[16] = "-", threshold[16] = "-";
+        char limit[16], threshold[16] = "-";
+        strcpy(limit, goes_on(e[i]) ? "never" : "-");
         if (e[i]->limit != ENV_NO_LIMIT) snprintf(limit, sizeof limit, "%d", e[i]->limit);
         if (!isnan(e[i]->threshold)) snprintf(threshold, sizeof threshold, "%g", e[i]->threshold);
         printf("%-28s %-12s %-14s %6s %10s\n", e[i]->id, space_text(&e[i]->action).at,
@@ -51,6 +63,8 @@ static int list(void)
         env_free(e[i]);
     }
     free(e);
+    puts("\nlimit: steps of an episode; -: none, it ends by itself; never: it does not, and what learns from whole\n"
+         "episodes needs `train --limit T`.");
     return EXIT_HELD;
 }
 
@@ -84,7 +98,8 @@ static int print_transitions(env *e, const char *path, uint64_t seed)
     if (!x) bad_input("%s", error);
     size_t width = (size_t)(e->state_n + e->observation.dim + 3);
     double *out = take_steps(e, x, path, seed, width);
-    for (int i = 0; i < e->state_n; i++) printf("next_%s,", e->kind->state_name[i]);
+    char name[32];
+    for (int i = 0; i < e->state_n; i++) env_state_name(e, i, name), printf("next_%s,", name);
     for (int i = 0; i < e->observation.dim; i++) printf("obs%d,", i);
     printf("reward,terminated%s\n", x->has_t ? ",truncated" : "");
     size_t columns = width - !x->has_t;
@@ -120,11 +135,13 @@ static int export(const char *id)
 
 static void print_env(const env *e)
 {
+    char name[32];
     printf("%s\n  state         %d:", e->id, e->state_n);
-    for (int i = 0; i < e->state_n; i++) printf(" %s", e->kind->state_name[i]);
+    for (int i = 0; i < e->state_n; i++) env_state_name(e, i, name), printf(" %s", name);
     printf("\n  actions       %s\n", space_text(&e->action).at);
     printf("  observations  %s\n", space_text(&e->observation).at);
     if (e->limit != ENV_NO_LIMIT) printf("  limit         %d steps\n", e->limit);
+    else if (goes_on(e))          printf("  limit         none, and no episode ends: `train --limit T` cuts it off\n");
     if (!isnan(e->threshold)) printf("  solved at     %g\n", e->threshold);
 }
 

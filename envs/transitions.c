@@ -27,9 +27,11 @@ struct reader {
     size_t size;
 };
 
+/* found: the n characters at p; NULL: nothing any more */
 static bool wrong(const struct reader *r, int position, const char *p, size_t n, const char *expected)
 {
-    char found[40] = "the end of the line";
+    char found[40];
+    strcpy(found, p ? "an empty field" : "the end of the line");
     if (n > 24) n = 24;
     for (size_t i = 0; i < n; i++) found[i + 1] = p[i] >= ' ' && p[i] <= '~' ? p[i] : '?';
     if (n > 0) {
@@ -90,8 +92,7 @@ static void list_columns(struct reader *r)
         struct column *c = &r->column[n];
         *c = (struct column){ .low = -INFINITY, .high = INFINITY };
         if (e->observation.n > 0) *c = (struct column){ .high = e->observation.n - 1, .whole = true };
-        if (e->kind->state_name) snprintf(c->name, sizeof c->name, "%s", e->kind->state_name[i]);
-        else                     snprintf(c->name, sizeof c->name, "state%d", i);
+        env_state_name(e, i, c->name);
     }
     for (int i = 0; i < e->action.dim; i++, n++) {
         struct column *c = &r->column[n];

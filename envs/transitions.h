@@ -1,5 +1,5 @@
 /* Where single steps are to be taken from: a CSV file with a header. Of its columns those are read that are called
- * as the components of the environment's state (env_kind.state_name), `action` (`action0`, `action1`, ... if it
+ * as the components of the environment's state (env_state_name), `action` (`action0`, `action1`, ... if it
  * has several), and `t`, the steps taken before, if there is one; others may hold anything. A field holds no comma
  * and no quotes; lines that are blank or start with # are skipped. */
 #ifndef ASCENT_TRANSITIONS_H

@@ -204,7 +204,8 @@ for option in --id --gamma --unbound --json; do
     check "verify --help explains $option" "it is not there" grep -q -e "^  $option " out
 done
 run estimate --help
-for name in total-return reward-to-go baseline Q advantage td missing-gamma extra-return-index reinforce; do
+for name in total-return reward-to-go baseline Q advantage td nstep nstep-segments gae missing-gamma \
+        extra-return-index reinforce q-actor-critic advantage-actor-critic td-actor-critic a2c; do
     check "estimate --help explains $name" "it is not there" grep -qE "^  $name +w_t = ." out
 done
 refuses "no command" 2 .
@@ -465,12 +466,17 @@ check "env --list is env" "exit status $status, or they differ" cmp listed out
 for line in 'CartPole-v1 0\.\.1 R\^4 500 475' 'Acrobot-v1 0\.\.2 R\^6 500 -100' \
         'MountainCar-v0 0\.\.2 R\^2 200 -110' 'MountainCarContinuous-v0 \[-1, 1\] R\^2 999 90' \
         'Pendulum-v1 \[-2, 2\] R\^3 200 -' \
-        'FrozenLake-v1 0\.\.3 0\.\.16 100 0\.7' 'CliffWalking-v1 0\.\.3 0\.\.48 - -'; do
+        'FrozenLake-v1 0\.\.3 0\.\.16 100 0\.7' 'CliffWalking-v1 0\.\.3 0\.\.48 - -' \
+        'E5 0\.\.2 0\.\.4 never -' 'E5x 0\.\.2 0\.\.5 - -'; do
     check "env lists ${line%% *}" "no line $line" eval 'tr -s " " <listed | grep -q "^$line\$"'
 done
 works "env ID" env Acrobot-v1
-works "env --check" env CartPole-v1 --check
-check "env --check: all promises" "$(tail -n 1 out)" grep -q '^8 passed, 0 failed$' out
+works "env ID without an end" env E5
+check "env ID without an end says so" "$(cat out)" grep -q 'no episode ends: .train --limit T' out
+works "env --check" env Pendulum-v1 --check
+check "env --check: all promises" "$(tail -n 1 out)" grep -q '^8 passed, 0 failed, 0 n/a$' out
+run env CartPole-v1 --check
+check "env --check: nothing to check" "$(tail -n 1 out)" grep -q '^7 passed, 0 failed, 1 n/a$' out
 works "env --check of a file" env chain.mdp --check --seed 3
 run env chain.mdp --export
 cp out written.mdp
@@ -746,6 +752,74 @@ check "estimate: a variance that overflows" "nan or inf is printed" sh -c '! gre
 json "estimate: a variance that overflows" estimate large.mdp --estimator td --horizon 2
 check "estimate: a variance that overflows" "it is not null" \
     grep -qF '"variance":[[null,null],[null,null]]' out
+
+# With V = (1, 3), Q(0,.) = (1.5, 0.5): delta_0 is 1.7 after a0 and 0 after a1, then -1; the end is worth 0, not 9
+printf '1,1.5,0.5\n3,0,0 # state 1\n\n9,9,9\n' >critic.csv
+printf '1\n3\n9\n' >values.csv
+critic() {  # name, mean and variance in theta(0,0), arguments
+    name=$1 mean=$2 variance=$3
+    shift 3
+    json "estimate: $name" estimate chain.mdp --horizon 2 --estimator "$@"
+    near "estimate: $name: mean" 'mean[0][0]' "$mean"
+    near "estimate: $name: bias" 'bias[0][0]' "$(awk -v x="$mean" 'BEGIN { printf "%.10g", x - 0.2 }')"
+    near "estimate: $name: variance" 'variance[0][0]' "$variance"
+}
+critic "td with a critic" 0.425 0.180625 td --critic critic.csv
+critic "td with V alone" 0.425 0.180625 td --critic values.csv
+critic "nstep, one" 0.425 0.180625 nstep --n 1 --critic values.csv
+critic "nstep, two" 0.2 0.04 nstep --n 2 --critic values.csv
+critic "nstep as far as it goes" 0.2 0.04 nstep --critic values.csv
+critic "nstep-segments, two" 0.2 0.04 nstep-segments --n 2 --critic values.csv
+critic "gae" 0.3125 0.09765625 gae --lambda 0.5 --critic values.csv
+critic "Q with a critic" 0.25 0.25 Q --critic critic.csv
+critic "the actor of Q" 0.25 0.25 q-actor-critic --critic critic.csv
+critic "the actor of TD errors" 0.425 0.180625 td-actor-critic --critic values.csv
+critic "A2C" 0.2 0.04 a2c --n 2 --lambda 1 --critic values.csv
+critic "advantage with a critic" 0.25 0 advantage --critic critic.csv
+critic "td with the exact critic" 0.2 0 td --critic exact
+json "estimate: over one step" estimate chain.mdp --horizon 1 --estimator td --critic values.csv
+near "estimate: nothing behind the horizon" 'mean[0][0]' -0.25
+printf '1\n3\n9\n1\n3\n9\n' >bootstrap.csv
+json "estimate: over one step, with more behind it" estimate chain.mdp --horizon 1 --estimator td --critic bootstrap.csv
+near "estimate: the critic's word behind the horizon" 'mean[0][0]' 0.425
+works "estimate --all" estimate chain.mdp --horizon 2 --all --critic critic.csv --plot all.svg
+check "estimate --all: a row" "it is not there" grep -qE '^gae lambda=0.5 +critic.csv +0.1590' out
+check "estimate --all: a picture" "it is none" grep -q '</svg>' all.svg
+json "estimate --all" estimate chain.mdp --horizon 2 --all --critic values.csv
+keys "estimate --all: keys" '' exact estimators
+keys "estimate --all: keys of a row" 'estimators\[0\]\.' estimator n lambda critic mean bias variance bias_norm \
+    standard_deviation rms_error
+near "estimate --all: the gradient" 'exact[0][0]' 0.2
+refuses "estimate: a critic without Q" 2 'values.csv: expected V\(s\), Q\(s,0\), \.\., Q\(s,1\).* Q' \
+    estimate chain.mdp --horizon 2 --estimator Q --critic values.csv
+printf '1\n3\n9\n1\n' >bad.csv
+refuses "estimate: a critic of other states" 2 'bad.csv: expected 3 rows' \
+    estimate chain.mdp --horizon 2 --estimator td --critic bad.csv
+printf '1\n3\n9\n1\n3\n9\n1\n3\n9\n1\n' >bad.csv
+refuses "estimate: too many rows" 2 'bad.csv:10:1: expected at most 9 rows' \
+    estimate chain.mdp --horizon 2 --estimator td --critic bad.csv
+printf '1,2,3\n1,2\n' >bad.csv
+refuses "estimate: too few columns" 2 'bad.csv:2:4: expected a comma and number 3 of 3' \
+    estimate chain.mdp --horizon 2 --estimator td --critic bad.csv
+printf '1\n3,4\n9\n' >bad.csv
+refuses "estimate: too many columns" 2 'bad.csv:2:2: expected the end of the line after 1 number, found' \
+    estimate chain.mdp --horizon 2 --estimator td --critic bad.csv
+printf '1\nx\n9\n' >bad.csv
+refuses "estimate: no value" 2 'bad.csv:2:1: expected a value in' \
+    estimate chain.mdp --horizon 2 --estimator td --critic bad.csv
+refuses "estimate: no such critic" 2 'nosuch.csv: ' estimate E5 --horizon 2 --estimator td --critic nosuch.csv
+refuses "estimate: no steps" 2 -- --n estimate E5 --horizon 2 --estimator nstep --n 0
+refuses "estimate: lambda" 2 -- --lambda estimate E5 --horizon 2 --estimator gae --lambda 1.5
+refuses "estimate: n of what has none" 2 'td has none' estimate E5 --horizon 2 --estimator td --n 2
+refuses "estimate: lambda of what has none" 2 'nstep has none' estimate E5 --horizon 2 --estimator nstep --lambda 1
+refuses "estimate: a critic where there is none" 2 'total-return has none' \
+    estimate E5 --horizon 2 --estimator total-return --critic X29
+refuses "estimate: one and all" 2 'found both' estimate E5 --horizon 2 --estimator td --all
+refuses "estimate: all, with one's n" 2 'found --all' estimate E5 --horizon 2 --all --n 2
+refuses "estimate: a picture of one" 2 -- --all estimate E5 --horizon 2 --estimator td --plot a.svg
+refuses "estimate: no picture's name" 2 'ends in .svg, found a.png' estimate E5 --horizon 2 --all --plot a.png
+refuses "estimate: a picture nowhere" 3 'nowhere/a.svg' estimate X3 --horizon 2 --all --plot nowhere/a.svg
+refuses "estimate: too many for all" 2 'trajectories with --all' estimate E5 --horizon 5 --all
 refuses "estimate: too many" 2 '10000000 trajectories, found 1.92e.11 at' estimate E5 --estimator td --horizon 9
 refuses "estimate: far too many" 2 'found more than' estimate E5 --estimator td --horizon 900
 refuses "estimate: too large" 2 'expected at most 20000 states' estimate E5 --estimator td --horizon 9000

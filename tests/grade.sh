@@ -73,8 +73,9 @@ loses() {                                           # exactly these, and the rep
 }
 
 # Which sandbox there is; where there is none, that it says so and runs nothing is all that can be tested.
-mkdir "$work/empty"
-"$ascent" grade 3 "$work/empty" >"$work/out" 2>"$work/err"
+mkdir "$work/empty" "$work/blank"
+for f in returns reinforce vpg; do : >"$work/blank/$f.c"; done
+"$ascent" grade 3 "$work/blank" >"$work/out" 2>"$work/err"
 status=$?
 if grep -q 'no sandbox works here' "$work/err"; then
     if [ "$(id -u)" = 0 ] || bwrap --ro-bind / / --unshare-user --unshare-pid true 2>/dev/null; then
@@ -85,8 +86,8 @@ if grep -q 'no sandbox works here' "$work/err"; then
     echo "$passed passed, $failed failed"
     exit $((failed > 0))
 fi
-if [ $status = 1 ] && grep -q '^returns.c: expected a plain file' "$work/out"; then pass
-else fail empty "exit status $status: $(head -n 3 "$work/out" "$work/err")"; fi
+if [ $status = 1 ] && grep -q '^Score: 0/100' "$work/out"; then pass
+else fail blank "exit status $status: $(head -n 3 "$work/out" "$work/err")"; fi
 
 # ---- mistakes of the user: exit 2, one line, nothing on stdout ----
 refused() { # name, pattern, arguments
@@ -100,13 +101,14 @@ refused() { # name, pattern, arguments
 refused no_folder 'found 1 arguments' grade 3
 refused no_such_folder 'expected a folder' grade 3 "$work/nowhere"
 refused file_for_folder 'expected a folder' grade 3 Makefile
+refused nothing_to_grade "^$work/empty: expected returns.c, reinforce.c, vpg.c in it, found none" grade 3 "$work/empty"
 refused no_such_assignment 'found 99' grade 99 "$work/empty"
-refused format 'text, json or tap' grade 3 "$work/empty" --format xml
-refused seed 'whole number' grade 3 "$work/empty" --seed x
+refused format 'text, json or tap' grade 3 "$work/blank" --format xml
+refused seed 'whole number' grade 3 "$work/blank" --seed x
 refused no_out 'expected --out' assignment 3
 refused no_assignment 'found 0 arguments' assignment --out "$work/new"
 refused no_place 'No such file' assignment 3 --out "$work/nowhere/new"
-"$ascent" grade 3 "$work/empty" >/dev/full 2>"$work/err"
+"$ascent" grade 3 "$work/blank" >/dev/full 2>"$work/err"
 status=$?
 if [ $status = 3 ]; then pass; else fail full_disk "exit status $status"; fi
 
@@ -145,6 +147,14 @@ if [ "$status" = 0 ]; then pass; else fail reference "$(told)"; fi
 "$ascent" grade 3 "$dir" --format json >"$work/json" 2>/dev/null
 if awk -f "$work/json.awk" "$work/json" >"$work/flat" && [ "$(grep -c 'max_score' "$work/flat")" = 17 ] &&
     grep -q '^score 100\.0$' "$work/flat"; then pass; else fail reference "as JSON: $(head -n 2 "$work/flat")"; fi
+
+# A file too few costs what is in it, and is named
+rm "$dir/vpg.c"
+graded
+if [ "$status" = 1 ] && [ "$score" = 80 ] && grep -q '^# vpg.c: expected a plain file' "$work/tap"; then pass
+else fail file_missing "exit status $status, score $score, lost $lost: $(told)"; fi
+"$ascent" grade 3 "$dir" --format json 2>/dev/null | grep -q '"output":"vpg.c: expected a plain file' && pass ||
+    fail file_missing "not named in the JSON"
 
 # ---- wrong ones ----
 start shifted
@@ -190,7 +200,7 @@ if [ "$all" = all ]; then
     kind= search=$PATH
     . tests/grade/hostile.sh
     kind=_other_user search=/nowhere                # no bubblewrap there
-    PATH=$search "$ascent" grade 3 "$work/empty" 2>&1 | grep -q 'another user' && . tests/grade/hostile.sh
+    PATH=$search "$ascent" grade 3 "$work/blank" 2>&1 | grep -q 'another user' && . tests/grade/hostile.sh
 fi
 if [ -z "$(ls "$work/tmp")" ]; then pass; else fail folders "left behind: $(ls "$work/tmp")"; fi
 

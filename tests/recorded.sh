@@ -45,7 +45,8 @@ commands() {
 outputs() {
     commands | while read -r command; do
         echo "\$ ascent $command"
-        "$ascent" $command 2>&1 </dev/null
+        case $command in derive*) latex=--latex ;; *) latex= ;; esac        # formulas as they are in the sources
+        "$ascent" $command $latex 2>&1 </dev/null
         echo "exit status $?"
     done | awk '
         /^\$ / { command = $3; below = 0 }

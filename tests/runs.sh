@@ -39,6 +39,7 @@ same() { # NAME DIR DIR
 algorithms=$("$ascent" train --help | sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p')
 [ -n "$algorithms" ] || fail "algorithms" "the program lists none"
 discrete=FrozenLake-v1 steps=20000
+no_boxes="q_actor_critic advantage_actor_critic async_q async_sarsa nstep_q"                # a number for each action
 for a in $algorithms; do
     # the order of threads is the system's: here workers take turns (tests/threads.sh has the threads)
     turns=$("$ascent" train --help | awk -v a="$a:" '/^[a-z0-9_]*: / { its = $1 == a }
@@ -71,11 +72,11 @@ for a in $algorithms; do
     # episodes and observations of other kinds: CartPole's counts, Pendulum's box of actions
     for e in CartPole-v1 Pendulum-v1; do
         rm -rf "$a-e" "$a-e2"
-        if [ $e = Pendulum-v1 ] && "$ascent" train "$a" --env $e 2>&1 --quiet --steps 1 --out "$a-box" \
-            | grep -q "expected a discrete action for $a"; then
-            check "$a, $e: nothing is begun" [ ! -e "$a-box" ]
+        case "$e $no_boxes " in "Pendulum-v1 "*"$a "*)
+            refuses "$a, $e" 2 "^$e: expected a discrete action for $a, found a box of 1" train "$a" --env $e --out "$a-e"
+            check "$a, $e: no folder" [ ! -e "$a-e" ]
             continue
-        fi
+        esac
         "$ascent" train "$a" --env $e --steps 6000 --seed 2 --quiet --out "$a-e" $turns
         "$ascent" train "$a" --env $e --steps 2500 --seed 2 --quiet --out "$a-e2" $turns
         "$ascent" train --resume --out "$a-e2" --steps 6000 --quiet
@@ -126,6 +127,7 @@ for a in $algorithms; do
         train --resume --out "$a" --set gamma=0.123
     refuses "$a: other environment" 2 "expected the environment of the run, $discrete, found X3" train --resume --out "$a" --env X3
     refuses "$a: other seed" 2 "expected the seed of the run, 7, found 8" train --resume --out "$a" --seed 8
+    check "$a: the same seed in other digits" "$ascent" train --resume --out "$a" --seed 007 --quiet
     refuses "$a: fewer steps" 2 "^--steps: expected" train --resume --out "$a" --steps 5
     refuses "$a: a bad setting" 2 "^--set: expected name=value" train "$a" --env X3 --out new --set nosuch=1
 done
@@ -140,6 +142,8 @@ check "--set again and again" [ "$(grep -cE '"gamma": 0.5|"hidden": "4,5"' set/c
 "$ascent" train "$a" --env garnet:3,2,2,1 --limit 5 --steps 50 --out limited --quiet
 "$ascent" eval limited --episodes 1 >out
 check "--limit" [ "$(head -n 2 limited/progress.csv | tail -n 1 | cut -d , -f 1,2)" = 5,1 ]
+check "the same limit in other digits" "$ascent" train --resume --out limited --limit 05 --quiet
+refuses "another limit" 2 "expected the limit of the run, 5, found 6" train --resume --out limited --limit 6
 sed 's/"limit": 5/"limit": null/' limited/config.json >out && cp out limited/config.json
 refuses "config.json of another run" 2 "limited/checkpoint: expected the configuration" eval limited --episodes 1
 rm limited/checkpoint
@@ -148,6 +152,9 @@ check "it leaves the rows alone" [ "$(wc -l <limited/progress.csv)" -ge 10 ]
 refuses "training without an end" 2 "expected an episode to end within .* --limit T" train "$a" --env garnet:3,2,2,1 \
     --out endless --quiet
 check "and leaves no folder" [ ! -e endless ]
+refuses "one step, normalised" 2 "expected normalise=off" train a2c --env $discrete --set workers=1 --set n_steps=1 \
+    --out one --quiet
+check "and leaves no folder, either" [ ! -e one ]
 refuses "no algorithm" 2 '^expected an algorithm \(.*, found "nosuch"' train nosuch --env X3
 refuses "no environment" 2 "expected --env" train "$a"
 refuses "an unknown environment" 2 "NoSuch-v1" train "$a" --env NoSuch-v1 --out new
@@ -168,12 +175,65 @@ same "one of three seeds" many/seed-5 alone
 check "three seeds" [ "$(ls many | tr '\n' ' ')" = "seed-4 seed-5 seed-6 " ]
 refuses "no seeds" 2 "^--seeds: expected" train "$a" --env $discrete --seeds 0
 
+# eval of a folder of seeds: each seed's as alone, their mean, and the interval that enumerating all 5^5 draws gives
+"$ascent" train "$a" --env CartPole-v1 --steps 3000 --seed 8 --seeds 5 --out five --quiet
+mkdir five/seed-x five/seed-007
+"$ascent" eval five --episodes 40 --seed 2 >out
+for k in 8 9 10 11 12; do "$ascent" eval five/seed-$k --episodes 40 --seed 2 | sed "s/^/seed $k: /"; done >out2
+check "eval: every seed as alone, by number" eval 'head -n 5 out | cmp - out2'
+"$ascent" eval five --episodes 40 --seed 2 --json >e1
+check "eval: mean and interval over seeds" awk '
+    { n = split($0, part, /"mean":/)
+      for (i = 2; i <= n; i++) m[i - 1] = part[i] + 0
+      sub(/.*"interval":\[/, "", $0); low = $0 + 0; sub(/[^,]*,/, "", $0); high = $0 + 0 }
+    END {
+        for (a = 1; a <= 5; a++) for (b = 1; b <= 5; b++) for (c = 1; c <= 5; c++) for (d = 1; d <= 5; d++)
+            for (e = 1; e <= 5; e++) {
+                x = (m[a] + m[b] + m[c] + m[d] + m[e]) / 5
+                below += x < low - 1e-9; to += x <= low + 1e-9; under += x < high - 1e-9; upto += x <= high + 1e-9
+            }
+        all = 5 ^ 5; off = m[6] - (m[1] + m[2] + m[3] + m[4] + m[5]) / 5
+        exit !(n == 7 && off * off < 1e-24 && low < high && below / all < 0.03 && to / all > 0.02 &&
+               under / all < 0.98 && upto / all > 0.97) }' e1
+check "eval: no interval of 3 seeds" eval '"$ascent" eval many --episodes 2 | grep -q "mean over 3 seeds .* no interval"'
+check "eval: nor in JSON" eval '"$ascent" eval many --episodes 2 --json | grep -q "\"interval\":null"'
+refuses "watch of seeds" 2 "^five: expected one run's folder, found 5, .*five/seed-8 .*five/seed-12" watch five
+cp -r five mixed && sed 's/"gamma": [0-9.]*/"gamma": 0.5/' five/seed-9/config.json >mixed/seed-9/config.json
+refuses "eval of other settings" 2 "mixed/seed-9: expected a run of the same settings as mixed/seed-8" eval mixed
+"$ascent" train "$a" --env CartPole-v1 --steps 50 --out named --quiet && "$ascent" watch named --episodes 1 >out
+check "watch in a pipe names its numbers" grep -q 'return so far .* x [-+0-9.]*  x_dot .* theta_dot ' out
+
+# an environment of a file: of these bytes, wherever the file is
+"$ascent" env chain:4 --export >own.mdp
+"$ascent" train "$a" --env own.mdp --limit 9 --steps 200 --out owned --quiet
+check "an environment of a file" "$ascent" train --resume --out owned --steps 300 --quiet
+cp owned/checkpoint before && cp own.mdp own.old && echo '# the same' >>own.mdp
+refuses "another file" 2 "^own.mdp: expected the file that the run was begun with" train --resume --out owned --steps 400
+refuses "another file, eval" 2 "^own.mdp: expected the file that the run was begun with" eval owned
+check "and changes nothing" cmp owned/checkpoint before
+(cd "other folder" && "$ascent" eval ../owned 2>err)
+check "another folder" [ $? -eq 2 ]
+check "another folder: says so" grep -q '^own.mdp: .*from the folder where the run was begun' "other folder/err"
+mv own.old own.mdp
+check "the file again" "$ascent" eval owned --episodes 2
+
 # two at once
 (exec "$ascent" train "$a" --env $discrete --steps 1000000000 --out busy --quiet 2>err1) & pid=$!
 until [ -f busy/checkpoint ]; do sleep 0.05; done
 refuses "two trainings in one folder" 2 "^busy: another process is training here" train --resume --out busy
 kill -TERM $pid
 wait $pid
+for round in 1 2 3; do          # of several that begin a run in one folder, one does; the others change nothing
+    rm -rf race
+    for k in 1 2 3; do
+        ("$ascent" train "$a" --env $discrete --steps 3000 --seed $k --out race --quiet 2>race.$k; echo $? >status.$k) &
+    done
+    wait
+    won=$(grep -l '^0$' status.1 status.2 status.3)
+    check "race $round: one wins" [ "$(cat status.? | sort | tr '\n' ' ')" = "0 2 2 " ]
+    check "race $round: it is its folder" grep -q "\"seed\": ${won#status.}," race/config.json
+    check "race $round: it goes on" "$ascent" train --resume --out race --steps 4000 --quiet
+done
 
 # changed files
 cp -r "$a" damaged && printf x >>damaged/checkpoint

@@ -19,6 +19,7 @@
 #include "algorithms/critic.h"
 #include "algorithms/run_folder.h"
 #include "autodiff/random.h"
+#include "derivations/derivation.h"
 #include "tests/child_process.h"
 #include "tests/policy_by_hand.h"
 
@@ -323,7 +324,6 @@ static char *new_folder(char *path, const char *name)
 {
     static int folders;
     sprintf(path, "/tmp/test_a2c.%ld.%d.%s", (long)getpid(), folders++, name);
-    run_folder_create(path, "{}");
     return path;
 }
 
@@ -339,7 +339,7 @@ static void train_in(const char *folder, const char *id, int limit, const a2c_co
     env *e = make(id, limit);
     run *trained = run_new("a2c", e, 5, steps);
     run_manner manner = { .save_every = 1e9, .quiet = true, .resumed = resumed };
-    run_in_folder(trained, folder, "{}", NULL, manner);
+    run_in_folder(trained, folder, "{}", "a2c", manner);
     a2c(trained, c);
     run_free(trained);
     env_free(e);
@@ -448,8 +448,8 @@ static void resumed(void **state)
         train_in(cut, id, 20, &c, 100 + 37 * k, false);
         train_in(cut, id, 20, &c, 700, true);
         train_in(cut, id, 20, &c, 900, true);
-        sprintf(command, "cmp %s/checkpoint %s/checkpoint && cmp %s/progress.csv %s/progress.csv", whole, cut, whole,
-                cut);
+        sprintf(command, "cmp %s/checkpoint %s/checkpoint && cmp %s/progress.csv %s/progress.csv", whole, cut,
+                whole, cut);
         assert_int_equal(system(command), 0);
         remove_folder(whole);
         remove_folder(cut);
@@ -512,6 +512,22 @@ static void refusals(void **state)
     }
 }
 
+/* X8 and X80 of the errata, as an independent program has them */
+static void known_numbers(void **state)
+{
+    (void)state;
+    static const struct { const char *id; int line, i; double number, digit; } known[] = {
+        { "A3C-14", 1, 25, 0.1216, 1e-4 }, { "A3C-14", 2, 25, 6.727, 1e-3 }, { "A3C-27", 1, 18, 0.239, 1e-3 },
+        { "A3C-27", 2, 18, 0.042, 1e-3 } };
+    for (int k = 0; k < 4; k++) {
+        derivation_result result = derivation_run(derivation_find(known[k].id), &(setting){ .seed = 1 });
+        assert_int_equal(result.verdict, PASS);
+        double found = derivation_number(&result, known[k].line, known[k].i);
+        assert_near(found, known[k].number, 0.51 * known[k].digit);
+        derivation_result_free(&result);
+    }
+}
+
 static void learns(void **state)
 {
     (void)state;
@@ -533,7 +549,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(advantages), cmocka_unit_test(normalised), cmocka_unit_test(objectives),
         cmocka_unit_test(gradients), cmocka_unit_test(workers), cmocka_unit_test(entropy_rises),
         cmocka_unit_test(options), cmocka_unit_test(resumed), cmocka_unit_test(explained),
-        cmocka_unit_test(refusals), cmocka_unit_test(learns) };
+        cmocka_unit_test(refusals), cmocka_unit_test(known_numbers), cmocka_unit_test(learns) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,7 +158,8 @@ static void errata(void **state)
           "ERR-1" }, { "PGT-8", "ERR-3" }, { "PGT-9", "ERR-40" }, { "PGT-10", "ERR-82" }, { "PGT-13", "ERR-41" },
         { "PGT-16",
           "ERR-12" }, { "RF-1", "ERR-2" }, { "BL-2", "ERR-12" }, { "BL-3", "ERR-17" }, { "BL-4", "ERR-18" },
-        { "TDA-2", "ERR-19" }, { "TDA-5", "ERR-19" } };
+        { "TDA-2", "ERR-19" }, { "TDA-5", "ERR-19" }, { "QAC-3", "ERR-12" }, { "PPO-16", "ERR-63" },
+        { "PPO-17", "ERR-63" } };
     struct example e = e5(0.9);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         derivation_result r = derivation_run(derivation_find(wrong[i][0]), e.x);
@@ -385,7 +386,7 @@ static const char *first_wrong(const char *latex)
         "tilde", "mathrm", "frac", "infty", "tfrac", "max", "text", "le", "phi", "ge", "epsilon", "delta", "sqrt",
         "bar", "to", "min", "lim", "hat", "eta", "vartheta", "sigma", "alpha", "cdot", "arg", "approx", "Pi",
         "partial", "mu", "int", "dots", "ldots", "mathcal", "overline", "pm", "leftarrow", "Delta", "ln", "Psi", "sin",
-        "prod", "oplus", "ne", "mapsto", "cos", "beta", NULL };
+        "prod", "oplus", "ne", "mapsto", "cos", "beta", "lambda", "bmod", NULL };
     int depth = 0;
     for (const char *c = latex; *c; c++) {
         if (*c == '}' && --depth < 0) return c;

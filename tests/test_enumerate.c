@@ -17,6 +17,7 @@
 #include "autodiff/linalg.h"
 #include "autodiff/random.h"
 #include "derivations/estimate.h"
+#include "derivations/score_moments.h"
 
 typedef long double real;
 enum { S_MAX = 3, A_MAX = 3, N_MAX = S_MAX * A_MAX, H_MAX = 4, CASES = 24 };
@@ -35,7 +36,10 @@ struct oracle {
     int nS, nA, H;
     real gamma, mu0[S_MAX], P[S_MAX][A_MAX][S_MAX], R[S_MAX][A_MAX][S_MAX], pi[S_MAX][A_MAX];
     bool absorbing[S_MAX];
-    real V[H_MAX + 1][S_MAX], Q[H_MAX][S_MAX][A_MAX];
+    real V[H_MAX + 1][S_MAX], Q[H_MAX][S_MAX][A_MAX];           /* exact */
+    real Vw[H_MAX + 1][S_MAX], Qw[H_MAX][S_MAX][A_MAX];         /* the critic's */
+    int n;                                                      /* steps of n-step returns */
+    real lambda;
 };
 
 struct example { mdp *M; struct oracle o; double theta[N_MAX]; policy_class *policy; finite_horizon *f; };
@@ -63,6 +67,8 @@ static void finish_example(struct example *e)
         for (int a = 0; a < o->nA; a++) o->pi[s][a] = expl(e->theta[s * o->nA + a]) / sum;
     }
     backward_induction(o);
+    memcpy(o->Vw, o->V, sizeof o->V);
+    memcpy(o->Qw, o->Q, sizeof o->Q);
     mdp_builder *b = mdp_begin("example", o->nS, o->nA, (double)o->gamma);
     for (int s = 0; s < o->nS; s++) mdp_start(b, s, (double)o->mu0[s]);
     for (int s = 0; s < o->nS; s++)
@@ -79,7 +85,7 @@ static void finish_example(struct example *e)
 static struct example example(int number)
 {
     static const double gammas[] = { 0.9, 0, 1, 0.5 };
-    struct example e = { 0 };
+    struct example e = { .o = { .n = 1 } };
     struct oracle *o = &e.o;
     gsl_rng *rng = random_stream(11, (uint32_t)number, RANDOM_TEST);
     o->nS = 2 + (int)gsl_rng_uniform_int(rng, 2);
@@ -108,7 +114,7 @@ static struct example example(int number)
 /* X3 of the errata: start 0, gamma .9, horizon 3 */
 static struct example x3(void)
 {
-    struct example e = { .o = { .nS = 2, .nA = 2, .H = 3, .gamma = 0.9, .mu0 = { 1, 0 } } };
+    struct example e = { .o = { .nS = 2, .nA = 2, .H = 3, .gamma = 0.9, .mu0 = { 1, 0 }, .n = 1 } };
     static const double P[2][2][2] = { { { .8, .2 }, { .3, .7 } }, { { .5, .5 }, { .1, .9 } } };
     static const double R[2][2] = { { 1, .2 }, { -.5, .7 } };
     for (int i = 0; i < 8; i++) {
@@ -132,27 +138,55 @@ static void example_free(struct example *e)
 struct path { int T, s[H_MAX + 1], a[H_MAX]; real r[H_MAX]; };
 struct total { long count; real p, g[N_MAX], gg[N_MAX]; };
 
-/* the weight of the score at time t: each from its definition as a sum */
-static real o_weight(const struct oracle *o, const struct path *w, int which, int t)
+/* gamma^t (G - V(s_t)) with the rewards of t .. end - 1 and V(s_end) behind them */
+static real o_look_ahead(const struct oracle *o, const struct path *w, int t, int end)
 {
-    real to_go = 0, all = 0, gamma_t = powl(o->gamma, t);
+    real sum = powl(o->gamma, end) * o->Vw[end][w->s[end]] - powl(o->gamma, t) * o->Vw[t][w->s[t]];
+    for (int k = t; k < end; k++) sum += powl(o->gamma, k) * w->r[k];
+    return sum;
+}
+
+/* GAE as what it is the mean of: looking n steps ahead with weight (1 - lambda) lambda^{n-1}, and with what is left of
+ * all weights to the end at T */
+static real o_gae(const struct oracle *o, const struct path *w, int t, int T)
+{
+    real sum = powl(o->lambda, T - t - 1) * o_look_ahead(o, w, t, T);
+    for (int end = t + 1; end < T; end++)
+        sum += (1 - o->lambda) * powl(o->lambda, end - t - 1) * o_look_ahead(o, w, t, end);
+    return sum;
+}
+
+/* the weight of the score at time t: each from its definition as a sum */
+static real o_weight(const struct oracle *o, const struct path *w, const char *name, int t)
+{
+    real to_go = 0, all = 0, gamma_t = powl(o->gamma, t), G = 0, G_004 = 0;
     for (int k = 0; k < w->T; k++) {
         all += powl(o->gamma, k) * w->r[k];
         if (k >= t) to_go += powl(o->gamma, k) * w->r[k];
+        if (k >= t) G += powl(o->gamma, k - t) * w->r[k];
     }
-    int s = w->s[t], a = w->a[t];
-    real V = o->V[t][s], V1 = o->V[t + 1][w->s[t + 1]], G_004 = 0;
     for (int i = 0; i <= w->T - t; i++)                         /* 004's r_{t+i}: r_k is the reward of a_{k-1} */
         if (t + i > 0) G_004 += powl(o->gamma, i) * w->r[t + i - 1];
-    real G = 0;
-    for (int k = t; k < w->T; k++) G += powl(o->gamma, k - t) * w->r[k];
-    const real weight[NAMES] = { all, to_go, to_go - gamma_t * V, gamma_t * o->Q[t][s][a],
-                                 gamma_t * (o->Q[t][s][a] - V), gamma_t * (w->r[t] + o->gamma * V1 - V), G,
-                                 gamma_t * G_004 };
-    return weight[which];
+    int fixed = t + o->n < w->T ? t + o->n : w->T, segment = t;
+    do segment++; while (segment % o->n && segment < w->T);
+    real V = o->Vw[t][w->s[t]], Q = o->Qw[t][w->s[t]][w->a[t]];
+    const struct { const char *name; real w; } weight[] = {
+        { "total-return", all }, { "reward-to-go", to_go }, { "baseline", to_go - gamma_t * V },
+        { "Q", gamma_t * Q }, { "advantage", gamma_t * (Q - V) }, { "td", o_look_ahead(o, w, t, t + 1) },
+        { "missing-gamma", G }, { "extra-return-index", gamma_t * G_004 }, { "nstep", o_look_ahead(o, w, t, fixed) },
+        { "nstep-segments", o_look_ahead(o, w, t, segment) }, { "gae", o_gae(o, w, t, w->T) }, { "reinforce", G },
+        { "reinforce-gamma-t", to_go }, { "vpg-total-return", all }, { "vpg-reward-to-go", G },
+        { "vpg-advantage", G - V }, { "vpg-total-return-steps", all / w->T }, { "vpg-reward-to-go-steps", G / w->T },
+        { "vpg-advantage-steps", (G - V) / w->T }, { "q-actor-critic", gamma_t * Q },
+        { "advantage-actor-critic", gamma_t * (Q - V) }, { "td-actor-critic", o_look_ahead(o, w, t, t + 1) },
+        { "a2c", gamma_t > 0 ? o_gae(o, w, t, segment) / gamma_t : NAN } };
+    for (size_t i = 0; i < sizeof weight / sizeof *weight; i++)
+        if (strcmp(weight[i].name, name) == 0) return weight[i].w;
+    fail_msg("no oracle for %s", name);
+    return 0;
 }
 
-static void o_walk(const struct oracle *o, struct path *w, real p, int which, struct total *sum)
+static void o_walk(const struct oracle *o, struct path *w, real p, const char *name, struct total *sum)
 {
     int s = w->s[w->T];
     if (w->T < o->H && !o->absorbing[s]) {
@@ -161,7 +195,7 @@ static void o_walk(const struct oracle *o, struct path *w, real p, int which, st
                 if (!(o->P[s][a][j] > 0)) continue;
                 int t = w->T++;
                 w->a[t] = a, w->s[t + 1] = j, w->r[t] = o->R[s][a][j];
-                o_walk(o, w, p * o->pi[s][a] * o->P[s][a][j], which, sum);
+                o_walk(o, w, p * o->pi[s][a] * o->P[s][a][j], name, sum);
                 w->T = t;
             }
         return;
@@ -169,7 +203,7 @@ static void o_walk(const struct oracle *o, struct path *w, real p, int which, st
     real g[N_MAX] = { 0 };
     for (int t = 0; t < w->T; t++)
         for (int b = 0; b < o->nA; b++)
-            g[w->s[t] * o->nA + b] += o_weight(o, w, which, t) * ((b == w->a[t]) - o->pi[w->s[t]][b]);
+            g[w->s[t] * o->nA + b] += o_weight(o, w, name, t) * ((b == w->a[t]) - o->pi[w->s[t]][b]);
     sum->count++;
     sum->p += p;
     for (int i = 0; i < o->nS * o->nA; i++) {
@@ -178,12 +212,12 @@ static void o_walk(const struct oracle *o, struct path *w, real p, int which, st
     }
 }
 
-static struct total o_total(const struct oracle *o, int which)
+static struct total o_total(const struct oracle *o, const char *name)
 {
     struct total sum = { 0 };
     for (int s = 0; s < o->nS; s++) {
         struct path w = { .T = 0, .s = { s } };
-        if (o->mu0[s] > 0) o_walk(o, &w, o->mu0[s], which, &sum);
+        if (o->mu0[s] > 0) o_walk(o, &w, o->mu0[s], name, &sum);
     }
     return sum;
 }
@@ -229,7 +263,7 @@ static void means_and_variances(void **state)
         finite_gradient(e.f, exact_g);
         for (int i = 0; i < n; i++) assert_near(exact_g[i], g[i], 1e-13);
         for (int k = 0; k < NAMES; k++) {
-            struct total want = o_total(&e.o, k);
+            struct total want = o_total(&e.o, names[k]);
             gradient_estimator_moments(e.f, names[k], mean, variance);
             real size = largest_value(&e.o);        /* Q - V, say, is rounded at the size of Q and V */
             for (int i = 0; i < n; i++) size = fmaxl(size, sqrtl(want.gg[i]));
@@ -241,6 +275,98 @@ static void means_and_variances(void **state)
         }
         example_free(&e);
     }
+}
+
+/* ---- with critics, n and lambda ---- */
+
+enum { EXACT, X29, ONE_FOR_ALL_TIMES, EACH_TIME, HORIZON_TOO, CRITICS };
+
+/* The critic's numbers in the oracle, 0 in absorbing states, and a file of them; as the command reads it */
+static value_table *critic_of(struct example *e, int kind, gsl_rng *rng)
+{
+    struct oracle *o = &e->o;
+    char path[] = "/tmp/ascent-critic-XXXXXX", error[256];
+    int times = kind == ONE_FOR_ALL_TIMES ? 1 : kind == EACH_TIME ? o->H : o->H + 1;
+    if (kind == EXACT) return NULL;
+    FILE *out = kind == X29 ? NULL : fdopen(mkstemp(path), "w");
+    memset(o->Vw, 0, sizeof o->Vw);
+    for (int t = 0; t < (kind == X29 ? o->H : times); t++)
+        for (int s = 0; s < o->nS; s++) {
+            real V = gsl_ran_gaussian(rng, 1);
+            if (out) fprintf(out, "%.17g", (double)V);
+            if (!o->absorbing[s] && out) o->Vw[t][s] = V;
+            for (int a = 0; a < o->nA; a++) {
+                real Q = out ? gsl_ran_gaussian(rng, 1) : 0.7L * o->Q[t][s][a] + 0.3L * sinl(7 * s + 4 * a);
+                if (out) fprintf(out, ",%.17g", (double)Q);
+                if (t < o->H) o->Qw[t][s][a] = Q;
+                if (!out && !o->absorbing[s]) o->Vw[t][s] += o->pi[s][a] * Q;
+            }
+            if (out) fputc('\n', out);
+        }
+    for (int t = 1; t < o->H && kind == ONE_FOR_ALL_TIMES; t++) {
+        memcpy(o->Vw[t], o->Vw[0], sizeof *o->Vw);
+        memcpy(o->Qw[t], o->Qw[0], sizeof *o->Qw);
+    }
+    if (!out) return value_table_X29(e->f);
+    assert_int_equal(fclose(out), 0);
+    value_table *c = value_table_read(path, e->f, error, sizeof error);
+    if (!c) fail_msg("%s", error);
+    remove(path);
+    return c;
+}
+
+/* Through the code that trains, and by pairs of times, which makes no trajectory: against the oracle */
+static void compare(struct example *e, const value_table *critic, const char *name)
+{
+    double mean[N_MAX], variance[N_MAX];
+    int n = e->o.nS * e->o.nA;
+    struct total want = o_total(&e->o, name);
+    real size = largest_value(&e->o);
+    for (int i = 0; i < n; i++) size = fmaxl(size, sqrtl(want.gg[i]));
+    value_table *same = critic ? NULL : value_table_exact(e->f);
+    score_weights *w = score_weights_new(e->f, name, critic ? critic : same, e->o.n, (double)e->o.lambda);
+    for (int account = 0; account < (w ? 2 : 1); account++) {
+        if (account == 1) score_moments(e->f, w, mean, variance);
+        else gradient_estimator_moments_with(e->f, name, critic, e->o.n, (double)e->o.lambda, mean, variance);
+        for (int i = 0; i < n; i++) {
+            assert_near(mean[i], want.g[i], 1e-14 * size);
+            assert_near(variance[i], want.gg[i] - want.g[i] * want.g[i], 2e-14 * size * size);
+        }
+    }
+    score_weights_free(w);
+    value_table_free(same);
+}
+
+/* QAC-2, TDA-9, PPO-17: bias and variance of every estimator with every kind of critic */
+static void critics(void **state)
+{
+    (void)state;
+    static const char *const others[] = { "baseline", "Q", "advantage", "td", "vpg-advantage", "vpg-advantage-steps",
+                                          "total-return", "reward-to-go", "vpg-total-return-steps", "reinforce",
+                                          "vpg-reward-to-go-steps", "vpg-total-return", "reinforce-gamma-t",
+                                          "q-actor-critic", "advantage-actor-critic", "td-actor-critic" };
+    static const double lambdas[] = { 0, 0.3, 0.9, 1 };
+    gsl_rng *rng = random_stream(12, 0, RANDOM_TEST);
+    for (int c = 0; c < CASES; c++) {
+        struct example e = example(c);
+        value_table *critic = critic_of(&e, c % CRITICS, rng);
+        e.o.n = 1;
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++) compare(&e, critic, others[i]);
+        for (e.o.n = 1; e.o.n <= e.o.H + 1; e.o.n++) {
+            compare(&e, critic, "nstep");
+            compare(&e, critic, "nstep-segments");
+        }
+        e.o.n = 1;
+        for (int i = 0; i < 4; i++) {
+            e.o.lambda = lambdas[i];
+            compare(&e, critic, "gae");
+            for (e.o.n = 1; e.o.n <= e.o.H && e.o.gamma > 0; e.o.n++) compare(&e, critic, "a2c");
+            e.o.n = 1;
+        }
+        value_table_free(critic);
+        example_free(&e);
+    }
+    gsl_rng_free(rng);
 }
 
 /* The errata's table X72, X3, to the digits printed. */
@@ -285,7 +411,7 @@ static void trajectories(void **state)
         struct example e = example(c);
         double p, steps, variance;
         struct seen seen = { .o = &e.o };
-        struct total want = o_total(&e.o, 0);
+        struct total want = o_total(&e.o, names[0]);
         enumerate_moments(e.M, e.f->x->pi, e.o.H, one, NULL, 1, &p, &variance);
         assert_near(p, 1, 1e-15);
         assert_true(fabs(variance) < 1e-25);
@@ -406,7 +532,8 @@ static void units(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(means_and_variances), cmocka_unit_test(the_documents_numbers),
+        cmocka_unit_test(means_and_variances), cmocka_unit_test(critics),
+        cmocka_unit_test(the_documents_numbers),
         cmocka_unit_test(trajectories), cmocka_unit_test(impossible), cmocka_unit_test(cancellation),
         cmocka_unit_test(by_hand), cmocka_unit_test(units),
         cmocka_unit_test(weights_are_constant) };

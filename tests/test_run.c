@@ -90,8 +90,12 @@ int rename(const char *p, const char *q)
     return strikes() && struck(EIO) ? -1 : (int)syscall(SYS_renameat, AT_FDCWD, p, AT_FDCWD, q);
 }
 
+static const char *overtaken;       /* a folder in which another process writes a config.json just before our lock */
+static void overtake(const char *path);
+
 int open(const char *path, int flags, ...)
 {
+    if (in_child && overtaken && strstr(path, "progress.csv")) overtake(path);
     va_list args;
     va_start(args, flags);
     int mode = flags & O_CREAT ? va_arg(args, int) : 0;
@@ -217,9 +221,8 @@ static void train(int unused)
     experiment *x = asked();
     env *e = experiment_env(x);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
-    if (!job.resume) run_folder_create(job.folder, config);
     run *r = run_new("walk", e, x->seed, x->steps);
-    run_in_folder(r, job.folder, identity, job.resume ? config : NULL,
+    run_in_folder(r, job.folder, config, identity,
                   (run_manner){ .save_every = job.save_every, .resumed = job.resume, .quiet = true });
     walk(r, x->config);
     run_free(r);
@@ -270,6 +273,15 @@ static void put(const char *folder, const char *name, const void *p, size_t n)
     FILE *f = fopen(path, "wb");
     if (!f || fwrite(p, 1, n, f) != n || fclose(f) != 0) fail_msg("%s: %s", path, strerror(errno));
     free(path);
+}
+
+static void overtake(const char *path)
+{
+    const char *folder = overtaken;
+    overtaken = NULL;
+    put(folder, "progress.csv", "", 0);
+    put(folder, "config.json", "another's", 9);
+    (void)path;
 }
 
 static bool same(struct bytes a, struct bytes b) { return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); }
@@ -621,6 +633,75 @@ static void test_folder(void **state)
     remove(cut_folder);
 }
 
+/* Two that start in one new folder at the same time: the one that comes second changes nothing, whether the first
+ * still holds the lock, before or after its config.json, or has come and gone between two of the second's calls. */
+static void test_two_starts(void **state)
+{
+    (void)state;
+    for (int written = 0; written <= 1; written++) {
+        empty(cut_folder);
+        assert_int_equal(mkdir(cut_folder, 0777), 0);
+        put(cut_folder, "progress.csv", "", 0);
+        char *path = path_of(cut_folder, "progress.csv");
+        int fd = open(path, O_RDWR);
+        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+        assert_int_equal(fcntl(fd, F_SETLK, &lock), 0);
+        put(cut_folder, "config.json.tmp", "half", 4);
+        if (written) put(cut_folder, "config.json", "the first's", 11);
+        assert_ends(run_job(cut_folder, STEPS, false), EXIT_BAD_INPUT, written ? "found config.json in it"
+                                                                               : "another process is training here");
+        struct bytes aside = contents(cut_folder, "config.json.tmp"), c = contents(cut_folder, "config.json");
+        assert_true(aside.n == 4 && c.n == (written ? 11u : 0u) && !there(cut_folder, "timing.csv"));
+        free(aside.p), free(c.p), free(path);
+        close(fd);
+    }
+    empty(cut_folder);
+    assert_int_equal(mkdir(cut_folder, 0777), 0);
+    overtaken = cut_folder;
+    assert_ends(run_job(cut_folder, STEPS, false), EXIT_BAD_INPUT, "found config.json in it");
+    overtaken = NULL;
+    struct bytes c = contents(cut_folder, "config.json");
+    assert_true(c.n == 9 && memcmp(c.p, "another's", 9) == 0 && !there(cut_folder, "timing.csv"));
+    free(c.p);
+}
+
+/* A run in an environment of a file is one in these bytes. */
+static experiment *in_file;
+static void make_env(int unused) { (void)unused; env_free(experiment_env(in_file)); _exit(0); }
+
+static void test_env_file(void **state)
+{
+    (void)state;
+    static const char text[] = "discount: 0.9\nvalues: reward\nstates: 2\nactions: 2\nT: *\nuniform\nR: * : * : * : * 1\n";
+    const size_t n = strlen(text);
+    char crc[32];
+    empty(cut_folder);
+    assert_int_equal(mkdir(cut_folder, 0777), 0);
+    put(cut_folder, "m.mdp", text, n);
+    char *path = path_of(cut_folder, "m.mdp");
+    experiment *x = experiment_new(algorithm_find("reinforce"), path);
+    x->steps = 1;
+    experiment_take_file(x);
+    snprintf(crc, sizeof crc, "%016llx", (unsigned long long)checkpoint_crc(0, text, n));
+    assert_string_equal(x->env_crc, crc);
+    char *whole = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
+    assert_true(strstr(whole, crc) && strstr(identity, crc));
+    in_file = experiment_parse("config.json", whole, strlen(whole));
+    assert_string_equal(in_file->env_crc, crc);
+
+    assert_ends(run_child(make_env, 0), 0, "");
+    put(cut_folder, "m.mdp", text, n - 1);                          /* the same MDP in other bytes */
+    assert_ends(run_child(make_env, 0), EXIT_BAD_INPUT, "expected the file that the run was begun with");
+    put(cut_folder, "m.mdp", text, n);
+    in_file->env_crc[0] = 0;                                        /* config.json has lost it */
+    assert_ends(run_child(make_env, 0), EXIT_BAD_INPUT, "CRC-64 unknown");
+    strcpy(in_file->env_crc, crc);
+    strcpy(in_file->env, "m.mdp");
+    assert_ends(run_child(make_env, 0), EXIT_BAD_INPUT, "call from the folder where the run was begun");
+    experiment_free(x), experiment_free(in_file);
+    free(whole), free(identity), free(path);
+}
+
 /* ---------------------------------------------------------------------------------------- signals, numbers */
 
 static void test_signals(void **state)
@@ -738,7 +819,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_resume), cmocka_unit_test(test_progress), cmocka_unit_test(test_window), cmocka_unit_test(test_until),
         cmocka_unit_test(test_kill), cmocka_unit_test(test_full_disk), cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_damage), cmocka_unit_test(test_foreign), cmocka_unit_test(test_lost_rows),
-        cmocka_unit_test(test_folder), cmocka_unit_test(test_signals), cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_folder), cmocka_unit_test(test_two_starts), cmocka_unit_test(test_env_file), cmocka_unit_test(test_signals), cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_config), cmocka_unit_test(test_positions), cmocka_unit_test(test_crc),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

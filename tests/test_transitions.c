@@ -68,6 +68,17 @@ static void test_columns(void **state)
     free(many);
     env_free(e);
 
+    e = make("Pendulum-v1", ENV_OWN_LIMIT);                         /* a state without names */
+    const struct env_kind *own = e->kind;
+    struct env_kind nameless = *own;
+    nameless.state_name = NULL;
+    e->kind = &nameless;
+    x = parse(e, "state1,action,state0\n1,2,3\n", error);
+    assert_true(x && x->state[0] == 3 && x->state[1] == 1);
+    transitions_free(x);
+    e->kind = own;
+    env_free(e);
+
     e = make("chain:3", ENV_NO_LIMIT);                              /* t as large as an int counts to */
     x = parse(e, "s,action,t\n3,1,2147483646\n", error);
     assert_true(x && x->t[0] == 2147483646 && x->state[0] == 3);
@@ -92,7 +103,8 @@ static void test_mistakes(void **state)
         { "Pendulum-v1", HEADER "1,0x1,3\n", "m:2:3: expected theta_dot, a finite number, found \"0x1\"" },
         { "Pendulum-v1", HEADER "1,2,-inf\n", "m:2:5: expected action, a finite number, found \"-inf\"" },
         { "Pendulum-v1", HEADER "1,2,1e\n", "m:2:5: expected action, a finite number, found \"1e\"" },
-        { "Pendulum-v1", HEADER "1, ,1\n", "m:2:4: expected theta_dot, a finite number, found" },
+        { "Pendulum-v1", HEADER "1, ,1\n", "m:2:4: expected theta_dot, a finite number, found an empty field" },
+        { "Pendulum-v1", HEADER "1,2,\n", "m:2:5: expected action, a finite number, found an empty field" },
         { "Pendulum-v1", "theta,theta_dot,action,t\n1,2,3,200\n", "m:2:7: expected t, a whole number from 0 to" },
         { "Pendulum-v1", "theta,theta_dot,action,t\n1,2,3,-1\n", "m:2:7: expected t, a whole number from 0 to" },
         { "chain:3", "s,action,t\n0,0,2147483647\n", "m:2:5: expected t, a whole number from 0 to 2147483646, f" },

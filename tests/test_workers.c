@@ -1,5 +1,5 @@
-/* Workers that share parameters: their turns, their rows, and the order of both, with a small algorithm whose numbers
- * depend on all of them.
+/* Workers that share parameters: their turns, their rows, and the order of both, with a small algorithm whose
+ * numbers depend on all of them.
  *     test_workers [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>
@@ -77,7 +77,7 @@ static long events(const char *text, char least, char most)
     return n;
 }
 
-/* A3C-12, A3C-30: every update came after a copy of the same worker and was applied once; rows count every step. */
+/* A3C-12, A3C-30: every update came after a copy of the same worker and was applied once; no step is lost. */
 static void every_turn_counts(void **state)
 {
     (void)state;
@@ -136,7 +136,8 @@ static void replay(void **state)
 static void same_without_locks(void **state)
 {
     (void)state;
-    run *with = toy_run(1, SCHEDULE_THREADS, true, 7, 3000, NULL), *without = toy_run(1, SCHEDULE_THREADS, false, 7, 3000, NULL);
+    run *with = toy_run(1, SCHEDULE_THREADS, true, 7, 3000, NULL);
+    run *without = toy_run(1, SCHEDULE_THREADS, false, 7, 3000, NULL);
     run *serial = toy_run(1, SCHEDULE_SERIAL, false, 7, 3000, NULL);
     assert_memory_equal(with->theta, without->theta, N * sizeof(double));
     assert_memory_equal(with->theta, serial->theta, N * sizeof(double));
@@ -175,6 +176,17 @@ static void own_streams(void **state)
     }
     workers_free(all);
     done(r);
+}
+
+/* Threads begin and end, again and again */
+static void start_and_stop(void **state)
+{
+    (void)state;
+    for (uint64_t k = 0; k < 300; k++) {
+        run *r = toy_run(2 + (int)k % 7, SCHEDULE_THREADS, k % 2, k, 1, NULL);
+        assert_true(r->steps >= WORKERS_ROW);
+        done(r);
+    }
 }
 
 /* A3C-31 */
@@ -258,6 +270,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_turn_counts), cmocka_unit_test(lock_free_steps), cmocka_unit_test(replay),
         cmocka_unit_test(same_without_locks), cmocka_unit_test(given_by_the_seed), cmocka_unit_test(own_streams),
+        cmocka_unit_test(start_and_stop),
         cmocka_unit_test(lags), cmocka_unit_test(endings) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

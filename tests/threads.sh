@@ -26,12 +26,29 @@ for workers in 2 4 8; do
     done
 done
 
+for algorithm in async_q async_sarsa nstep_q; do
+    for locks in on off; do
+        holds "4 workers of $algorithm, locks $locks" "$ascent" train $algorithm --env CartPole-v1 --steps 4000 --quiet \
+            --set hidden=16 --set workers=4 --set locks=$locks --out "$dir/$algorithm-$locks"
+    done
+done
+
 # 2. The order of a run of threads, followed by one: the same rows, the same policy
 for workers in 2 5; do
     holds "a run to be replayed" train --steps 20000 $small --set workers=$workers --set locks=on --out "$dir/r$workers"
     holds "its replay" "$ascent" train --replay "$dir/r$workers" --quiet --out "$dir/again$workers"
     holds "the same rows" cmp "$dir/r$workers/progress.csv" "$dir/again$workers/progress.csv"
     holds "the same order" cmp "$dir/r$workers/schedule" "$dir/again$workers/schedule"
+    # A3C-31: the mean lag of a row's updates, counted in the order that was written down
+    awk -F, 'NR == FNR { if (FNR > 1) lag[FNR - 1] = $4; next }
+             { n = sum = 0
+               for (i = 1; i <= length($0); i++) {
+                   c = substr($0, i, 1)
+                   if (c == tolower(c)) copied[toupper(c)] = updates
+                   else { sum += updates++ - copied[c]; n++ } }
+               if (FNR in lag && (sum / n - lag[FNR]) ^ 2 > 1e-20) wrong++ }
+             END { exit !(FNR >= 30 && !wrong) }' "$dir/r$workers/progress.csv" "$dir/r$workers/schedule" && ok ||
+        bad "the column lag of $workers workers"
     "$ascent" eval "$dir/r$workers" --episodes 5 --seed 1 >"$dir/eval" 2>&1
     "$ascent" eval "$dir/again$workers" --episodes 5 --seed 1 >"$dir/eval.again" 2>&1
     holds "the same policy" cmp "$dir/eval" "$dir/eval.again"
@@ -39,6 +56,9 @@ done
 train --steps 1000 $small --set workers=2 --out "$dir/free"
 "$ascent" train --replay "$dir/free" --out "$dir/free.again" >"$dir/said" 2>&1
 [ $? -eq 2 ] && [ ! -e "$dir/free.again" ] && grep -q 'locks=on' "$dir/said" && ok || bad "a run without locks has nothing to replay"
+"$ascent" train vpg --env E5x --steps 100 --quiet --out "$dir/alone"
+"$ascent" train --replay "$dir/alone" --out "$dir/alone.again" >"$dir/said" 2>&1
+[ $? -eq 2 ] && grep -q 'expected a run of workers, found one of vpg' "$dir/said" && ok || bad "no workers, nothing to replay"
 
 # 3. Stopped and gone on with: the same bytes where one thread decides, as many steps where several do
 for how in 'schedule=serial' 'schedule=stale' 'schedule=random' 'workers=1'; do
