@@ -631,9 +631,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(carts), cmocka_unit_test(once_more), cmocka_unit_test(threads), cmocka_unit_test(tables),
         cmocka_unit_test(n_steps), cmocka_unit_test(two_step_table), cmocka_unit_test(chain),
         cmocka_unit_test(explained) };
-#ifdef ASCENT_PLAIN_LOOPS                               /* under ThreadSanitizer: what has threads; the rest takes minutes */
-    cmocka_set_test_filter("threads");
-#endif
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
