@@ -195,7 +195,7 @@ asan:
 # that it must report.
 RACES = -O1 -g -march=$(MARCH) -fsanitize=thread -fno-omit-frame-pointer -Wno-unknown-pragmas -DASCENT_CHECKED \
     -DASCENT_PLAIN_LOOPS
-TSAN = $(addprefix build/tsan/tests/,test_workers test_a3c test_async_q test_env)
+TSAN = $(addprefix build/tsan/tests/,test_workers test_a3c test_env)
 tsan:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(TSAN) build/tsan/ascent build/tsan/tests/threads/race BUILD=build/tsan LDFLAGS= OPT="$(RACES)"

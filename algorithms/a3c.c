@@ -21,7 +21,7 @@
  *   2. T grows by whole segments, at their updates, so that the order of these events decides everything
  *      (schedule.h); the run ends at a row of progress.csv (workers.h).
  *   3. c_V weighs (R - V)^2; .5 takes its 2 out (ERR-85). 1 is the page's.
- *   4. pi and V share no layers. The norm of an update's gradient is bounded, as in many implementations.
+ *   4. pi and V share no layers. clip bounds the norm of an update's gradient, as many implementations do.
  *   5. The time limit ends a segment, not what follows: R = V(s_t) there, 0 only where the task ended.
  *
  * Critical
