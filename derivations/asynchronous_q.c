@@ -1,6 +1,6 @@
-/* What asynchronous value learning converges to, exactly: the mean of an update is zero at Q^* for one-step Q-learning,
- * at Q^pi of the behaviour for SARSA, and at neither for n-step Q-learning. Targets come from the code that trains
- * (algorithms/async_q.c, async_sarsa.c, nstep_q.c). 002 (l.30-44), 004 (l.41, l.535-545). */
+/* What asynchronous value learning converges to, exactly: the mean of an update is zero at Q^* for one-step
+ * Q-learning, at Q^pi of the behaviour for SARSA, and at neither for n-step Q-learning. Targets come from the code
+ * that trains (algorithms/async_q.c, async_sarsa.c, nstep_q.c). 002 (l.30-44), 004 (l.41, l.535-545). */
 #include "derivations/asynchronous_q.h"
 
 #include <float.h>
@@ -133,7 +133,8 @@ static void discounted_successors(const exact *x, const learner *l, double *D)
 static double zero_of_mean_update(const exact *x, const learner *l, const double *w, double *Q)
 {
     size_t n = (size_t)x->nSA;
-    double *D = allocate(n * (size_t)x->nS, sizeof *D, "successors"), *A = allocate(n * n, sizeof *A, "a Jacobian");
+    double *D = allocate(n * (size_t)x->nS, sizeof *D, "successors");
+    double *A = allocate(n * n, sizeof *A, "a Jacobian");
     double *y = pairs(x), *step = pairs(x), size = INFINITY, before;
     linalg_lu *lu = linalg_lu_new(x->nSA);
     discounted_successors(x, l, D);
@@ -391,7 +392,7 @@ static double mean_over_paths(const setting *x, double *out)
     return room;
 }
 
-/* The optimum of the MDP whose one step is n steps of x: the action, then n - 1 of the behaviour. Discount gamma^n */
+/* The optimum of the MDP whose step is n steps of x: the action, then n - 1 of the behaviour. Discount gamma^n */
 static double macro_optimum(const setting *x, double *out)
 {
     const exact *e = x->pi;
@@ -558,8 +559,8 @@ static void page_of_actors(const setting *x, FILE *out)
     linalg_eigen_symmetric(ACTORS, G, w, Ut);
     for (int i = 0; i < ACTORS; i++) rank += w[i] > 1e-13 * w[ACTORS - 1];
     fprintf(out, "entropy of the states visited, epsilon-greedy in Q^*: epsilon .1 %.4f, .01 %.4f, .5 %.4f, all"
-            " three %.4f;\ntheir visitations span %d dimensions, those of one actor 1\nMore than the mean of the three,"
-            " not always more than the one that explores most.\n", entropy(nS, d), entropy(nS, d + nS),
+            " three %.4f;\ntheir visitations span %d dimensions, those of one actor 1\nMore than the mean of the"
+            " three, not always more than the one that explores most.\n", entropy(nS, d), entropy(nS, d + nS),
             entropy(nS, d + 2 * nS), entropy(nS, mean), rank);
     free(mean);
     free(d);
@@ -660,7 +661,8 @@ const derivation asynchronous_q[] = {
       "Q(s,a) under pi, under pi', under the uniform policy", n_three, unit_Q, not_here, NULL, {
         { "Q^*", "by policy iteration", optimal_thrice },
         { "=Q:\\ w_\\beta(s,a)(E[y|s,a]-Q(s,a))=0",
-          "w = how often beta meets a pair, half of the time started anywhere: where w > 0 it cancels", q_under_three },
+          "w = how often beta meets a pair, half of the time started anywhere: where w > 0 it cancels",
+          q_under_three },
         { "Q^\\beta", "the control: SARSA's depends on who acts", sarsa_under_three, DIFFERS } } },
     { "ASS-1", "one-step SARSA has its mean update zero at Q^pi of the behaviour",
       "Q(s,a), and the standard deviation of E[y|s,a] between two copies", n_twice, unit_Q, not_here, NULL, {
@@ -680,15 +682,16 @@ const derivation asynchronous_q[] = {
         { "=r_3(s,a)+\\gamma^3\\sum_{s'}P_3(s'|s,a)\\max_{a'}Q_3(s',a')",
           "policy iteration on the MDP whose step is an action and two steps of pi", macro_optimum },
         { "\\pi'", "the control: another behaviour", nstep_zero_of_other, DIFFERS } } },
-    { "NSQ-2", "n-step Q-learning is off-policy for n = 1 only, or when it acts optimally", "Q_n(s,a)", n_pairs, unit_Q,
-      not_here, NULL, {
+    { "NSQ-2", "n-step Q-learning is off-policy for n = 1 only, or when it acts optimally", "Q_n(s,a)", n_pairs,
+      unit_Q, not_here, NULL, {
         { "Q^*", "what learning off-policy would find", by_policy_iteration },
         { "=Q_1", "n = 1, uniform behaviour", one_step_uniform },
         { "=Q_5,\\ \\beta=\\pi^*", "n = 5, but the behaviour is optimal", five_steps_greedy },
         { "=Q_2,\\ \\beta=\\mathrm{uniform}",
           "002 l.33 calls n-step Q-learning off-policy: the second reward is the behaviour's", two_steps_uniform,
           DIFFERS, "ERR-25" },
-        { "=Q_5,\\ \\beta=\\mathrm{uniform}", "and four more of five rewards", five_steps_uniform, DIFFERS, "ERR-25" } },
+        { "=Q_5,\\ \\beta=\\mathrm{uniform}", "and four more of five rewards", five_steps_uniform, DIFFERS,
+          "ERR-25" } },
       .page = page_of_steps },
     { "A3C-19", "actors with different epsilons together visit more diversely than they do on average",
       "entropy of the mixture minus mean entropy, nats", one, unit_bits, not_here, NULL, {
@@ -703,9 +706,10 @@ const derivation asynchronous_q[] = {
       "J(w), dJ/dw[i]", n_J, unit_J, not_here, NULL, {
         { "J(w)=E[(r+\\gamma\\max_{a'}q_w(s',a')-q_w(s,a))^2]",
           "in plain loops, pairs drawn evenly; its derivative in the last q_w; 0 behind the end", hand_6 },
-        { "E[-J],\\quad y=r+\\gamma\\max_{a'}q_w(s',a')", "algorithms/async_q.c with theta^- = theta", training_6 },
-        { "\\nabla_w\\ \\text{through}\\ \\max_{a'}q_w(s',a')", "the control: the residual gradient, of J as printed",
-          residual_6, DIFFERS },
+        { "E[-J],\\quad y=r+\\gamma\\max_{a'}q_w(s',a')", "algorithms/async_q.c with theta^- = theta",
+          training_6 },
+        { "\\nabla_w\\ \\text{through}\\ \\max_{a'}q_w(s',a')",
+          "the control: the residual gradient, of J as printed", residual_6, DIFFERS },
         { "\\gamma\\max_{a'}q_w(s',a')\\ \\text{behind the end}", "004 l.539 has no (1-d)", no_mask_6, DIFFERS,
           "ERR-67" } } },
     { "DDPG-7", "DQN's error with a target network", "J(w), dJ/dw[i]", n_J, unit_J, not_here, NULL, {

@@ -1,5 +1,5 @@
-/* Asynchronous value learning at work: its counters, its exploration, where it diverges, and beside A3C on one task, as
- * experiments with a control each. 002 (l.24-26, l.38-39), 003 (l.10), 004 (l.42). */
+/* Asynchronous value learning at work: its counters, its exploration, where it diverges, and beside A3C on one task,
+ * as experiments with a control each. 002 (l.24-26, l.38-39), 003 (l.10), 004 (l.42). */
 #include <float.h>
 #include <gsl/gsl_statistics_double.h>
 #include <math.h>
@@ -45,7 +45,7 @@ static async_q_config counted(long I_target)
     return c;
 }
 
-/* ASQ-2   t mod I_AsyncUpdate = 0 or terminal: theta <- theta + alpha d_theta;  T mod I_target = 0: theta^- <- theta */
+/* ASQ-2   theta <- theta + alpha d_theta at t = k I_AsyncUpdate or terminal;  theta^- <- theta at T = k I_target */
 static double by_hand(const setting *x, long I_target, double *theta)
 {
     mdp *M = mdp_builtin("E5x");
@@ -146,8 +146,8 @@ static double five_errors(const setting *x, double *out)  { (void)x; return numb
 static double own_epsilons(const setting *x, double *out) { return frequencies(x->seed, false, out); }
 static double one_epsilon(const setting *x, double *out)  { return frequencies(x->seed, true, out); }
 
-/* ---- PGT-22: Baird's star (Baird 1995; Sutton & Barto, 11.2) as a task: `solid` leads to state 6 and pays 1, `dashed`
- * to one of the others; the behaviour is `dashed` 6 times in 7. Features of states, the same for both actions ---- */
+/* ---- PGT-22: Baird's star (Baird 1995; Sutton & Barto, 11.2) as a task: `solid` leads to state 6 and pays 1,
+ * `dashed` to one of the others; the behaviour is `dashed` 6 times in 7. Features of states only ---- */
 
 enum { STAR = 7, FEATURES = 8, SWEEPS = 2000 };
 
@@ -200,7 +200,7 @@ static double q_norm(int d, const double *X, double alpha)
     return norm;
 }
 
-/* ||theta|| after as many steps along the exact gradient of J of a policy in the same features; J and J^* behind it */
+/* ||theta|| after as many steps along the exact gradient of J, of a policy in the same features; its J, and J^* */
 static double policy_norm(double alpha, double *J, double *J_best)
 {
     char error[256];
@@ -256,8 +256,8 @@ static void page_of_star(const setting *x, FILE *out)
     q_on_star(x, &q);
     q_on_table(x, &table);
     fprintf(out, "|theta| after %d mean updates from |theta| = 4\n  Q-learning, Baird's features %12.3g\n"
-            "  Q-learning, a table          %12.3g\n  policy gradient, Baird's features %7.3g, J = %.2f of J^* = %.2f\n",
-            SWEEPS, q, table, norm, J, J_best);
+            "  Q-learning, a table          %12.3g\n  policy gradient, Baird's features %7.3g, J = %.2f of J^* ="
+            " %.2f\n", SWEEPS, q, table, norm, J, J_best);
 }
 
 /* ---- A3C-25: four methods on CartPole-v1, ten seeds, four workers in an order that is drawn ---- */
@@ -266,13 +266,12 @@ enum { METHODS = 4, SEEDS = 10, SCORED_STEPS = 100000, SCORED = 10 };
 static const char *const method_names[METHODS] = { "one-step Q", "one-step SARSA", "n-step Q", "A3C" };
 
 /* Training by one of them; epsilon .05 for all workers at last; alpha times its default. Free r->env and r. */
-static run *train_method(int m, double alpha, uint64_t seed, long steps, double until, policy *p)
+static run *train_method(int m, double alpha, uint64_t seed, long steps, policy *p)
 {
     char error[256];
     env *e = env_make("CartPole-v1", ENV_OWN_LIMIT, error, sizeof error);
     require(e, "%s", error);
     run *r = run_new(method_names[m], e, seed, steps);
-    r->until = until;
     async_q_config q = async_q_defaults;
     async_sarsa_config sarsa = async_sarsa_defaults;
     nstep_q_config n_step = nstep_q_defaults;
@@ -285,18 +284,18 @@ static run *train_method(int m, double alpha, uint64_t seed, long steps, double 
     if (m == 1) async_sarsa(r, &sarsa);
     if (m == 2) nstep_q(r, &n_step);
     if (m == 3) a3c(r, &actor_critic);
-    *p = m == 3 ? a3c_policy(e, &actor_critic) : async_q_policy(e, &q);         /* all value methods have the same */
+    *p = m == 3 ? a3c_policy(e, &actor_critic) : async_q_policy(e, &q);         /* values: all have the same */
     return r;
 }
 
-/* A3C-25  the mean return of what the method holds for best, after so many steps; over seeds and episodes. error: its
- * standard error over seeds */
+/* A3C-25  the mean return of what the method holds for best, after so many steps; over seeds and episodes.
+ * error: its standard error over seeds */
 static double score(const setting *x, int m, double alpha, double *error)
 {
     double each[SEEDS], reward, a;
     for (int k = 0; k < SEEDS; k++) {
         policy p;
-        run *r = train_method(m, alpha, x->seed + (uint64_t)k, SCORED_STEPS, INFINITY, &p);
+        run *r = train_method(m, alpha, x->seed + (uint64_t)k, SCORED_STEPS, &p);
         env *e = r->env;
         actor *pi = actor_new(&p, r->theta);
         gsl_rng *rng = random_stream(x->seed + (uint64_t)k, 0, RANDOM_EVALUATION_ENV);
@@ -342,14 +341,15 @@ static void page_of_methods(const setting *x, FILE *out)
         double error, mean = score(x, m, 1, &error);
         fprintf(out, "%-15s %6.1f %6.1f\n", method_names[m], mean, error);
     }
-    fprintf(out, "Means that are 3.3 standard errors of their difference apart are told apart with probability .95.\n");
+    fprintf(out, "Means that are 3.3 standard errors of their difference apart are told apart with probability"
+            " .95.\n");
 }
 
 const derivation value_learning[] = {
-    { "ASQ-2", "two counters: T for the copies of theta^-, t for the updates of theta", "theta[i] after a row of steps",
-      n_theta, unit_row, NULL, NULL, {
-        { "\\theta^-\\leftarrow\\theta\\ \\text{at}\\ T=kI_{target},\\quad\\theta\\leftarrow\\theta+\\alpha\\,d\\theta\\ "
-          "\\text{at}\\ t=kI_{AsyncUpdate}\\ \\text{or terminal}", "in plain loops, step by step",
+    { "ASQ-2", "two counters: T for the copies of theta^-, t for the updates of theta",
+      "theta[i] after a row of steps", n_theta, unit_row, NULL, NULL, {
+        { "\\theta^-\\leftarrow\\theta\\ \\text{at}\\ T=kI_{target},\\quad"
+          "\\theta\\leftarrow\\theta+\\alpha\\,d\\theta\\ \\text{at}\\ t=kI_{AsyncUpdate}\\ \\text{or terminal}", "in plain loops, step by step",
           copied_at_40 },
         { "\\theta", "algorithms/async_q.c, a training run on the same random numbers", trained_table },
         { "T=5", "002 l.38 gives the counter the value of a period, and of the other one: I_AsyncUpdate = 5",
@@ -364,8 +364,8 @@ const derivation value_learning[] = {
           "how often the greedy action is taken, by algorithms/policy.c", own_epsilons, AT_MOST },
         { "\\epsilon_i=.203", "the control: one epsilon for all, their mean", one_epsilon, AT_LEAST } },
       "a state of E5x, three actions" },
-    { "PGT-22", "Q-learning with features may diverge where policy gradients do not", "|theta| after 2000 mean updates",
-      one, unit_one, NULL, NULL, {
+    { "PGT-22", "Q-learning with features may diverge where policy gradients do not",
+      "|theta| after 2000 mean updates", one, unit_one, NULL, NULL, {
         { "1000", "from |theta| = 4; Q^* = 100 needs |theta| = 375 as a table", thousand },
         { "\\le|\\theta|,\\quad\\theta\\leftarrow\\theta+\\alpha E_\\beta[(y-Q_\\theta)\\nabla Q_\\theta]",
           "Baird's features, off-policy, bootstrapping: the deadly triad; through algorithms/async_q.c", q_on_star,
@@ -380,8 +380,8 @@ const derivation value_learning[] = {
       NULL, {
         { "\\bar R\\ \\text{of values}", "what is learned acts greedily", by_values },
         { "\\le\\bar R\\ \\text{of A3C}", "its most likely action", a3c_learnt, AT_LEAST },
-        { "\\ge\\bar R\\ \\text{of A3C},\\ \\alpha=0", "the control: a policy that learns nothing is worse than all",
-          a3c_untaught, AT_MOST } },
+        { "\\ge\\bar R\\ \\text{of A3C},\\ \\alpha=0",
+          "the control: a policy that learns nothing is worse than all", a3c_untaught, AT_MOST } },
       "CartPole-v1, four workers, the order of their turns drawn; each method with its defaults", page_of_methods,
       .trains = 100 },
     { .id = NULL }
