@@ -44,7 +44,7 @@ static void learner(worker *w, void *of)
     }
 }
 
-static run *toy_run(int n, int kind, bool locks, uint64_t seed, long steps, const char *replay)
+static run *toy_run_showing(int n, int kind, bool locks, uint64_t seed, long steps, const char *replay, double *lag)
 {
     run *r = run_new("toy", make("CartPole-v1"), seed, steps);
     struct toy toy = { .p = policy_of(r->env, 0, NULL, AD_TANH) };
@@ -57,10 +57,17 @@ static run *toy_run(int n, int kind, bool locks, uint64_t seed, long steps, cons
     shared_store(N, x, all->x);
     workers_begin(all, NULL, NULL);
     workers_run(all, learner, &toy);
+    *lag = all->lag_mean;
     workers_end(all);
     for (int i = 0; i < n; i++) actor_free(toy.pi[i]);
     free(toy.policy_theta);
     return r;
+}
+
+static run *toy_run(int n, int kind, bool locks, uint64_t seed, long steps, const char *replay)
+{
+    double lag;
+    return toy_run_showing(n, kind, locks, seed, steps, replay, &lag);
 }
 
 static void done(run *r)
@@ -206,6 +213,31 @@ static void lags(void **state)
     done(r);
 }
 
+/* A3C-31   What is shown as lag is the mean over the updates of the last row, as the order says it. */
+static void lag_of_the_last_row(void **state)
+{
+    (void)state;
+    for (int kind = SCHEDULE_THREADS; kind <= SCHEDULE_RANDOM; kind++)
+        for (int n = 1; n <= 4; n++) {
+            double mean;
+            run *r = toy_run_showing(n, kind, true, 2, 2000, NULL, &mean);
+            long updates = 0, lag = 0, in_row = 0, copied[26] = { 0 };
+            for (const char *c = r->schedule; *c; c++) {
+                if (*c == '\n') {
+                    if (c[1]) lag = in_row = 0;
+                } else if (*c >= 'a') copied[*c - 'a'] = updates;
+                else {
+                    lag += updates++ - copied[*c - 'A'];
+                    in_row++;
+                }
+            }
+            if (kind == SCHEDULE_SERIAL) assert_int_equal(lag, 0);
+            if (kind == SCHEDULE_STALE) assert_int_equal(lag, (n - 1) * in_row);
+            assert_true(in_row > 0 && mean == (double)lag / (double)in_row);
+            done(r);
+        }
+}
+
 /* ---- what must end the program ---- */
 
 static void wrong_schedule(int which)
@@ -271,7 +303,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_turn_counts), cmocka_unit_test(lock_free_steps), cmocka_unit_test(replay),
         cmocka_unit_test(same_without_locks), cmocka_unit_test(given_by_the_seed), cmocka_unit_test(own_streams),
         cmocka_unit_test(start_and_stop),
-        cmocka_unit_test(lags), cmocka_unit_test(endings) };
+        cmocka_unit_test(lags), cmocka_unit_test(lag_of_the_last_row), cmocka_unit_test(endings) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
