@@ -1,6 +1,6 @@
 #!/bin/sh
 # tests/recorded.sh BUILD            Prints what it always printed? The numbers, settings, bounds, units, reasons and
-# pages of verify, derive, solve, estimate and explain against tests/recorded/outputs.txt.
+# pages of verify, derive, solve, estimate, explain and of train's help against tests/recorded/outputs.txt.
 # tests/recorded.sh BUILD --write    records them anew, where a change is meant; git shows which numbers moved.
 #
 # This is no account of its own. The sides of an equation are held against each other by `verify`, and most of these
@@ -38,6 +38,7 @@ commands() {
         echo "estimate X3 --horizon 3 --estimator $name"
     done
     echo "estimate chain:4 --horizon 4000 --estimator Q"                 # one state too many
+    echo "train --help"                                                   # every default and range
     for a in $("$ascent" train --help | sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p'); do echo "explain $a --seed 2"; done
 }
 
