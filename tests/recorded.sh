@@ -66,7 +66,7 @@ outputs() {
 # compare.awk RECORDED NOW: what differs, then `N passed, N failed` of commands. MASK=1: RECORDED with an @ for
 # each number that differs, and @@ for each line whose words do.
 cat >"$work/compare.awk" <<'AWK'
-function magnitude(x) { return x < 0 ? -x : x }
+function magnitude(x) { x += 0; return x < 0 ? -x : x }         # a number: substr makes strings, "0.5" < "1e-11"
 # 1 in the last digit of a number with a point or an exponent, at least 1e-9 of it; a whole number is exact
 function slack(text,    digits, point, e, s) {
     if (text !~ /[.e]/) return 0
