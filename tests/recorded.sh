@@ -1,6 +1,6 @@
 #!/bin/sh
 # tests/recorded.sh BUILD            Prints what it always printed? The numbers, settings, bounds, units, reasons and
-# pages of verify, derive, solve and estimate against tests/recorded/outputs.txt.
+# pages of verify, derive, solve, estimate, explain and of train's help against tests/recorded/outputs.txt.
 # tests/recorded.sh BUILD --write    records them anew, where a change is meant; git shows which numbers moved.
 #
 # This is no account of its own. The sides of an equation are held against each other by `verify`, and most of these
@@ -38,6 +38,8 @@ commands() {
         echo "estimate X3 --horizon 3 --estimator $name"
     done
     echo "estimate chain:4 --horizon 4000 --estimator Q"                 # one state too many
+    echo "train --help"                                                   # every default and range
+    for a in $("$ascent" train --help | sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p'); do echo "explain $a --seed 2"; done
 }
 
 # The numbers and pages only: of a proof no LaTeX and no reasons, of verify not what an equation says, no error
@@ -64,7 +66,7 @@ outputs() {
 # compare.awk RECORDED NOW: what differs, then `N passed, N failed` of commands. MASK=1: RECORDED with an @ for
 # each number that differs, and @@ for each line whose words do.
 cat >"$work/compare.awk" <<'AWK'
-function magnitude(x) { return x < 0 ? -x : x }
+function magnitude(x) { x += 0; return x < 0 ? -x : x }         # a number: substr makes strings, "0.5" < "1e-11"
 # 1 in the last digit of a number with a point or an exponent, at least 1e-9 of it; a whole number is exact
 function slack(text,    digits, point, e, s) {
     if (text !~ /[.e]/) return 0

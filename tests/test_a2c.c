@@ -418,7 +418,7 @@ static a2c_config option(int k)
                          .gamma = k % 3 ? 0.9 : 1, .lambda = lambda[k % 3], .c_V = k % 5 / 4.0,
                          .beta = k % 2 ? 0.05 : 0, .mean = k / 3 % 2, .normalise = k % 4 >= 2,
                          .lr = 1e-2, .lr_V = k % 2 ? 2e-2 : 5e-3,
-                         .anneal_steps = k % 3 == 2 ? 30 : k % 7 ? 0 : 1000, .clip = clip[k % 5],
+                         .anneal_steps = k % 5 == 3 ? 30 : k % 7 ? 0 : 1000, .clip = clip[k % 5],
                          .optimiser = k % 3, .alpha = k % 2 ? 0.9 : 0.99, .eps = k % 2 ? 1e-5 : 1e-3,
                          .hidden = { k % 3, { 4, 3 } }, .activation = k % 2 ? AD_TANH : AD_RELU };
 }
@@ -431,6 +431,13 @@ static void options(void **state)
     for (int k = 0; k < 24; k++) {
         a2c_config c = option(k);
         same_run(id[k % 4], limit[k % 4], &c, 60);
+    }
+    for (int k = 0; k < 3; k++) {                   /* workers whose episodes end at different times */
+        a2c_config c = option(2 + k);
+        c.workers = 3;
+        c.n_steps = 3 + k;
+        c.until = A2C_UNTIL_END;
+        same_run("E5x", 0, &c, 60);
     }
 }
 

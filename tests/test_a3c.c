@@ -314,6 +314,7 @@ static void steps_are_exact(void **state)
         run *trained = run_new("a3c", e, 1, 20000);
         a3c(trained, &c);
         assert_true(trained->steps >= 20000 && trained->steps < 20000 + WORKERS_ROW + 4 * c.t_max);
+        assert_true(!trained->schedule == !locks);                      /* an order is there where there is one */
         assert_true(trained->return_mean > 0 && trained->return_mean <= 30);
         run_free(trained);
         env_free(e);

@@ -434,6 +434,7 @@ static void threads(void **state)
             c.workers = 3;
             run *t = trained(m, e, &c, 3, 4000);
             assert_true(t->steps >= 4000 && t->steps < 4500 + 3 * c.update_every && t->episodes >= 200);
+            assert_true(!t->schedule == !locks);                        /* an order is there where there is one */
             for (int i = 0; i < async_q_policy(e, &c).n; i++) assert_true(isfinite(t->theta[i]));
             trained_free(t);
         }

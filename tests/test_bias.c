@@ -209,6 +209,30 @@ static void features(void **state)
     example_free(&e);
 }
 
+/* Two numbers an action, N(0, 1) each at theta = 0: the scores are s_i a_j, a_j and, of log_sd, a_j^2 - 1. */
+static void features_of_boxes(void **state)
+{
+    (void)state;
+    enum { T = 3, D = 2, K = 2, n = D * K + 2 * K };
+    const env e = { .action = { .dim = K }, .observation = { .dim = D } };
+    const double s[T][D] = { { 1, -2 }, { 0.5, 3 }, { -1, 0.25 } }, a[T][K] = { { 0.5, 2 }, { -1, 1.5 }, { 3, -0.5 } };
+    double theta[n] = { 0 }, phi[T * n];
+    policy p = policy_of(&e, 0, NULL, AD_TANH);
+    rollout *b = rollout_shaped(D, K, false);
+    ad_tape *t = ad_tape_new();
+    assert_int_equal(p.n, n);
+    for (int i = 0; i < T; i++) rollout_add(b, s[i], a[i], 0);
+    compatible_features(t, &p, theta, b, phi);
+    for (int i = 0; i < T; i++)
+        for (int j = 0; j < K; j++) {
+            for (int k = 0; k < D; k++) assert_near(phi[i * n + k * K + j], s[i][k] * a[i][j], 1e-15);
+            assert_near(phi[i * n + D * K + j], a[i][j], 1e-15);
+            assert_near(phi[i * n + D * K + K + j], a[i][j] * a[i][j] - 1, 1e-14);
+        }
+    ad_tape_free(t);
+    rollout_free(b);
+}
+
 /* ---- BL-4 ---- */
 
 /* The condition for V to lower the variance, against the variances: on random problems both ways round */
@@ -398,7 +422,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_erratum), cmocka_unit_test(two_gradients), cmocka_unit_test(nothing_random),
         cmocka_unit_test(compatible_critic),
-        cmocka_unit_test(features), cmocka_unit_test(gain_of_V),
+        cmocka_unit_test(features), cmocka_unit_test(features_of_boxes), cmocka_unit_test(gain_of_V),
         cmocka_unit_test(moments_of_returns), cmocka_unit_test(more_steps), cmocka_unit_test(table),
         cmocka_unit_test(picture) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

@@ -132,6 +132,9 @@ static void disturb(long updates, double *theta, double *sd, rollout *b)
 {
     if (poison.what && updates == poison.at) {
         if (strcmp(poison.what, "theta") == 0) theta[3] = NAN;
+        if (strcmp(poison.what, "first") == 0) theta[0] = NAN;
+        if (strcmp(poison.what, "last observation") == 0) b->s_end[0] = NAN;
+        if (strcmp(poison.what, "action") == 0) b->a[(b->T - 1) * b->k] = INFINITY;
         if (strcmp(poison.what, "sd") == 0) *sd = INFINITY;
         if (strcmp(poison.what, "reward") == 0) b->r[1] = -INFINITY;
         if (strcmp(poison.what, "observation") == 0) b->s[2] = NAN;
@@ -737,6 +740,9 @@ static void test_not_finite(void **state)
     (void)state;
     static const struct { const char *what, *says; } table[] = {
         { "theta", "walk, after 28 steps: theta[3] is nan" },
+        { "first", "walk, after 28 steps: theta[0] is nan" },
+        { "last observation", "walk, after 28 steps: last observation[0] is nan" },
+        { "action", "walk, after 28 steps: action[6] is inf" },                         /* the last one of 7 */
         { "sd", "walk, after 28 steps: sd is inf" },
         { "reward", "walk, after 28 steps: reward[1] is -inf" },
         { "observation", "walk, after 28 steps: observation[2] is nan" },

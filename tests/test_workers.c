@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "algorithms/workers.h"
+#include "autodiff/random.h"
 #include "autodiff/require.h"
 #include "tests/child_process.h"
 
@@ -27,7 +28,24 @@ static env *make(const char *id)
 
 /* x <- .99 x + .01 (rewards seen, theta'): any change of order, copy or stream shows. counts: exact. */
 enum { N = 70, T_MAX = 5 };
-struct toy { policy p; double *policy_theta; actor *pi[SCHEDULE_MAX_WORKERS]; };
+struct toy { policy p; double *policy_theta; actor *pi[SCHEDULE_MAX_WORKERS]; struct told *told; };
+
+/* What a run shows and, as the workers saw it themselves, what their episodes returned */
+struct told {
+    double lag;
+    struct { double so_far, sum, squares; long episodes; } of[SCHEDULE_MAX_WORKERS];
+};
+
+static void tell(struct told *told, const rollout *b, int i)
+{
+    const segment *g = b->segment;
+    for (int t = 0; t < b->T; t++) told->of[i].so_far += b->r[t];
+    if (!g->terminated && !g->truncated) return;
+    told->of[i].sum += told->of[i].so_far;
+    told->of[i].squares += told->of[i].so_far * told->of[i].so_far;
+    told->of[i].so_far = 0;
+    told->of[i].episodes++;
+}
 
 static void learner(worker *w, void *of)
 {
@@ -35,6 +53,7 @@ static void learner(worker *w, void *of)
     while ((w = worker_turn(w))) {
         double x[N], reward = 0;
         rollout_segment(w->b, T_MAX, w->env, w->env_rng, toy->pi[w->i], w->policy_rng);
+        tell(toy->told, w->b, w->i);
         for (int t = 0; t < w->b->T; t++) reward += w->b->r[t] + w->b->s[t * w->b->d];
         worker_updates(w);
         shared_load(N, w->all->x, x);
@@ -44,10 +63,11 @@ static void learner(worker *w, void *of)
     }
 }
 
-static run *toy_run(int n, int kind, bool locks, uint64_t seed, long steps, const char *replay)
+static run *toy_run_showing(int n, int kind, bool locks, uint64_t seed, long steps, const char *replay,
+                            struct told *told)
 {
     run *r = run_new("toy", make("CartPole-v1"), seed, steps);
-    struct toy toy = { .p = policy_of(r->env, 0, NULL, AD_TANH) };
+    struct toy toy = { .p = policy_of(r->env, 0, NULL, AD_TANH), .told = told };
     double x[N] = { 0 };
     toy.policy_theta = calloc((size_t)toy.p.n, sizeof(double));
     for (int i = 1; i < N; i++) x[i] = 1.0 / i;
@@ -57,10 +77,17 @@ static run *toy_run(int n, int kind, bool locks, uint64_t seed, long steps, cons
     shared_store(N, x, all->x);
     workers_begin(all, NULL, NULL);
     workers_run(all, learner, &toy);
+    told->lag = all->lag_mean;
     workers_end(all);
     for (int i = 0; i < n; i++) actor_free(toy.pi[i]);
     free(toy.policy_theta);
     return r;
+}
+
+static run *toy_run(int n, int kind, bool locks, uint64_t seed, long steps, const char *replay)
+{
+    struct told told = { 0 };
+    return toy_run_showing(n, kind, locks, seed, steps, replay, &told);
 }
 
 static void done(run *r)
@@ -97,6 +124,28 @@ static void every_turn_counts(void **state)
                 assert_true(i < n && begun[i] != copies_now);
                 begun[i] = copies_now;
             }
+            done(r);
+        }
+}
+
+/* The returns that are logged are those of each worker's own episodes, also of those that last over a row. */
+static void returns_are_whole(void **state)
+{
+    (void)state;
+    for (int kind = SCHEDULE_THREADS; kind <= SCHEDULE_RANDOM; kind++)
+        for (int n = 1; n <= 5; n++) {
+            struct told told = { 0 };
+            run *r = toy_run_showing(n, kind, true, 4, 1100, NULL, &told);
+            double sum = 0, squares = 0;
+            long episodes = 0;
+            assert_true(r->steps > 2 * WORKERS_ROW && r->episodes < RUN_WINDOW);
+            for (long k = 0; k < r->episodes; k++) sum += r->returns[k], squares += r->returns[k] * r->returns[k];
+            for (int i = 0; i < n; i++) {
+                sum -= told.of[i].sum;
+                squares -= told.of[i].squares;
+                episodes += told.of[i].episodes;
+            }
+            assert_true(r->episodes == episodes && sum == 0 && squares == 0);       /* whole numbers */
             done(r);
         }
 }
@@ -163,17 +212,25 @@ static void given_by_the_seed(void **state)
     }
 }
 
-/* Nobody's stream is another's: with one step a turn, the workers' first observations differ. */
+/* Nobody's stream is another's: the first numbers of all streams differ, and so do the first observations. */
 static void own_streams(void **state)
 {
     (void)state;
+    enum { MOST = SCHEDULE_MAX_WORKERS };
     run *r = run_new("toy", make("CartPole-v1"), 1, 0);
-    workers *all = workers_new(r, (shared_part[]){ { "x", N }, { NULL } }, N, 3, SCHEDULE_SERIAL, false);
-    for (int i = 0; i < 3; i++) env_reset(all->worker[i].env, all->worker[i].env_rng);
-    for (int i = 1; i < 3; i++) {
-        assert_memory_not_equal(all->worker[i].env->obs, all->worker[0].env->obs, 4 * sizeof(double));
-        assert_true(gsl_rng_get(all->worker[i].policy_rng) != gsl_rng_get(all->worker[0].policy_rng));
+    workers *all = workers_new(r, (shared_part[]){ { "x", N }, { NULL } }, N, MOST, SCHEDULE_SERIAL, false);
+    unsigned long first[2 * MOST + 2];
+    for (int i = 0; i < MOST; i++) {
+        worker *w = &all->worker[i];
+        first[2 * i] = gsl_rng_get(w->env_rng);
+        first[2 * i + 1] = gsl_rng_get(w->policy_rng);
+        env_reset(w->env, w->env_rng);
+        for (int j = 0; j < i; j++) assert_memory_not_equal(w->env->obs, all->worker[j].env->obs, 4 * sizeof(double));
     }
+    first[2 * MOST] = gsl_rng_get(r->init_rng);
+    first[2 * MOST + 1] = gsl_rng_get(r->update_rng);
+    for (int i = 0; i < 2 * MOST + 2; i++)
+        for (int j = 0; j < i; j++) assert_true(first[i] != first[j]);
     workers_free(all);
     done(r);
 }
@@ -187,6 +244,29 @@ static void start_and_stop(void **state)
         assert_true(r->steps >= WORKERS_ROW);
         done(r);
     }
+}
+
+/* The orders that one thread follows, letter by letter, as schedule.h has them: aAbBcC.., abcAaBbCc.., and abc, then
+ * whoever is drawn: Aa, Cc, Aa, .. */
+static void orders(void **state)
+{
+    (void)state;
+    for (int kind = SCHEDULE_SERIAL; kind <= SCHEDULE_RANDOM; kind++)
+        for (int n = 1; n <= 4; n++) {
+            run *r = toy_run(n, kind, true, 3, 2000, NULL);
+            gsl_rng *rng = random_stream(3, 0, RANDOM_UPDATE);
+            const char *c = r->schedule;
+            for (int i = 0; i < n && kind != SCHEDULE_SERIAL; i++) assert_int_equal(*c++, 'a' + i);
+            for (int turn = 0; *c; turn++) {
+                int i = kind == SCHEDULE_RANDOM ? (int)gsl_rng_uniform_int(rng, (unsigned long)n) : turn % n;
+                if (kind == SCHEDULE_SERIAL) assert_int_equal(*c++, 'a' + i);
+                assert_int_equal(*c++, 'A' + i);
+                c += *c == '\n';
+                if (kind != SCHEDULE_SERIAL && *c) assert_int_equal(*c++, 'a' + i);
+            }
+            gsl_rng_free(rng);
+            done(r);
+        }
 }
 
 /* A3C-31 */
@@ -206,6 +286,31 @@ static void lags(void **state)
     done(r);
 }
 
+/* A3C-31   What is shown as lag is the mean over the updates of the last row, as the order says it. */
+static void lag_of_the_last_row(void **state)
+{
+    (void)state;
+    for (int kind = SCHEDULE_THREADS; kind <= SCHEDULE_RANDOM; kind++)
+        for (int n = 1; n <= 4; n++) {
+            struct told told = { 0 };
+            run *r = toy_run_showing(n, kind, true, 2, 2000, NULL, &told);
+            long updates = 0, lag = 0, in_row = 0, copied[26] = { 0 };
+            for (const char *c = r->schedule; *c; c++) {
+                if (*c == '\n') {
+                    if (c[1]) lag = in_row = 0;
+                } else if (*c >= 'a') copied[*c - 'a'] = updates;
+                else {
+                    lag += updates++ - copied[*c - 'A'];
+                    in_row++;
+                }
+            }
+            if (kind == SCHEDULE_SERIAL) assert_int_equal(lag, 0);
+            if (kind == SCHEDULE_STALE) assert_int_equal(lag, (n - 1) * in_row);
+            assert_true(in_row > 0 && told.lag == (double)lag / (double)in_row);
+            done(r);
+        }
+}
+
 /* ---- what must end the program ---- */
 
 static void wrong_schedule(int which)
@@ -221,7 +326,7 @@ static void not_finite(int which)
     run *r = run_new("toy", e, 1, 100000);
     workers *all = workers_new(r, (shared_part[]){ { "x", N }, { NULL } }, N, 3, SCHEDULE_THREADS, false);
     shared_store(1, &(double){ NAN }, all->x + 5);
-    struct toy toy = { .p = policy_of(e, 0, NULL, AD_TANH) };
+    struct toy toy = { .p = policy_of(e, 0, NULL, AD_TANH), .told = &(struct told){ 0 } };
     toy.policy_theta = calloc((size_t)toy.p.n, sizeof(double));
     for (int i = 0; i < 3; i++) toy.pi[i] = actor_new(&toy.p, toy.policy_theta);
     workers_begin(all, NULL, NULL);
@@ -268,10 +373,11 @@ static void endings(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_turn_counts), cmocka_unit_test(lock_free_steps), cmocka_unit_test(replay),
+        cmocka_unit_test(every_turn_counts), cmocka_unit_test(returns_are_whole),
+        cmocka_unit_test(lock_free_steps), cmocka_unit_test(replay),
         cmocka_unit_test(same_without_locks), cmocka_unit_test(given_by_the_seed), cmocka_unit_test(own_streams),
         cmocka_unit_test(start_and_stop),
-        cmocka_unit_test(lags), cmocka_unit_test(endings) };
+        cmocka_unit_test(orders), cmocka_unit_test(lags), cmocka_unit_test(lag_of_the_last_row), cmocka_unit_test(endings) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
