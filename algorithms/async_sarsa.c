@@ -56,8 +56,8 @@ const config_field async_sarsa_fields[] = {
     { FIELD(lr), REAL(1e300), .about = "step size alpha; the paper draws it from 1e-4 .. 1e-2" },
     { FIELD(lr_half), WHOLE(0, 1e15), .about = "steps until alpha has halved; 0: constant" },
     { FIELD(optimiser), CHOICE(optimisers), .about = "RMSProp with a shared mean square, or plain steps" },
-    { FIELD(alpha), REAL(1), .about = "decay of RMSProp's mean square; the paper: .99" },
-    { FIELD(eps), REAL(1), .about = "in its root" },
+    { FIELD(alpha), REAL(1 - 1e-9), .about = "decay of RMSProp's mean square; the paper: .99" },
+    { FIELD(eps), .kind = CONFIG_REAL, .low = 1e-30, .high = 1, .about = "in its root" },
     { FIELD(update_every), WHOLE(1, 1e6), .about = "I_AsyncUpdate, steps of a worker; the paper: 5" },
     { FIELD(target_every), WHOLE(1, 1e15), .about = "I_target, steps of all; the paper, on Atari: 40000" },
     { FIELD(rho), REAL(1 - 1e-9), .about = "what theta^- keeps of itself then; 0: a copy" },
@@ -103,16 +103,6 @@ void async_sarsa_gradient(ad_tape *t, const network *f, const double *theta, con
     ad J = async_sarsa_J(ad_gather(Q, b->index), ad_input(t, y, b->T, 1));
     memcpy(d_theta, ad_value(ad_grad(J, x)), (size_t)n * sizeof *d_theta);
     ad_reset(t, start);
-    /* END SOLUTION */
-}
-/*[/snip]*/
-
-/*[snip async-sarsa-copies later]*/
-/* ASQ-2   theta^- <- theta at each T that is a multiple of I_target */
-bool async_sarsa_copies(long before, long T, long I_target)
-{
-    /* BEGIN SOLUTION ASQ-2 */
-    return T / I_target > before / I_target;
     /* END SOLUTION */
 }
 /*[/snip]*/
@@ -213,7 +203,7 @@ static void apply(const async_sarsa_config *c, worker *w, size_t n, const double
     rmsprop_shared step = { .n = (int)n, .lr = lr, .alpha = c->alpha, .eps = c->eps, .v = x + 2 * n };
     if (c->optimiser == ASYNC_SARSA_SGD) sgd_shared_ascend((int)n, lr, x, d_theta);
     else                                 rmsprop_shared_ascend(&step, x, d_theta);
-    if (async_sarsa_copies(w->T - w->b->T, w->T, c->target_every)) {
+    if (target_due(w->T - w->b->T, w->T, c->target_every)) {
         shared_load(2 * n, x, w->theta);
         target_polyak(n, c->rho, w->theta, w->theta + n);
         shared_store(n, w->theta + n, x + n);
@@ -296,7 +286,7 @@ void async_sarsa_explain(FILE *out, const void *config, uint64_t seed)
     c.update_every = c.update_every < 5 ? c.update_every : 5;
     c.target_every = c.update_every + 1;
     const policy p = async_sarsa_policy(e, &c);
-    run *streams = run_new("async-sarsa", e, seed, 0);
+    run *streams = run_new("async_sarsa", e, seed, 0);
     size_t n = (size_t)p.n;
     const shared_part parts[] = { { "theta", n }, { "theta^-", n }, { "v", n }, { .name = NULL } };
     workers *all = workers_new(streams, parts, 2 * n, 1, SCHEDULE_SERIAL, false);

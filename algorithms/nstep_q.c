@@ -56,8 +56,8 @@ const config_field nstep_q_fields[] = {
     { FIELD(lr), REAL(1e300), .about = "step size alpha; the paper draws it from 1e-4 .. 1e-2" },
     { FIELD(lr_half), WHOLE(0, 1e15), .about = "steps until alpha has halved; 0: constant" },
     { FIELD(optimiser), CHOICE(optimisers), .about = "RMSProp with a shared mean square, or plain steps" },
-    { FIELD(alpha), REAL(1), .about = "decay of RMSProp's mean square; the paper: .99" },
-    { FIELD(eps), REAL(1), .about = "in its root" },
+    { FIELD(alpha), REAL(1 - 1e-9), .about = "decay of RMSProp's mean square; the paper: .99" },
+    { FIELD(eps), .kind = CONFIG_REAL, .low = 1e-30, .high = 1, .about = "in its root" },
     { FIELD(t_max), WHOLE(1, 1e6), .about = "n, the steps a target looks ahead at most; the paper: 5" },
     { FIELD(target_every), WHOLE(1, 1e15), .about = "I_target, steps of all; the paper, on Atari: 40000" },
     { FIELD(rho), REAL(1 - 1e-9), .about = "what theta^- keeps of itself then; 0: a copy" },
@@ -105,16 +105,6 @@ void nstep_q_gradient(ad_tape *t, const network *f, const double *theta, const r
     ad J = nstep_q_J(ad_gather(Q, b->index), ad_input(t, R, b->T, 1));
     memcpy(d_theta, ad_value(ad_grad(J, x)), (size_t)n * sizeof *d_theta);
     ad_reset(t, start);
-    /* END SOLUTION */
-}
-/*[/snip]*/
-
-/*[snip nstep-q-copies later]*/
-/* ASQ-2   theta^- <- theta at each T that is a multiple of I_target */
-bool nstep_q_copies(long before, long T, long I_target)
-{
-    /* BEGIN SOLUTION ASQ-2 */
-    return T / I_target > before / I_target;
     /* END SOLUTION */
 }
 /*[/snip]*/
@@ -185,7 +175,7 @@ static void apply(const nstep_q_config *c, worker *w, size_t n, const double *d_
     rmsprop_shared step = { .n = (int)n, .lr = lr, .alpha = c->alpha, .eps = c->eps, .v = x + 2 * n };
     if (c->optimiser == NSTEP_Q_SGD) sgd_shared_ascend((int)n, lr, x, d_theta);
     else                             rmsprop_shared_ascend(&step, x, d_theta);
-    if (nstep_q_copies(w->T - w->b->T, w->T, c->target_every)) {
+    if (target_due(w->T - w->b->T, w->T, c->target_every)) {
         shared_load(2 * n, x, w->theta);
         target_polyak(n, c->rho, w->theta, w->theta + n);
         shared_store(n, w->theta + n, x + n);
@@ -263,7 +253,7 @@ void nstep_q_explain(FILE *out, const void *config, uint64_t seed)
     c.t_max = c.t_max < 5 ? c.t_max : 5;
     c.target_every = c.t_max + 1;
     const policy p = nstep_q_policy(e, &c);
-    run *streams = run_new("nstep-q", e, seed, 0);
+    run *streams = run_new("nstep_q", e, seed, 0);
     size_t n = (size_t)p.n;
     const shared_part parts[] = { { "theta", n }, { "theta^-", n }, { "v", n }, { .name = NULL } };
     workers *all = workers_new(streams, parts, 2 * n, 1, SCHEDULE_SERIAL, false);
