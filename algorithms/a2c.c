@@ -16,8 +16,8 @@
  *   1. A2C-1 averages the workers' gradients, each a sum over its n steps (mean = workers; 004 does not say). The
  *      default divides by all N n steps, so that n does not change the size of a step.
  *   2. A worker's n steps go on over the end of an episode (each part with its own R), as in OpenAI's baselines
- *      and Stable-Baselines3; until = end stops there, as A3C does. With it, 1 worker, mean = workers and
- *      optimiser = rmsprop this is A3C with one thread.
+ *      and Stable-Baselines3; until = end stops there, as A3C does. With it, 1 worker, mean = workers,
+ *      normalise = off and optimiser = rmsprop this is A3C with one thread, where the other settings are alike.
  *   3. lambda < 1 replaces R - V by PPO-17's advantage, and R by that plus V.
  *   4. pi and V share no layers, so theta and phi have step sizes of their own.
  *   5. The norm of the whole gradient is bounded, as in those two libraries.
@@ -145,15 +145,15 @@ void a2c_gradient(ad_tape *t, const a2c_config *c, const policy *p, const networ
 {
     /* BEGIN SOLUTION A2C-1,A3C-29 */
     ad_mark start = ad_here(t);
-    ad w[]  = { ad_input(t, theta, p->n, 1), ad_input(t, phi, network_n(f), 1) }, dJ[2];
+    ad x    = ad_input(t, theta, p->n, 1), y = ad_input(t, phi, network_n(f), 1), dJ[2];
     ad s    = ad_input(t, b->s, b->T, b->d);
-    ad logp = policy_logp(t, p, w[0], s, b->a, b->index);                          /* [T x 1] */
-    ad H    = policy_entropy(p, w[0], s);                                       /* [T x 1] */
-    ad V    = network_forward(f, w[1], s);                                      /* [T x 1] */
+    ad logp = policy_logp(t, p, x, s, b->a, b->index);                          /* [T x 1] */
+    ad H    = policy_entropy(p, x, s);                                          /* [T x 1] */
+    ad V    = network_forward(f, y, s);                                         /* [T x 1] */
     ad J    = a2c_objective(a2c_policy_objective(logp, ad_input(t, A, b->T, 1)),
                             a2c_V_objective(V, ad_input(t, R, b->T, 1)), a2c_entropy_bonus(H), c->c_V, c->beta,
                             c->mean == A2C_MEAN_OVER_STEPS ? b->T : (double)c->workers);
-    ad_grads(J, 2, w, dJ);
+    ad_grads(J, 2, ((ad[]){ x, y }), dJ);
     memcpy(g, ad_value(dJ[0]), (size_t)p->n * sizeof *g);
     memcpy(g + p->n, ad_value(dJ[1]), (size_t)network_n(f) * sizeof *g);
     ad_reset(t, start);

@@ -95,7 +95,7 @@ ad advantage_actor_critic_critic(ad r, ad gamma, ad Q, ad Q1)
 /*[/snip]*/
 
 /*[snip advantage-actor-critic-step later]*/
-/* BL-9    the update of one step: all gradients at theta, w and v, and at s, a, r, s', a' as they stand in x */
+/* BL-9   the update of one step: all gradients at theta, w and v, and at s, a, r, s', a' as they stand in x */
 static void record(step *x, const policy *p, const network *fQ, const network *fV,
                    const double *at_theta, const double *at_w, const double *at_v)
 {
@@ -217,7 +217,7 @@ static void ascend(int optimiser, adam *along, double *theta, ad g)
     else                                          sgd_ascend(along->n, along->lr, theta, ad_value(g));
 }
 
-/* BL-9    theta <- theta + alpha_theta g_theta;  w <- w + alpha_w g_w;  v <- v + alpha_v g_v */
+/* BL-9   theta <- theta + alpha_theta g_theta;  w <- w + alpha_w g_w;  v <- v + alpha_v g_v */
 static void update(const settings *c, struct learner *l)
 {
     ad_run(&l->x->run);

@@ -19,12 +19,13 @@
  *   3. T is counted, and I_target looked at, once an update, behind it. 002 l.38 gives T = 5 for the
  *      period: T is the counter, and 5 the paper's I_AsyncUpdate (ERR-49).
  *   4. Objectives are ascended: -(y - Q)^2.
- *   5. Beyond the paper: theta^- may follow as a Polyak average, and workers may take turns (workers.h).
+ *   5. Beyond the paper: theta^- may follow as a Polyak average, and workers may take turns (workers.h). Of the
+ *      steps of all, by which epsilon falls, a worker counts its own, times the number of workers.
  *
  * Critical
  *   - The end of the task has no value behind it, the time limit has: y bootstraps from the last observation.
  *   - y holds no gradient: theta^- is another vector, also where it equals theta (DDPG-6).
- *   - max over Q(.;theta^-): the action is chosen by theta', its worth said by theta^-. */
+ *   - theta^- alone both chooses a' in y and says its worth; theta' chooses only what is done. */
 #include "algorithms/async_q.h"
 
 #include <math.h>
@@ -64,8 +65,8 @@ const config_field async_q_fields[] = {
     { FIELD(epsilon), REAL(1), .about = "of eval; and of all workers where they are the same" },
     { FIELD(anneal_steps), WHOLE(0, 1e15), .about = "steps of all until epsilon has come from 1 to its last" },
     { FIELD(workers), WHOLE(1, SCHEDULE_MAX_WORKERS), .about = "actor-learners; the paper: 16" },
-    { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is (workers.h)" },
-    { FIELD(locks), CHOICE(config_switch), .about = "one update at a time; off: Hogwild" },
+    { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is; threads: the system decides" },
+    { FIELD(locks), CHOICE(config_switch), .about = "threads: off: Hogwild!; on: written down, to be replayed" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of Q" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
     { .name = NULL },
@@ -273,8 +274,8 @@ void async_q_explain(FILE *out, const void *config, uint64_t seed)
     rollout_segment(w->b, (int)c.update_every, w->env, w->env_rng, l.of->pi, w->policy_rng);
     targets(&c, w->b, p.nA, l.of->Q_targ, l.of->y);
     fprintf(out, "Asynchronous one-step Q-learning, the first update of a worker on %s (states 0 .. 4, then the"
-            " end; 3 actions), seed %llu;\nI_AsyncUpdate = %ld, epsilon = %g, on its way to %g (ASQ-3), gamma = %g, no"
-            " hidden layers, theta^- = theta\n", e->id, (unsigned long long)seed, c.update_every, epsilon,
+            " end; 3 actions), seed %llu;\nI_AsyncUpdate = %ld, epsilon = %g, on its way to %g (ASQ-3), gamma = %g,"
+            " no hidden layers, theta^- = theta\n", e->id, (unsigned long long)seed, c.update_every, epsilon,
             l.of->epsilon, c.gamma);
     explain_segment(out, w->b, &p, l.of->pi, l.of->y);
     async_q_gradient(l.of->tape, &p.f, w->theta, w->b, l.of->y, l.of->d_theta);

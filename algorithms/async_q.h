@@ -20,7 +20,7 @@ typedef struct {
     long anneal_steps;      /* steps of all until the last epsilons are reached */
     long workers;           /* actor-learners */
     int schedule;           /* SCHEDULE_THREADS, .. */
-    int locks;              /* on: one update at a time */
+    int locks;              /* threads: copies and updates one at a time, or entry by entry, as Hogwild! does */
     widths hidden;          /* of the network of Q */
     int activation;         /* enum ad_activation */
 } async_q_config;

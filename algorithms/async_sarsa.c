@@ -18,7 +18,8 @@
  *      first update of an episode comes earlier.
  *   3. T is counted, and I_target looked at, once an update, behind it.
  *   4. Objectives are ascended: -(y - Q)^2.
- *   5. Beyond the paper: theta^- may follow as a Polyak average, and workers may take turns (workers.h).
+ *   5. Beyond the paper: theta^- may follow as a Polyak average, and workers may take turns (workers.h). Of the
+ *      steps of all, by which epsilon falls, a worker counts its own, times the number of workers.
  *   6. 002 l.43 has theta' in the target where the paper has theta^- (ERR-24).
  *
  * Critical
@@ -65,8 +66,8 @@ const config_field async_sarsa_fields[] = {
     { FIELD(epsilon), REAL(1), .about = "of eval; and of all workers where they are the same" },
     { FIELD(anneal_steps), WHOLE(0, 1e15), .about = "steps of all until epsilon has come from 1 to its last" },
     { FIELD(workers), WHOLE(1, SCHEDULE_MAX_WORKERS), .about = "actor-learners; the paper: 16" },
-    { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is (workers.h)" },
-    { FIELD(locks), CHOICE(config_switch), .about = "one update at a time; off: Hogwild" },
+    { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is; threads: the system decides" },
+    { FIELD(locks), CHOICE(config_switch), .about = "threads: off: Hogwild!; on: written down, to be replayed" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of Q" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
     { .name = NULL },

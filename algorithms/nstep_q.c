@@ -17,7 +17,8 @@
  *   1. T is counted, and I_target looked at, once an update, behind it. The paper's `T mod I_target = 0` there
  *      misses the multiples within a segment.
  *   2. Objectives are ascended: -(R - Q)^2.
- *   3. Beyond the paper: theta^- may follow as a Polyak average, and workers may take turns (workers.h).
+ *   3. Beyond the paper: theta^- may follow as a Polyak average, and workers may take turns (workers.h). Of the
+ *      steps of all, by which epsilon falls, a worker counts its own, times the number of workers.
  *
  * Critical
  *   - The end of the task has no value behind it, the time limit has: R bootstraps from the last observation.
@@ -65,8 +66,8 @@ const config_field nstep_q_fields[] = {
     { FIELD(epsilon), REAL(1), .about = "of eval; and of all workers where they are the same" },
     { FIELD(anneal_steps), WHOLE(0, 1e15), .about = "steps of all until epsilon has come from 1 to its last" },
     { FIELD(workers), WHOLE(1, SCHEDULE_MAX_WORKERS), .about = "actor-learners; the paper: 16" },
-    { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is (workers.h)" },
-    { FIELD(locks), CHOICE(config_switch), .about = "one update at a time; off: Hogwild" },
+    { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is; threads: the system decides" },
+    { FIELD(locks), CHOICE(config_switch), .about = "threads: off: Hogwild!; on: written down, to be replayed" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of Q" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
     { .name = NULL },

@@ -219,7 +219,8 @@ int train_command(int argc, char **argv)
     const option table[] = {
         { "--env", "ID", "environment: an id, a built-in MDP or a file of one", &q.env, NULL },
         { "--steps", "N", "steps of the environment (100000)", &q.steps, NULL },
-        { "--until", "R", "end when the mean return of the last 100 episodes is R; --resume goes on", &q.until, NULL },
+        { "--until", "R", "end when the mean return of the last 100 episodes is R; --resume goes on", &q.until,
+          NULL },
         { "--seed", "K", "all random numbers follow from it (1)", &q.seed, NULL },
         { "--seeds", "N", "N runs, of seeds K, K+1, ..., in DIR/seed-K, ...", &q.seeds, NULL },
         { "--out", "DIR", "new or empty (runs/ALGORITHM-ENV-SEED)", &q.out, NULL },
