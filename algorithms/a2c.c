@@ -321,8 +321,9 @@ void a2c_explain(FILE *out, const void *config, uint64_t seed)
     a2c_config c = *(const a2c_config *)config;
     env *e = explained_env();
     c.hidden.layers = 0;
-    c.workers = EXPLAINED_WORKERS;
-    c.n_steps = EXPLAINED_STEPS;
+    c.workers = c.workers < EXPLAINED_WORKERS ? c.workers : EXPLAINED_WORKERS;
+    c.n_steps = c.n_steps < EXPLAINED_STEPS ? c.n_steps : EXPLAINED_STEPS;
+    a2c_check(&c);
     const policy p = a2c_policy(e, &c);
     const network f = critic_V(&p);
     run *streams = run_new("a2c", e, seed, 0);
@@ -330,7 +331,7 @@ void a2c_explain(FILE *out, const void *config, uint64_t seed)
     double *theta = allocate(5 * (size_t)all, sizeof *theta, "theta, phi"), *phi = theta + n, *g = theta + all;
     double *v = g + all, *m = v + all, *before = m + all;
     double V[MOST], V_end[MOST], A[MOST], R[MOST], logp[MOST], H[MOST];
-    run_workers(streams, EXPLAINED_WORKERS);
+    run_workers(streams, (int)c.workers);
     actor *pi = actor_new(&p, theta);
     rollout *b = rollout_new(e);
     ad_tape *t = ad_tape_new();
@@ -343,9 +344,10 @@ void a2c_explain(FILE *out, const void *config, uint64_t seed)
     advantages(&c, b, V, V_end, A, R);
     explained_logp(&p, theta, b, logp);
     explained_entropy(t, &p, theta, b, H);
-    fprintf(out, "A2C, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n%d workers, %d"
-            " steps each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
-            EXPLAINED_WORKERS, EXPLAINED_STEPS, c.gamma, c.lambda, c.normalise ? ", A_t normalised" : "");
+    fprintf(out, "A2C, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n%ld worker%s,"
+            " %ld step%s each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
+            c.workers, c.workers > 1 ? "s" : "", c.n_steps, c.n_steps > 1 ? "s" : "", c.gamma,
+            c.lambda, c.normalise ? ", A_t normalised" : "");
     explain_batch(out, b, V, V_end, A, R, logp);
     explain_J(out, &c, b, V, A, R, logp, H);
     a2c_gradient(t, &c, &p, &f, theta, phi, b, A, R, g);

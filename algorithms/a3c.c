@@ -231,11 +231,11 @@ void a3c(run *training, const void *config)
 
 enum { EXPLAINED = 5 };                             /* steps of the turn, at most */
 
-static void explain_segment(FILE *out, const rollout *b, const double *V, double V_end, const double *R,
-                            const double *A, const double *logp)
+static void explain_segment(FILE *out, long t_max, const rollout *b, const double *V, double V_end,
+                            const double *R, const double *A, const double *logp)
 {
-    fprintf(out, "\nA3C-12   with pi_theta', until the episode ends or t_max = %d steps; A3C-14: R backwards\n"
-            "   t  s_t  a_t %10s %10s %10s %10s %18s\n", EXPLAINED, "r_t", "R", "V(s_t)", "R - V",
+    fprintf(out, "\nA3C-12   with pi_theta', until the episode ends or t_max = %ld steps; A3C-14: R backwards\n"
+            "   t  s_t  a_t %10s %10s %10s %10s %18s\n", t_max, "r_t", "R", "V(s_t)", "R - V",
             "log pi(a_t|s_t)");
     for (int t = 0; t < b->T; t++)
         fprintf(out, "%4d %4d %4d %10.5f %10.5f %10.5f %10.5f %18.5f\n", t, explained_state(b, t), b->index[t],
@@ -262,6 +262,7 @@ void a3c_explain(FILE *out, const void *config, uint64_t seed)
     a3c_config c = *(const a3c_config *)config;
     env *e = explained_env();
     c.hidden.layers = 0;
+    c.t_max = c.t_max < EXPLAINED ? c.t_max : EXPLAINED;
     const policy p = a3c_policy(e, &c);
     const network f = critic_V(&p);
     run *r = run_new("a3c", e, seed, 1);
@@ -281,11 +282,11 @@ void a3c_explain(FILE *out, const void *config, uint64_t seed)
     fprintf(out, "A3C, a worker's first turn on %s (states 0 .. 4, then the end; 3 actions), seed %llu, no hidden"
             " layers\n\nA3C-11   d_theta <- 0, d_phi <- 0; theta' = theta, phi' = phi: the worker's copies\n",
             e->id, (unsigned long long)seed);
-    rollout_segment(w->b, EXPLAINED, w->env, w->env_rng, pi, w->policy_rng);
+    rollout_segment(w->b, (int)c.t_max, w->env, w->env_rng, pi, w->policy_rng);
     critic_bootstrap(t, &f, phi, w->b, V, &V_end);
     a3c_advantages(w->b->T, w->b->r, V, V_end, c.gamma, A, R);
     explained_logp(&p, theta, w->b, logp);
-    explain_segment(out, w->b, V, V_end, R, A, logp);
+    explain_segment(out, c.t_max, w->b, V, V_end, R, A, logp);
     a3c_gradients(t, &c, &p, &f, theta, phi, w->b, A, R, d, d + n);
     explain_update(out, &c, n, nV, d);
     update(&c, w, n, nV, d);

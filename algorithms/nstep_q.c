@@ -252,19 +252,20 @@ void nstep_q_explain(FILE *out, const void *config, uint64_t seed)
     c.hidden.layers = 0;
     c.workers = 1;
     c.t_max = c.t_max < 5 ? c.t_max : 5;
-    c.target_every = c.t_max + 1;
     const policy p = nstep_q_policy(e, &c);
-    run *streams = run_new("nstep_q", e, seed, 0);
+    run *streams = run_new("nstep_q", e, seed, 1);
     size_t n = (size_t)p.n;
     const shared_part parts[] = { { "theta", n }, { "theta^-", n }, { "v", n }, { .name = NULL } };
     workers *all = workers_new(streams, parts, 2 * n, 1, SCHEDULE_SERIAL, false);
     kept also[2];
-    worker *w = all->worker;
     double *before = allocate(n, sizeof *before, "theta");
 
     network_init_orthogonal(&p.f, sqrt(2), 1, streams->init_rng, before);
     learning l = learning_new(&c, &p, all, streams->init_rng, also);
-    for (size_t i = 0; i < 2 * n; i++) all->x[i] = w->theta[i] = before[i % n];
+    shared_store(n, before, all->x);
+    shared_store(n, before, all->x + n);
+    workers_begin(all, also, NULL);
+    worker *w = worker_turn(all->worker);
     double epsilon = epsilon_annealed(l.of->epsilon, 0, (double)c.anneal_steps);
     actor_epsilon(l.of->pi, epsilon);
     rollout_segment(w->b, (int)c.t_max, w->env, w->env_rng, l.of->pi, w->policy_rng);
@@ -275,18 +276,19 @@ void nstep_q_explain(FILE *out, const void *config, uint64_t seed)
             l.of->epsilon, c.gamma);
     explain_segment(out, w->b, &p, l.of->pi, l.of->R);
     nstep_q_gradient(l.of->tape, &p.f, w->theta, w->b, l.of->R, l.of->d_theta);
+    worker_updates(w);
     apply(&c, w, n, l.of->d_theta);
-    for (size_t i = 0; i < n; i++) w->theta[i] = all->x[i];
+    shared_load(n, all->x, w->theta);
     fprintf(out, "NSQ-1    g, its gradient in theta', R held constant; theta <- theta + %s along g,"
             " alpha = %g:\n\n",
             c.optimiser == NSTEP_Q_RMSPROP ? "RMSProp's step" : "a plain step", c.lr);
     explained_theta(out, &p, l.of->d_theta, before, w->theta);
-    fprintf(out, "\nASQ-2    theta^- <- theta when T passes the next multiple of I_target = %ld\n",
-            ((const nstep_q_config *)config)->target_every);
+    fprintf(out, "\nASQ-2    theta^- <- theta %s multiple of I_target = %ld\n",
+            target_due(0, w->T, c.target_every) ? "now: T has passed a" : "when T passes the next", c.target_every);
 
+    workers_end(all);
     learning_free(&l);
     free(before);
-    workers_free(all);
     run_free(streams);
     env_free(e);
 }
