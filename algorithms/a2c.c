@@ -161,6 +161,22 @@ void a2c_gradient(ad_tape *t, const a2c_config *c, const policy *p, const networ
 }
 /*[/snip]*/
 
+/* x [n] <- a step along g; v, m [n] and t, the steps before, are what the optimiser keeps. A3C-28: rmsprop */
+static void ascend(const a2c_config *c, int n, double lr, double *x, const double *g, double *v, double *m, long t)
+{
+    const rmsprop square = { n, lr, c->alpha, c->eps, v };
+    adam moments = { .n = n, .lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = c->eps, .t = t, .m = m, .v = v };
+    if (c->optimiser == A2C_RMSPROP)         rmsprop_ascend(&square, x, g);
+    if (c->optimiser == A2C_RMSPROP_OUTSIDE) rmsprop_outside_ascend(&square, x, g);
+    if (c->optimiser == A2C_ADAM)            adam_ascend(&moments, x, g);
+}
+
+/* What is left of the step sizes after so many steps of all: 1 at first, 0 at anneal_steps */
+static double annealed(const a2c_config *c, long T)
+{
+    return c->anneal_steps ? fmax(0, 1 - (double)T / (double)c->anneal_steps) : 1;
+}
+
 /* The workers' parts of a batch, one behind the other */
 static void act(const a2c_config *c, run *training, actor *pi, rollout *b)
 {
@@ -184,20 +200,10 @@ static void advantages(const a2c_config *c, const rollout *b, const double *V, c
     if (c->normalise) a2c_normalise(b->T, A);
 }
 
-/* x [n] <- a step along g; v, m [n] and t, the steps before, are what the optimiser keeps. A3C-28: rmsprop */
-static void ascend(const a2c_config *c, int n, double lr, double *x, const double *g, double *v, double *m, long t)
+policy a2c_policy(const env *e, const void *config)
 {
-    const rmsprop square = { n, lr, c->alpha, c->eps, v };
-    adam moments = { .n = n, .lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = c->eps, .t = t, .m = m, .v = v };
-    if (c->optimiser == A2C_RMSPROP)         rmsprop_ascend(&square, x, g);
-    if (c->optimiser == A2C_RMSPROP_OUTSIDE) rmsprop_outside_ascend(&square, x, g);
-    if (c->optimiser == A2C_ADAM)            adam_ascend(&moments, x, g);
-}
-
-/* What is left of the step sizes after so many steps of the environments: 1 at first, 0 at anneal_steps */
-static double annealed(const a2c_config *c, long steps)
-{
-    return c->anneal_steps ? fmax(0, 1 - (double)steps / (double)c->anneal_steps) : 1;
+    const a2c_config *c = config;
+    return policy_of(e, c->hidden.layers, c->hidden.width, (enum ad_activation)c->activation);
 }
 
 void a2c_check(const void *config)
@@ -206,12 +212,6 @@ void a2c_check(const void *config)
     long least = c->until == A2C_UNTIL_END ? c->workers : c->workers * c->n_steps;
     if (c->normalise && least < 2)
         bad_input("--set: expected normalise=off where a batch may be of one step: it has no standard deviation");
-}
-
-policy a2c_policy(const env *e, const void *config)
-{
-    const a2c_config *c = config;
-    return policy_of(e, c->hidden.layers, c->hidden.width, (enum ad_activation)c->activation);
 }
 
 void a2c(run *training, const void *config)

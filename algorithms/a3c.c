@@ -126,10 +126,6 @@ void a3c_gradients(ad_tape *t, const a3c_config *c, const policy *p, const netwo
 }
 /*[/snip]*/
 
-/* What all workers know, and what each has of its own: d = (d_theta, d_phi) */
-struct learner { actor *pi; ad_tape *t; double *d, *V, *A, *R; };
-struct learners { const a3c_config *c; policy p; network f; struct learner *own; };
-
 /* A3C-16, A3C-28   x [n] <- a step along g, entry by entry while others do so, too; v [n]: RMSProp's squares */
 static void ascend(const a3c_config *c, int n, double lr, _Atomic double *x, const double *g, _Atomic double *v)
 {
@@ -156,6 +152,10 @@ static void update(const a3c_config *c, worker *w, int n, int nV, double *d)
     ascend(c, n, left * c->lr, theta, d, v);
     ascend(c, nV, left * c->lr_V, phi, d + n, v + n);
 }
+
+/* What all workers know, and what each has of its own: d = (d_theta, d_phi) */
+struct learner { actor *pi; ad_tape *t; double *d, *V, *A, *R; };
+struct learners { const a3c_config *c; policy p; network f; struct learner *own; };
 
 /*[snip a3c-actor-learner later]*/
 /* A3C-10, A3C-30   one worker; w->theta = (theta', phi') */
