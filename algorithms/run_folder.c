@@ -16,6 +16,7 @@
 #include "algorithms/canvas.h"
 #include "algorithms/checkpoint.h"
 #include "algorithms/progress.h"
+#include "algorithms/schedule.h"
 #include "algorithms/whole_file.h"
 #include "autodiff/random.h"
 #include "autodiff/require.h"
@@ -48,10 +49,12 @@ static void make_folders(const char *path)
 static bool left_at_start(const char *folder, const char *name)
 {
     struct stat s;
-    char *path = path_of(folder, name);
-    bool empty = stat(path, &s) == 0 && s.st_size == 0;
+    char *path = path_of(folder, "progress.csv");
+    bool begun = stat(path, &s) == 0 && s.st_size == 0;
     free(path);
-    return strcmp(name, "config.json.tmp") == 0 || (strcmp(name, "progress.csv") == 0 && empty);
+    return strcmp(name, "config.json.tmp") == 0
+        || (begun && (strcmp(name, "progress.csv") == 0 || strcmp(name, "schedule") == 0
+                      || strcmp(name, "schedule.tmp") == 0));
 }
 
 static void require_empty(const char *path)
@@ -130,6 +133,7 @@ void run_in_folder(run *r, const char *path, const char *config, const char *ide
     take_lock(f);
     if (!manner.resumed) {
         require_empty(path);                    /* another process may have come and gone */
+        if (manner.replay) schedule_bring(manner.replay, path);
         write_config(f);
     }
     f->timing = open_log(f, "timing.csv");

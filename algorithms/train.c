@@ -82,12 +82,18 @@ static experiment *resumed(const struct asked *q, const char *folder, const char
     return x;
 }
 
-/* The run of a folder, to be done again in the order of its workers' turns */
-static void follow_schedule(experiment *x, const char *folder)
+/* Who says whose turn it is; without a name where there are no workers */
+static const config_field *schedule_field(const experiment *x)
 {
     const config_field *f = x->algorithm->fields;
     while (f->name && strcmp(f->name, "schedule") != 0) f++;
-    if (!f->name) bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
+    return f;
+}
+
+/* The run of a folder, to be done again in the order of its workers' turns */
+static void follow_schedule(experiment *x, const char *folder)
+{
+    if (!schedule_field(x)->name) bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
     config_set(x->algorithm->fields, x->config, "--replay", "schedule=replay");
 }
 
@@ -125,6 +131,15 @@ static void require_actions(const algorithm *a, const env *e)
         bad_input("%s: expected a discrete action for %s, found a box of %d", e->id, a->name, e->action.dim);
 }
 
+static void require_schedule(const experiment *x)
+{
+    const config_field *f = schedule_field(x);
+    char value[CONFIG_VALUE] = "";
+    if (f->name) config_value(f, x->config, value);
+    if (strcmp(value, schedules[SCHEDULE_REPLAY]) == 0)
+        bad_input("--set schedule=replay: expected --replay DIR, the run to be done again");
+}
+
 static void require_size(const env *e)
 {
     int outputs = e->action.n ? e->action.n : e->action.dim, most = NETWORK_MAX_SIZE;
@@ -153,19 +168,19 @@ static void require_end(const experiment *x)
     env_free(e);
 }
 
-static void train(const experiment *x, const char *folder, run_manner manner, double until, const char *replay)
+static void train(const experiment *x, const char *folder, run_manner manner, double until)
 {
     env *e = experiment_env(x);
     require_size(e);
     require_actions(x->algorithm, e);
+    if (!manner.resumed && !manner.replay) require_schedule(x);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed && x->algorithm->episodic) require_end(x);
     if (!manner.resumed && x->algorithm->check) x->algorithm->check(x->config);
-    if (replay) schedule_bring(replay, NULL);
+    if (manner.replay) schedule_bring(manner.replay, NULL);
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     r->until = until;
     run_in_folder(r, folder, config, identity, manner);
-    if (replay) schedule_bring(replay, folder);
     x->algorithm->train(r, x->config);
     if (!manner.quiet) print_end(r);
     run_free(r);
@@ -187,9 +202,9 @@ static void train_seeds(const struct asked *q, const char *name, experiment *x, 
             snprintf(number, sizeof number, "%" PRIu64, x->seed);
             its.seed = number;
             experiment *begun = resumed(&its, own, name);
-            train(begun, own, m, until, NULL);
+            train(begun, own, m, until);
             experiment_free(begun);
-        } else train(x, own, m, until, NULL);
+        } else train(x, own, m, until);
         free(config);
         free(own);
     }
@@ -239,7 +254,7 @@ int train_command(int argc, char **argv)
     if (q.resume && !q.out) bad_input("train: expected --out DIR beside --resume");
     if (q.replay && (q.resume || q.seeds || !q.out)) bad_input("train: expected --out DIR alone beside --replay");
     if (!q.resume && !q.replay && left < 1) bad_input("train: expected an algorithm");
-    run_manner manner = { .resumed = q.resume, .quiet = q.quiet,
+    run_manner manner = { .resumed = q.resume, .quiet = q.quiet, .replay = q.replay,
                           .save_every = q.save_every ? options_number("--save-every", q.save_every, 0, 1e9) : 10 };
     double until = q.until ? options_number("--until", q.until, -1e300, 1e300) : INFINITY;
     uint64_t seeds = q.seeds ? (uint64_t)options_whole("--seeds", q.seeds, 1, 100000) : 0;
@@ -249,7 +264,7 @@ int train_command(int argc, char **argv)
     if (q.replay) follow_schedule(x, q.replay);
     char *folder = q.out ? NULL : default_folder(x, !seeds);
     if (seeds) train_seeds(&q, left ? argv[1] : NULL, x, q.out ? q.out : folder, manner, until, seeds);
-    else       train(x, q.out ? q.out : folder, manner, until, q.replay);
+    else       train(x, q.out ? q.out : folder, manner, until);
     free(folder);
     free(first);
     experiment_free(x);
