@@ -16,8 +16,8 @@
  *   1. A2C-1 averages the workers' gradients, each a sum over its n steps (mean = workers; 004 does not say). The
  *      default divides by all N n steps, so that n does not change the size of a step.
  *   2. A worker's n steps go on over the end of an episode (each part with its own R), as in OpenAI's baselines
- *      and Stable-Baselines3; until = end stops there, as A3C does. With it, 1 worker, mean = workers and
- *      optimiser = rmsprop this is A3C with one thread.
+ *      and Stable-Baselines3; until = end stops there, as A3C does. With it, 1 worker, mean = workers,
+ *      normalise = off and optimiser = rmsprop this is A3C with one thread, where the other settings are alike.
  *   3. lambda < 1 replaces R - V by PPO-17's advantage, and R by that plus V.
  *   4. pi and V share no layers, so theta and phi have step sizes of their own.
  *   5. The norm of the whole gradient is bounded, as in those two libraries.
@@ -72,8 +72,8 @@ const config_field a2c_fields[] = {
     { FIELD(anneal_steps), WHOLE(0, 1e15), .about = "both fall to 0 in so many steps; 0: they stay" },
     { FIELD(clip), REAL(1e300), .about = "greatest norm of the gradient, 0: any; SB3: .5" },
     { FIELD(optimiser), CHOICE(optimisers), .about = "SB3: rmsprop-outside, A3C: rmsprop" },
-    { FIELD(alpha), REAL(1), .about = "decay of RMSProp's mean square; SB3: .99" },
-    { FIELD(eps), REAL(1), .about = "beside the root or in it; SB3: 1e-5" },
+    { FIELD(alpha), REAL(1 - 1e-9), .about = "decay of RMSProp's mean square; SB3: .99" },
+    { FIELD(eps), .kind = CONFIG_REAL, .low = 1e-30, .high = 1, .about = "beside the root or in it; SB3: 1e-5" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of policy and V; SB3: 64,64" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
     { .name = NULL },
@@ -145,21 +145,37 @@ void a2c_gradient(ad_tape *t, const a2c_config *c, const policy *p, const networ
 {
     /* BEGIN SOLUTION A2C-1,A3C-29 */
     ad_mark start = ad_here(t);
-    ad w[]  = { ad_input(t, theta, p->n, 1), ad_input(t, phi, network_n(f), 1) }, dJ[2];
+    ad x    = ad_input(t, theta, p->n, 1), y = ad_input(t, phi, network_n(f), 1), dJ[2];
     ad s    = ad_input(t, b->s, b->T, b->d);
-    ad logp = policy_logp(t, p, w[0], s, b->a, b->index);                          /* [T x 1] */
-    ad H    = policy_entropy(p, w[0], s);                                       /* [T x 1] */
-    ad V    = network_forward(f, w[1], s);                                      /* [T x 1] */
+    ad logp = policy_logp(t, p, x, s, b->a, b->index);                          /* [T x 1] */
+    ad H    = policy_entropy(p, x, s);                                          /* [T x 1] */
+    ad V    = network_forward(f, y, s);                                         /* [T x 1] */
     ad J    = a2c_objective(a2c_policy_objective(logp, ad_input(t, A, b->T, 1)),
                             a2c_V_objective(V, ad_input(t, R, b->T, 1)), a2c_entropy_bonus(H), c->c_V, c->beta,
                             c->mean == A2C_MEAN_OVER_STEPS ? b->T : (double)c->workers);
-    ad_grads(J, 2, w, dJ);
+    ad_grads(J, 2, ((ad[]){ x, y }), dJ);
     memcpy(g, ad_value(dJ[0]), (size_t)p->n * sizeof *g);
     memcpy(g + p->n, ad_value(dJ[1]), (size_t)network_n(f) * sizeof *g);
     ad_reset(t, start);
     /* END SOLUTION */
 }
 /*[/snip]*/
+
+/* x [n] <- a step along g; v, m [n] and t, the steps before, are what the optimiser keeps. A3C-28: rmsprop */
+static void ascend(const a2c_config *c, int n, double lr, double *x, const double *g, double *v, double *m, long t)
+{
+    const rmsprop square = { n, lr, c->alpha, c->eps, v };
+    adam moments = { .n = n, .lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = c->eps, .t = t, .m = m, .v = v };
+    if (c->optimiser == A2C_RMSPROP)         rmsprop_ascend(&square, x, g);
+    if (c->optimiser == A2C_RMSPROP_OUTSIDE) rmsprop_outside_ascend(&square, x, g);
+    if (c->optimiser == A2C_ADAM)            adam_ascend(&moments, x, g);
+}
+
+/* What is left of the step sizes after so many steps of all: 1 at first, 0 at anneal_steps */
+static double annealed(const a2c_config *c, long T)
+{
+    return c->anneal_steps ? fmax(0, 1 - (double)T / (double)c->anneal_steps) : 1;
+}
 
 /* The workers' parts of a batch, one behind the other */
 static void act(const a2c_config *c, run *training, actor *pi, rollout *b)
@@ -184,20 +200,10 @@ static void advantages(const a2c_config *c, const rollout *b, const double *V, c
     if (c->normalise) a2c_normalise(b->T, A);
 }
 
-/* x [n] <- a step along g; v, m [n] and t, the steps before, are what the optimiser keeps. A3C-28: rmsprop */
-static void ascend(const a2c_config *c, int n, double lr, double *x, const double *g, double *v, double *m, long t)
+policy a2c_policy(const env *e, const void *config)
 {
-    const rmsprop square = { n, lr, c->alpha, c->eps, v };
-    adam moments = { .n = n, .lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = c->eps, .t = t, .m = m, .v = v };
-    if (c->optimiser == A2C_RMSPROP)         rmsprop_ascend(&square, x, g);
-    if (c->optimiser == A2C_RMSPROP_OUTSIDE) rmsprop_outside_ascend(&square, x, g);
-    if (c->optimiser == A2C_ADAM)            adam_ascend(&moments, x, g);
-}
-
-/* What is left of the step sizes after so many steps of the environments: 1 at first, 0 at anneal_steps */
-static double annealed(const a2c_config *c, long steps)
-{
-    return c->anneal_steps ? fmax(0, 1 - (double)steps / (double)c->anneal_steps) : 1;
+    const a2c_config *c = config;
+    return policy_of(e, c->hidden.layers, c->hidden.width, (enum ad_activation)c->activation);
 }
 
 void a2c_check(const void *config)
@@ -206,12 +212,6 @@ void a2c_check(const void *config)
     long least = c->until == A2C_UNTIL_END ? c->workers : c->workers * c->n_steps;
     if (c->normalise && least < 2)
         bad_input("--set: expected normalise=off where a batch may be of one step: it has no standard deviation");
-}
-
-policy a2c_policy(const env *e, const void *config)
-{
-    const a2c_config *c = config;
-    return policy_of(e, c->hidden.layers, c->hidden.width, (enum ad_activation)c->activation);
 }
 
 void a2c(run *training, const void *config)
@@ -321,8 +321,9 @@ void a2c_explain(FILE *out, const void *config, uint64_t seed)
     a2c_config c = *(const a2c_config *)config;
     env *e = explained_env();
     c.hidden.layers = 0;
-    c.workers = EXPLAINED_WORKERS;
-    c.n_steps = EXPLAINED_STEPS;
+    c.workers = c.workers < EXPLAINED_WORKERS ? c.workers : EXPLAINED_WORKERS;
+    c.n_steps = c.n_steps < EXPLAINED_STEPS ? c.n_steps : EXPLAINED_STEPS;
+    a2c_check(&c);
     const policy p = a2c_policy(e, &c);
     const network f = critic_V(&p);
     run *streams = run_new("a2c", e, seed, 0);
@@ -330,7 +331,7 @@ void a2c_explain(FILE *out, const void *config, uint64_t seed)
     double *theta = allocate(5 * (size_t)all, sizeof *theta, "theta, phi"), *phi = theta + n, *g = theta + all;
     double *v = g + all, *m = v + all, *before = m + all;
     double V[MOST], V_end[MOST], A[MOST], R[MOST], logp[MOST], H[MOST];
-    run_workers(streams, EXPLAINED_WORKERS);
+    run_workers(streams, (int)c.workers);
     actor *pi = actor_new(&p, theta);
     rollout *b = rollout_new(e);
     ad_tape *t = ad_tape_new();
@@ -343,9 +344,10 @@ void a2c_explain(FILE *out, const void *config, uint64_t seed)
     advantages(&c, b, V, V_end, A, R);
     explained_logp(&p, theta, b, logp);
     explained_entropy(t, &p, theta, b, H);
-    fprintf(out, "A2C, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n%d workers, %d"
-            " steps each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
-            EXPLAINED_WORKERS, EXPLAINED_STEPS, c.gamma, c.lambda, c.normalise ? ", A_t normalised" : "");
+    fprintf(out, "A2C, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n%ld worker%s,"
+            " %ld step%s each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
+            c.workers, c.workers > 1 ? "s" : "", c.n_steps, c.n_steps > 1 ? "s" : "", c.gamma,
+            c.lambda, c.normalise ? ", A_t normalised" : "");
     explain_batch(out, b, V, V_end, A, R, logp);
     explain_J(out, &c, b, V, A, R, logp, H);
     a2c_gradient(t, &c, &p, &f, theta, phi, b, A, R, g);

@@ -66,8 +66,8 @@ const config_field a3c_fields[] = {
     { FIELD(anneal_steps), WHOLE(0, 1e15), .about = "both fall to 0 in so many steps; 0: they stay" },
     { FIELD(clip), REAL(1e300), .about = "greatest norm of an update's gradient, 0: any" },
     { FIELD(optimiser), CHOICE(optimisers), .about = "the paper: rmsprop-shared" },
-    { FIELD(alpha), REAL(1), .about = "decay of RMSProp's mean square; the paper: .99" },
-    { FIELD(eps), REAL(1), .about = "in its root" },
+    { FIELD(alpha), REAL(1 - 1e-9), .about = "decay of RMSProp's mean square; the paper: .99" },
+    { FIELD(eps), .kind = CONFIG_REAL, .low = 1e-30, .high = 1, .about = "in its root" },
     { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is; threads: the system decides" },
     { FIELD(locks), CHOICE(config_switch), .about = "threads: off: Hogwild!; on: written down, to be replayed" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of policy and V" },
@@ -126,10 +126,6 @@ void a3c_gradients(ad_tape *t, const a3c_config *c, const policy *p, const netwo
 }
 /*[/snip]*/
 
-/* What all workers know, and what each has of its own: d = (d_theta, d_phi) */
-struct learner { actor *pi; ad_tape *t; double *d, *V, *A, *R; };
-struct learners { const a3c_config *c; policy p; network f; struct learner *own; };
-
 /* A3C-16, A3C-28   x [n] <- a step along g, entry by entry while others do so, too; v [n]: RMSProp's squares */
 static void ascend(const a3c_config *c, int n, double lr, _Atomic double *x, const double *g, _Atomic double *v)
 {
@@ -156,6 +152,10 @@ static void update(const a3c_config *c, worker *w, int n, int nV, double *d)
     ascend(c, n, left * c->lr, theta, d, v);
     ascend(c, nV, left * c->lr_V, phi, d + n, v + n);
 }
+
+/* What all workers know, and what each has of its own: d = (d_theta, d_phi) */
+struct learner { actor *pi; ad_tape *t; double *d, *V, *A, *R; };
+struct learners { const a3c_config *c; policy p; network f; struct learner *own; };
 
 /*[snip a3c-actor-learner later]*/
 /* A3C-10, A3C-30   one worker; w->theta = (theta', phi') */
@@ -231,11 +231,11 @@ void a3c(run *training, const void *config)
 
 enum { EXPLAINED = 5 };                             /* steps of the turn, at most */
 
-static void explain_segment(FILE *out, const rollout *b, const double *V, double V_end, const double *R,
-                            const double *A, const double *logp)
+static void explain_segment(FILE *out, long t_max, const rollout *b, const double *V, double V_end,
+                            const double *R, const double *A, const double *logp)
 {
-    fprintf(out, "\nA3C-12   with pi_theta', until the episode ends or t_max = %d steps; A3C-14: R backwards\n"
-            "   t  s_t  a_t %10s %10s %10s %10s %18s\n", EXPLAINED, "r_t", "R", "V(s_t)", "R - V",
+    fprintf(out, "\nA3C-12   with pi_theta', until the episode ends or t_max = %ld steps; A3C-14: R backwards\n"
+            "   t  s_t  a_t %10s %10s %10s %10s %18s\n", t_max, "r_t", "R", "V(s_t)", "R - V",
             "log pi(a_t|s_t)");
     for (int t = 0; t < b->T; t++)
         fprintf(out, "%4d %4d %4d %10.5f %10.5f %10.5f %10.5f %18.5f\n", t, explained_state(b, t), b->index[t],
@@ -262,6 +262,7 @@ void a3c_explain(FILE *out, const void *config, uint64_t seed)
     a3c_config c = *(const a3c_config *)config;
     env *e = explained_env();
     c.hidden.layers = 0;
+    c.t_max = c.t_max < EXPLAINED ? c.t_max : EXPLAINED;
     const policy p = a3c_policy(e, &c);
     const network f = critic_V(&p);
     run *r = run_new("a3c", e, seed, 1);
@@ -281,11 +282,11 @@ void a3c_explain(FILE *out, const void *config, uint64_t seed)
     fprintf(out, "A3C, a worker's first turn on %s (states 0 .. 4, then the end; 3 actions), seed %llu, no hidden"
             " layers\n\nA3C-11   d_theta <- 0, d_phi <- 0; theta' = theta, phi' = phi: the worker's copies\n",
             e->id, (unsigned long long)seed);
-    rollout_segment(w->b, EXPLAINED, w->env, w->env_rng, pi, w->policy_rng);
+    rollout_segment(w->b, (int)c.t_max, w->env, w->env_rng, pi, w->policy_rng);
     critic_bootstrap(t, &f, phi, w->b, V, &V_end);
     a3c_advantages(w->b->T, w->b->r, V, V_end, c.gamma, A, R);
     explained_logp(&p, theta, w->b, logp);
-    explain_segment(out, w->b, V, V_end, R, A, logp);
+    explain_segment(out, c.t_max, w->b, V, V_end, R, A, logp);
     a3c_gradients(t, &c, &p, &f, theta, phi, w->b, A, R, d, d + n);
     explain_update(out, &c, n, nV, d);
     update(&c, w, n, nV, d);

@@ -95,7 +95,7 @@ ad advantage_actor_critic_critic(ad r, ad gamma, ad Q, ad Q1)
 /*[/snip]*/
 
 /*[snip advantage-actor-critic-step later]*/
-/* BL-9    the update of one step: all gradients at theta, w and v, and at s, a, r, s', a' as they stand in x */
+/* BL-9   the update of one step: all gradients at theta, w and v, and at s, a, r, s', a' as they stand in x */
 static void record(step *x, const policy *p, const network *fQ, const network *fV,
                    const double *at_theta, const double *at_w, const double *at_v)
 {
@@ -163,11 +163,6 @@ struct learner {
     step *x;
 };
 
-static adam adam_of(size_t n, double lr, double *m)     /* m [2 x n] */
-{
-    return (adam){ (int)n, .lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = m, .v = m + n };
-}
-
 static struct learner learner_new(const settings *c, const env *e, gsl_rng *init_rng)
 {
     struct learner l = { .p = advantage_actor_critic_policy(e, c) };
@@ -219,10 +214,10 @@ static void act(const settings *c, struct learner *l, env *e, gsl_rng *rng, bool
 static void ascend(int optimiser, adam *along, double *theta, ad g)
 {
     if (optimiser == ADVANTAGE_ACTOR_CRITIC_ADAM) adam_ascend(along, theta, ad_value(g));
-    else                                  sgd_ascend(along->n, along->lr, theta, ad_value(g));
+    else                                          sgd_ascend(along->n, along->lr, theta, ad_value(g));
 }
 
-/* BL-9    theta <- theta + alpha_theta g_theta;  w <- w + alpha_w g_w;  v <- v + alpha_v g_v */
+/* BL-9   theta <- theta + alpha_theta g_theta;  w <- w + alpha_w g_w;  v <- v + alpha_v g_v */
 static void update(const settings *c, struct learner *l)
 {
     ad_run(&l->x->run);

@@ -24,7 +24,7 @@ ad advantage_actor_critic_A(ad Q, ad V);
 ad advantage_actor_critic_actor(ad logp, ad A);
 ad advantage_actor_critic_critic(ad r, ad gamma, ad Q, ad Q1);
 
-/* One update: a graph at the caller's theta and w, recorded once and run again for each step */
+/* One update: a graph at the caller's theta, w and v, recorded once and run again for each step */
 typedef struct {
     double *s, *s1;         /* [d] s, s' */
     int a, a1;              /* a, a' */

@@ -191,11 +191,9 @@ void maxent_pg(run *training, const void *config)
     size_t n = (size_t)p.n, nV = (size_t)network_n(&f);
     double *theta = allocate(n, sizeof *theta, "theta"), *g = allocate(n, sizeof *g, "g");
     double *phi = allocate(nV, sizeof *phi, "phi");
-    double *m = allocate(2 * (n + nV), sizeof *m, "Adam"), *mV = m + 2 * n;
+    double *m = allocate(2 * (n + nV), sizeof *m, "Adam");
     double *h = NULL, *u = NULL, *w = NULL, *G = NULL, *V = NULL;               /* [N] */
-    adam step = { p.n, .lr = c->lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = m, .v = m + n };
-    adam step_V = { (int)nV, .lr = c->lr_V, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = mV,
-                    .v = mV + nV };
+    adam step = adam_of(n, c->lr, m), step_V = adam_of(nV, c->lr_V, m + 2 * n);
     actor *pi = actor_new(&p, theta);
     rollout *D = rollout_new(e);
     ad_tape *t = ad_tape_new();
@@ -300,9 +298,8 @@ void maxent_pg_explain(FILE *out, const void *config, uint64_t seed)
     run *streams = run_new("maxent_pg", e, seed, 0);
     size_t n = (size_t)p.n, nV = (size_t)network_n(&f);
     double *theta = allocate(5 * n + 3 * nV, sizeof *theta, "theta"), *before = theta + n, *g = before + n;
-    double *m = g + n, *phi = m + 2 * n, *mV = phi + nV, h[MOST], u[MOST], G[MOST], V[MOST], w[MOST], logp[MOST];
-    adam step = { .n = p.n, .lr = c.lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = m, .v = m + n };
-    adam step_V = { .n = (int)nV, .lr = c.lr_V, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = mV, .v = mV + nV };
+    double *m = g + n, *phi = m + 2 * n, h[MOST], u[MOST], G[MOST], V[MOST], w[MOST], logp[MOST];
+    adam step = adam_of(n, c.lr, m), step_V = adam_of(nV, c.lr_V, phi + nV);
     actor *pi = actor_new(&p, theta);
     rollout *D = rollout_new(e);
     ad_tape *t = ad_tape_new();

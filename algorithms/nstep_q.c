@@ -17,7 +17,8 @@
  *   1. T is counted, and I_target looked at, once an update, behind it. The paper's `T mod I_target = 0` there
  *      misses the multiples within a segment.
  *   2. Objectives are ascended: -(R - Q)^2.
- *   3. Beyond the paper: theta^- may follow as a Polyak average, and workers may take turns (workers.h).
+ *   3. Beyond the paper: theta^- may follow as a Polyak average, and workers may take turns (workers.h). Of the
+ *      steps of all, by which epsilon falls, a worker counts its own, times the number of workers.
  *
  * Critical
  *   - The end of the task has no value behind it, the time limit has: R bootstraps from the last observation.
@@ -56,8 +57,8 @@ const config_field nstep_q_fields[] = {
     { FIELD(lr), REAL(1e300), .about = "step size alpha; the paper draws it from 1e-4 .. 1e-2" },
     { FIELD(lr_half), WHOLE(0, 1e15), .about = "steps until alpha has halved; 0: constant" },
     { FIELD(optimiser), CHOICE(optimisers), .about = "RMSProp with a shared mean square, or plain steps" },
-    { FIELD(alpha), REAL(1), .about = "decay of RMSProp's mean square; the paper: .99" },
-    { FIELD(eps), REAL(1), .about = "in its root" },
+    { FIELD(alpha), REAL(1 - 1e-9), .about = "decay of RMSProp's mean square; the paper: .99" },
+    { FIELD(eps), .kind = CONFIG_REAL, .low = 1e-30, .high = 1, .about = "in its root" },
     { FIELD(t_max), WHOLE(1, 1e6), .about = "n, the steps a target looks ahead at most; the paper: 5" },
     { FIELD(target_every), WHOLE(1, 1e15), .about = "I_target, steps of all; the paper, on Atari: 40000" },
     { FIELD(rho), REAL(1 - 1e-9), .about = "what theta^- keeps of itself then; 0: a copy" },
@@ -65,8 +66,8 @@ const config_field nstep_q_fields[] = {
     { FIELD(epsilon), REAL(1), .about = "of eval; and of all workers where they are the same" },
     { FIELD(anneal_steps), WHOLE(0, 1e15), .about = "steps of all until epsilon has come from 1 to its last" },
     { FIELD(workers), WHOLE(1, SCHEDULE_MAX_WORKERS), .about = "actor-learners; the paper: 16" },
-    { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is (workers.h)" },
-    { FIELD(locks), CHOICE(config_switch), .about = "one update at a time; off: Hogwild" },
+    { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is; threads: the system decides" },
+    { FIELD(locks), CHOICE(config_switch), .about = "threads: off: Hogwild!; on: written down, to be replayed" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of Q" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
     { .name = NULL },
@@ -105,16 +106,6 @@ void nstep_q_gradient(ad_tape *t, const network *f, const double *theta, const r
     ad J = nstep_q_J(ad_gather(Q, b->index), ad_input(t, R, b->T, 1));
     memcpy(d_theta, ad_value(ad_grad(J, x)), (size_t)n * sizeof *d_theta);
     ad_reset(t, start);
-    /* END SOLUTION */
-}
-/*[/snip]*/
-
-/*[snip nstep-q-copies later]*/
-/* ASQ-2   theta^- <- theta at each T that is a multiple of I_target */
-bool nstep_q_copies(long before, long T, long I_target)
-{
-    /* BEGIN SOLUTION ASQ-2 */
-    return T / I_target > before / I_target;
     /* END SOLUTION */
 }
 /*[/snip]*/
@@ -185,7 +176,7 @@ static void apply(const nstep_q_config *c, worker *w, size_t n, const double *d_
     rmsprop_shared step = { .n = (int)n, .lr = lr, .alpha = c->alpha, .eps = c->eps, .v = x + 2 * n };
     if (c->optimiser == NSTEP_Q_SGD) sgd_shared_ascend((int)n, lr, x, d_theta);
     else                             rmsprop_shared_ascend(&step, x, d_theta);
-    if (nstep_q_copies(w->T - w->b->T, w->T, c->target_every)) {
+    if (target_due(w->T - w->b->T, w->T, c->target_every)) {
         shared_load(2 * n, x, w->theta);
         target_polyak(n, c->rho, w->theta, w->theta + n);
         shared_store(n, w->theta + n, x + n);
@@ -261,19 +252,20 @@ void nstep_q_explain(FILE *out, const void *config, uint64_t seed)
     c.hidden.layers = 0;
     c.workers = 1;
     c.t_max = c.t_max < 5 ? c.t_max : 5;
-    c.target_every = c.t_max + 1;
     const policy p = nstep_q_policy(e, &c);
-    run *streams = run_new("nstep-q", e, seed, 0);
+    run *streams = run_new("nstep_q", e, seed, 1);
     size_t n = (size_t)p.n;
     const shared_part parts[] = { { "theta", n }, { "theta^-", n }, { "v", n }, { .name = NULL } };
     workers *all = workers_new(streams, parts, 2 * n, 1, SCHEDULE_SERIAL, false);
     kept also[2];
-    worker *w = all->worker;
     double *before = allocate(n, sizeof *before, "theta");
 
     network_init_orthogonal(&p.f, sqrt(2), 1, streams->init_rng, before);
     learning l = learning_new(&c, &p, all, streams->init_rng, also);
-    for (size_t i = 0; i < 2 * n; i++) all->x[i] = w->theta[i] = before[i % n];
+    shared_store(n, before, all->x);
+    shared_store(n, before, all->x + n);
+    workers_begin(all, also, NULL);
+    worker *w = worker_turn(all->worker);
     double epsilon = epsilon_annealed(l.of->epsilon, 0, (double)c.anneal_steps);
     actor_epsilon(l.of->pi, epsilon);
     rollout_segment(w->b, (int)c.t_max, w->env, w->env_rng, l.of->pi, w->policy_rng);
@@ -284,18 +276,19 @@ void nstep_q_explain(FILE *out, const void *config, uint64_t seed)
             l.of->epsilon, c.gamma);
     explain_segment(out, w->b, &p, l.of->pi, l.of->R);
     nstep_q_gradient(l.of->tape, &p.f, w->theta, w->b, l.of->R, l.of->d_theta);
+    worker_updates(w);
     apply(&c, w, n, l.of->d_theta);
-    for (size_t i = 0; i < n; i++) w->theta[i] = all->x[i];
+    shared_load(n, all->x, w->theta);
     fprintf(out, "NSQ-1    g, its gradient in theta', R held constant; theta <- theta + %s along g,"
             " alpha = %g:\n\n",
             c.optimiser == NSTEP_Q_RMSPROP ? "RMSProp's step" : "a plain step", c.lr);
     explained_theta(out, &p, l.of->d_theta, before, w->theta);
-    fprintf(out, "\nASQ-2    theta^- <- theta when T passes the next multiple of I_target = %ld\n",
-            ((const nstep_q_config *)config)->target_every);
+    fprintf(out, "\nASQ-2    theta^- <- theta %s multiple of I_target = %ld\n",
+            target_due(0, w->T, c.target_every) ? "now: T has passed a" : "when T passes the next", c.target_every);
 
+    workers_end(all);
     learning_free(&l);
     free(before);
-    workers_free(all);
     run_free(streams);
     env_free(e);
 }

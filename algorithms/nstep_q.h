@@ -20,7 +20,7 @@ typedef struct {
     long anneal_steps;      /* steps of all until the last epsilons are reached */
     long workers;           /* actor-learners */
     int schedule;           /* SCHEDULE_THREADS, .. */
-    int locks;              /* on: one update at a time */
+    int locks;              /* threads: copies and updates one at a time, or entry by entry, as Hogwild! does */
     widths hidden;          /* of the network of Q */
     int activation;         /* enum ad_activation */
 } nstep_q_config;
@@ -35,8 +35,6 @@ ad     nstep_q_J(ad Q, ad R);
 /* d_theta [n] at theta [n] for the batch: the gradient of that; f: observation -> Q(s,.) */
 void   nstep_q_gradient(ad_tape *t, const network *f, const double *theta, const rollout *b, const double *R,
                         double *d_theta);
-/* ASQ-2: is a multiple of I_target among the steps before+1 .. T? */
-bool   nstep_q_copies(long before, long T, long I_target);
 
 policy nstep_q_policy(const env *e, const void *config);
 void   nstep_q(run *r, const void *config);

@@ -146,11 +146,6 @@ struct learner {
     step *x;
 };
 
-static adam adam_of(size_t n, double lr, double *m)     /* m [2 x n] */
-{
-    return (adam){ (int)n, .lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = m, .v = m + n };
-}
-
 static struct learner learner_new(const settings *c, const env *e, gsl_rng *init_rng)
 {
     struct learner l = { .p = q_actor_critic_policy(e, c) };

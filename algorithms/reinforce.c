@@ -196,8 +196,7 @@ void reinforce_explain(FILE *out, const void *config, uint64_t seed)
     size_t n = (size_t)p.n;
     double *theta = allocate(5 * n, sizeof *theta, "theta"), *before = theta + n, *g = theta + 2 * n;
     double w[5], logp[5], J = 0;
-    adam step = { .n = p.n, .lr = c.lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = theta + 3 * n,
-                  .v = theta + 4 * n };
+    adam step = adam_of(n, c.lr, theta + 3 * n);
     actor *pi = actor_new(&p, theta);
     rollout *tau = rollout_new(e);
     ad_tape *t = ad_tape_new();

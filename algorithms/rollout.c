@@ -1,6 +1,7 @@
 /* The batch of an update: see rollout.h. */
 #include "algorithms/rollout.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,7 @@ void rollout_clear(rollout *b)
 
 static void make_room(rollout *b)
 {
+    if (b->room > INT_MAX / 2) out_of_memory(0, "a batch of more steps than it can count");
     b->room = b->room ? 2 * b->room : 512;
     size_t T = (size_t)b->room;
     b->s = reallocate(b->s, T * (size_t)b->d, sizeof *b->s, "a rollout");

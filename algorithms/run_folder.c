@@ -49,11 +49,12 @@ static void make_folders(const char *path)
 static bool left_at_start(const char *folder, const char *name)
 {
     struct stat s;
-    char *path = path_of(folder, name);
-    bool empty = stat(path, &s) == 0 && s.st_size == 0;
+    char *path = path_of(folder, "progress.csv");
+    bool begun = stat(path, &s) == 0 && s.st_size == 0;
     free(path);
-    return strcmp(name, "config.json.tmp") == 0 || strncmp(name, "schedule", 8) == 0
-           || (strcmp(name, "progress.csv") == 0 && empty);
+    return strcmp(name, "config.json.tmp") == 0
+        || (begun && (strcmp(name, "progress.csv") == 0 || strcmp(name, "schedule") == 0
+                      || strcmp(name, "schedule.tmp") == 0));
 }
 
 static void require_empty(const char *path)

@@ -6,11 +6,19 @@
 
 #include "autodiff/require.h"
 
-/*[snip target-polyak later]*/
+/*[snip target later]*/
 void target_polyak(size_t n, double rho, const double *theta, double *theta_targ)
 {
     require(0 <= rho && rho < 1, "rho = %g, expected 0 <= rho < 1", rho);
     for (size_t i = 0; i < n; i++) theta_targ[i] = rho * theta_targ[i] + (1 - rho) * theta[i];
+}
+
+/* ASQ-2   theta^- <- theta at each T that is a multiple of I_target */
+bool target_due(long before, long T, long I_target)
+{
+    /* BEGIN SOLUTION ASQ-2 */
+    return T / I_target > before / I_target;
+    /* END SOLUTION */
 }
 
 double target_half_life(double rho)

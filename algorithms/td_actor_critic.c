@@ -146,11 +146,6 @@ struct learner {
     step *x;
 };
 
-static adam adam_of(size_t n, double lr, double *m)     /* m [2 x n] */
-{
-    return (adam){ (int)n, .lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = m, .v = m + n };
-}
-
 static struct learner learner_new(const settings *c, const env *e, gsl_rng *init_rng)
 {
     struct learner l = { .p = td_actor_critic_policy(e, c) };
@@ -195,7 +190,7 @@ static void act(const settings *c, struct learner *l, env *e, gsl_rng *rng, bool
 static void ascend(int optimiser, adam *along, double *theta, ad g)
 {
     if (optimiser == TD_ACTOR_CRITIC_ADAM) adam_ascend(along, theta, ad_value(g));
-    else                                  sgd_ascend(along->n, along->lr, theta, ad_value(g));
+    else                                   sgd_ascend(along->n, along->lr, theta, ad_value(g));
 }
 
 /* TDA-6   theta <- theta + alpha_theta g_theta;  v <- v + alpha_v g_v */

@@ -23,7 +23,7 @@ ad td_actor_critic_delta(ad r, ad gamma, ad V, ad V1);
 ad td_actor_critic_actor(ad logp, ad delta);
 ad td_actor_critic_critic(ad r, ad gamma, ad V, ad V1);
 
-/* One update: a graph at the caller's theta and w, recorded once and run again for each step */
+/* One update: a graph at the caller's theta and v, recorded once and run again for each step */
 typedef struct {
     double *s, *s1;         /* [d] s, s' */
     double *a;              /* [k] a; of a discrete space it is read as */

@@ -82,12 +82,18 @@ static experiment *resumed(const struct asked *q, const char *folder, const char
     return x;
 }
 
-/* The run of a folder, to be done again in the order of its workers' turns */
-static void follow_schedule(experiment *x, const char *folder)
+/* Who says whose turn it is; without a name where there are no workers */
+static const config_field *schedule_field(const experiment *x)
 {
     const config_field *f = x->algorithm->fields;
     while (f->name && strcmp(f->name, "schedule") != 0) f++;
-    if (!f->name) bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
+    return f;
+}
+
+/* The run of a folder, to be done again in the order of its workers' turns */
+static void follow_schedule(experiment *x, const char *folder)
+{
+    if (!schedule_field(x)->name) bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
     config_set(x->algorithm->fields, x->config, "--replay", "schedule=replay");
 }
 
@@ -125,6 +131,15 @@ static void require_actions(const algorithm *a, const env *e)
         bad_input("%s: expected a discrete action for %s, found a box of %d", e->id, a->name, e->action.dim);
 }
 
+static void require_schedule(const experiment *x)
+{
+    const config_field *f = schedule_field(x);
+    char value[CONFIG_VALUE] = "";
+    if (f->name) config_value(f, x->config, value);
+    if (strcmp(value, schedules[SCHEDULE_REPLAY]) == 0)
+        bad_input("--set schedule=replay: expected --replay DIR, the run to be done again");
+}
+
 static void require_size(const env *e)
 {
     int outputs = e->action.n ? e->action.n : e->action.dim, most = NETWORK_MAX_SIZE;
@@ -158,6 +173,7 @@ static void train(const experiment *x, const char *folder, run_manner manner, do
     env *e = experiment_env(x);
     require_size(e);
     require_actions(x->algorithm, e);
+    if (!manner.resumed && !manner.replay) require_schedule(x);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed && x->algorithm->episodic) require_end(x);
     if (!manner.resumed && x->algorithm->check) x->algorithm->check(x->config);
@@ -218,7 +234,8 @@ int train_command(int argc, char **argv)
     const option table[] = {
         { "--env", "ID", "environment: an id, a built-in MDP or a file of one", &q.env, NULL },
         { "--steps", "N", "steps of the environment (100000)", &q.steps, NULL },
-        { "--until", "R", "end when the mean return of the last 100 episodes is R; --resume goes on", &q.until, NULL },
+        { "--until", "R", "end when the mean return of the last 100 episodes is R; --resume goes on", &q.until,
+          NULL },
         { "--seed", "K", "all random numbers follow from it (1)", &q.seed, NULL },
         { "--seeds", "N", "N runs, of seeds K, K+1, ..., in DIR/seed-K, ...", &q.seeds, NULL },
         { "--out", "DIR", "new or empty (runs/ALGORITHM-ENV-SEED)", &q.out, NULL },

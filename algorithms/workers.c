@@ -57,7 +57,8 @@ workers *workers_new(run *r, const shared_part *parts, size_t copied, int n, int
 {
     workers *all = allocate(1, sizeof *all, "workers");
     *all = (workers){ .run = r, .n = n, .copied = copied, .locks = locks,
-                      .threads = kind == SCHEDULE_THREADS && n > 1, .lag_mean = NAN, .parts = parts, .seen = rollout_new(r->env) };
+                      .threads = kind == SCHEDULE_THREADS && n > 1, .lag_mean = NAN, .parts = parts,
+                      .seen = rollout_new(r->env) };
     for (const shared_part *p = parts; p->name; p++) all->size += p->n;
     require(copied <= all->size, "%zu numbers of %zu are copied", copied, all->size);
     all->x = allocate(all->size, sizeof *all->x, "shared parameters");

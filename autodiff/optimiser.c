@@ -17,6 +17,11 @@ static double one_minus_power(double beta, long t)          /* 1 - beta^t, witho
     return -expm1((double)t * log(beta));
 }
 
+adam adam_of(size_t n, double lr, double *m)
+{
+    return (adam){ (int)n, .lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .m = m, .v = m + n };
+}
+
 void adam_ascend(adam *o, double *restrict theta, const double *restrict g)
 {
     o->t++;

@@ -9,6 +9,8 @@
 #ifndef ASCENT_OPTIMISER_H
 #define ASCENT_OPTIMISER_H
 
+#include <stddef.h>
+
 /* ---- stochastic gradient ascent: theta += lr g ---- */
 void sgd_ascend(int n, double lr, double *theta, const double *g);
 
@@ -25,6 +27,7 @@ typedef struct {
     long t;                                 /* steps taken: changes */
     double *m, *v;                          /* [n], [n]: change */
 } adam;
+adam adam_of(size_t n, double lr, double *m);      /* the paper's beta1, beta2 and eps; m [2n]: m, then v */
 void adam_ascend(adam *o, double *theta, const double *g);
 
 /* ---- RMSProp: Tieleman, Hinton (2012) ----

@@ -178,9 +178,9 @@ static struct hand *hand_new(const env *e, const a3c_config *c, gsl_rng *init)
 }
 
 /* The same turns in the same order */
-static struct hand *by_hand(env *e, const a3c_config *c, const char *order)
+static struct hand *by_hand(env *e, const a3c_config *c, uint64_t seed, const char *order)
 {
-    run *streams = run_new("by hand", e, 5, 0);
+    run *streams = run_new("by hand", e, seed, 0);
     run_workers(streams, (int)c->workers);
     struct hand *h = hand_new(e, c, streams->init_rng);
     actor *pi[N];
@@ -212,7 +212,7 @@ static void same_run(const char *id, int limit, const a3c_config *c, long steps,
     run *trained = run_new("a3c", e, 5, steps);
     a3c(trained, c);
     assert_non_null(trained->schedule);
-    struct hand *h = by_hand(other, c, trained->schedule);
+    struct hand *h = by_hand(other, c, 5, trained->schedule);
     assert_int_equal(h->steps, trained->steps);
     for (int k = 0; k < h->n; k++)
         assert_near(trained->theta[k], (double)h->x[k], 1e-12 * fmax(1, fabs((double)h->x[k])));
@@ -346,23 +346,22 @@ static void replayed(void **state)
 }
 
 /* What explain prints is the first turn of a training run from that seed, and fits on a screen. */
-static void explained(void **state)
+static void explain_turn(long t_max)
 {
-    (void)state;
     a3c_config c = a3c_defaults;
     c.hidden = (widths){ 0 };
-    c.t_max = 5;
+    c.t_max = t_max;
     c.workers = 1;
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
-    a3c_explain(out, &c, 5);
+    a3c_explain(out, &c, 4);       /* seed 4: an episode of five steps */
     fclose(out);
     int lines = 0;
     for (const char *at = text; *at; at++) lines += *at == '\n';
-    assert_true(lines >= 18 && lines <= 40);
+    assert_true(lines >= 13 + t_max && lines <= 40);
     env *e = make("E5x", 5);
-    struct hand *h = by_hand(e, &c, "aA");
+    struct hand *h = by_hand(e, &c, 4, "aA");
     const char *row = strstr(text, "theta after");
     assert_non_null(row);
     for (int i = 0; i < 7; i++) {                               /* s, then g, before, after: 3 numbers each */
@@ -375,6 +374,13 @@ static void explained(void **state)
     free(h);
     env_free(e);
     free(text);
+}
+
+static void explained(void **state)
+{
+    (void)state;
+    explain_turn(5);
+    explain_turn(2);
 }
 
 /* A3C-10   With locks, without, and in every order */

@@ -133,15 +133,13 @@ static void detached(void **state)
 static void copies(void **state)
 {
     (void)state;
-    bool (*const copies_of[])(long, long, long) = { async_q_copies, async_sarsa_copies, nstep_q_copies };
-    for (int k = 0; k < 3; k++)
-        for (long every = 1; every <= 7; every++)
-            for (long before = 0; before < 30; before++)
-                for (long now = before + 1; now < before + 9; now++) {
-                    bool want = false;
-                    for (long at = before + 1; at <= now; at++) want |= at % every == 0;
-                    assert_int_equal(copies_of[k](before, now, every), want);
-                }
+    for (long every = 1; every <= 7; every++)
+        for (long before = 0; before < 30; before++)
+            for (long now = before + 1; now < before + 9; now++) {
+                bool want = false;
+                for (long at = before + 1; at <= now; at++) want |= at % every == 0;
+                assert_int_equal(target_due(before, now, every), want);
+            }
 }
 
 static void polyak(void **state)
@@ -585,11 +583,14 @@ static void explained(void **state)
 {
     (void)state;
     void (*const explain[])(FILE *, const void *, uint64_t) = { async_q_explain, async_sarsa_explain, nstep_q_explain };
-    for (int m = ONE_STEP; m <= N_STEP; m++) {
+    for (int k = 0; k < 6; k++) {
+        int m = k % 3;
         async_q_config c = by_default();
         c.hidden = (widths){ 0 };
         c.workers = 1;
         c.epsilons = EPSILON_SAME;
+        c.lr_half = k < 3 ? 0 : 3;
+        c.target_every = k < 3 ? 500 : 1;
         char *text = NULL;
         size_t size;
         FILE *out = open_memstream(&text, &size);
@@ -598,6 +599,7 @@ static void explained(void **state)
         int lines = 0;
         for (const char *at = text; *at; at++) lines += *at == '\n';
         assert_true(lines >= 16 && lines <= 40);
+        assert_non_null(strstr(text, k < 3 ? "theta^- <- theta when" : "theta^- <- theta now"));
         env *e = make("E5x", 5);
         struct hand *h = calloc(1, sizeof *h);
         policy p = async_q_policy(e, &c);

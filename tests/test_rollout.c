@@ -1,5 +1,6 @@
 /* Rollouts: what stands in a batch, of an environment whose numbers say where they come from.
  *     test_rollout [pattern]       runs the tests whose names match */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,8 @@
 
 #include "algorithms/rollout.h"
 #include "autodiff/random.h"
+#include "autodiff/require.h"
+#include "tests/child_process.h"
 
 /* Episode i (from 1) lasts LENGTH[i % 3] steps; it shows (i, t), and the step from t with action a pays
  * 100 i + t + a / 10. */
@@ -205,11 +208,29 @@ static void by_hand(void **state)
     rollout_free(NULL);
 }
 
+static void one_too_many(int unused)
+{
+    (void)unused;
+    rollout *b = rollout_shaped(1, 1, true);
+    b->T = b->room = INT_MAX / 2 + 1;
+    rollout_add(b, (double[]){ 0 }, (double[]){ 0 }, 0);
+}
+
+/* Trajectories without end: not by a count that has become negative */
+static void too_long(void **state)
+{
+    (void)state;
+    struct ending e = run_child(one_too_many, 0);
+    assert_int_equal(e.status, EXIT_MEMORY << 8);
+    assert_non_null(strstr(e.err, "more steps than it can count"));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(episodes), cmocka_unit_test(limits), cmocka_unit_test(cut_by_the_batch),
-        cmocka_unit_test(grows), cmocka_unit_test(boxes), cmocka_unit_test(streams), cmocka_unit_test(by_hand) };
+        cmocka_unit_test(grows), cmocka_unit_test(boxes), cmocka_unit_test(streams), cmocka_unit_test(by_hand),
+        cmocka_unit_test(too_long) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -791,6 +791,38 @@ static void test_config(void **state)
     }
 }
 
+/* RMSProp of any algorithm: a root of 0 that a gradient of 0 is divided by, a mean square that never learns */
+static struct { const algorithm *of; void *config; const char *assignment; } edge;
+static void set_edge(int unused)
+{
+    (void)unused;
+    config_set(edge.of->fields, edge.config, "--set", edge.assignment);
+    numerical_failure("%s was taken", edge.assignment);
+}
+
+static void test_rmsprop_bounds(void **state)
+{
+    (void)state;
+    static const struct { const char *assignment; int status; } table[] = {
+        { "eps=0", EXIT_BAD_INPUT }, { "eps=1e-30", EXIT_NUMERICAL }, { "alpha=1", EXIT_BAD_INPUT },
+        { "alpha=0.999999", EXIT_NUMERICAL }, { "alpha=0", EXIT_NUMERICAL } };
+    int tried = 0;
+    for (edge.of = algorithms; edge.of->name; edge.of++) {
+        const config_field *f = edge.of->fields;
+        while (f->name && strcmp(f->name, "eps") != 0) f++;
+        if (!f->name) continue;
+        tried++;
+        edge.config = allocate(1, edge.of->config_size, "a config");
+        for (int i = 0; i < COUNT(table); i++) {
+            edge.assignment = table[i].assignment;
+            struct ending e = run_child(set_edge, 0);
+            if (e.status != table[i].status << 8) fail_msg("%s %s: %s", edge.of->name, edge.assignment, e.err);
+        }
+        free(edge.config);
+    }
+    assert_int_equal(tried, 5);
+}
+
 /* Places in random streams */
 static void test_positions(void **state)
 {
@@ -826,7 +858,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_kill), cmocka_unit_test(test_full_disk), cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_damage), cmocka_unit_test(test_foreign), cmocka_unit_test(test_lost_rows),
         cmocka_unit_test(test_folder), cmocka_unit_test(test_two_starts), cmocka_unit_test(test_env_file), cmocka_unit_test(test_signals), cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_config), cmocka_unit_test(test_positions), cmocka_unit_test(test_crc),
+        cmocka_unit_test(test_config), cmocka_unit_test(test_rmsprop_bounds), cmocka_unit_test(test_positions), cmocka_unit_test(test_crc),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -57,6 +57,8 @@ train --steps 1000 $small --set workers=2 --out "$dir/free"
 "$ascent" train --replay "$dir/free" --out "$dir/free.again" >"$dir/said" 2>&1
 [ $? -eq 2 ] && [ ! -e "$dir/free.again" ] && grep -q 'locks=on' "$dir/said" && ok || bad "a run without locks has nothing to replay"
 "$ascent" train vpg --env E5x --steps 100 --quiet --out "$dir/alone"
+"$ascent" train a3c --env E5x --set schedule=replay --out "$dir/nothing" >"$dir/said" 2>&1
+[ $? -eq 2 ] && [ ! -e "$dir/nothing" ] && grep -q 'expected --replay DIR' "$dir/said" && ok || bad "replay, but of what?"
 "$ascent" train --replay "$dir/alone" --out "$dir/alone.again" >"$dir/said" 2>&1
 [ $? -eq 2 ] && grep -q 'expected a run of workers, found one of vpg' "$dir/said" && ok || bad "no workers, nothing to replay"
 
@@ -73,11 +75,16 @@ for how in 'schedule=serial' 'schedule=stale' 'schedule=random' 'workers=1'; do
 done
 "$ascent" train --replay "$dir/r2" --steps 20000 --quiet --save-every 0 --out "$dir/replayed" &
 pid=$!
-while kill -0 $pid 2>/dev/null && [ ! -s "$dir/replayed/timing.csv" ]; do :; done
+while kill -0 $pid 2>/dev/null && [ ! -e "$dir/replayed/config.json" ]; do :; done
 kill -9 $pid 2>/dev/null
 wait $pid 2>/dev/null
 holds "a replay that was killed goes on" "$ascent" train --resume --out "$dir/replayed" --quiet
 holds "to the same rows" cmp "$dir/r2/progress.csv" "$dir/replayed/progress.csv"
+mkdir "$dir/left" && : >"$dir/left/progress.csv" && cp "$dir/r2/schedule" "$dir/left/schedule"
+holds "what was left before config.json is no run" "$ascent" train --replay "$dir/r2" --quiet --out "$dir/left"
+mkdir "$dir/own" && echo mine >"$dir/own/schedule"
+"$ascent" train --replay "$dir/r2" --quiet --out "$dir/own" >"$dir/said" 2>&1
+[ $? -eq 2 ] && grep -q mine "$dir/own/schedule" && ok || bad "somebody's own file called schedule"
 
 # 4. Signals at any time: all threads stop, one line, everything saved. (--foreground: else timeout sends two.)
 for k in 1 2 3 4 5 6 7 8; do
