@@ -550,11 +550,13 @@ const derivation actor_critic_learning[] = {
           "algorithms/reinforce.c without a baseline, algorithms/td_actor_critic.c, each with its best alpha",
           on_E5x,
           AT_LEAST },
+        { "\\ge N_{\\mathrm{TD\\ that\\ waits}}/N_{\\mathrm{TD}},\\ \\text{E5x}",
+          "the control: one that waits for the end of an episode, too, needs nowhere near as many", by_waiting, AT_MOST },
         { "N_{\\mathrm{TD\\ that\\ waits}}/N_{\\mathrm{TD}},\\ \\text{E5x}",
           "000 l.77's reason, that the episode must be completed, is latency: a TD actor-critic that makes all"
           " its steps"
           " at the end needs as few. It is the variance",
           by_waiting, DIFFERS, "ERR-11" } },
-      "E5x and chain:5, steps until J is 95 % of J*", page_of_steps, .trains = 2 },
+      "E5x and chain:5, steps until J is 95 % of J*", page_of_steps, .trains = 3 },
     { .id = NULL }
 };

@@ -109,7 +109,7 @@ enum { ACTORS = 3, DRAWS = 20000 };
 /* ASQ-3   max_i |frequency - (1 - epsilon_i + epsilon_i/|A|)| in standard errors */
 static double frequencies(uint64_t seed, bool same, double *out)
 {
-    const double u[ACTORS] = { 0, 0.5, 0.9 };
+    const double u[ACTORS] = { 0, 0.5, 0.9 }, of_paper[ACTORS] = { 0.1, 0.01, 0.5 };
     mdp *M = mdp_builtin("E5x");
     env *e = env_mdp_new(M);
     async_q_config c = counted(40);
@@ -121,7 +121,7 @@ static double frequencies(uint64_t seed, bool same, double *out)
     for (int i = 0; i < ACTORS; i++) mean += epsilon_last(u[i]) / ACTORS;
     for (int i = 0; i < ACTORS; i++) {
         gsl_rng *rng = random_stream(seed, (uint32_t)i, RANDOM_POLICY);
-        double epsilon = epsilon_last(u[i]), expected = 1 - epsilon + epsilon / 3, best, a;
+        double epsilon = epsilon_last(u[i]), expected = 1 - of_paper[i] + of_paper[i] / 3, best, a;
         int count = 0;
         env_reset(e, rng);
         actor_mode(pi, e->obs, &best);
