@@ -14,8 +14,8 @@
 #include "autodiff/distribution.h"
 #include "autodiff/require.h"
 #include "derivations/agent.h"
+#include "derivations/measured.h"
 #include "derivations/small_problem.h"
-#include "envs/env_mdp.h"
 
 enum { NS = 6, NA = 3 };                                /* E5x */
 static const double gamma_ = 0.9;
@@ -297,8 +297,6 @@ static int    n_shown(const setting *x) { (void)x; return N_SHOWN; }
 static int    n_counts(const setting *x) { (void)x; return 2; }
 /* Some 200 turns, each a sum of 4 steps over 6 states; differences grow in 1 + alpha at most a step */
 static double unit_run(const setting *x) { (void)x; return DBL_EPSILON * 200 * NS * T_MAX; }
-static double unit_one(const setting *x) { (void)x; return 4 * DBL_EPSILON; }
-
 static double run_by_hand_but(const setting *x, int other, double *theta)
 {
     run *r = trained(x->seed, SCHEDULE_RANDOM);
@@ -605,7 +603,7 @@ const derivation asynchrony[] = {
       WHOLE_RUN },
     { "A3C-12", "act until terminal or t_max; T counts all", "T; T of 3 threads, less their turns' steps",
       n_counts,
-      unit_one, NULL, NULL, {
+      measured_unit, NULL, NULL, {
         { "\\sum_i(t-t_{start}),\\quad0", IN_ORDER ", its steps added up", T_by_hand },
         { "=T,\\quad T-\\sum_i(t-t_{start})", TRAINED "; and by threads", T_counted },
         { "t_{max}\\cdot\\text{turns}", "the control: a turn that goes on behind the end of an episode",
@@ -638,7 +636,7 @@ const derivation asynchrony[] = {
           "ERR-81" } },
       WHOLE_RUN, page_of_order },
     { "A3C-18", "N streams: the samples of a batch have 1/N of the correlation of one",
-      "mean correlation of all pairs, N = 1, 4, 16", n_counts_of_streams, unit_one, NULL, NULL, {
+      "mean correlation of all pairs, N = 1, 4, 16", n_counts_of_streams, measured_unit, NULL, NULL, {
         { "\\frac1{Nn^2}(n+2\\sum_{k<n}(n-k)0.8^k)", "powers of the second eigenvalue",
           by_eigenvalue },
         { "=\\frac1{Nn^2\\,\\mathrm{Var}f}\\sum_{i,j<n}f^TDP^{|i-j|}f", "powers of the transition matrix",
@@ -651,7 +649,7 @@ const derivation asynchrony[] = {
           DIFFERS } },
       RING, page_of_batches },
     { "QAC-12", "an actor in step with its own past sees correlated data; in parallel less so",
-      "distance from the prediction in standard errors, N = 1, 4, 16", n_counts_of_streams, unit_one, NULL, NULL, {
+      "distance from the prediction in standard errors, N = 1, 4, 16", n_counts_of_streams, measured_unit, NULL, NULL, {
         { "5", "standard errors: a false alarm in 6e5, three times; c wrong by a quarter is 8 of them", five },
         { "\\ge|\\hat c-c|/\\mathrm{s.e.}", "2000 batches of N actors, measured; c: A3C-18", from_the_chain,
           AT_MOST },
