@@ -23,6 +23,7 @@
 #include "derivations/policy_gradient_theorem.h"
 #include "derivations/residual_gradient.h"
 #include "derivations/td_error.h"
+#include "derivations/value_table.h"
 
 /* ---- which MDPs, and units ---- */
 
@@ -156,28 +157,11 @@ static void advantage_mean(const exact *x, const double *Q_w, const double *V_v,
 
 /* ---- by hand ---- */
 
-static void visits(const exact *x, double *rho)
-{
-    for (int s = 0; s < x->nS; s++) rho[s] = exact_rho(x, s);
-}
-
 /* sum_s rho(s) sum_a F(s,a) grad pi(a|s) = E[F grad log pi] */
 static double with_scores(const exact *x, const double *F, double *g)
 {
-    double *rho = allocate((size_t)x->nS, sizeof *rho, "visits");
-    visits(x, rho);
-    gradient_sum(x, rho, F, g);
-    free(rho);
+    gradient_sum(x, NULL, F, g);
     return room_gradient(x);
-}
-
-/* X29's critic: .7 Q + .3 sin(7s+4a), 0 at the end */
-static double *wrong_Q(const exact *x)
-{
-    double *Q_w = allocate((size_t)x->nSA, sizeof *Q_w, "a critic");
-    for (int i = 0; i < x->nSA; i++)
-        Q_w[i] = x->absorbing[i / x->nA] ? 0 : 0.7 * x->Q[i] + 0.3 * sin(7 * (i / x->nA) + 4 * (i % x->nA));
-    return Q_w;
 }
 
 /* X7's: V + .1 s, 0 at the end */
@@ -227,7 +211,7 @@ static double V_exact(const setting *x, double *out)
 
 static double score_times_error(const setting *x, double *g)
 {
-    double *e = wrong_Q(x->pi);
+    double *e = value_table_X29_Q(x->pi);
     for (int i = 0; i < x->pi->nSA; i++) e[i] -= x->pi->Q[i];
     double allowed = with_scores(x->pi, e, g);
     free(e);
@@ -236,7 +220,7 @@ static double score_times_error(const setting *x, double *g)
 
 static double actor_minus_gradient(const setting *x, double *out)
 {
-    double *Q_w = wrong_Q(x->pi), *g = allocate((size_t)x->pi->n, sizeof *g, "a gradient");
+    double *Q_w = value_table_X29_Q(x->pi), *g = allocate((size_t)x->pi->n, sizeof *g, "a gradient");
     memset(out, 0, (size_t)x->pi->n * sizeof *out);
     q_mean(x->pi, Q_w, (struct mean){ .g_theta = out });
     gradient_theorem(x->pi, g);
@@ -266,14 +250,14 @@ static double Q_and_its_delta(const setting *x, double *out) { return Q_plus_del
 
 static double Q_and_another_delta(const setting *x, double *out)
 {
-    double *Q_w = wrong_Q(x->pi), allowed = Q_plus_delta(x, Q_w, out);
+    double *Q_w = value_table_X29_Q(x->pi), allowed = Q_plus_delta(x, Q_w, out);
     free(Q_w);
     return allowed;
 }
 
 static double residual_of_critic(const setting *x, double *out)
 {
-    double *Q_w = wrong_Q(x->pi);
+    double *Q_w = value_table_X29_Q(x->pi);
     residual(x->pi, Q_w, out);
     free(Q_w);
     return room(x->pi);
@@ -281,7 +265,7 @@ static double residual_of_critic(const setting *x, double *out)
 
 static double critic_step(const setting *x, double *out)
 {
-    double *Q_w = wrong_Q(x->pi);
+    double *Q_w = value_table_X29_Q(x->pi);
     memset(out, 0, (size_t)x->pi->nSA * sizeof *out);
     q_mean(x->pi, Q_w, (struct mean){ .g_w = out });
     free(Q_w);
@@ -293,7 +277,7 @@ static double full_gradient(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     const mdp *M = pi->M;
-    double *Q_w = wrong_Q(pi);
+    double *Q_w = value_table_X29_Q(pi);
     residual(pi, Q_w, out);
     for (int i = 0; i < pi->nSA; i++)
         for (int k = M->row[i]; k < M->row[i + 1] && !pi->absorbing[i / pi->nA]; k++)
@@ -471,7 +455,7 @@ static double V_for_all(const setting *x, double *out)
 static double residual_minimiser(const setting *x, double *out)
 {
     double *rho = allocate((size_t)x->pi->nS, sizeof *rho, "visits");
-    visits(x->pi, rho);
+    for (int s = 0; s < x->pi->nS; s++) rho[s] = exact_rho(x->pi, s);
     V_and_r(x, out);
     bool regular = residual_gradient_fixed_point(x->pi, rho, RESIDUAL_GRADIENT, out);
     free(rho);
@@ -534,7 +518,7 @@ static double label_is_p(const setting *x, double *g)      { return cross_entrop
 
 static double actor_with(const setting *x, double of_Q, double *g)
 {
-    double *Q_w = wrong_Q(x->pi);
+    double *Q_w = value_table_X29_Q(x->pi);
     for (int i = 0; i < x->pi->nSA; i++) Q_w[i] *= of_Q;
     memset(g, 0, (size_t)x->pi->n * sizeof *g);
     q_mean(x->pi, Q_w, (struct mean){ .g_theta = g });
@@ -544,7 +528,7 @@ static double actor_with(const setting *x, double of_Q, double *g)
 
 static double step_times_c(const setting *x, double *g)
 {
-    double *Q_w = wrong_Q(x->pi), allowed = with_scores(x->pi, Q_w, g);
+    double *Q_w = value_table_X29_Q(x->pi), allowed = with_scores(x->pi, Q_w, g);
     for (int i = 0; i < x->pi->n; i++) g[i] *= TIMES;
     free(Q_w);
     return -TIMES * allowed;

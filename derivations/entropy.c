@@ -282,17 +282,16 @@ static double by_both_ways(const setting *x, double *g)
 {
     const exact *pi = x->pi;
     soft_values *v = soft_values_new(pi, BETA);
-    double *rho = allocate((size_t)pi->nS + 2 * (size_t)pi->nSA + (size_t)pi->n, sizeof *rho, "a gradient");
-    double *leads_to = rho + pi->nS, *F = leads_to + pi->nSA, *direct = F + pi->nSA;
-    for (int s = 0; s < pi->nS; s++) rho[s] = exact_rho(pi, s);
+    double *leads_to = allocate(2 * (size_t)pi->nSA + (size_t)pi->n, sizeof *leads_to, "a gradient");
+    double *F = leads_to + pi->nSA, *direct = F + pi->nSA;
     for (int i = 0; i < pi->nSA; i++) {
         leads_to[i] = v->Q[i] + BETA * pi->logpi[i];                /* r + gamma P V_soft */
         F[i] = -BETA * (pi->logpi[i] + 1);
     }
-    gradient_sum(pi, rho, leads_to, g);
-    gradient_sum(pi, rho, F, direct);
+    gradient_sum(pi, NULL, leads_to, g);
+    gradient_sum(pi, NULL, F, direct);
     for (int i = 0; i < pi->n; i++) g[i] += direct[i];
-    free(rho);
+    free(leads_to);
     soft_values_free(v);
     return 2 * DBL_EPSILON * BETA * linalg_max_abs(pi->nSA, pi->logpi) * pi->k * pi->c;   /* log pi taken away */
 }
