@@ -1,15 +1,12 @@
 /* A2C against A3C at equal steps of their environments. 004 (l.188-194): A3C's agents play with older parameters;
  * A2C, which waits for all, is the improved version. A3C here takes its turns in the order in which every gradient
  * is made with parameters that are N - 1 updates old, so that a seed gives the same numbers each time. */
-#include <float.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "algorithms/a2c.h"
 #include "algorithms/a3c.h"
 #include "algorithms/schedule.h"
-#include "autodiff/require.h"
-#include "derivations/derivation.h"
+#include "derivations/measured.h"
 
 #define LAKE "FrozenLake-v1"
 enum { WORKERS = 8, N_STEPS = 5, SEEDS = 20, ALPHAS = 4 };
@@ -17,43 +14,22 @@ static const long steps_ = 40000;
 static const double gamma_ = 0.99, alphas[ALPHAS] = { 0.01, 0.03, 0.1, 0.3 };
 enum { SAME = 2 };                                              /* of the alphas: the control's */
 
-static int    one(const setting *x)      { (void)x; return 1; }
-static double unit_one(const setting *x) { (void)x; return 4 * DBL_EPSILON; }
-
-/* Of a linear policy on one-hot observations: theta = W [nS x nA], b [nA] */
-static double J_of(const mdp *M, const double *theta)
-{
-    char error[256];
-    int nSA = M->nS * M->nA;
-    double *z = allocate((size_t)nSA, sizeof *z, "logits");
-    for (int i = 0; i < nSA; i++) z[i] = theta[i] + theta[nSA + i % M->nA];
-    exact *x = exact_new(M, gamma_, z, error, sizeof error);
-    require(x, "%s", error);
-    double J = x->J;
-    exact_free(x);
-    free(z);
-    return J;
-}
-
 /* J of the last policy of a run: the same gradients, weights and RMSProp; only who waits for whom differs */
 static double J_after(bool asynchronous, double alpha, uint64_t seed)
 {
-    char error[256];
-    mdp *M = mdp_builtin(LAKE);
-    env *e = env_make(LAKE, ENV_OWN_LIMIT, error, sizeof error);
-    require(e, "%s", error);
     const a2c_config a2c_own = { .workers = WORKERS, .n_steps = N_STEPS, .until = A2C_UNTIL_END, .gamma = gamma_,
                                  .lambda = 1, .c_V = 0.5, .beta = 0.01, .mean = A2C_MEAN_OVER_WORKERS, .lr = alpha,
                                  .lr_V = alpha, .optimiser = A2C_RMSPROP, .alpha = 0.99, .eps = 1e-3 };
     const a3c_config a3c_own = { .workers = WORKERS, .t_max = N_STEPS, .gamma = gamma_, .c_V = 0.5, .beta = 0.01,
                                  .lr = alpha, .lr_V = alpha, .optimiser = A3C_RMSPROP_SHARED, .alpha = 0.99,
                                  .eps = 1e-3, .schedule = SCHEDULE_STALE };
-    run *r = run_new("derive", e, seed, steps_);
-    if (asynchronous) a3c(r, &a3c_own);
-    else              a2c(r, &a2c_own);
-    double J = J_of(M, r->theta);
-    run_free(r);
-    env_free(e);
+    mdp *M = mdp_builtin(LAKE);
+    M->gamma = gamma_;
+    env *e = measured_env(LAKE);
+    run *r = asynchronous ? measured_run(e, a3c, &a3c_own, seed, steps_, INFINITY)
+                          : measured_run(e, a2c, &a2c_own, seed, steps_, INFINITY);
+    double J = measured_J(M, r->theta);
+    measured_free(r);
     mdp_free(M);
     return J;
 }
@@ -115,7 +91,7 @@ static void page(const setting *x, FILE *out)
 
 const derivation a2c_against_a3c[] = {
     { "A2C-2", "A2C, the improved version? At equal steps, each with its best step size, neither is",
-      "difference of mean J, 20 seeds", one, unit_one, NULL, NULL, {
+      "difference of mean J, 20 seeds", measured_one, measured_unit, NULL, NULL, {
         { "0.1", "what would count", margin },
         { "\\ge|\\max_\\alpha\\bar J_{\\text{A2C}}-\\max_\\alpha\\bar J_{\\text{A3C}}|",
           "alpha = .01, .03, .1, .3; A3C's gradients are N - 1 updates old", between_the_best, AT_MOST },

@@ -46,9 +46,10 @@ static struct problem problem_new(double c_V, double beta)
     return b;
 }
 
-static double over_all(struct problem b, estimator f, int n, double *mean)
+/* mean [n], and, unless NULL, variance [n], in which a baseline shows */
+static double over_all(struct problem b, estimator f, int n, double *mean, double *variance)
 {
-    enumerate_moments(b.own.M, b.own.f->x->pi, H, f, &b, n, mean, NULL);
+    enumerate_moments(b.own.M, b.own.f->x->pi, H, f, &b, n, mean, variance);
     agent_free(b.agent);
     free(b.score);
     own_problem_free(&b.own);
@@ -58,7 +59,7 @@ static double over_all(struct problem b, estimator f, int n, double *mean)
 static double of_problem(const setting *x, estimator f, int n, double *mean)
 {
     (void)x;
-    return over_all(problem_new(1, 0), f, n, mean);
+    return over_all(problem_new(1, 0), f, n, mean, NULL);
 }
 
 /* R of step t: gamma^k r_{t+k} summed up, and what V says of the end */
@@ -93,12 +94,14 @@ static void trained(struct problem *b, const traj *tau, double *g)
 }
 
 static int    n_starts(const setting *x) { (void)x; return NS; }
-static int    n_theta(const setting *x)  { (void)x; return N_THETA + 1; }
+enum { N_BOTH = N_THETA + N_PHI };
+static int    n_theta(const setting *x)  { (void)x; return 2 * N_THETA + 1; }
 static int    n_phi(const setting *x)    { (void)x; return N_PHI; }
-static int    n_both(const setting *x)   { (void)x; return N_THETA + N_PHI + 1; }
+static int    n_both(const setting *x)   { (void)x; return 2 * N_BOTH + 1; }
 /* u N H^2 W: H weights of W = sum gamma^t max|r| + |V_end| <= 3, each a sum of as many; J(v) has their squares */
 static double unit(const setting *x) { (void)x; return DBL_EPSILON * NS * H * H * 3; }
 static double unit_squares(const setting *x) { return 3 * unit(x); }
+static double unit_moments(const setting *x) { return unit(x) * H * 3; }            /* u N H (H W)^2 */
 
 /* ---- A3C-8: E[J(v); s_0 = s] ---- */
 
@@ -173,10 +176,10 @@ static double dJ_literal(const setting *x, double *d)
     (void)x;
     struct problem b = problem_new(1, 0);
     b.of_V_end = true;
-    return over_all(b, dV_by_hand, N_PHI, d);
+    return over_all(b, dV_by_hand, N_PHI, d, NULL);
 }
 
-/* ---- A3C-14: E[dtheta], E[dtheta_v], and X8 ---- */
+/* ---- A3C-14: mean and variance of dtheta, dtheta_v, and X8 ---- */
 
 static void accumulated_by_hand(void *context, const traj *tau, double *d)
 {
@@ -223,21 +226,21 @@ static double error_of_V(double sign)
 static double backward(const setting *x, double *d)
 {
     (void)x;
-    d[N_THETA + N_PHI] = gsl_pow_int(1 - 2 * alpha_v, STEPS_OF_V);
-    return over_all(problem_new(1, 0), accumulated_by_hand, N_THETA + N_PHI, d);
+    d[2 * N_BOTH] = gsl_pow_int(1 - 2 * alpha_v, STEPS_OF_V);
+    return over_all(problem_new(1, 0), accumulated_by_hand, N_BOTH, d, d + N_BOTH);
 }
 
 static double backward_trained(const setting *x, double *d)
 {
     (void)x;
-    d[N_THETA + N_PHI] = error_of_V(1);
-    return over_all(problem_new(1, 0), accumulated_trained, N_THETA + N_PHI, d);
+    d[2 * N_BOTH] = error_of_V(1);
+    return over_all(problem_new(1, 0), accumulated_trained, N_BOTH, d, d + N_BOTH);
 }
 
 static double one_rule_for_both(const setting *x, double *d)
 {
     backward_trained(x, d);
-    d[N_THETA + N_PHI] = error_of_V(-1);
+    d[2 * N_BOTH] = error_of_V(-1);
     return 0;
 }
 
@@ -246,8 +249,8 @@ static double without_V_end(const setting *x, double *d)
     (void)x;
     struct problem b = problem_new(1, 0);
     b.without_V_end = true;
-    d[N_THETA + N_PHI] = gsl_pow_int(1 - 2 * alpha_v, STEPS_OF_V);
-    return over_all(b, accumulated_by_hand, N_THETA + N_PHI, d);
+    d[2 * N_BOTH] = gsl_pow_int(1 - 2 * alpha_v, STEPS_OF_V);
+    return over_all(b, accumulated_by_hand, N_BOTH, d, d + N_BOTH);
 }
 
 static void page_of_signs(const setting *x, FILE *out)
@@ -328,7 +331,7 @@ static double by_differences(const setting *x, double *d)
     return 50 * gsl_pow_4(h) + 20 * DBL_EPSILON / h;
 }
 
-/* ---- A3C-27: E[dtheta] with entropy, and X80 ---- */
+/* ---- A3C-27: dtheta with entropy, and X80 ---- */
 
 static void with_entropy_by_hand(void *context, const traj *tau, double *d)
 {
@@ -420,22 +423,22 @@ static double entropy_after(double beta, void (*step)(const exact *x, double bet
 static double bonus_by_hand(const setting *x, double *d)
 {
     (void)x;
-    d[N_THETA] = entropy_after(0.1, step_by_hand);
-    return over_all(problem_new(0, beta_), with_entropy_by_hand, N_THETA, d);
+    d[2 * N_THETA] = entropy_after(0.1, step_by_hand);
+    return over_all(problem_new(0, beta_), with_entropy_by_hand, N_THETA, d, d + N_THETA);
 }
 
 static double bonus_trained(const setting *x, double *d)
 {
     (void)x;
-    d[N_THETA] = entropy_after(0.1, step_trained);
-    return over_all(problem_new(0, beta_), with_entropy_trained, N_THETA, d);
+    d[2 * N_THETA] = entropy_after(0.1, step_trained);
+    return over_all(problem_new(0, beta_), with_entropy_trained, N_THETA, d, d + N_THETA);
 }
 
 static double cross_entropies(const setting *x, double *d)
 {
     (void)x;
-    d[N_THETA] = entropy_after(0, step_by_hand);
-    return over_all(problem_new(0, 0), with_entropy_by_hand, N_THETA, d);
+    d[2 * N_THETA] = entropy_after(0, step_by_hand);
+    return over_all(problem_new(0, 0), with_entropy_by_hand, N_THETA, d, d + N_THETA);
 }
 
 static void page_of_entropy(const setting *x, FILE *out)
@@ -662,7 +665,7 @@ const derivation a2c_mean[] = {
           "ERR-15" } },
       TWO_STEPS },
     { "A3C-14", "the backward loop: R <- r + gamma R; dtheta, dtheta_v accumulated",
-      "E[dtheta], E[dtheta_v], then V's error after 20 steps", n_both, unit, NULL, NULL, {
+      "mean and variance of dtheta, dtheta_v, then V's error after 20 steps", n_both, unit_moments, NULL, NULL, {
         { "\\sum_i\\nabla\\log\\pi(a_i|s_i)(R_i-V(s_i)),\\quad\\sum_i\\nabla(R_i-V(s_i))^2,\\quad"
           "(1-2\\alpha)^{20}", BY_HAND, backward },
         { "=\\nabla_\\theta J_\\pi,\\quad-\\nabla_\\phi J_V,\\quad\\phi\\leftarrow\\phi+\\alpha\\nabla_\\phi J_V",
@@ -685,7 +688,7 @@ const derivation a2c_mean[] = {
           " here)", minus_one, DIFFERS, "ERR-85" } },
       "one state, a critic of 3 tanh units" },
     { "A3C-27", "the entropy's gradient is added, times beta",
-      "E[dtheta], then the mean entropy after 300 exact steps", n_theta, unit, NULL, NULL, {
+      "mean and variance of dtheta, then the mean entropy after 300 exact steps", n_theta, unit_moments, NULL, NULL, {
         { "E[\\sum_i\\nabla\\log\\pi(a_i|s_i)(R_i-V(s_i))+\\beta\\nabla H(\\pi(\\cdot|s_i))]",
           BY_HAND ", dH/dz_a = -pi_a (log pi_a + H); beta = .3, and .1 in the steps", bonus_by_hand },
         { "=\\nabla_\\theta(J_\\pi+\\beta J_H)", TRAINING, bonus_trained },

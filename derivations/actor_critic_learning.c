@@ -2,8 +2,6 @@
  * control that must come out the other way. The score of a policy is its exact J. 000 (l.77, l.172-177, l.188-208),
  * 002 (l.47-48, l.105-114). What the steps are in the mean: actor_critic_mean.c. */
 #include <float.h>
-#include <gsl/gsl_sort.h>
-#include <gsl/gsl_statistics_double.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,44 +16,16 @@
 #include "autodiff/require.h"
 #include "derivations/actor_critic_mean.h"
 #include "derivations/derivation.h"
-#include "envs/env_mdp.h"
+#include "derivations/measured.h"
 
-/* ---- linear networks on one-hot states: a table W, and biases b; the table they are is z = W + 1 b ---- */
+/* ---- linear networks on one-hot states ---- */
 
 enum { MOST = 32 };             /* numbers in theta, w or v */
-
-static void table_of(const mdp *M, const double *theta, double *z)
-{
-    int nSA = M->nS * M->nA;
-    for (int i = 0; i < nSA; i++) z[i] = theta[i] + theta[nSA + i % M->nA];
-}
-
-static exact *exact_of(const mdp *M, const double *theta)
-{
-    char error[256];
-    double z[MOST];
-    table_of(M, theta, z);
-    exact *x = exact_new(M, M->gamma, z, error, sizeof error);
-    require(x, "%s", error);
-    return x;
-}
-
-static double J_optimal(const mdp *M)
-{
-    char error[256];
-    double V[MOST], unit, J = 0;
-    int best[MOST];
-    require(exact_optimal(M, M->gamma, V, best, &unit, error, sizeof error), "%s", error);
-    for (int s = 0; s < M->nS; s++) J += M->mu0[s] * V[s];
-    return J;
-}
+#define GAMMA 0.9               /* of E5, E5x and chain:5 */
 
 static double gap(const mdp *M, const double *theta)        /* 1 - J / J* */
 {
-    exact *x = exact_of(M, theta);
-    double off = 1 - x->J / J_optimal(M);
-    exact_free(x);
-    return off;
+    return 1 - measured_J(M, theta) / measured_J_optimal(M);
 }
 
 /* An actor with an environment and streams of its own, and first parameters as training draws them */
@@ -78,10 +48,8 @@ static struct hand *hand_new(const char *problem, uint64_t seed, bool with_Q)
 
 static void hand_free(struct hand *h)
 {
-    env *e = h->r->env;
     actor_free(h->pi);
-    run_free(h->r);
-    env_free(e);
+    measured_free(h->r);
     mdp_free(h->M);
     free(h);
 }
@@ -92,10 +60,6 @@ static void move(int n, double alpha, const double *g, double *x)
 {
     for (int i = 0; i < n; i++) x[i] += alpha * g[i];
 }
-
-static int    one(const setting *x)      { (void)x; return 1; }
-static int    two(const setting *x)      { (void)x; return 2; }
-static double unit_one(const setting *x) { (void)x; return 4 * DBL_EPSILON; }
 
 /* ---- QAC-10: E5x ---- */
 
@@ -121,8 +85,8 @@ static void by_hand(uint64_t seed, bool waits, double *theta)
         double sum = 0;
         env_step(e, &a, &r, &terminated, &truncated);
         if (!terminated) act(h, &a);
-        table_of(h->M, h->theta, z);
-        table_of(h->M, h->w, Q);
+        measured_logits(h->M, h->theta, z);
+        measured_logits(h->M, h->w, Q);
         double delta = r + (terminated ? 0 : h->M->gamma * Q[3 * env_state(e) + (int)a]) - Q[now];
         for (int b = 0; b < 3; b++) sum += exp(z[i + b]);
         for (int b = 0; b < 3; b++) {
@@ -157,13 +121,10 @@ static double updates_at_the_end(const setting *x, double *out)
 static double updates_in_training(const setting *x, double *out)
 {
     mdp *M = mdp_builtin("E5x");
-    env *e = env_mdp_new(M);
-    q_actor_critic_config c = { .gamma = M->gamma, .lr = ALPHA_10, .lr_Q = ALPHA_10 };
-    run *r = run_new("derive", e, x->seed, FIRST_STEPS);
-    q_actor_critic(r, &c);
+    const q_actor_critic_config c = { .gamma = GAMMA, .lr = ALPHA_10, .lr_Q = ALPHA_10 };
+    run *r = measured_run(env_mdp_new(M), q_actor_critic, &c, x->seed, FIRST_STEPS, INFINITY);
     memcpy(out, r->theta, N_E5X * sizeof *out);
-    run_free(r);
-    env_free(e);
+    measured_free(r);
     mdp_free(M);
     return 0;
 }
@@ -200,7 +161,7 @@ static int greedy(const struct hand *h)
 {
     int best = 0, s = env_state(h->r->env), nA = h->M->nA;
     double Q[MOST];
-    table_of(h->M, h->w, Q);
+    measured_logits(h->M, h->w, Q);
     for (int b = 1; b < nA; b++)
         if (Q[s * nA + b] > Q[s * nA + best]) best = b;
     return best;
@@ -222,8 +183,8 @@ static double critic_error(uint64_t seed, bool by_max)
         move(n, ALPHA_CRITIC, ad_value(u->g_w), h->w);
         if (k >= CRITIC_STEPS / 4) move(n, 4.0 / (3 * CRITIC_STEPS), h->w, w);
     }
-    exact *x = exact_of(h->M, h->theta);
-    table_of(h->M, w, Q);
+    exact *x = measured_exact(h->M, h->theta);
+    measured_logits(h->M, w, Q);
     for (int i = 0; i < x->nSA; i++) worst = fmax(worst, fabs(Q[i] - x->Q[i]));
     exact_free(x);
     q_actor_critic_step_free(u);
@@ -234,23 +195,26 @@ static double critic_error(uint64_t seed, bool by_max)
 enum trainer { BY_Q, BY_A, BY_TD };
 
 /* 1 - J/J* after a run of training */
+static double gap_after(const char *problem, void (*train)(run *, const void *), const void *config, uint64_t seed,
+                        long steps)
+{
+    mdp *M = mdp_builtin(problem);
+    run *r = measured_run(env_mdp_new(M), train, config, seed, steps, INFINITY);
+    double off = gap(M, r->theta);
+    measured_free(r);
+    mdp_free(M);
+    return off;
+}
+
 static double trained_gap(const char *problem, enum trainer by, uint64_t seed, double alpha, double alpha_w,
                           long steps)
 {
-    mdp *M = mdp_builtin(problem);
-    env *e = env_mdp_new(M);
-    run *r = run_new("derive", e, seed, steps);
-    q_actor_critic_config q = { .gamma = M->gamma, .lr = alpha, .lr_Q = alpha_w };
-    advantage_actor_critic_config a = { .gamma = M->gamma, .lr = alpha, .lr_Q = alpha_w, .lr_V = alpha_w };
-    td_actor_critic_config t = { .gamma = M->gamma, .lr = alpha, .lr_V = alpha_w };
-    if (by == BY_Q) q_actor_critic(r, &q);
-    if (by == BY_A) advantage_actor_critic(r, &a);
-    if (by == BY_TD) td_actor_critic(r, &t);
-    double off = gap(M, r->theta);
-    run_free(r);
-    env_free(e);
-    mdp_free(M);
-    return off;
+    const q_actor_critic_config q = { .gamma = GAMMA, .lr = alpha, .lr_Q = alpha_w };
+    const advantage_actor_critic_config a = { .gamma = GAMMA, .lr = alpha, .lr_Q = alpha_w, .lr_V = alpha_w };
+    const td_actor_critic_config t = { .gamma = GAMMA, .lr = alpha, .lr_V = alpha_w };
+    if (by == BY_Q) return gap_after(problem, q_actor_critic, &q, seed, steps);
+    if (by == BY_A) return gap_after(problem, advantage_actor_critic, &a, seed, steps);
+    return gap_after(problem, td_actor_critic, &t, seed, steps);
 }
 
 /* ERR-13: the same run, with delta of (7) for the actor's weight */
@@ -329,7 +293,7 @@ static double gap_by_exact_critics(uint64_t seed, double alpha)
     memset(h->w, 0, sizeof h->w);
     for (int k = 0; k < EXACT_STEPS; k++) {
         step_on(h, look, &a);
-        exact *x = exact_of(h->M, h->theta);
+        exact *x = measured_exact(h->M, h->theta);
         memcpy(h->w, x->Q, (size_t)x->nSA * sizeof *h->w);
         memcpy(h->v, x->V, (size_t)x->nS * sizeof *h->v);
         exact_free(x);
@@ -399,16 +363,8 @@ static const double alphas[ALPHAS] = { 0.03, 0.1, 0.3 };
 /* 1 - J/J* of REINFORCE without a baseline */
 static double reinforced_gap(const char *problem, uint64_t seed, double alpha, long steps)
 {
-    mdp *M = mdp_builtin(problem);
-    env *e = env_mdp_new(M);
-    run *r = run_new("derive", e, seed, steps);
-    reinforce_config c = { .gamma = M->gamma, .lr = alpha };
-    reinforce(r, &c);
-    double off = gap(M, r->theta);
-    run_free(r);
-    env_free(e);
-    mdp_free(M);
-    return off;
+    const reinforce_config c = { .gamma = GAMMA, .lr = alpha };
+    return gap_after(problem, reinforce, &c, seed, steps);
 }
 
 /* ERR-11: a TD actor-critic that waits: all steps of an episode at its end, from stored gradients */
@@ -450,21 +406,20 @@ static double td_gap(const char *problem, uint64_t seed, double alpha, long step
 }
 
 /* RF-11   the fewest steps, 200, 400, 800, ..., after which the median run is within 5 %, with the best alpha */
-typedef double (*gap_after)(const char *problem, uint64_t seed, double alpha, long steps);
+typedef double (*gap_of)(const char *problem, uint64_t seed, double alpha, long steps);
 
-static long steps_needed(const char *problem, gap_after f, uint64_t seed)
+static long steps_needed(const char *problem, gap_of f, uint64_t seed)
 {
     double off[RUNS];
     for (long steps = SHORTEST; steps < LONGEST; steps *= 2)
         for (int i = 0; i < ALPHAS; i++) {
             for (int k = 0; k < RUNS; k++) off[k] = f(problem, seed + (uint64_t)k, alphas[i], steps);
-            gsl_sort(off, 1, RUNS);
-            if (gsl_stats_median_from_sorted_data(off, 1, RUNS) <= 0.05) return steps;
+            if (measured_median(RUNS, off) <= 0.05) return steps;
         }
     return LONGEST;
 }
 
-static double ratio(const char *problem, gap_after f, uint64_t seed)        /* to what the TD actor-critic needs */
+static double ratio(const char *problem, gap_of f, uint64_t seed)        /* to what the TD actor-critic needs */
 {
     return (double)steps_needed(problem, f, seed) / (double)steps_needed(problem, td_gap, seed);
 }
@@ -519,7 +474,7 @@ const derivation actor_critic_learning[] = {
           "the control: the same once an episode, as REINFORCE has to", updates_at_the_end, DIFFERS } },
       "E5x, alpha .05" },
     { "QAC-5", "the Q actor-critic: its critic finds Q of pi, and J comes within 5 % of the optimum",
-      "max |Q_w - Q|, the worst of 3 runs with pi fixed; 1 - J/J*, the worst of 10 runs", two, unit_one, NULL,
+      "max |Q_w - Q|, the worst of 3 runs with pi fixed; 1 - J/J*, the worst of 10 runs", measured_two, measured_unit, NULL,
       NULL, {
         { "0.01,\\quad0.05", "of a Q of at most 1.05; of the optimum", bounds },
         { "\\le\\max|Q_w-Q^\\pi|,\\ \\delta=r+\\gamma\\max_{a'}Q_w(s',a')-Q_w(s,a);\\quad1-J/J^*,\\ "
@@ -532,7 +487,7 @@ const derivation actor_critic_learning[] = {
           " the last 3e6; 2e5 steps, alpha = .002, alpha_w = .1", Q_learnt, AT_MOST } },
       "E5, gamma .9, one endless episode", page_of_E5, .trains = 13 },
     { "BL-9", "the advantage actor-critic comes within 5 % of the optimum",
-      "1 - J/J*, the worst of 10 runs with learnt critics, and of 10 with Q and V of pi", two, unit_one, NULL,
+      "1 - J/J*, the worst of 10 runs with learnt critics, and of 10 with Q and V of pi", measured_two, measured_unit, NULL,
       NULL, {
         { "0.05,\\quad0.05", "of the optimum", five_percent },
         { "\\le1-J/J^*", "the controls: critics that stay as they begin; alpha = 0", A_untaught, AT_LEAST },
@@ -542,7 +497,7 @@ const derivation actor_critic_learning[] = {
           A_learnt, AT_MOST } },
       "E5, gamma .9, one endless episode", page_of_spread, .trains = 3 },
     { "RF-11", "REINFORCE needs many more steps of the environment than a TD actor-critic, where returns vary",
-      "steps needed, in those of the TD actor-critic", one, unit_one, NULL, NULL, {
+      "steps needed, in those of the TD actor-critic", measured_one, measured_unit, NULL, NULL, {
         { "4", "times as many", four_times },
         { "\\ge N_{\\mathrm{REINFORCE}}/N_{\\mathrm{TD}},\\ \\text{chain:5}",
           "the control: one way leads to one reward, and returns hardly vary", on_chain, AT_MOST },
@@ -550,11 +505,13 @@ const derivation actor_critic_learning[] = {
           "algorithms/reinforce.c without a baseline, algorithms/td_actor_critic.c, each with its best alpha",
           on_E5x,
           AT_LEAST },
+        { "\\ge N_{\\mathrm{TD\\ that\\ waits}}/N_{\\mathrm{TD}},\\ \\text{E5x}",
+          "the control: one that waits for the end of an episode, too, needs nowhere near as many", by_waiting, AT_MOST },
         { "N_{\\mathrm{TD\\ that\\ waits}}/N_{\\mathrm{TD}},\\ \\text{E5x}",
           "000 l.77's reason, that the episode must be completed, is latency: a TD actor-critic that makes all"
           " its steps"
           " at the end needs as few. It is the variance",
           by_waiting, DIFFERS, "ERR-11" } },
-      "E5x and chain:5, steps until J is 95 % of J*", page_of_steps, .trains = 2 },
+      "E5x and chain:5, steps until J is 95 % of J*", page_of_steps, .trains = 3 },
     { .id = NULL }
 };

@@ -23,6 +23,7 @@
 #include "derivations/policy_gradient_theorem.h"
 #include "derivations/residual_gradient.h"
 #include "derivations/td_error.h"
+#include "derivations/value_table.h"
 
 /* ---- which MDPs, and units ---- */
 
@@ -44,7 +45,6 @@ static const char *no_system(const setting *x)
 
 static int    n_theta(const setting *x)       { return x->pi->n; }
 static int    n_pairs(const setting *x)       { return x->pi->nSA; }
-static int    n_states(const setting *x)      { return x->pi->nS; }
 static double unit_gradient(const setting *x) { return x->pi->unit_gradient; }
 static double unit_V(const setting *x)        { return x->pi->unit_V; }
 static double unit_A(const setting *x)        { return 2 * x->pi->unit_V; }
@@ -157,28 +157,11 @@ static void advantage_mean(const exact *x, const double *Q_w, const double *V_v,
 
 /* ---- by hand ---- */
 
-static void visits(const exact *x, double *rho)
-{
-    for (int s = 0; s < x->nS; s++) rho[s] = exact_rho(x, s);
-}
-
 /* sum_s rho(s) sum_a F(s,a) grad pi(a|s) = E[F grad log pi] */
 static double with_scores(const exact *x, const double *F, double *g)
 {
-    double *rho = allocate((size_t)x->nS, sizeof *rho, "visits");
-    visits(x, rho);
-    gradient_sum(x, rho, F, g);
-    free(rho);
+    gradient_sum(x, NULL, F, g);
     return room_gradient(x);
-}
-
-/* X29's critic: .7 Q + .3 sin(7s+4a), 0 at the end */
-static double *wrong_Q(const exact *x)
-{
-    double *Q_w = allocate((size_t)x->nSA, sizeof *Q_w, "a critic");
-    for (int i = 0; i < x->nSA; i++)
-        Q_w[i] = x->absorbing[i / x->nA] ? 0 : 0.7 * x->Q[i] + 0.3 * sin(7 * (i / x->nA) + 4 * (i % x->nA));
-    return Q_w;
 }
 
 /* X7's: V + .1 s, 0 at the end */
@@ -228,7 +211,7 @@ static double V_exact(const setting *x, double *out)
 
 static double score_times_error(const setting *x, double *g)
 {
-    double *e = wrong_Q(x->pi);
+    double *e = value_table_X29_Q(x->pi);
     for (int i = 0; i < x->pi->nSA; i++) e[i] -= x->pi->Q[i];
     double allowed = with_scores(x->pi, e, g);
     free(e);
@@ -237,7 +220,7 @@ static double score_times_error(const setting *x, double *g)
 
 static double actor_minus_gradient(const setting *x, double *out)
 {
-    double *Q_w = wrong_Q(x->pi), *g = allocate((size_t)x->pi->n, sizeof *g, "a gradient");
+    double *Q_w = value_table_X29_Q(x->pi), *g = allocate((size_t)x->pi->n, sizeof *g, "a gradient");
     memset(out, 0, (size_t)x->pi->n * sizeof *out);
     q_mean(x->pi, Q_w, (struct mean){ .g_theta = out });
     gradient_theorem(x->pi, g);
@@ -267,14 +250,14 @@ static double Q_and_its_delta(const setting *x, double *out) { return Q_plus_del
 
 static double Q_and_another_delta(const setting *x, double *out)
 {
-    double *Q_w = wrong_Q(x->pi), allowed = Q_plus_delta(x, Q_w, out);
+    double *Q_w = value_table_X29_Q(x->pi), allowed = Q_plus_delta(x, Q_w, out);
     free(Q_w);
     return allowed;
 }
 
 static double residual_of_critic(const setting *x, double *out)
 {
-    double *Q_w = wrong_Q(x->pi);
+    double *Q_w = value_table_X29_Q(x->pi);
     residual(x->pi, Q_w, out);
     free(Q_w);
     return room(x->pi);
@@ -282,7 +265,7 @@ static double residual_of_critic(const setting *x, double *out)
 
 static double critic_step(const setting *x, double *out)
 {
-    double *Q_w = wrong_Q(x->pi);
+    double *Q_w = value_table_X29_Q(x->pi);
     memset(out, 0, (size_t)x->pi->nSA * sizeof *out);
     q_mean(x->pi, Q_w, (struct mean){ .g_w = out });
     free(Q_w);
@@ -294,7 +277,7 @@ static double full_gradient(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     const mdp *M = pi->M;
-    double *Q_w = wrong_Q(pi);
+    double *Q_w = value_table_X29_Q(pi);
     residual(pi, Q_w, out);
     for (int i = 0; i < pi->nSA; i++)
         for (int k = M->row[i]; k < M->row[i + 1] && !pi->absorbing[i / pi->nA]; k++)
@@ -433,20 +416,37 @@ static void step_of_V(const exact *x, const double *V_v, double *step)
     td_mean(x, V_v, (struct mean){ .g_v = step });
 }
 
-/* A solution by columns of A, each right to some u: n u k of what it is */
-static double Q_at_rest(const setting *x, double *out)
+/* n numbers, then, of where the critic goes from 0, n rewards: a zero alone does not say whether it attracts */
+static int n_pairs_twice(const setting *x)  { return 2 * x->pi->nSA; }
+static int n_states_twice(const setting *x) { return 2 * x->pi->nS; }
+
+static double Q_and_r(const setting *x, double *out)
 {
-    return zero_of(x->pi, x->pi->nSA, step_of_Q, out) ? bellman_Q_room(x->pi) + room(x->pi) * x->pi->k : -1;
+    memcpy(out + x->pi->nSA, x->pi->r, (size_t)x->pi->nSA * sizeof *out);
+    return Q_exact(x, out);
 }
 
-static double V_at_rest(const setting *x, double *out)
+static double V_and_r(const setting *x, double *out)
 {
-    return zero_of(x->pi, x->pi->nS, step_of_V, out) ? bellman_Q_room(x->pi) + room(x->pi) * x->pi->k : -1;
+    memcpy(out + x->pi->nS, x->pi->r_pi, (size_t)x->pi->nS * sizeof *out);
+    return V_exact(x, out);
 }
+
+/* A solution by columns of A, each right to some u: n u k of what it is */
+static double at_rest(const exact *x, int n, mean_step f, double *out)
+{
+    memset(out, 0, (size_t)n * sizeof *out);
+    f(x, out, out + n);
+    return zero_of(x, n, f, out) ? bellman_Q_room(x) + room(x) * x->k : -1;
+}
+
+static double Q_at_rest(const setting *x, double *out) { return at_rest(x->pi, x->pi->nSA, step_of_Q, out); }
+static double V_at_rest(const setting *x, double *out) { return at_rest(x->pi, x->pi->nS, step_of_V, out); }
 
 /* QAC-1's control: V for every action */
 static double V_for_all(const setting *x, double *out)
 {
+    Q_and_r(x, out);
     for (int i = 0; i < x->pi->nSA; i++) out[i] = x->pi->V[i / x->pi->nA];
     return 0;
 }
@@ -455,7 +455,8 @@ static double V_for_all(const setting *x, double *out)
 static double residual_minimiser(const setting *x, double *out)
 {
     double *rho = allocate((size_t)x->pi->nS, sizeof *rho, "visits");
-    visits(x->pi, rho);
+    for (int s = 0; s < x->pi->nS; s++) rho[s] = exact_rho(x->pi, s);
+    V_and_r(x, out);
     bool regular = residual_gradient_fixed_point(x->pi, rho, RESIDUAL_GRADIENT, out);
     free(rho);
     return regular ? 0 : -1;
@@ -463,6 +464,7 @@ static double residual_minimiser(const setting *x, double *out)
 
 static double Q_of_first_action(const setting *x, double *out)
 {
+    V_and_r(x, out);
     for (int s = 0; s < x->pi->nS; s++) out[s] = x->pi->Q[s * x->pi->nA];
     return 0;
 }
@@ -514,20 +516,26 @@ static double label_is_p(const setting *x, double *g)      { return cross_entrop
 
 #define TIMES (-2.5)
 
-static double actor_with(const setting *x, double of_Q, double of_step, double *g)
+static double actor_with(const setting *x, double of_Q, double *g)
 {
-    double *Q_w = wrong_Q(x->pi);
+    double *Q_w = value_table_X29_Q(x->pi);
     for (int i = 0; i < x->pi->nSA; i++) Q_w[i] *= of_Q;
     memset(g, 0, (size_t)x->pi->n * sizeof *g);
     q_mean(x->pi, Q_w, (struct mean){ .g_theta = g });
-    for (int i = 0; i < x->pi->n; i++) g[i] *= of_step;
     free(Q_w);
-    return 0;
+    return -TIMES * room_gradient(x->pi);
 }
 
-static double step_times_c(const setting *x, double *g) { return actor_with(x, 1, TIMES, g); }
-static double Q_times_c(const setting *x, double *g)    { return actor_with(x, TIMES, 1, g); }
-static double unscaled(const setting *x, double *g)     { return actor_with(x, 1, 1, g); }
+static double step_times_c(const setting *x, double *g)
+{
+    double *Q_w = value_table_X29_Q(x->pi), allowed = with_scores(x->pi, Q_w, g);
+    for (int i = 0; i < x->pi->n; i++) g[i] *= TIMES;
+    free(Q_w);
+    return -TIMES * allowed;
+}
+
+static double Q_times_c(const setting *x, double *g)    { return actor_with(x, TIMES, g); }
+static double unscaled(const setting *x, double *g)     { return actor_with(x, 1, g); }
 
 /* ---- BL-8, TDA-4: how many numbers are learnt ---- */
 
@@ -688,13 +696,12 @@ static void page_of_labels(const setting *x, FILE *out)
 #define GRADIENT "dJ/dtheta[i]"
 
 const derivation actor_critic_mean[] = {
-    { "QAC-1", "a critic that is a table comes to rest at Q_w = Q of pi", "Q(s,a)", n_pairs, unit_V, no_system,
-      NULL, {
-        { "Q^\\pi(s,a)", "what w is to approximate", Q_exact },
-        { "=Q_w,\\quad E[\\delta\\nabla_wQ_w(s,a)\\,|\\,s,a]=0",
+    { "QAC-1", "a critic that is a table comes to rest at Q_w = Q of pi", "Q(s,a), then the mean step of w from 0",
+      n_pairs_twice, unit_V, no_system, NULL, {
+        { "Q^\\pi(s,a);\\quad r(s,a)", "what w is to approximate, and where it goes first", Q_and_r },
+        { "=Q_w:\\ E[\\delta\\nabla_wQ_w(s,a)\\,|\\,s,a]=0;\\quad E[\\delta\\nabla_wQ_w(s,a)\\,|\\,s,a],\\ Q_w=0",
           "the only table at which the mean of w's step is 0, from mean steps of algorithms/q_actor_critic.c;"
-          " theta is"
-          " a network of its own and stays",
+          " theta is a network of its own and stays",
           Q_at_rest },
         { "=V^\\pi(s)", "the control: a network of s alone cannot be Q", V_for_all, DIFFERS } } },
     { "QAC-2", "what the actor follows is off by the critic's error, seen through the scores",
@@ -753,9 +760,9 @@ const derivation actor_critic_mean[] = {
       "the mean of theta's step, Q_w times -2.5",
       n_theta, unit_gradient, no_table, NULL, {
         { "c\\,E[Q_w\\nabla\\log\\pi],\\quad c=-\\tfrac52",
-          "the step of the critic's .7 Q + .3 sin(7s+4a), c times",
+          "the scores in closed form, with the critic's .7 Q + .3 sin(7s+4a); c times",
           step_times_c },
-        { "=E[c\\,Q_w\\nabla\\log\\pi]", "both through algorithms/q_actor_critic.c", Q_times_c },
+        { "=E[c\\,Q_w\\nabla\\log\\pi]", "through algorithms/q_actor_critic.c", Q_times_c },
         { "=E[Q_w\\nabla\\log\\pi]", "the control", unscaled, DIFFERS } } },
     { "BL-8", "an advantage actor-critic learns three sets of parameters", "numbers in theta, w and v", sets,
       unit_one,
@@ -793,10 +800,10 @@ const derivation actor_critic_mean[] = {
         { "\\delta\\ \\text{not held}",
           "the control: the actor's objective flows into the critic, as in several published tutorials",
           td_without_stop, DIFFERS } } },
-    { "TDA-7", "a critic that is a table comes to rest at V_v = V of pi", "V(s)", n_states, unit_V, no_system,
-      NULL, {
-        { "V^\\pi(s)", "exact", V_exact },
-        { "=V_v,\\quad E[\\delta\\nabla_vV_v(s)\\,|\\,s]=0",
+    { "TDA-7", "a critic that is a table comes to rest at V_v = V of pi", "V(s), then the mean step of v from 0",
+      n_states_twice, unit_V, no_system, NULL, {
+        { "V^\\pi(s);\\quad r_\\pi(s)", "exact", V_and_r },
+        { "=V_v:\\ E[\\delta\\nabla_vV_v(s)\\,|\\,s]=0;\\quad E[\\delta\\nabla_vV_v(s)\\,|\\,s],\\ V_v=0",
           "the only table at which the mean of v's step is 0, from mean steps of algorithms/td_actor_critic.c",
           V_at_rest },
         { "=\\arg\\min_vE[(r+\\gamma V_v(s')-V_v(s))^2],\\quad s\\sim\\rho",

@@ -83,19 +83,27 @@ static void follow(const exact *x, const double *beta, int steps, double *W)
     free(next);
 }
 
+/* theta^-: Q, but what it says of the end, too, which no target may use: more than any value */
+static double *Q_targ_of(const exact *x, const double *Q)
+{
+    double *Q_targ = pairs(x), most = 1 + linalg_max_abs(x->nSA, x->Q);
+    for (int i = 0; i < x->nSA; i++) Q_targ[i] = x->absorbing[i / x->nA] ? most : Q[i];
+    return Q_targ;
+}
+
 /* ASQ-1, ASS-1, NSQ-1   y(s,a) = E[target | s,a] with theta^- = Q; in absorbing states 0 */
 static void mean_target(const exact *x, const learner *l, const double *Q, double *y)
 {
     const mdp *M = x->M;
-    double *W = allocate((size_t)x->nS, sizeof *W, "values");
+    double *W = allocate((size_t)x->nS, sizeof *W, "values"), *Q_targ = Q_targ_of(x, Q);
     for (int s = 0; s < x->nS && l->n > 1; s++)
-        nstep_q_R(1, &(double){ 0 }, x->absorbing[s], x->nA, Q + s * x->nA, 1, &W[s]);
+        nstep_q_R(1, &(double){ 0 }, x->absorbing[s], x->nA, Q_targ + s * x->nA, 1, &W[s]);
     if (l->n > 1) follow(x, l->beta, l->n - 1, W);
     for (int i = 0; i < x->nSA; i++) {
         y[i] = 0;
         for (int k = M->row[i]; k < M->row[i + 1] && !x->absorbing[i / x->nA]; k++) {
             int s1 = M->next[k];
-            const double *Q1 = Q + s1 * x->nA;
+            const double *Q1 = Q_targ + s1 * x->nA;
             if (l->n > 1) y[i] += M->P[k] * (M->R[k] + x->gamma * W[s1]);
             else if (!l->sarsa) y[i] += M->P[k] * async_q_y(M->R[k], x->absorbing[s1], x->nA, Q1, x->gamma);
             else for (int a = 0; a < x->nA; a++)
@@ -103,6 +111,7 @@ static void mean_target(const exact *x, const learner *l, const double *Q, doubl
                         * async_sarsa_y(M->R[k], x->absorbing[s1], a, Q1, x->gamma);
         }
     }
+    free(Q_targ);
     free(W);
 }
 
@@ -219,27 +228,38 @@ static void table_free(table *all)
 }
 
 /* g [nSA] of sum_{s,a} -(y - Q)^2, by the code that trains */
-static void table_gradient(const exact *x, const double *Q, const double *y, double *g)
+typedef void (*gradient)(ad_tape *t, const network *f, const double *theta, const rollout *b, const double *y,
+                         double *d_theta);
+
+static void table_gradient(const exact *x, gradient of, const double *Q, const double *y, double *g)
 {
     table all = table_of(x, Q);
     ad_tape *t = ad_tape_new();
     double *d_theta = allocate((size_t)network_n(&all.f), sizeof *d_theta, "d_theta");
-    async_q_gradient(t, &all.f, all.theta, all.b, y, d_theta);
+    of(t, &all.f, all.theta, all.b, y, d_theta);
     memcpy(g, d_theta, (size_t)x->nSA * sizeof *g);
     free(d_theta);
     ad_tape_free(t);
     table_free(&all);
 }
 
-/* ASQ-1   Q^* + E[d_theta]/2, every pair once */
-static double updated_once(const setting *x, double *out)
+/* Where theta^- = Q: q + E[d_theta]/2 from another q, every pair once. It is y, and so Q where the mean update is 0. */
+static void updated_once(const exact *x, const learner *l, gradient of, const double *Q, double *out)
 {
-    double *Q = pairs(x->pi), *y = pairs(x->pi);
-    optimal_Q(x->pi, Q);
-    mean_target(x->pi, &(learner){ false, 1, NULL }, Q, y);
-    table_gradient(x->pi, Q, y, out);
-    for (int i = 0; i < x->pi->nSA; i++) out[i] = Q[i] + out[i] / 2;
+    double *q = pairs(x), *y = pairs(x);
+    for (int i = 0; i < x->nSA; i++) q[i] = sin(1 + 3 * i);
+    mean_target(x, l, Q, y);
+    table_gradient(x, of, q, y, out);
+    for (int i = 0; i < x->nSA; i++) out[i] = q[i] + out[i] / 2;
     free(y);
+    free(q);
+}
+
+static double q_updated_once(const setting *x, double *out)
+{
+    double *Q = pairs(x->pi);
+    optimal_Q(x->pi, Q);
+    updated_once(x->pi, &(learner){ false, 1, NULL }, async_q_gradient, Q, out);
     free(Q);
     return 0;
 }
@@ -330,6 +350,14 @@ static double sarsa_learns(const setting *x, bool frozen, double *out)
 static double sarsa_with_copy(const setting *x, double *out) { return sarsa_learns(x, true, out); }
 static double sarsa_as_002(const setting *x, double *out)    { return sarsa_learns(x, false, out); }
 
+static double sarsa_updated_once(const setting *x, double *out)
+{
+    size_t n = (size_t)x->pi->nSA;
+    updated_once(x->pi, &(learner){ true, 1, x->pi->pi }, async_sarsa_gradient, x->pi->Q, out);
+    memset(out + n, 0, n * sizeof *out);
+    return 0;
+}
+
 static double sarsa_of_other(const setting *x, double *out)
 {
     memset(out, 0, 2 * (size_t)x->pi->nSA * sizeof *out);
@@ -385,9 +413,18 @@ static double over_paths(const exact *x, const double *Q, int i, int t, double *
 /* NSQ-1   E[R | s,a] over all paths of n steps, where theta^- is the zero of the mean update */
 static double mean_over_paths(const setting *x, double *out)
 {
-    double *Q = pairs(x->pi), r[NSQ_1_STEPS], room = nstep_zero(x, Q);
+    double *Q = pairs(x->pi), r[NSQ_1_STEPS], room = nstep_zero(x, Q), *Q_targ = Q_targ_of(x->pi, Q);
     for (int i = 0; i < x->pi->nSA; i++)
-        out[i] = x->pi->absorbing[i / x->pi->nA] ? 0 : over_paths(x->pi, Q, i, 0, r);
+        out[i] = x->pi->absorbing[i / x->pi->nA] ? 0 : over_paths(x->pi, Q_targ, i, 0, r);
+    free(Q_targ);
+    free(Q);
+    return room;
+}
+
+static double nstep_updated_once(const setting *x, double *out)
+{
+    double *Q = pairs(x->pi), room = nstep_zero(x, Q);
+    updated_once(x->pi, &(learner){ false, NSQ_1_STEPS, x->pi->pi }, nstep_q_gradient, Q, out);
     free(Q);
     return room;
 }
@@ -629,7 +666,7 @@ static double J_in_training(const exact *x, const exact *x1, double *out)
         y[i] += (1 - row) * q[i];                               /* no pair, or a row that is short of 1 */
         N += !x->absorbing[i / x->nA];
     }
-    table_gradient(x, q, y, out + 1);
+    table_gradient(x, async_q_gradient, q, y, out + 1);
     out[0] /= N;
     for (int i = 0; i < x->nSA; i++) out[1 + i] /= -N;
     ad_tape_free(t);
@@ -653,8 +690,9 @@ const derivation asynchronous_q[] = {
         { "Q^*(s,a)", "by policy iteration", by_policy_iteration },
         { "=Q:\\ E[y|s,a]=Q(s,a),\\quad y=r+\\gamma\\max_{a'}Q(s',a')",
           "by Newton's method; y through algorithms/async_q.c", one_step_zero },
-        { "=Q^*+\\tfrac12E[d\\theta],\\quad d\\theta=-\\partial(y-Q^*(s,a;\\theta))^2/\\partial\\theta",
-          "the gradient that training takes vanishes there, each pair once", updated_once },
+        { "=q+\\tfrac12E[d\\theta],\\quad d\\theta=-\\partial(y-q(s,a;\\theta))^2/\\partial\\theta",
+          "the gradient that training takes, from another q, each pair once: half of it leads to E[y], theta^- = Q^*",
+          q_updated_once },
         { "Q:\\ E[r+\\gamma Q(s',a')|s,a]=Q(s,a),\\ a'\\sim\\pi",
           "the control: SARSA's zero is not Q^* but Q^pi", sarsa_zero, DIFFERS } } },
     { "ASQ-4", "one-step Q-learning is off-policy: one fixed point for every behaviour that tries everything",
@@ -669,6 +707,8 @@ const derivation asynchronous_q[] = {
         { "Q^\\pi,\\quad0", "by the solve; targets stand still while theta^- does", Q_of_behaviour },
         { "=Q:\\ E[r+\\gamma Q(s',a';\\theta^-)|s,a]=Q(s,a),\\quad\\sigma_k(E[y_k|s,a])",
           "y through algorithms/async_sarsa.c; ten mean updates of theta from 0, alpha 1/2", sarsa_with_copy },
+        { "=q+\\tfrac12E[d\\theta],\\quad0",
+          "the gradient that training takes, from another q, each pair once, theta^- = Q^pi", sarsa_updated_once },
         { "y=r+\\gamma Q(s',a';\\theta')",
           "002 l.43: theta' for theta^-. The fixed point is the same, but targets move with every update",
           sarsa_as_002, DIFFERS, "ERR-24" },
@@ -679,6 +719,8 @@ const derivation asynchronous_q[] = {
           "actions after the first by pi; by Newton's method", nstep_zero },
         { "=E[R\\,|\\,s,a],\\quad R\\leftarrow r_i+\\gamma R",
           "over all paths of three steps, R through algorithms/nstep_q.c", mean_over_paths },
+        { "=q+\\tfrac12E[d\\theta]", "the gradient that training takes, from another q, each pair once",
+          nstep_updated_once },
         { "=r_3(s,a)+\\gamma^3\\sum_{s'}P_3(s'|s,a)\\max_{a'}Q_3(s',a')",
           "policy iteration on the MDP whose step is an action and two steps of pi", macro_optimum },
         { "\\pi'", "the control: another behaviour", nstep_zero_of_other, DIFFERS } } },

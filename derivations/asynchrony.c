@@ -14,8 +14,8 @@
 #include "autodiff/distribution.h"
 #include "autodiff/require.h"
 #include "derivations/agent.h"
+#include "derivations/measured.h"
 #include "derivations/small_problem.h"
-#include "envs/env_mdp.h"
 
 enum { NS = 6, NA = 3 };                                /* E5x */
 static const double gamma_ = 0.9;
@@ -94,36 +94,43 @@ static void turn_trained(void *context, const traj *tau, double *g)
     memcpy(g, d_theta, N_THETA * sizeof *g);
 }
 
-static double over_all(struct problem b, estimator f, double *g)
+/* mean [N_THETA], and, unless NULL, variance [N_THETA], in which - v(s) shows */
+static double over_all(struct problem b, estimator f, double *mean, double *variance)
 {
-    enumerate_moments(b.own.M, b.own.f->x->pi, b.H, f, &b, N_THETA, g, NULL);
+    enumerate_moments(b.own.M, b.own.f->x->pi, b.H, f, &b, N_THETA, mean, variance);
     problem_free(&b);
     return 0;
 }
 
-static int    n_theta(const setting *x) { (void)x; return N_THETA; }
-/* u N H^2 W: H weights of W = sum gamma^t max|r| + |V| <= 3, each a sum of as many */
-static double unit_turn(const setting *x) { (void)x; return DBL_EPSILON * NS * MOST_H * MOST_H * 3; }
+static int    n_theta(const setting *x)   { (void)x; return N_THETA; }
+static int    n_moments(const setting *x) { (void)x; return 2 * N_THETA; }
+/* u N H^2 W: H weights of W = sum gamma^t max|r| + |V| <= 3, each a sum of as many; variances: u N H (H W)^2 */
+static double unit_turn(const setting *x)    { (void)x; return DBL_EPSILON * NS * MOST_H * MOST_H * 3; }
+static double unit_moments(const setting *x) { return unit_turn(x) * MOST_H * 3; }
 
-/* A3C-2   E[grad log pi(a_t|s_t) delta_t]: sum_s mu0 sum_a pi score sum_s' P (r + gamma v(s') - v(s)) */
+/* A3C-2   grad log pi(a_t|s_t) delta_t: sum_s mu0 sum_a pi sum_s' P score (r + gamma v(s') - v(s)), and of squares */
 static double one_step_by_model(const setting *x, double *g)
 {
     (void)x;
     struct problem b = problem_new(1);
     const mdp *M = b.own.M;
-    memset(g, 0, N_THETA * sizeof *g);
+    memset(g, 0, 2 * N_THETA * sizeof *g);
     for (int i = 0; i < NS * NA; i++)
         for (int k = M->row[i]; k < M->row[i + 1] && !mdp_absorbing(M, i / NA); k++) {
             double v_next = mdp_absorbing(M, M->next[k]) ? 0 : V_of(&b, M->next[k]);
             double delta = M->R[k] + gamma_ * v_next - V_of(&b, i / NA);
-            for (int j = 0; j < N_THETA; j++)
-                g[j] += M->mu0[i / NA] * b.own.f->x->pi[i] * M->P[k] * delta * b.score[i * N_THETA + j];
+            double p = M->mu0[i / NA] * b.own.f->x->pi[i] * M->P[k];
+            for (int j = 0; j < N_THETA; j++) {
+                g[j] += p * delta * b.score[i * N_THETA + j];
+                g[N_THETA + j] += p * gsl_pow_2(delta * b.score[i * N_THETA + j]);
+            }
         }
+    for (int j = 0; j < N_THETA; j++) g[N_THETA + j] -= g[j] * g[j];
     problem_free(&b);
     return 0;
 }
 
-static double of_turn(int H, estimator f, double *g) { return over_all(problem_new(H), f, g); }
+static double of_turn(int H, estimator f, double *g) { return over_all(problem_new(H), f, g, g + N_THETA); }
 
 static double one_step_trained(const setting *x, double *g) { (void)x; return of_turn(1, turn_trained, g); }
 
@@ -132,7 +139,7 @@ static double one_step_without_V(const setting *x, double *g)
     (void)x;
     struct problem b = problem_new(1);
     b.how = WITHOUT_V_END;
-    return over_all(b, turn_by_hand, g);
+    return over_all(b, turn_by_hand, g, g + N_THETA);
 }
 
 /* A3C-5   v = V_pi: then E[grad log pi(a_0|s_0) delta_0^(n)] = sum_s mu0 sum_a pi A_pi score, for every n */
@@ -165,7 +172,7 @@ static double first_step(int H, bool V_pi, double *g)
     b.part = FIRST_STEP;
     for (int s = 0; s < NS && V_pi; s++) b.phi[s] = pi->V[s] - b.phi[NS];
     exact_free(pi);
-    return over_all(b, turn_trained, g);
+    return over_all(b, turn_trained, g, NULL);
 }
 
 static double first_of_two(const setting *x, double *g)      { (void)x; return first_step(2, true, g); }
@@ -180,7 +187,7 @@ static double sum_of_one_steps(const setting *x, double *g)
     (void)x;
     struct problem b = problem_new(3);
     b.how = ONE_STEP_TARGETS;
-    return over_all(b, turn_by_hand, g);
+    return over_all(b, turn_by_hand, g, g + N_THETA);
 }
 
 /* ---- whole runs: x = (theta, phi) after some 500 steps of 3 workers, tables, plain steps ---- */
@@ -290,8 +297,6 @@ static int    n_shown(const setting *x) { (void)x; return N_SHOWN; }
 static int    n_counts(const setting *x) { (void)x; return 2; }
 /* Some 200 turns, each a sum of 4 steps over 6 states; differences grow in 1 + alpha at most a step */
 static double unit_run(const setting *x) { (void)x; return DBL_EPSILON * 200 * NS * T_MAX; }
-static double unit_one(const setting *x) { (void)x; return 4 * DBL_EPSILON; }
-
 static double run_by_hand_but(const setting *x, int other, double *theta)
 {
     run *r = trained(x->seed, SCHEDULE_RANDOM);
@@ -532,10 +537,10 @@ static double errors_from(const setting *x, const double *predicted, double *z)
     return 0;
 }
 
-static double three(const setting *x, double *out)
+static double five(const setting *x, double *out)
 {
     (void)x;
-    for (int i = 0; i < COUNTS; i++) out[i] = 3;
+    for (int i = 0; i < COUNTS; i++) out[i] = 5;
     return 0;
 }
 
@@ -558,9 +563,8 @@ static double from_independence(const setting *x, double *z)
 #define TRAINED "algorithms/a3c.c, schedule = random"
 
 const derivation asynchrony[] = {
-    { "A3C-2", "a worker's gradient of one step: its score times its TD error", "E[dtheta], one step", n_theta,
-      unit_turn,
-      NULL, NULL, {
+    { "A3C-2", "a worker's gradient of one step: its score times its TD error", "mean and variance of dtheta, one step",
+      n_moments, unit_moments, NULL, NULL, {
         { "\\sum_s\\rho_0(s)\\sum_a\\pi(a|s)\\nabla\\log\\pi(a|s)\\sum_{s'}P(s'|s,a)(r+\\gamma v(s')-v(s))",
           "through the model; v is no value of pi", one_step_by_model },
         { "=E[\\nabla\\log\\pi_{\\theta'}(a_t|s_t)\\,\\delta_t]", TRAINING ", t_max = 1", one_step_trained },
@@ -575,9 +579,8 @@ const derivation asynchrony[] = {
         { "=E[\\nabla\\log\\pi(a_0|s_0)(G_0^{(3)}-v(s_0))]", "n = 3", first_of_three },
         { "v\\ne V^\\pi", "the control: another v, n = 3", first_of_another_V, DIFFERS } },
       ONE_TURN },
-    { "A3C-6", "a turn's gradient: each step looks as far as the turn goes", "E[dtheta], three steps", n_theta,
-      unit_turn,
-      NULL, NULL, {
+    { "A3C-6", "a turn's gradient: each step looks as far as the turn goes", "mean and variance of dtheta, three steps",
+      n_moments, unit_moments, NULL, NULL, {
         { "\\sum_{k=0}^{n-1}\\nabla\\log\\pi(a_{t+k}|s_{t+k})(G_{t+k}^{(n-k)}-v(s_{t+k}))",
           "over all trajectories, by hand: powers of gamma, scores in closed form", sum_by_hand },
         { "=\\text{the backward loop}", TRAINING, sum_trained },
@@ -600,7 +603,7 @@ const derivation asynchrony[] = {
       WHOLE_RUN },
     { "A3C-12", "act until terminal or t_max; T counts all", "T; T of 3 threads, less their turns' steps",
       n_counts,
-      unit_one, NULL, NULL, {
+      measured_unit, NULL, NULL, {
         { "\\sum_i(t-t_{start}),\\quad0", IN_ORDER ", its steps added up", T_by_hand },
         { "=T,\\quad T-\\sum_i(t-t_{start})", TRAINED "; and by threads", T_counted },
         { "t_{max}\\cdot\\text{turns}", "the control: a turn that goes on behind the end of an episode",
@@ -633,7 +636,7 @@ const derivation asynchrony[] = {
           "ERR-81" } },
       WHOLE_RUN, page_of_order },
     { "A3C-18", "N streams: the samples of a batch have 1/N of the correlation of one",
-      "mean correlation of all pairs, N = 1, 4, 16", n_counts_of_streams, unit_one, NULL, NULL, {
+      "mean correlation of all pairs, N = 1, 4, 16", n_counts_of_streams, measured_unit, NULL, NULL, {
         { "\\frac1{Nn^2}(n+2\\sum_{k<n}(n-k)0.8^k)", "powers of the second eigenvalue",
           by_eigenvalue },
         { "=\\frac1{Nn^2\\,\\mathrm{Var}f}\\sum_{i,j<n}f^TDP^{|i-j|}f", "powers of the transition matrix",
@@ -646,8 +649,8 @@ const derivation asynchrony[] = {
           DIFFERS } },
       RING, page_of_batches },
     { "QAC-12", "an actor in step with its own past sees correlated data; in parallel less so",
-      "distance from the prediction in standard errors, N = 1, 4, 16", n_counts_of_streams, unit_one, NULL, NULL, {
-        { "3", "standard errors", three },
+      "distance from the prediction in standard errors, N = 1, 4, 16", n_counts_of_streams, measured_unit, NULL, NULL, {
+        { "5", "standard errors: a false alarm in 6e5, three times; c wrong by a quarter is 8 of them", five },
         { "\\ge|\\hat c-c|/\\mathrm{s.e.}", "2000 batches of N actors, measured; c: A3C-18", from_the_chain,
           AT_MOST },
         { "\\le|\\hat c-\\tfrac1{Nn}|/\\mathrm{s.e.}", "the control: independent samples", from_independence,

@@ -17,67 +17,12 @@
 #include "algorithms/schedule.h"
 #include "autodiff/random.h"
 #include "autodiff/require.h"
-#include "derivations/derivation.h"
-#include "envs/env_mdp.h"
+#include "derivations/measured.h"
 
-/* ---- runs ---- */
-
-static env *make(const char *id)
+/* J of the policy that a run leaves, as a part of the optimum's */
+static double part_of_optimum(const mdp *M, const double *theta)
 {
-    char error[256];
-    env *e = env_make(id, ENV_OWN_LIMIT, error, sizeof error);
-    require(e, "%s", error);
-    return e;
-}
-
-/* A whole run in memory; until: INFINITY, or a return that ends it */
-static run *trained(env *e, void (*train)(run *, const void *), const void *config, uint64_t seed, long steps,
-                    double until)
-{
-    run *r = run_new("derive", e, seed, steps);
-    r->until = until;
-    train(r, config);
-    return r;
-}
-
-static void trained_free(run *r)
-{
-    env *e = r->env;
-    run_free(r);
-    env_free(e);
-}
-
-/* J of a policy without hidden layers on one-hot observations: its logits are W [nS x nA] + 1 b, times scale */
-static double J_of(const mdp *M, const double *theta, double scale)
-{
-    char error[256];
-    int n = M->nS * M->nA;
-    double *z = allocate((size_t)n, sizeof *z, "logits");
-    for (int i = 0; i < n; i++) z[i] = scale * (theta[i] + theta[n + i % M->nA]);
-    exact *x = exact_new(M, M->gamma, z, error, sizeof error);
-    require(x, "%s", error);
-    double J = x->J;
-    exact_free(x);
-    free(z);
-    return J;
-}
-
-static double J_optimal(const mdp *M)
-{
-    char error[256];
-    double *V = allocate((size_t)M->nS, sizeof *V, "values"), unit, J = 0;
-    int *best = allocate((size_t)M->nS, sizeof *best, "actions");
-    require(exact_optimal(M, M->gamma, V, best, &unit, error, sizeof error), "%s", error);
-    for (int s = 0; s < M->nS; s++) J += M->mu0[s] * V[s];
-    free(best);
-    free(V);
-    return J;
-}
-
-static double median(int n, double *x)                  /* x is sorted */
-{
-    gsl_sort(x, 1, (size_t)n);
-    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+    return measured_J(M, theta) / measured_J_optimal(M);
 }
 
 /* The ends of a 95 % interval of mean(a) / mean(b), by 2000 samples with replacement of each */
@@ -100,9 +45,6 @@ static void ratio_interval(int n, const double *a, const double *b, uint64_t see
     *high = ratio[SAMPLES - 1 - SAMPLES / 40];
 }
 
-static double unit_one(const setting *x) { (void)x; return 4 * DBL_EPSILON; }
-static int    one(const setting *x)      { (void)x; return 1; }
-static int    two(const setting *x)      { (void)x; return 2; }
 static int    four(const setting *x)     { (void)x; return 4; }
 static int    six(const setting *x)      { (void)x; return 6; }
 static int    eight(const setting *x)    { (void)x; return 8; }
@@ -140,12 +82,12 @@ static double reached(uint64_t seed, bool learns, double *out)
         a3c_config c = scaled_table(1 << k, learns ? 0.02 : 0), d = a3c_defaults;
         d.workers = 1 << k;
         if (!learns) d.lr = d.lr_V = 0;
-        run *r = trained(env_mdp_new(M), a3c, &c, seed, CHAIN_STEPS, INFINITY);
-        out[k] = J_of(M, r->theta, 1) / J_optimal(M);
-        trained_free(r);
-        r = trained(make("CartPole-v1"), a3c, &d, seed, learns ? CART_STEPS : 5000, MARK);
+        run *r = measured_run(env_mdp_new(M), a3c, &c, seed, CHAIN_STEPS, INFINITY);
+        out[k] = part_of_optimum(M, r->theta);
+        measured_free(r);
+        r = measured_run(measured_env("CartPole-v1"), a3c, &d, seed, learns ? CART_STEPS : 5000, MARK);
         out[4 + k] = r->return_mean / MARK;
-        trained_free(r);
+        measured_free(r);
     }
     mdp_free(M);
     return 0;
@@ -171,9 +113,9 @@ static void J_of_runs(uint64_t seed, double lr, int locks, double *J)
     a3c_config c = table(4, lr);
     c.locks = locks;
     for (int k = 0; k < SEEDS; k++) {
-        run *r = trained(env_mdp_new(M), a3c, &c, seed + (uint64_t)k, HOGWILD_STEPS, INFINITY);
-        J[k] = J_of(M, r->theta, 1);
-        trained_free(r);
+        run *r = measured_run(env_mdp_new(M), a3c, &c, seed + (uint64_t)k, HOGWILD_STEPS, INFINITY);
+        J[k] = measured_J(M, r->theta);
+        measured_free(r);
     }
     mdp_free(M);
 }
@@ -198,7 +140,7 @@ static void after_round(uint64_t seed, double lr, const char *order, double *the
     r->schedule = strcpy(allocate(strlen(order) + 1, 1, "a schedule"), order);
     a3c(r, &c);
     memcpy(theta, r->theta, N_THETA * sizeof *theta);
-    trained_free(r);
+    measured_free(r);
     mdp_free(M);
 }
 
@@ -215,7 +157,7 @@ static double staleness(uint64_t seed, double lr)
         for (int i = 0; i < 21; i++) far += pow(stale[i] - serial[i], 2), moved += pow(serial[i] - first[i], 2);
         part[k] = sqrt(far / moved);
     }
-    return median(ROUNDS, part);
+    return measured_median(ROUNDS, part);
 }
 
 static const double alpha_ = 0.02;
@@ -267,7 +209,7 @@ static double pairs(uint64_t seed, int workers, long steps, bool one_stream)
 {
     double sum = 0;
     for (int k = 0; k < SEEN_SEEDS; k++) {
-        run *r = run_new("derive", make("FrozenLake8x8-v1"), seed + (uint64_t)k, 0);
+        run *r = run_new("derive", measured_env("FrozenLake8x8-v1"), seed + (uint64_t)k, 0);
         bool seen[LAKE * LAKE_A] = { 0 };
         run_workers(r, workers);
         policy p = policy_of(r->env, 0, NULL, AD_LINEAR);
@@ -290,7 +232,7 @@ static double pairs(uint64_t seed, int workers, long steps, bool one_stream)
         rollout_free(b);
         actor_free(pi);
         free(theta);
-        trained_free(r);
+        measured_free(r);
     }
     return sum / SEEN_SEEDS;
 }
@@ -319,6 +261,7 @@ static void page_of_pairs(const setting *x, FILE *out)
 
 enum { TURNS = 9, TIMED_STEPS = 30000, TO_MARK = 8 };
 #define LOW_MARK 195
+#define LOWER_MARK 30
 
 static double clock_of(clockid_t clock)
 {
@@ -355,10 +298,10 @@ static double seconds(uint64_t seed, int workers, int kind, long steps, double u
     c.workers = workers;
     c.schedule = kind;
     double start = now();
-    run *r = trained(make("CartPole-v1"), a3c, &c, seed, steps, until);
+    run *r = measured_run(measured_env("CartPole-v1"), a3c, &c, seed, steps, until);
     double took = now() - start;
     *done = (double)r->steps;
-    trained_free(r);
+    measured_free(r);
     return took;
 }
 
@@ -403,17 +346,21 @@ static void page_of_speed(const setting *x, FILE *out)
 /* A3C-22  speed-ups of two threads, time to a return of 195 and steps to it: lower ends */
 static double linear(const setting *x, double *out) { (void)x; return fill(2, 2, out); }
 
-static double to_the_mark(const setting *x, double *out)
+/* of one thread to the mark over those of so many to a mark of theirs */
+static double to_marks(const setting *x, int threads, double mark, double *out)
 {
     double took[2][TO_MARK], steps[2][TO_MARK], high;
     for (int k = 0; k < TO_MARK; k++)
         for (int n = 0; n < 2; n++)
-            took[n][k] = seconds(x->seed + (uint64_t)k, n + 1, SCHEDULE_THREADS, 10 * TIMED_STEPS, LOW_MARK,
-                                 &steps[n][k]);
+            took[n][k] = seconds(x->seed + (uint64_t)k, n ? threads : 1, SCHEDULE_THREADS, 10 * TIMED_STEPS,
+                                 n ? mark : LOW_MARK, &steps[n][k]);
     ratio_interval(TO_MARK, took[0], took[1], x->seed, &out[0], &high);
     ratio_interval(TO_MARK, steps[0], steps[1], x->seed, &out[1], &high);
     return 0;
 }
+
+static double to_the_mark(const setting *x, double *out)      { return to_marks(x, 2, LOW_MARK, out); }
+static double to_a_lower_mark(const setting *x, double *out)  { return to_marks(x, 1, LOWER_MARK, out); }
 
 static double of_one_step_Q(const setting *x, double *out) { (void)x; return fill(2, 2 * 24.1 / 16, out); }
 
@@ -428,7 +375,7 @@ static double mean_lag(uint64_t seed, int workers, int kind, double *error)
     mdp *M = mdp_builtin("E5x");
     a3c_config c = table(workers, 0.01);
     c.schedule = kind;
-    run *r = trained(env_mdp_new(M), a3c, &c, seed, LAG_STEPS, INFINITY);
+    run *r = measured_run(env_mdp_new(M), a3c, &c, seed, LAG_STEPS, INFINITY);
     long updates = 0, copied[SCHEDULE_MAX_WORKERS] = { 0 };
     double sum = 0, squares = 0, n = 0;
     for (const char *e = r->schedule; *e; e++) {
@@ -439,25 +386,24 @@ static double mean_lag(uint64_t seed, int workers, int kind, double *error)
         }
     }
     *error = sqrt((squares / n - sum / n * sum / n) / n);
-    trained_free(r);
+    measured_free(r);
     mdp_free(M);
     return sum / n;
 }
 
-static double others(const setting *x, double *out)
+static double none_and_three(const setting *x, double *out)
 {
     (void)x;
-    for (int i = 0; i < LAGS; i++) out[i] = lag_workers[i] - 1, out[LAGS + i] = 3;
+    for (int i = 0; i < LAGS; i++) out[i] = 0, out[LAGS + i] = 3;
     return 0;
 }
 
 static double lags(uint64_t seed, int even, int drawn, double *out)
 {
     for (int i = 0; i < LAGS; i++) {
-        double error;
-        out[i] = mean_lag(seed, lag_workers[i], even, &error);
-        double lag = mean_lag(seed, lag_workers[i], drawn, &error);
-        out[LAGS + i] = fabs(lag - (lag_workers[i] - 1)) / fmax(error, 1e-3);
+        double error, expected = lag_workers[i] - 1;
+        out[i] = fabs(mean_lag(seed, lag_workers[i], even, &error) - expected);
+        out[LAGS + i] = fabs(mean_lag(seed, lag_workers[i], drawn, &error) - expected) / fmax(error, 1e-3);
     }
     return 0;
 }
@@ -484,11 +430,11 @@ static void page_of_lags(const setting *x, FILE *out)
     for (int i = 0; i < 2; i++) {
         a3c_config c = table(4, 0.01);
         c.schedule = how[i].kind;
-        run *r = trained(env_mdp_new(M), a3c, &c, x->seed, LAG_STEPS, INFINITY);
+        run *r = measured_run(env_mdp_new(M), a3c, &c, x->seed, LAG_STEPS, INFINITY);
         schedule_lags(r->schedule, SHOWN, lag);
         fprintf(out, "\n%16s", how[i].name);
         for (int k = 0; k <= SHOWN; k++) fprintf(out, " %6ld", lag[k]);
-        trained_free(r);
+        measured_free(r);
     }
     fprintf(out, "\nThreads that share few processors run for long stretches without the others: lags are 0, and"
             " now and then\nvery large.\n");
@@ -499,26 +445,46 @@ static void page_of_lags(const setting *x, FILE *out)
 
 enum { TASKS = 10 };
 
-/* A3C-32  the lower end of the ratio of steps, four workers over one */
-static double steps_ratio(const setting *x, double *out)
+/* A3C-32  the ends of the ratio of steps, four workers to a mark over one to 195 */
+static void steps_ratio(uint64_t seed, double mark, double *low, double *high)
 {
-    double steps[2][TASKS], high;
+    double steps[2][TASKS];
     a3c_config c = a3c_defaults;
     c.schedule = SCHEDULE_RANDOM;
     c.hidden = (widths){ 1, { 32 } };
     for (int k = 0; k < TASKS; k++)
         for (int n = 0; n < 2; n++) {
             c.workers = n ? 4 : 1;
-            run *r = trained(make("CartPole-v1"), a3c, &c, x->seed + (uint64_t)k, 300000, LOW_MARK);
+            run *r = measured_run(measured_env("CartPole-v1"), a3c, &c, seed + (uint64_t)k, 300000, n ? mark : LOW_MARK);
             steps[n][k] = (double)r->steps;
-            trained_free(r);
+            measured_free(r);
         }
-    ratio_interval(TASKS, steps[1], steps[0], x->seed, out, &high);
+    ratio_interval(TASKS, steps[1], steps[0], seed, low, high);
+}
+
+static double four_over_one(const setting *x, double *out)
+{
+    double high;
+    steps_ratio(x->seed, LOW_MARK, &out[0], &high);
+    out[1] = 0.5;
     return 0;
 }
 
-static double half(const setting *x, double *out)      { (void)x; return fill(1, 0.5, out); }
-static double a_quarter(const setting *x, double *out) { (void)x; return fill(1, 0.25, out); }
+static double half(const setting *x, double *out)
+{
+    double low;
+    out[0] = 0.5;
+    steps_ratio(x->seed, LOWER_MARK, &low, &out[1]);
+    return 0;
+}
+
+static double a_quarter(const setting *x, double *out)
+{
+    (void)x;
+    out[0] = 0.25;
+    out[1] = 0.5;
+    return 0;
+}
 
 /* ---- A3C-24: four methods on one task ---- */
 
@@ -544,9 +510,10 @@ static double methods(uint64_t seed, bool learn, double *out)
         for (int k = 0; k < METHOD_SEEDS; k++) {
             env *e = env_mdp_new(M);
             e->limit = METHOD_LIMIT;
-            run *r = trained(e, of[i].train, of[i].config, seed + (uint64_t)k, METHOD_STEPS, INFINITY);
-            out[i] += J_of(M, r->theta, of[i].scale) >= 0.95 * J_optimal(M);
-            trained_free(r);
+            run *r = measured_run(e, of[i].train, of[i].config, seed + (uint64_t)k, METHOD_STEPS, INFINITY);
+            for (int j = 0; j < (M->nS + 1) * M->nA; j++) r->theta[j] *= of[i].scale;
+            out[i] += part_of_optimum(M, r->theta) >= 0.95;
+            measured_free(r);
         }
     }
     mdp_free(M);
@@ -559,13 +526,13 @@ static double methods_at_rest(const setting *x, double *out)  { return methods(x
 
 const derivation asynchrony_measured[] = {
     { "A3C-10", "A3C learns, with 1, 2, 4 and 8 threads",
-      "J/J* on chain:5, then mean return on CartPole-v1 / 475, N = 1, 2, 4, 8", eight, unit_one, NULL, NULL, {
+      "J/J* on chain:5, then mean return on CartPole-v1 / 475, N = 1, 2, 4, 8", eight, measured_unit, NULL, NULL, {
         { "0.95,\\quad1", "of the optimum; of the mark within 400000 steps", the_marks },
         { "\\ge", "the control: alpha = 0", reached_at_rest, AT_MOST },
         { "\\le", "threads with locks on the chain, without on CartPole-v1", reached_learning, AT_LEAST } },
       "chain:5, tables, 20000 steps; CartPole-v1, the defaults", .trains = 30 },
     { "A3C-17", "Hogwild!: without locks as good as with them, where alpha is small; staleness grows with alpha",
-      "|difference of mean J| in standard errors; staleness at alpha = .001 over that at .002", two, unit_one, NULL,
+      "|difference of mean J| in standard errors; staleness at alpha = .001 over that at .002", measured_two, measured_unit, NULL,
       NULL, {
         { "4,\\quad0.6", "20 seeds each; a median of 21", locks_bound },
         { "\\ge|\\bar J_{locks}-\\bar J_{none}|/\\mathrm{s.e.},\\quad\\rho(\\alpha)/\\rho(2\\alpha)",
@@ -576,14 +543,14 @@ const derivation asynchrony_measured[] = {
       "E5x, tables, plain steps, 4000 steps", page_of_staleness, .trains = 2 },
     { "A3C-20", "workers see more of the states and actions in as many steps of each",
       "distinct (s,a), mean of 20 seeds",
-      one, unit_one, NULL, NULL, {
+      measured_one, measured_unit, NULL, NULL, {
         { "\\#_1", "one worker, 100 steps", seen_by_one },
         { "\\le\\#_4", "four workers, 100 steps of each", seen_by_four, AT_LEAST },
         { "=\\#", "the control: four workers with one worker's random streams see what it sees",
           seen_by_copies } },
       "FrozenLake8x8-v1, actions drawn evenly", page_of_pairs, .trains = 0.1 },
-    { "A3C-21", "several agents learn faster in time", "steps a second of two workers over those of one", one,
-      unit_one,
+    { "A3C-21", "several agents learn faster in time", "steps a second of two workers over those of one", measured_one,
+      measured_unit,
       one_processor, NULL, {
         { "1", "", at_par },
         { "\\le", "two threads: the lower end of a 95 % interval", faster_by_threads, AT_LEAST },
@@ -591,34 +558,38 @@ const derivation asynchrony_measured[] = {
       "CartPole-v1, the defaults, 30000 steps, 9 runs each in turn", page_of_speed, .trains = 40 },
     { "A3C-22", "no super-linear speed-up is seen",
       "time and steps to a return of 195, one thread over two: lower ends",
-      two, unit_one, NULL, NULL, {
+      measured_two, measured_unit, NULL, NULL, {
         { "2", "linear", linear },
         { "\\ge", "8 runs each; lower ends of 95 % intervals", to_the_mark, AT_MOST },
+        { "\\le", "the control: a return of 195 over one of 30, one thread each. More than 2 would be seen",
+          to_a_lower_mark, AT_LEAST },
         { "2\\cdot24.1/16",
           "002 l.28 says of the framework what the paper's table has for one-step Q-learning, 24.1 with 16 threads;"
           " A3C's is 12.5 there", of_one_step_Q, DIFFERS, "ERR-21" } },
       "CartPole-v1, the defaults", .trains = 30 },
     { "A3C-24", "one scheme, four methods: on- and off-policy, values and policies, all learn",
-      "of ten runs: Q-learning, SARSA, n-step Q, A3C", four, unit_one, NULL, NULL, {
+      "of ten runs: Q-learning, SARSA, n-step Q, A3C", four, measured_unit, NULL, NULL, {
         { "9", "of ten", nine },
         { "\\ge", "the control: alpha = 0", methods_at_rest, AT_MOST },
         { "\\le\\#\\{J\\ge.95J^*\\}", "2 threads, tables, 20000 steps", methods_learning, AT_LEAST } },
       "chain:5, episodes of at most 50 steps", .trains = 3 },
     { "A3C-31", "some workers act with older parameters: N - 1 versions, on average",
-      "mean lag, N = 2, 4, 8, overlapping evenly; then drawn, its distance in standard errors", six, unit_one,
-      NULL, NULL, {
-        { "N-1,\\quad3", "the others' updates, one each", others },
-        { "\\ge", "in equal pace, and where the next is drawn evenly", lags_of_overlap, AT_MOST },
-        { "0", "the control: one after the other, nobody's theta is old", lags_in_turn, DIFFERS } },
+      "mean lag less N - 1, N = 2, 4, 8: in equal pace; then drawn, in standard errors", six, measured_unit, NULL, NULL, {
+        { "0,\\quad3", "N - 1 are the others' updates, one each", none_and_three },
+        { "\\ge|\\bar l-(N-1)|,\\quad|\\bar l-(N-1)|/\\mathrm{s.e.}",
+          "in equal pace, and where the next is drawn evenly", lags_of_overlap, AT_MOST },
+        { "\\le|0-(N-1)|", "the control: one after the other, nobody's theta is old", lags_in_turn, AT_LEAST } },
       "E5x", page_of_lags, .trains = 2 },
     { "A3C-32", "more workers do not need fewer steps in all",
-      "steps of four workers over those of one to a return of 195",
-      one, unit_one, NULL, NULL, {
-        { "N=4:N=1", "ten runs each; the lower end of a 95 % interval", steps_ratio },
-        { "\\ge0.5", "not even half", half, AT_MOST },
+      "steps of four workers over those of one to a return of 195, the lower end; then a half", measured_two, measured_unit, NULL,
+      NULL, {
+        { "N=4:N=1,\\quad0.5", "ten runs each; ends of a 95 % interval", four_over_one },
+        { "\\ge0.5,\\quad\\ge N=4:N=1\\ \\text{to a return of 30}",
+          "not even half; and the control: an easier mark for the four, the upper end. Less than half would be seen",
+          half, AT_MOST },
         { "1/4",
           "000 l.241-243: parallel learning improves the low sample efficiency. What falls is each worker's share,"
           " and time; data is thrown away as before", a_quarter, DIFFERS, "ERR-23" } },
-      "CartPole-v1, 32 tanh units; whose turn it is is drawn", .trains = 30 },
+      "CartPole-v1, 32 tanh units; whose turn it is is drawn", .trains = 40 },
     { .id = NULL }
 };

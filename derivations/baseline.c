@@ -16,6 +16,7 @@
 #include "derivations/estimate.h"
 #include "derivations/policy_gradient_theorem.h"
 #include "derivations/small_problem.h"
+#include "derivations/value_table.h"
 
 /* d log pi(a|s) / d z[s,b] */
 static double score_z(const exact *x, int s, int a, int b)
@@ -214,11 +215,10 @@ static double by_autodiff(const setting *x, double *g) { return gradient_autodif
 static double with(const setting *x, const double *Q, double k, double m, double *g)
 {
     const exact *pi = x->pi;
-    double *rho = allocate((size_t)pi->nS + (size_t)pi->nSA, sizeof *rho, "a visitation"), *F = rho + pi->nS;
-    for (int s = 0; s < pi->nS; s++) rho[s] = exact_rho(pi, s);
+    double *F = allocate((size_t)pi->nSA, sizeof *F, "values");
     for (int i = 0; i < pi->nSA; i++) F[i] = Q[i] + k * pi->V[i / pi->nA] + m * any_B(pi, i / pi->nA);
-    gradient_sum(pi, rho, F, g);
-    free(rho);
+    gradient_sum(pi, NULL, F, g);
+    free(F);
     return 0;
 }
 
@@ -230,9 +230,7 @@ static double with_A(const setting *x, double *g)         { return with(x, x->pi
 
 static double with_A_w(const setting *x, double *g)             /* A_w = Q_w - V, Q_w = .7 Q + .3 sin(7 s + 4 a) */
 {
-    const exact *pi = x->pi;
-    double *Q_w = allocate((size_t)pi->nSA, sizeof *Q_w, "a critic");
-    for (int i = 0; i < pi->nSA; i++) Q_w[i] = 0.7 * pi->Q[i] + 0.3 * sin(7 * (i / pi->nA) + 4 * (i % pi->nA));
+    double *Q_w = value_table_X29_Q(x->pi);
     with(x, Q_w, -1, 0, g);
     free(Q_w);
     return 0;

@@ -12,6 +12,7 @@
 #include "derivations/derivation.h"
 #include "derivations/likelihood_ratio.h"
 #include "derivations/policy_gradient_theorem.h"
+#include "derivations/value_table.h"
 
 /* [n] the gradient that some Q makes, then [n] weights w */
 static int n_twice(const setting *x) { return 2 * x->pi->n; }
@@ -39,20 +40,11 @@ static double unit_relative(const setting *x)
            + (DBL_EPSILON * pi->n * left + pi->unit_gradient / pi->k) / size;
 }
 
-static double *visits(const exact *x)                                   /* [nS] rho(s) */
-{
-    double *rho = allocate((size_t)x->nS, sizeof *rho, "a visitation");
-    for (int s = 0; s < x->nS; s++) rho[s] = exact_rho(x, s);
-    return rho;
-}
-
 /* sum_s rho(s) sum_a grad pi(a|s) Q_w(s,a), and w behind it */
 static void with_critic(const setting *x, const double *Q_w, const double *w, double *out)
 {
-    double *rho = visits(x->pi);
-    gradient_sum(x->pi, rho, Q_w, out);
+    gradient_sum(x->pi, NULL, Q_w, out);
     memcpy(out + x->pi->n, w, (size_t)x->pi->n * sizeof *w);
-    free(rho);
 }
 
 static void with_weights(const setting *x, const double *phi, const double *w, double *out)
@@ -108,9 +100,7 @@ static double by_natural_gradient(const setting *x, double *out)
 /* ERR-12: X29's critic, .7 Q + .3 sin(7s + 4a) */
 static double with_any_critic(const setting *x, double *out)
 {
-    const exact *pi = x->pi;
-    double *Q_w = allocate((size_t)pi->nSA, sizeof *Q_w, "a critic"), *w = natural(x);
-    for (int i = 0; i < pi->nSA; i++) Q_w[i] = 0.7 * pi->Q[i] + 0.3 * sin(7 * (i / pi->nA) + 4 * (i % pi->nA));
+    double *Q_w = value_table_X29_Q(x->pi), *w = natural(x);
     with_critic(x, Q_w, w, out);
     free(Q_w);
     free(w);

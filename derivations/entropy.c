@@ -16,8 +16,8 @@
 #include "derivations/agent.h"
 #include "derivations/missing_gamma.h"
 #include "derivations/policy_gradient_theorem.h"
+#include "derivations/measured.h"
 #include "derivations/small_problem.h"
-#include "envs/env_mdp.h"
 
 /* What a nat of entropy pays in every derivation */
 #define BETA 0.5
@@ -132,7 +132,6 @@ static double entropies_by_differences(const setting *x, double *out)
 
 /* ---- ENT-2, ENT-3: J, and J with entropy ---- */
 
-static int    one(const setting *x)      { (void)x; return 1; }
 static double unit_V(const setting *x)   { return x->pi->unit_V; }
 
 static double unit_soft_V(const setting *x)
@@ -283,17 +282,16 @@ static double by_both_ways(const setting *x, double *g)
 {
     const exact *pi = x->pi;
     soft_values *v = soft_values_new(pi, BETA);
-    double *rho = allocate((size_t)pi->nS + 2 * (size_t)pi->nSA + (size_t)pi->n, sizeof *rho, "a gradient");
-    double *leads_to = rho + pi->nS, *F = leads_to + pi->nSA, *direct = F + pi->nSA;
-    for (int s = 0; s < pi->nS; s++) rho[s] = exact_rho(pi, s);
+    double *leads_to = allocate(2 * (size_t)pi->nSA + (size_t)pi->n, sizeof *leads_to, "a gradient");
+    double *F = leads_to + pi->nSA, *direct = F + pi->nSA;
     for (int i = 0; i < pi->nSA; i++) {
         leads_to[i] = v->Q[i] + BETA * pi->logpi[i];                /* r + gamma P V_soft */
         F[i] = -BETA * (pi->logpi[i] + 1);
     }
-    gradient_sum(pi, rho, leads_to, g);
-    gradient_sum(pi, rho, F, direct);
+    gradient_sum(pi, NULL, leads_to, g);
+    gradient_sum(pi, NULL, F, direct);
     for (int i = 0; i < pi->n; i++) g[i] += direct[i];
-    free(rho);
+    free(leads_to);
     soft_values_free(v);
     return 2 * DBL_EPSILON * BETA * linalg_max_abs(pi->nSA, pi->logpi) * pi->k * pi->c;   /* log pi taken away */
 }
@@ -612,8 +610,6 @@ static int reach(const double at[3], double beta, int episodes, uint64_t seed)
     return count;
 }
 
-static double unit_one(const setting *x) { (void)x; return 4 * DBL_EPSILON; }
-
 static double a_quarter(const setting *x, double *out)
 {
     (void)x;
@@ -672,12 +668,12 @@ const derivation max_entropy[] = {
         { "=H,\\ \\nabla_\\theta H", "reverse mode", entropies_by_autodiff },
         { "=H,\\ \\lim_{h\\to0}\\frac{H(\\theta+he)-H(\\theta-he)}{2h}", "central differences, extrapolated",
           entropies_by_differences } } },
-    { "ENT-2", "the objective without entropy: J = E[sum_t gamma^t r]", "J", one, unit_V, NULL, NULL, {
+    { "ENT-2", "the objective without entropy: J = E[sum_t gamma^t r]", "J", measured_one, unit_V, NULL, NULL, {
         { "J_0(\\theta)=\\rho_0^TV^{\\pi_\\theta}", "MDP-6", J_of_V },
         { "=E_{\\pi_\\theta}[\\sum_{t=0}^\\infty\\gamma^tr(s_t,a_t)]", "004 l.204; summed over time, no solve",
           J_over_time },
         { "=\\sum_s\\rho_\\pi(s)\\,r_\\pi(s)", "sum over t first: visits, MDP-12", J_over_visits } } },
-    { "ENT-3", "the objective with entropy: J = E[sum_t gamma^t (r + beta H)]", "J, beta = 0.5", one, unit_soft_V,
+    { "ENT-3", "the objective with entropy: J = E[sum_t gamma^t (r + beta H)]", "J, beta = 0.5", measured_one, unit_soft_V,
       NULL, NULL, {
         { "J(\\theta)=\\rho_0^TV_{soft},\\quad V_{soft}=(I-\\gamma P_\\pi)^{-1}(r_\\pi+\\beta H)",
           "Bellman's equation with beta H as reward", soft_J },
@@ -721,7 +717,7 @@ const derivation max_entropy[] = {
           regulariser, DIFFERS, "ERR-26" } },
       .page = page_of_regulariser },
     { "ENT-5", "entropy leads more starts to the better optimum, where that is not the more decided one",
-      "starts of 20 gained by beta = 3", one, unit_one, NULL, NULL, {
+      "starts of 20 gained by beta = 3", measured_one, measured_unit, NULL, NULL, {
         { "5", "a quarter of them", a_quarter },
         { "\\ge\\text{gain},\\quad\\arg\\max J\\ \\text{at}\\ p=.95,\\ \\text{the other maximum at}\\ .5",
           "the control, and a counterexample: the better optimum is the more decided one, and entropy leads away",

@@ -17,6 +17,7 @@
 #include "derivations/estimate.h"
 #include "derivations/policy_gradient_theorem.h"
 #include "derivations/small_problem.h"
+#include "derivations/value_table.h"
 
 const char *const form_name[FORMS] = { "total-return", "reward-to-go", "baseline", "Q", "advantage", "td" };
 
@@ -370,10 +371,7 @@ static double by_autodiff(const setting *x, double *g) { return gradient_autodif
 /* PGT-16  sum_t gamma^t E[F(s_t,a_t) grad log pi(a_t|s_t)] = sum_s rho(s) sum_a F(s,a) grad pi(a|s) */
 static double with_visits(const setting *x, const double *F, double *g)
 {
-    double *rho = allocate((size_t)x->pi->nS, sizeof *rho, "a visitation");
-    for (int s = 0; s < x->pi->nS; s++) rho[s] = exact_rho(x->pi, s);
-    gradient_sum(x->pi, rho, F, g);
-    free(rho);
+    gradient_sum(x->pi, NULL, F, g);
     return 0;
 }
 
@@ -423,9 +421,7 @@ static double by_delta(const setting *x, double *g)
 
 static double by_critic(const setting *x, double *g)            /* X29: Q_w = .7 Q + .3 sin(7 s + 4 a) */
 {
-    const exact *pi = x->pi;
-    double *Q_w = allocate((size_t)pi->nSA, sizeof *Q_w, "a critic");
-    for (int i = 0; i < pi->nSA; i++) Q_w[i] = 0.7 * pi->Q[i] + 0.3 * sin(7 * (i / pi->nA) + 4 * (i % pi->nA));
+    double *Q_w = value_table_X29_Q(x->pi);
     with_visits(x, Q_w, g);
     free(Q_w);
     return 0;

@@ -110,30 +110,20 @@ ad soft_J_node(ad_tape *t, const exact *x, double beta, ad theta)
 
 /* ---- gradients ---- */
 
-static double *visits(const exact *x)
-{
-    double *rho = allocate((size_t)x->nS, sizeof *rho, "a visitation");
-    for (int s = 0; s < x->nS; s++) rho[s] = exact_rho(x, s);
-    return rho;
-}
-
 /*[snip soft-gradients later]*/
 /* ENT-4   grad J = sum_s rho(s) sum_a Q_soft(s,a) grad pi(a|s) */
 void soft_gradient(const soft_values *v, double *g)
 {
-    double *rho = visits(v->x);
-    gradient_sum(v->x, rho, v->Q, g);
-    free(rho);
+    gradient_sum(v->x, NULL, v->Q, g);
 }
 
 /* ENT-6   sum_s rho(s) [ sum_a Q(s,a) grad pi(a|s) + beta grad H(s) ], grad H = -sum_a (log pi + 1) grad pi */
 void soft_regulariser(const exact *x, double beta, double *g)
 {
-    double *rho = visits(x), *F = allocate((size_t)x->nSA, sizeof *F, "values");
+    double *F = allocate((size_t)x->nSA, sizeof *F, "values");
     for (int i = 0; i < x->nSA; i++) F[i] = x->Q[i] - beta * (x->logpi[i] + 1);
-    gradient_sum(x, rho, F, g);
+    gradient_sum(x, NULL, F, g);
     free(F);
-    free(rho);
 }
 /*[/snip]*/
 

@@ -15,48 +15,10 @@
 #include "autodiff/random.h"
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
+#include "derivations/measured.h"
 #include "derivations/policy_gradient_theorem.h"
 #include "envs/env_mdp.h"
 #include "envs/lqr.h"
-
-/* ---- a linear policy on one-hot observations: theta = W [nS x nA], b [nA]; logits z = W + 1 b ---- */
-
-static void logits_of(const mdp *M, const double *theta, double *z)
-{
-    int nSA = M->nS * M->nA;
-    for (int i = 0; i < nSA; i++) z[i] = theta[i] + theta[nSA + i % M->nA];
-}
-
-static exact *exact_of(const mdp *M, const double *theta)
-{
-    char error[256];
-    double *z = allocate((size_t)(M->nS * M->nA), sizeof *z, "logits");
-    logits_of(M, theta, z);
-    exact *x = exact_new(M, M->gamma, z, error, sizeof error);
-    require(x, "%s", error);
-    free(z);
-    return x;
-}
-
-static double J_of(const mdp *M, const double *theta)
-{
-    exact *x = exact_of(M, theta);
-    double J = x->J;
-    exact_free(x);
-    return J;
-}
-
-static double J_optimal(const mdp *M)
-{
-    char error[256];
-    double *V = allocate((size_t)M->nS, sizeof *V, "values"), unit, J = 0;
-    int *best = allocate((size_t)M->nS, sizeof *best, "actions");
-    require(exact_optimal(M, M->gamma, V, best, &unit, error, sizeof error), "%s", error);
-    for (int s = 0; s < M->nS; s++) J += M->mu0[s] * V[s];
-    free(best);
-    free(V);
-    return J;
-}
 
 /* The page's update: gamma^t G_t, no baseline, plain steps */
 static reinforce_config by_the_page(const mdp *M, double alpha)
@@ -64,36 +26,18 @@ static reinforce_config by_the_page(const mdp *M, double alpha)
     return (reinforce_config){ .gamma = M->gamma, .lr = alpha, .gamma_t = 1, .optimiser = REINFORCE_SGD };
 }
 
-/* A whole training run in memory; r->theta is what it ends with. Free r->env and r. */
-static run *trained_on(const mdp *M, void (*train)(run *, const void *), const void *config, uint64_t seed, long steps)
-{
-    run *r = run_new("derive", env_mdp_new(M), seed, steps);
-    train(r, config);
-    return r;
-}
-
-static void trained_free(run *r)
-{
-    env_free(r->env);
-    run_free(r);
-}
-
 static double reinforced_J(const mdp *M, double alpha, uint64_t seed, long steps)
 {
     reinforce_config c = by_the_page(M, alpha);
-    run *r = trained_on(M, reinforce, &c, seed, steps);
-    double J = J_of(M, r->theta);
-    trained_free(r);
+    run *r = measured_run(env_mdp_new(M), reinforce, &c, seed, steps, INFINITY);
+    double J = measured_J(M, r->theta);
+    measured_free(r);
     return J;
 }
-
-static double unit_one(const setting *x) { (void)x; return 4 * DBL_EPSILON; }
 
 /* ---- PGT-1: the exact gradient on E5 ---- */
 
 enum { ASCENTS = 50, N_E5 = 15 };
-
-static int one(const setting *x) { (void)x; return 1; }
 
 static double fifty(const setting *x, double *out)
 {
@@ -203,7 +147,7 @@ static int by_hand(uint64_t seed, long steps, double *theta)
     for (long done = 0; done < steps; episodes++) {
         int T = 0;
         bool terminated, truncated;
-        logits_of(M, theta, z);
+        measured_logits(M, theta, z);
         for (env_reset(e, r->env_rng); !e->over; T++) {
             require(T < LONGEST, "an episode of %d steps", T);
             s[T] = env_state(e);
@@ -245,10 +189,12 @@ static long after(uint64_t seed, long steps, bool batches, double *theta)
     mdp *M = mdp_builtin("E5x");
     reinforce_config c = { .gamma = M->gamma, .lr = UPDATE_LR, .optimiser = REINFORCE_SGD };
     vpg_config v = { .gamma = M->gamma, .lr = UPDATE_LR, .trajectories = 5, .psi = VPG_REWARD_TO_GO };
-    run *r = batches ? trained_on(M, vpg, &v, seed, steps) : trained_on(M, reinforce, &c, seed, steps);
+    env *e = env_mdp_new(M);
+    run *r = batches ? measured_run(e, vpg, &v, seed, steps, INFINITY)
+                     : measured_run(e, reinforce, &c, seed, steps, INFINITY);
     long episodes = r->episodes;
     memcpy(theta, r->theta, N_E5X * sizeof *theta);
-    trained_free(r);
+    measured_free(r);
     mdp_free(M);
     return episodes;
 }
@@ -302,7 +248,7 @@ static double nearly_optimal(const setting *x, double *out)
 {
     (void)x;
     mdp *M = mdp_builtin("chain:5");
-    for (int k = 0; k < SEEDS; k++) out[k] = 0.95 * J_optimal(M);
+    for (int k = 0; k < SEEDS; k++) out[k] = 0.95 * measured_J_optimal(M);
     mdp_free(M);
     return 0;
 }
@@ -367,7 +313,7 @@ static double recovered(uint64_t seed, double push, bool supervised)
         }
         for (int i = 0; i < p.n; i++) theta[i] += g[i];          /* alpha = 1 */
     }
-    double J = J_of(M, theta);
+    double J = measured_J(M, theta);
     ad_tape_free(t);
     rollout_free(b);
     actor_free(acts);
@@ -421,8 +367,8 @@ static struct ends ends(uint64_t seed)
         at.entropy_least[k] = INFINITY;
         for (int i = 0; i < SEEDS; i++) {
             reinforce_config c = by_the_page(M, step_size[k]);
-            run *r = trained_on(M, reinforce, &c, seed + (uint64_t)i, RF_13_STEPS);
-            exact *x = exact_of(M, r->theta);
+            run *r = measured_run(env_mdp_new(M), reinforce, &c, seed + (uint64_t)i, RF_13_STEPS, INFINITY);
+            exact *x = measured_exact(M, r->theta);
             gradient_theorem(x, g);
             at.J[k] += x->J / SEEDS;
             squares += x->J * x->J / SEEDS;
@@ -430,7 +376,7 @@ static struct ends ends(uint64_t seed)
             at.entropy_least[k] = fmin(at.entropy_least[k], entropy(x));
             at.gradient[k] = fmax(at.gradient[k], sqrt(linalg_dot(x->nSA, g, g)));
             exact_free(x);
-            trained_free(r);
+            measured_free(r);
         }
         at.error[k] = sqrt(fmax(0, squares - at.J[k] * at.J[k]) / (SEEDS - 1));
     }
@@ -471,7 +417,7 @@ static void page_of_step_sizes(const setting *x, FILE *out)
 {
     struct ends at = ends(x->seed);
     mdp *M = mdp_builtin("E5x");
-    double J_best = J_optimal(M);
+    double J_best = measured_J_optimal(M);
     fprintf(out, "ten runs of %d steps for each alpha, J* = %.4f\nalpha   mean J   standard error   entropy: least .."
             " most   steepest |grad J|\n", RF_13_STEPS, J_best);
     for (int k = 0; k < ALPHAS; k++)
@@ -493,28 +439,15 @@ static double the_mark(const setting *x, double *out)
     return 0;
 }
 
-static double median(int n, const double *x)
-{
-    double sorted[10];
-    require(n <= 10, "the median of %d numbers", n);
-    memcpy(sorted, x, (size_t)n * sizeof *x);
-    gsl_sort(sorted, 1, (size_t)n);
-    return gsl_stats_median_from_sorted_data(sorted, 1, (size_t)n);
-}
-
 /* The mean return of the last 100 episodes, of five runs; returns their median */
 static double on_cartpole(uint64_t seed, const reinforce_config *c, long steps, double *each)
 {
-    char error[256];
     for (int k = 0; k < CART_SEEDS; k++) {
-        env *e = env_make("CartPole-v1", ENV_OWN_LIMIT, error, sizeof error);
-        require(e, "%s", error);
-        run *r = run_new("reinforce", e, seed + (uint64_t)k, steps);
-        reinforce(r, c);
+        run *r = measured_run(measured_env("CartPole-v1"), reinforce, c, seed + (uint64_t)k, steps, INFINITY);
         each[k] = r->return_mean;
-        trained_free(r);
+        measured_free(r);
     }
-    return median(CART_SEEDS, each);
+    return measured_median(CART_SEEDS, each);
 }
 
 /* RF-10   the listing: 4-128-2, relu, PyTorch's first weights, Adam 2e-4, gamma .98, no baseline */
@@ -600,10 +533,9 @@ static void gains(uint64_t seed, long steps, double K[LQR_SEEDS])
         env *e = lqr_env_new("lqr", &L);
         e->limit = 10;
         policy p = vpg_policy(e, &c);
-        run *r = run_new("vpg", e, seed + (uint64_t)k, steps);
-        vpg(r, &c);
+        run *r = measured_run(e, vpg, &c, seed + (uint64_t)k, steps, INFINITY);
         K[k] = gain_of(&L, &p, r->theta);
-        trained_free(r);
+        measured_free(r);
     }
 }
 
@@ -613,7 +545,7 @@ static double gain_off(uint64_t seed, long steps)
     lqr L = lqr_problem();
     double K[LQR_SEEDS];
     gains(seed, steps, K);
-    return fabs(median(LQR_SEEDS, K) / riccati_gain(&L) - 1);
+    return fabs(measured_median(LQR_SEEDS, K) / riccati_gain(&L) - 1);
 }
 
 static double two_percent(const setting *x, double *out)
@@ -647,8 +579,8 @@ static void page_of_gains(const setting *x, FILE *out)
 }
 
 const derivation learning[] = {
-    { "PGT-1", "theta <- theta + alpha grad J: for a small step J does not fall", "steps that do not lower J", one,
-      unit_one, NULL, NULL, {
+    { "PGT-1", "theta <- theta + alpha grad J: for a small step J does not fall", "steps that do not lower J", measured_one,
+      measured_unit, NULL, NULL, {
         { "50", "of 50", fifty },
         { "\\#\\{k<50:J(\\theta_{k+1})\\ge J(\\theta_k)\\},\\quad\\theta_{k+1}=\\theta_k+\\alpha\\nabla J(\\theta_k)",
           "alpha = 1 on E5, .05 on two-peak, the fewer of both; grad J exact (002 l.85 prints theta' = theta' + ...)",
@@ -656,20 +588,20 @@ const derivation learning[] = {
         { "\\alpha=1", "the control: on two-peak such a step goes past the maximum, and J falls", rises_large,
           DIFFERS } },
       "E5 from theta(s,a) = cos(s+2a), and two-peak from p = .1", page_of_ascent },
-    { "RF-5", "one episode with pi_theta, its returns, one step; again", "theta[i] after 100 steps", n_theta, unit_one,
+    { "RF-5", "one episode with pi_theta, its returns, one step; again", "theta[i] after 100 steps", n_theta, measured_unit,
       NULL, NULL, {
         { "\\theta\\leftarrow\\theta+\\alpha\\sum_tG_t\\nabla\\log\\pi_\\theta(a_t|s_t)\\ \\text{after each episode}",
           "in plain loops, on the same random numbers", updates_by_hand },
         { "\\theta", "algorithms/reinforce.c, the whole training run", updates_in_training },
         { "\\theta_0", "the control: the first theta", no_update, DIFFERS } },
       "E5x, alpha .3" },
-    { "RF-12", "REINFORCE updates once an episode", "updates after each of the first 60 steps", n_first_steps, unit_one,
+    { "RF-12", "REINFORCE updates once an episode", "updates after each of the first 60 steps", n_first_steps, measured_unit,
       NULL, NULL, {
         { "\\text{episodes}", "counted in plain loops, on the same random numbers", episodes_begun },
         { "\\text{updates}", "how often theta has changed: training runs of 1, 2, ..., 60 steps", thetas_of_reinforce },
         { "|D|=5", "the control: algorithms/vpg.c updates once in five episodes", thetas_of_batches, DIFFERS } },
       "E5x, alpha .3" },
-    { "RF-3", "REINFORCE reaches 95 % of the optimum on a chain", "J after 5000 steps, ten seeds", n_seeds, unit_one,
+    { "RF-3", "REINFORCE reaches 95 % of the optimum on a chain", "J after 5000 steps, ten seeds", n_seeds, measured_unit,
       NULL, NULL, {
         { "0.95\\,J^*", "exact", nearly_optimal },
         { "\\ge J(\\theta_0)", "the control: alpha = 0", chain_untaught, AT_MOST },
@@ -677,7 +609,7 @@ const derivation learning[] = {
           "alpha = .3, no baseline; J exact", chain_learnt, AT_LEAST } },
       "chain:5, gamma .9", page_of_chain, .trains = 0.1 },
     { "RF-13", "too large a step: no recovery from a bad policy's data; too small a one: data wasted",
-      "mean J for alpha = .001, .01, 1, 100; then entropy and |grad J| at the end", n_outcomes, unit_one,
+      "mean J for alpha = .001, .01, 1, 100; then entropy and |grad J| at the end", n_outcomes, measured_unit,
       NULL, NULL, {
         { "\\bar J\\ \\text{at the neighbour nearer to}\\ \\alpha=.1,\\quad10^{-3},\\ 10^{-3}", "ten runs each",
           nearer_the_peak },
@@ -689,7 +621,7 @@ const derivation learning[] = {
           AT_MOST } },
       "E5x, REINFORCE with gamma^t and no baseline, 5000 steps", page_of_step_sizes, .trains = 1 },
     { "RF-14", "supervised learning recovers from a bad parameter, a policy that makes its own data does not",
-      "J after 500 updates, ten seeds", n_seeds, unit_one, NULL, NULL, {
+      "J after 500 updates, ten seeds", n_seeds, measured_unit, NULL, NULL, {
         { "0.95\\,J^*", "exact", nearly_optimal },
         { "\\le J,\\ \\text{classifier, pushed}",
           "states drawn evenly, labelled with the best action: the next batch does not depend on theta",
@@ -700,7 +632,7 @@ const derivation learning[] = {
           policy_pushed, AT_MOST } },
       "chain:5, episodes of at most 50 steps; the logits of `left` raised by 10; alpha 1", .trains = 0.2 },
     { "RF-10", "the listing on CartPole-v1: it learns, and does not reach the mark of 475 within a million steps",
-      "mean return of the last 100 episodes, the median of five seeds", one, unit_one, NULL, NULL, {
+      "mean return of the last 100 episodes, the median of five seeds", measured_one, measured_unit, NULL, NULL, {
         { "475", "the mark of CartPole-v1", the_mark },
         { "\\le\\text{mean return},\\ b,\\ \\alpha=2\\cdot10^{-3},\\ \\gamma=.995",
           "the control: the defaults of algorithms/reinforce.c, with a baseline, reach it in half the steps",
@@ -710,7 +642,7 @@ const derivation learning[] = {
           AT_MOST } },
       "CartPole-v1, episodes of at most 500 steps", page_of_carts, .trains = 15 },
     { "PGT-18", "policy gradients work where actions are numbers: a Gaussian policy finds the Riccati gain",
-      "|median gain of five policies / Riccati gain - 1|", one, unit_one, NULL, NULL, {
+      "|median gain of five policies / Riccati gain - 1|", measured_one, measured_unit, NULL, NULL, {
         { "0.02", "of the gain", two_percent },
         { "\\le|K_0/K^*-1|", "the control: untrained policies", untrained_gain, AT_LEAST },
         { "\\ge|K/K^*-1|,\\quad\\mu_\\theta(x)\\approx-Kx",

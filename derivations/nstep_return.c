@@ -282,7 +282,8 @@ static void ten_returns(void *context, const traj *tau, double *out)
     double v[TEN + 1], G[TEN];
     for (int t = 0; t <= tau->T; t++) v[t] = c->v[tau->s[t]];
     for (int n = 1; n <= TEN; n++) {
-        nstep_fixed(n, n, tau->r, v, v[n], c->x->gamma, G);             /* the first n steps */
+        int T = n < TEN ? n + 1 : TEN;                                  /* enough for G_0 */
+        nstep_fixed(T, n, tau->r, v, v[T], c->x->gamma, G);
         out[n - 1] = G[0];
     }
 }

@@ -129,7 +129,7 @@ static const char *macro(struct plain *p, const char *at)       /* behind the \ 
     int n = (int)strspn(at, LETTERS);
     if (n == 0 && !*at) return at;
     if (n == 0) {
-        if (strchr("|{}_%", *at)) put_sign(p, *at == '|' ? "||" : (char[]){ *at, 0 });
+        if (strchr("|{}_%#", *at)) put_sign(p, *at == '|' ? "||" : (char[]){ *at, 0 });
         else if (*at != '!')      put_relation(p, "");
         return at + 1;
     }

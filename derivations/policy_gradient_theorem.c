@@ -42,7 +42,7 @@ void gradient_sum(const exact *x, const double *w, const double *F, double *g)
         for (int b = 0; b < x->nA; b++) {
             double sum_a = 0;
             for (int a = 0; a < x->nA; a++) sum_a += F[s * x->nA + a] * grad_pi(x, s, a, b);
-            g_z[s * x->nA + b] = w[s] * sum_a;
+            g_z[s * x->nA + b] = (w ? w[s] : exact_rho(x, s)) * sum_a;
         }
     exact_chain(x, g_z, g);
     free(g_z);

@@ -17,12 +17,9 @@
 #include "autodiff/random.h"
 #include "autodiff/require.h"
 #include "derivations/asynchronous_q.h"
-#include "derivations/derivation.h"
+#include "derivations/measured.h"
 #include "derivations/policy_gradient_theorem.h"
-#include "envs/env_mdp.h"
 
-static int    one(const setting *x)      { (void)x; return 1; }
-static double unit_one(const setting *x) { (void)x; return 4 * DBL_EPSILON; }
 static double number(double *out, double value) { *out = value; return 0; }
 
 /* ---- ASQ-2: one worker on E5x, a table; I_AsyncUpdate = 5, I_target = 40 ---- */
@@ -85,13 +82,10 @@ static double by_hand(const setting *x, long I_target, double *theta)
 static double trained_table(const setting *x, double *theta)
 {
     mdp *M = mdp_builtin("E5x");
-    env *e = env_mdp_new(M);
     async_q_config c = counted(40);
-    run *r = run_new("async_q", e, x->seed, 1);                 /* one row */
-    async_q(r, &c);
+    run *r = measured_run(env_mdp_new(M), async_q, &c, x->seed, 1, INFINITY);     /* one row */
     memcpy(theta, r->theta, N_THETA * sizeof *theta);
-    run_free(r);
-    env_free(e);
+    measured_free(r);
     mdp_free(M);
     return 0;
 }
@@ -109,7 +103,7 @@ enum { ACTORS = 3, DRAWS = 20000 };
 /* ASQ-3   max_i |frequency - (1 - epsilon_i + epsilon_i/|A|)| in standard errors */
 static double frequencies(uint64_t seed, bool same, double *out)
 {
-    const double u[ACTORS] = { 0, 0.5, 0.9 };
+    const double u[ACTORS] = { 0, 0.5, 0.9 }, of_paper[ACTORS] = { 0.1, 0.01, 0.5 };
     mdp *M = mdp_builtin("E5x");
     env *e = env_mdp_new(M);
     async_q_config c = counted(40);
@@ -121,7 +115,7 @@ static double frequencies(uint64_t seed, bool same, double *out)
     for (int i = 0; i < ACTORS; i++) mean += epsilon_last(u[i]) / ACTORS;
     for (int i = 0; i < ACTORS; i++) {
         gsl_rng *rng = random_stream(seed, (uint32_t)i, RANDOM_POLICY);
-        double epsilon = epsilon_last(u[i]), expected = 1 - epsilon + epsilon / 3, best, a;
+        double epsilon = epsilon_last(u[i]), expected = 1 - of_paper[i] + of_paper[i] / 3, best, a;
         int count = 0;
         env_reset(e, rng);
         actor_mode(pi, e->obs, &best);
@@ -268,9 +262,7 @@ static const char *const method_names[METHODS] = { "one-step Q", "one-step SARSA
 /* Training by one of them; epsilon .05 for all workers at last; alpha times its default. Free r->env and r. */
 static run *train_method(int m, double alpha, uint64_t seed, long steps, policy *p)
 {
-    char error[256];
-    env *e = env_make("CartPole-v1", ENV_OWN_LIMIT, error, sizeof error);
-    require(e, "%s", error);
+    env *e = measured_env("CartPole-v1");
     run *r = run_new(method_names[m], e, seed, steps);
     async_q_config q = async_q_defaults;
     async_sarsa_config sarsa = async_sarsa_defaults;
@@ -309,8 +301,7 @@ static double score(const setting *x, int m, double alpha, double *error)
         }
         gsl_rng_free(rng);
         actor_free(pi);
-        run_free(r);
-        env_free(e);
+        measured_free(r);
     }
     if (error) *error = gsl_stats_sd(each, 1, SEEDS) / sqrt(SEEDS);
     return gsl_stats_mean(each, 1, SEEDS);
@@ -357,7 +348,7 @@ const derivation value_learning[] = {
         { "\\theta^-=\\theta_0", "the control: no copies", never_copied, DIFFERS } },
       "E5x, one worker, I_AsyncUpdate = 5, I_target = 40, plain steps of .05" },
     { "ASQ-3", "each actor is epsilon-greedy with an epsilon of its own",
-      "greatest error of a frequency, in standard errors", one, unit_one, NULL, NULL, {
+      "greatest error of a frequency, in standard errors", measured_one, measured_unit, NULL, NULL, {
         { "5", "20000 draws of each of three actors: a false alarm in 6e5; an epsilon off by .05 is 10 of them",
           five_errors },
         { "\\ge\\max_i|\\hat p_i-(1-\\epsilon_i+\\epsilon_i/|A|)|/\\sigma_i,\\quad\\epsilon_i=.1,\\ .01,\\ .5",
@@ -365,7 +356,7 @@ const derivation value_learning[] = {
         { "\\epsilon_i=.203", "the control: one epsilon for all, their mean", one_epsilon, AT_LEAST } },
       "a state of E5x, three actions" },
     { "PGT-22", "Q-learning with features may diverge where policy gradients do not",
-      "|theta| after 2000 mean updates", one, unit_one, NULL, NULL, {
+      "|theta| after 2000 mean updates", measured_one, measured_unit, NULL, NULL, {
         { "1000", "from |theta| = 4; Q^* = 100 needs |theta| = 375 as a table", thousand },
         { "\\le|\\theta|,\\quad\\theta\\leftarrow\\theta+\\alpha E_\\beta[(y-Q_\\theta)\\nabla Q_\\theta]",
           "Baird's features, off-policy, bootstrapping: the deadly triad; through algorithms/async_q.c", q_on_star,
@@ -376,7 +367,7 @@ const derivation value_learning[] = {
           "a softmax policy in Baird's features, exact gradient", policy_on_star, AT_MOST } },
       "Baird's star, `solid` pays 1, gamma .99, `dashed` 6 times in 7", page_of_star },
     { "A3C-25", "asynchrony extends to SARSA and Q-learning, but works best with A3C",
-      "mean return after 100000 steps, ten seeds: one-step Q, one-step SARSA, n-step Q", n_values, unit_one, NULL,
+      "mean return after 100000 steps, ten seeds: one-step Q, one-step SARSA, n-step Q", n_values, measured_unit, NULL,
       NULL, {
         { "\\bar R\\ \\text{of values}", "what is learned acts greedily", by_values },
         { "\\le\\bar R\\ \\text{of A3C}", "its most likely action", a3c_learnt, AT_LEAST },

@@ -15,6 +15,7 @@ typedef struct {
 value_table *value_table_exact(const finite_horizon *f);        /* V_t, Q_t of pi for the steps that are left */
 /* ERR-12's wrong critic, X29: Q_w = .7 Q_t + .3 sin(7s + 4a), V_w = sum_a pi(a|s) Q_w(s,a) */
 value_table *value_table_X29(const finite_horizon *f);
+double      *value_table_X29_Q(const exact *x);      /* the same for all time: [nS x nA], to be freed */
 /* A CSV file (policy_file.h), a row V(s) or V(s), Q(s,0), .., Q(s,nA-1) for each of nS states: the same at all times
  * t < H. Or for all times, H nS rows, row t nS + s; or (H+1) nS rows, the last nS of them V_H (Q there counts for
  * nothing). NULL and one line in error[size]. */
