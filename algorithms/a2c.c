@@ -278,6 +278,15 @@ static void explain_batch(FILE *out, const rollout *b, const double *V, const do
     }
 }
 
+static void explain_normalised(FILE *out, int T, const double *V, const double *R)
+{
+    double mean = 0, squares = 0;
+    for (int t = 0; t < T; t++) mean += (R[t] - V[t]) / T;
+    for (int t = 0; t < T; t++) squares += (R[t] - V[t] - mean) * (R[t] - V[t] - mean);
+    fprintf(out, "\n         A_t = (R_t - V(s_t) - %.5f) / (%.5f + 1e-8): mean 0, standard deviation 1\n", mean,
+            sqrt(squares / (T - 1)));
+}
+
 /* J's parts at (theta, phi), as sums over the batch */
 static void explain_J(FILE *out, const a2c_config *c, const rollout *b, const double *V, const double *A,
                       const double *R, const double *logp, const double *H)
@@ -294,20 +303,6 @@ static void explain_J(FILE *out, const a2c_config *c, const rollout *b, const do
             (J_pi + c->c_V * J_V + c->beta * J_H) / D, c->c_V, c->beta);
 }
 
-static void explain_phi(FILE *out, int nV, const double *g, const double *before, const double *after)
-{
-    const double *row[] = { g, before, after };
-    static const char *const name[] = { "g", "phi before", "phi after" };
-    fprintf(out, "%13s", "s");
-    for (int i = 0; i < nV - 1; i++) fprintf(out, " %8d", i);
-    fprintf(out, " %8s\n", "b");
-    for (int k = 0; k < 3; k++) {
-        fprintf(out, "%13s", name[k]);
-        for (int i = 0; i < nV; i++) fprintf(out, " %8.4f", row[k][i]);
-        putc('\n', out);
-    }
-}
-
 static void explained_entropy(ad_tape *t, const policy *p, const double *theta, const rollout *b, double *H)
 {
     ad_mark start = ad_here(t);
@@ -321,8 +316,9 @@ void a2c_explain(FILE *out, const void *config, uint64_t seed)
     a2c_config c = *(const a2c_config *)config;
     env *e = explained_env();
     c.hidden.layers = 0;
-    c.workers = EXPLAINED_WORKERS;
-    c.n_steps = EXPLAINED_STEPS;
+    c.workers = c.workers < EXPLAINED_WORKERS ? c.workers : EXPLAINED_WORKERS;
+    c.n_steps = c.n_steps < EXPLAINED_STEPS ? c.n_steps : EXPLAINED_STEPS;
+    a2c_check(&c);
     const policy p = a2c_policy(e, &c);
     const network f = critic_V(&p);
     run *streams = run_new("a2c", e, seed, 0);
@@ -330,7 +326,7 @@ void a2c_explain(FILE *out, const void *config, uint64_t seed)
     double *theta = allocate(5 * (size_t)all, sizeof *theta, "theta, phi"), *phi = theta + n, *g = theta + all;
     double *v = g + all, *m = v + all, *before = m + all;
     double V[MOST], V_end[MOST], A[MOST], R[MOST], logp[MOST], H[MOST];
-    run_workers(streams, EXPLAINED_WORKERS);
+    run_workers(streams, (int)c.workers);
     actor *pi = actor_new(&p, theta);
     rollout *b = rollout_new(e);
     ad_tape *t = ad_tape_new();
@@ -343,23 +339,29 @@ void a2c_explain(FILE *out, const void *config, uint64_t seed)
     advantages(&c, b, V, V_end, A, R);
     explained_logp(&p, theta, b, logp);
     explained_entropy(t, &p, theta, b, H);
-    fprintf(out, "A2C, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n%d workers, %d"
+    fprintf(out, "A2C, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n%ld workers, %ld"
             " steps each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
-            EXPLAINED_WORKERS, EXPLAINED_STEPS, c.gamma, c.lambda, c.normalise ? ", A_t normalised" : "");
+            c.workers, c.n_steps, c.gamma, c.lambda, c.normalise ? ", A_t normalised" : "");
     explain_batch(out, b, V, V_end, A, R, logp);
+    if (c.normalise) explain_normalised(out, b->T, V, R);
     explain_J(out, &c, b, V, A, R, logp, H);
     a2c_gradient(t, &c, &p, &f, theta, phi, b, A, R, g);
     if (c.clip > 0) {
         double norm = clip_global_norm(all, g, c.clip);
-        fprintf(out, "         |grad J| = %.5f%s\n", norm, norm > c.clip ? ", shortened to clip" : "");
+        fprintf(out, "         |grad J| = %.5f, clip = %g%s\n", norm, c.clip, norm > c.clip ? ": shortened" : "");
     }
     ascend(&c, n, c.lr, theta, g, v, m, 0);
     ascend(&c, nV, c.lr_V, phi, g + n, v + n, m + n, 0);
-    fprintf(out, "         g, its gradient; a step of %s along it, alpha = %g, of V %g:\n\n",
-            optimisers[c.optimiser], c.lr, c.lr_V);
+    fprintf(out, "         g, its gradient; a step of %s along it, alpha = %g, of V %g\n",
+            c.optimiser == A2C_ADAM ? "Adam" : "RMSProp", c.lr, c.lr_V);
+    if (c.optimiser == A2C_ADAM) fprintf(out, "         Adam's first step is alpha g / (|g| + %g)\n\n", c.eps);
+    else {
+        explained_rmsprop(out, c.alpha, c.eps, c.optimiser == A2C_RMSPROP_OUTSIDE);
+        putc('\n', out);
+    }
     explained_theta(out, &p, g, before, theta);
     putc('\n', out);
-    explain_phi(out, nV, g + n, before + n, phi);
+    explained_V(out, "phi", nV, g + n, before + n, phi);
 
     ad_tape_free(t);
     rollout_free(b);

@@ -231,11 +231,12 @@ void a3c(run *training, const void *config)
 
 enum { EXPLAINED = 5 };                             /* steps of the turn, at most */
 
-static void explain_segment(FILE *out, const rollout *b, const double *V, double V_end, const double *R,
-                            const double *A, const double *logp)
+static void explain_segment(FILE *out, int t_max, double gamma, const rollout *b, const double *V, double V_end,
+                            const double *R, const double *A, const double *logp)
 {
-    fprintf(out, "\nA3C-12   with pi_theta', until the episode ends or t_max = %d steps; A3C-14: R backwards\n"
-            "   t  s_t  a_t %10s %10s %10s %10s %18s\n", EXPLAINED, "r_t", "R", "V(s_t)", "R - V",
+    fprintf(out, "\nA3C-12   with pi_theta', until the episode ends or t_max = %d steps\n"
+            "A3C-14   R <- r_i + gamma R backwards, gamma = %g\n"
+            "   t  s_t  a_t %10s %10s %10s %10s %18s\n", t_max, gamma, "r_t", "R", "V(s_t)", "R - V",
             "log pi(a_t|s_t)");
     for (int t = 0; t < b->T; t++)
         fprintf(out, "%4d %4d %4d %10.5f %10.5f %10.5f %10.5f %18.5f\n", t, explained_state(b, t), b->index[t],
@@ -253,8 +254,11 @@ static void explain_update(FILE *out, const a3c_config *c, int n, int nV, const 
             "         (A3C-27): norm %.5f\n"
             "A3C-9    d_phi = c_V sum grad (R - V(s_i))^2, c_V = %g: norm %.5f\n"
             "A3C-16   theta <- theta + %s along d_theta, alpha = %g;\n"
-            "         phi <- phi - the same along d_phi, alpha_v = %g:\n\n", c->beta, sqrt(J), c->c_V, sqrt(L),
-            c->optimiser == A3C_SGD ? "alpha d_theta" : "RMSProp's step (A3C-28)", c->lr, c->lr_V);
+            "         phi <- phi - the same along d_phi, alpha_v = %g; below g = (d_theta, -d_phi)%s\n",
+            c->beta, sqrt(J), c->c_V, sqrt(L), c->optimiser == A3C_SGD ? "a plain step" : "RMSProp's step", c->lr, c->lr_V, c->clip > 0 ? "," : "");
+    if (c->clip > 0) fprintf(out, "         as one vector shortened to a norm of at most clip = %g\n", c->clip);
+    if (c->optimiser != A3C_SGD) explained_rmsprop(out, c->alpha, c->eps, false);
+    putc('\n', out);
 }
 
 void a3c_explain(FILE *out, const void *config, uint64_t seed)
@@ -262,6 +266,7 @@ void a3c_explain(FILE *out, const void *config, uint64_t seed)
     a3c_config c = *(const a3c_config *)config;
     env *e = explained_env();
     c.hidden.layers = 0;
+    c.t_max = c.t_max < EXPLAINED ? c.t_max : EXPLAINED;
     const policy p = a3c_policy(e, &c);
     const network f = critic_V(&p);
     run *r = run_new("a3c", e, seed, 1);
@@ -281,16 +286,18 @@ void a3c_explain(FILE *out, const void *config, uint64_t seed)
     fprintf(out, "A3C, a worker's first turn on %s (states 0 .. 4, then the end; 3 actions), seed %llu, no hidden"
             " layers\n\nA3C-11   d_theta <- 0, d_phi <- 0; theta' = theta, phi' = phi: the worker's copies\n",
             e->id, (unsigned long long)seed);
-    rollout_segment(w->b, EXPLAINED, w->env, w->env_rng, pi, w->policy_rng);
+    rollout_segment(w->b, (int)c.t_max, w->env, w->env_rng, pi, w->policy_rng);
     critic_bootstrap(t, &f, phi, w->b, V, &V_end);
     a3c_advantages(w->b->T, w->b->r, V, V_end, c.gamma, A, R);
     explained_logp(&p, theta, w->b, logp);
-    explain_segment(out, w->b, V, V_end, R, A, logp);
+    explain_segment(out, (int)c.t_max, c.gamma, w->b, V, V_end, R, A, logp);
     a3c_gradients(t, &c, &p, &f, theta, phi, w->b, A, R, d, d + n);
     explain_update(out, &c, n, nV, d);
     update(&c, w, n, nV, d);
     shared_load((size_t)all_n, all->x, after);
     explained_theta(out, &p, d, theta, after);
+    putc('\n', out);
+    explained_V(out, "phi", nV, d + n, phi, after + n);
     critic_values(t, &f, after + n, w->b->T, w->b->s, V);
     fprintf(out, "\nV(s_0) is %.5f now, and T = %ld. Other workers may have read the old theta: their updates come"
             " from\ncopies that are one version old (A3C-31).\n", V[0], w->T);

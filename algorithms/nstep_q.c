@@ -287,8 +287,10 @@ void nstep_q_explain(FILE *out, const void *config, uint64_t seed)
     apply(&c, w, n, l.of->d_theta);
     for (size_t i = 0; i < n; i++) w->theta[i] = all->x[i];
     fprintf(out, "NSQ-1    g, its gradient in theta', R held constant; theta <- theta + %s along g,"
-            " alpha = %g:\n\n",
+            " alpha = %g:\n",
             c.optimiser == NSTEP_Q_RMSPROP ? "RMSProp's step" : "a plain step", c.lr);
+    if (c.optimiser == NSTEP_Q_RMSPROP) explained_rmsprop(out, c.alpha, c.eps, false);
+    putc('\n', out);
     explained_theta(out, &p, l.of->d_theta, before, w->theta);
     fprintf(out, "\nASQ-2    theta^- <- theta when T passes the next multiple of I_target = %ld\n",
             ((const nstep_q_config *)config)->target_every);
