@@ -68,7 +68,8 @@ const config_field a3c_fields[] = {
     { FIELD(optimiser), CHOICE(optimisers), .about = "the paper: rmsprop-shared" },
     { FIELD(alpha), REAL(1), .about = "decay of RMSProp's mean square; the paper: .99" },
     { FIELD(eps), REAL(1), .about = "in its root" },
-    { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is; threads: the system decides" },
+    { FIELD(schedule), CHOICE(schedules),
+      .about = "whose turn it is; serial, stale, random: one thread, with a lag of 0, N-1, N-1 on average" },
     { FIELD(locks), CHOICE(config_switch), .about = "threads: off: Hogwild!; on: written down, to be replayed" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of policy and V" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
@@ -255,7 +256,8 @@ static void explain_update(FILE *out, const a3c_config *c, int n, int nV, const 
             "A3C-9    d_phi = c_V sum grad (R - V(s_i))^2, c_V = %g: norm %.5f\n"
             "A3C-16   theta <- theta + %s along d_theta, alpha = %g;\n"
             "         phi <- phi - the same along d_phi, alpha_v = %g; below g = (d_theta, -d_phi)%s\n",
-            c->beta, sqrt(J), c->c_V, sqrt(L), c->optimiser == A3C_SGD ? "a plain step" : "RMSProp's step", c->lr, c->lr_V, c->clip > 0 ? "," : "");
+            c->beta, sqrt(J), c->c_V, sqrt(L), c->optimiser == A3C_SGD ? "a plain step" : "RMSProp's step",
+            c->lr, c->lr_V, c->clip > 0 ? "," : "");
     if (c->clip > 0) fprintf(out, "         as one vector shortened to a norm of at most clip = %g\n", c->clip);
     if (c->optimiser != A3C_SGD) explained_rmsprop(out, c->alpha, c->eps, false);
     putc('\n', out);

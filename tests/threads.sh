@@ -78,6 +78,8 @@ kill -9 $pid 2>/dev/null
 wait $pid 2>/dev/null
 holds "a replay that was killed goes on" "$ascent" train --resume --out "$dir/replayed" --quiet
 holds "to the same rows" cmp "$dir/r2/progress.csv" "$dir/replayed/progress.csv"
+"$ascent" train --resume --out "$dir/replayed" --steps 40000 >"$dir/said" 2>&1
+[ $? -eq 0 ] && grep -q 'the schedule that is replayed ends here$' "$dir/said" && ok || bad "a replay ends with its schedule"
 
 # 4. Signals at any time: all threads stop, one line, everything saved. (--foreground: else timeout sends two.)
 for k in 1 2 3 4 5 6 7 8; do
