@@ -278,12 +278,16 @@ static void explain_batch(FILE *out, const rollout *b, const double *V, const do
     }
 }
 
-static void explain_normalised(FILE *out, int T, const double *V, const double *R)
+static void explain_advantages(FILE *out, const a2c_config *c, int T, const double *V, const double *R)
 {
     double mean = 0, squares = 0;
+    if (c->lambda == 1) fprintf(out, "\nA3C-14   R_t = R <- r_t + gamma R, backwards; A_t = R_t - V(s_t)\n");
+    else fprintf(out, "\nPPO-17   A_t = delta_t + gamma lambda A_t+1, delta_t = r_t + gamma V(s_t+1) - V(s_t);"
+                      " R_t = A_t + V(s_t)\n");
+    if (!c->normalise) return;
     for (int t = 0; t < T; t++) mean += (R[t] - V[t]) / T;
     for (int t = 0; t < T; t++) squares += (R[t] - V[t] - mean) * (R[t] - V[t] - mean);
-    fprintf(out, "\n         A_t = (R_t - V(s_t) - %.5f) / (%.5f + 1e-8): mean 0, standard deviation 1\n", mean,
+    fprintf(out, "         A_t <- (A_t - %.5f) / (%.5f + 1e-8): mean 0, standard deviation 1\n", mean,
             sqrt(squares / (T - 1)));
 }
 
@@ -343,7 +347,7 @@ void a2c_explain(FILE *out, const void *config, uint64_t seed)
             " steps each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
             c.workers, c.n_steps, c.gamma, c.lambda, c.normalise ? ", A_t normalised" : "");
     explain_batch(out, b, V, V_end, A, R, logp);
-    if (c.normalise) explain_normalised(out, b->T, V, R);
+    explain_advantages(out, &c, b->T, V, R);
     explain_J(out, &c, b, V, A, R, logp, H);
     a2c_gradient(t, &c, &p, &f, theta, phi, b, A, R, g);
     if (c.clip > 0) {

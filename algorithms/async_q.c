@@ -256,7 +256,8 @@ static void explain_segment(FILE *out, const rollout *b, const policy *p, actor 
     fprintf(out, "after it: %s\n", b->segment->terminated ? "the end of the task, worth 0"
                                  : b->segment->truncated ? "the time limit: y bootstraps from the last observation"
                                                          : "the episode goes on");
-    fprintf(out, "\nASQ-1    -sum_i (y_i - Q(s_i,a_i;theta'))^2 = %.5f\n", sum);
+    fprintf(out, "\nASQ-1    y_i = r_i + gamma max_a' Q(s_i+1,a';theta^-)\n"
+            "         -sum_i (y_i - Q(s_i,a_i;theta'))^2 = %.5f\n", sum);
 }
 
 void async_q_explain(FILE *out, const void *config, uint64_t seed)

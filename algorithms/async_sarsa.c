@@ -285,7 +285,8 @@ static void explain_segment(FILE *out, const rollout *b, long a1, actor *Q, cons
     fprintf(out, "after it: %s\n", b->segment->terminated ? "the end of the task, worth 0"
                                  : b->segment->truncated ? "the time limit: y bootstraps from the last observation"
                                                          : "the episode goes on");
-    fprintf(out, "\nASS-1    -sum_i (y_i - Q(s_i,a_i;theta'))^2 = %.5f\n", sum);
+    fprintf(out, "\nASS-1    y_i = r_i + gamma Q(s_i+1,a_i+1;theta^-)\n"
+            "         -sum_i (y_i - Q(s_i,a_i;theta'))^2 = %.5f\n", sum);
 }
 
 void async_sarsa_explain(FILE *out, const void *config, uint64_t seed)

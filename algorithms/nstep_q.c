@@ -248,11 +248,12 @@ static void explain_segment(FILE *out, const rollout *b, const policy *p, actor 
     }
     double behind;
     nstep_q_R(1, (double[]){ 0 }, b->segment->terminated, p->nA, actor_values(Q, b->s_end), 1, &behind);
-    fprintf(out, "after it: %s; R begins with %.5f, discounted\n",
+    fprintf(out, "after it: %s, R = %.5f\n",
             b->segment->terminated ? "the end of the task"
             : b->segment->truncated ? "the time limit, where R bootstraps from the last observation"
                                     : "the episode goes on", behind);
-    fprintf(out, "\nNSQ-1    -sum_i (R_i - Q(s_i,a_i;theta'))^2 = %.5f\n", sum);
+    fprintf(out, "\nNSQ-1    R_i = R <- r_i + gamma R, backwards\n"
+            "         -sum_i (R_i - Q(s_i,a_i;theta'))^2 = %.5f\n", sum);
 }
 
 void nstep_q_explain(FILE *out, const void *config, uint64_t seed)
