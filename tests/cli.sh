@@ -226,6 +226,11 @@ done
 refuses "a schedule without a run to replay" 2 '^--set: expected --replay DIR .* found schedule=replay alone$' \
     train a3c --env E5x --set schedule=replay --out none
 check "and no folder" "it is there" [ ! -e none ]
+works "list TEXT" list gae
+check "list TEXT: an equation whose check says it" "PPO-17 is not there" grep -q '^PPO-17 ' out
+check "list TEXT: no other" "PGT-3 is there" eval '! grep -q "^PGT-3 " out'
+refuses "list TEXT that is nowhere" 2 '^list: no id or equation with zzz;' list zzz
+refuses "list of nothing" 2 '^list: no id' list ''
 refuses "no command" 2 .
 refuses "unknown command" 2 nosuch nosuch
 refuses "unknown option" 2 --nosuch solve E5 --nosuch
