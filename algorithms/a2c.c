@@ -278,6 +278,19 @@ static void explain_batch(FILE *out, const rollout *b, const double *V, const do
     }
 }
 
+static void explain_advantages(FILE *out, const a2c_config *c, int T, const double *V, const double *R)
+{
+    double mean = 0, squares = 0;
+    if (c->lambda == 1) fprintf(out, "\nA3C-14   R_t = R <- r_t + gamma R, backwards; A_t = R_t - V(s_t)\n");
+    else fprintf(out, "\nPPO-17   A_t = delta_t + gamma lambda A_t+1, delta_t = r_t + gamma V(s_t+1) - V(s_t);"
+                      " R_t = A_t + V(s_t)\n");
+    if (!c->normalise) return;
+    for (int t = 0; t < T; t++) mean += (R[t] - V[t]) / T;
+    for (int t = 0; t < T; t++) squares += (R[t] - V[t] - mean) * (R[t] - V[t] - mean);
+    fprintf(out, "         A_t <- (A_t - %.5f) / (%.5f + 1e-8): mean 0, standard deviation 1\n", mean,
+            sqrt(squares / (T - 1)));
+}
+
 /* J's parts at (theta, phi), as sums over the batch */
 static void explain_J(FILE *out, const a2c_config *c, const rollout *b, const double *V, const double *A,
                       const double *R, const double *logp, const double *H)
@@ -292,20 +305,6 @@ static void explain_J(FILE *out, const a2c_config *c, const rollout *b, const do
                  "A3C-27   J_H = sum H(pi(.|s_t)) = %.5f\n"
                  "A2C-1    J = (J_pi + c_V J_V + beta J_H) / %g = %.5f, c_V = %g, beta = %g\n", J_pi, J_V, J_H, D,
             (J_pi + c->c_V * J_V + c->beta * J_H) / D, c->c_V, c->beta);
-}
-
-static void explain_phi(FILE *out, int nV, const double *g, const double *before, const double *after)
-{
-    const double *row[] = { g, before, after };
-    static const char *const name[] = { "g", "phi before", "phi after" };
-    fprintf(out, "%13s", "s");
-    for (int i = 0; i < nV - 1; i++) fprintf(out, " %8d", i);
-    fprintf(out, " %8s\n", "b");
-    for (int k = 0; k < 3; k++) {
-        fprintf(out, "%13s", name[k]);
-        for (int i = 0; i < nV; i++) fprintf(out, " %8.4f", row[k][i]);
-        putc('\n', out);
-    }
 }
 
 static void explained_entropy(ad_tape *t, const policy *p, const double *theta, const rollout *b, double *H)
@@ -349,19 +348,25 @@ void a2c_explain(FILE *out, const void *config, uint64_t seed)
             c.workers, c.workers > 1 ? "s" : "", c.n_steps, c.n_steps > 1 ? "s" : "", c.gamma,
             c.lambda, c.normalise ? ", A_t normalised" : "");
     explain_batch(out, b, V, V_end, A, R, logp);
+    explain_advantages(out, &c, b->T, V, R);
     explain_J(out, &c, b, V, A, R, logp, H);
     a2c_gradient(t, &c, &p, &f, theta, phi, b, A, R, g);
     if (c.clip > 0) {
         double norm = clip_global_norm(all, g, c.clip);
-        fprintf(out, "         |grad J| = %.5f%s\n", norm, norm > c.clip ? ", shortened to clip" : "");
+        fprintf(out, "         |grad J| = %.5f, clip = %g%s\n", norm, c.clip, norm > c.clip ? ": shortened" : "");
     }
     ascend(&c, n, c.lr, theta, g, v, m, 0);
     ascend(&c, nV, c.lr_V, phi, g + n, v + n, m + n, 0);
-    fprintf(out, "         g, its gradient; a step of %s along it, alpha = %g, of V %g:\n\n",
-            optimisers[c.optimiser], c.lr, c.lr_V);
+    fprintf(out, "         g, its gradient; a step of %s along it, alpha = %g, of V %g\n",
+            c.optimiser == A2C_ADAM ? "Adam" : "RMSProp", c.lr, c.lr_V);
+    if (c.optimiser == A2C_ADAM) fprintf(out, "         Adam's first step is alpha g / (|g| + %g)\n\n", c.eps);
+    else {
+        explained_rmsprop(out, c.alpha, c.eps, c.optimiser == A2C_RMSPROP_OUTSIDE);
+        putc('\n', out);
+    }
     explained_theta(out, &p, g, before, theta);
     putc('\n', out);
-    explain_phi(out, nV, g + n, before + n, phi);
+    explained_V(out, "phi", nV, g + n, before + n, phi);
 
     ad_tape_free(t);
     rollout_free(b);

@@ -68,7 +68,8 @@ const config_field a3c_fields[] = {
     { FIELD(optimiser), CHOICE(optimisers), .about = "the paper: rmsprop-shared" },
     { FIELD(alpha), REAL(1 - 1e-9), .about = "decay of RMSProp's mean square; the paper: .99" },
     { FIELD(eps), .kind = CONFIG_REAL, .low = 1e-30, .high = 1, .about = "in its root" },
-    { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is; threads: the system decides" },
+    { FIELD(schedule), CHOICE(schedules),
+      .about = "whose turn it is; serial, stale, random: one thread, with a lag of 0, N-1, N-1 on average" },
     { FIELD(locks), CHOICE(config_switch), .about = "threads: off: Hogwild!; on: written down, to be replayed" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of policy and V" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
@@ -231,11 +232,12 @@ void a3c(run *training, const void *config)
 
 enum { EXPLAINED = 5 };                             /* steps of the turn, at most */
 
-static void explain_segment(FILE *out, long t_max, const rollout *b, const double *V, double V_end,
+static void explain_segment(FILE *out, long t_max, double gamma, const rollout *b, const double *V, double V_end,
                             const double *R, const double *A, const double *logp)
 {
-    fprintf(out, "\nA3C-12   with pi_theta', until the episode ends or t_max = %ld steps; A3C-14: R backwards\n"
-            "   t  s_t  a_t %10s %10s %10s %10s %18s\n", t_max, "r_t", "R", "V(s_t)", "R - V",
+    fprintf(out, "\nA3C-12   with pi_theta', until the episode ends or t_max = %ld steps\n"
+            "A3C-14   R <- r_i + gamma R backwards, gamma = %g\n"
+            "   t  s_t  a_t %10s %10s %10s %10s %18s\n", t_max, gamma, "r_t", "R", "V(s_t)", "R - V",
             "log pi(a_t|s_t)");
     for (int t = 0; t < b->T; t++)
         fprintf(out, "%4d %4d %4d %10.5f %10.5f %10.5f %10.5f %18.5f\n", t, explained_state(b, t), b->index[t],
@@ -253,8 +255,12 @@ static void explain_update(FILE *out, const a3c_config *c, int n, int nV, const 
             "         (A3C-27): norm %.5f\n"
             "A3C-9    d_phi = c_V sum grad (R - V(s_i))^2, c_V = %g: norm %.5f\n"
             "A3C-16   theta <- theta + %s along d_theta, alpha = %g;\n"
-            "         phi <- phi - the same along d_phi, alpha_v = %g:\n\n", c->beta, sqrt(J), c->c_V, sqrt(L),
-            c->optimiser == A3C_SGD ? "alpha d_theta" : "RMSProp's step (A3C-28)", c->lr, c->lr_V);
+            "         phi <- phi - the same along d_phi, alpha_v = %g; below g = (d_theta, -d_phi)%s\n",
+            c->beta, sqrt(J), c->c_V, sqrt(L), c->optimiser == A3C_SGD ? "a plain step" : "RMSProp's step",
+            c->lr, c->lr_V, c->clip > 0 ? "," : "");
+    if (c->clip > 0) fprintf(out, "         as one vector shortened to a norm of at most clip = %g\n", c->clip);
+    if (c->optimiser != A3C_SGD) explained_rmsprop(out, c->alpha, c->eps, false);
+    putc('\n', out);
 }
 
 void a3c_explain(FILE *out, const void *config, uint64_t seed)
@@ -286,12 +292,14 @@ void a3c_explain(FILE *out, const void *config, uint64_t seed)
     critic_bootstrap(t, &f, phi, w->b, V, &V_end);
     a3c_advantages(w->b->T, w->b->r, V, V_end, c.gamma, A, R);
     explained_logp(&p, theta, w->b, logp);
-    explain_segment(out, c.t_max, w->b, V, V_end, R, A, logp);
+    explain_segment(out, c.t_max, c.gamma, w->b, V, V_end, R, A, logp);
     a3c_gradients(t, &c, &p, &f, theta, phi, w->b, A, R, d, d + n);
     explain_update(out, &c, n, nV, d);
     update(&c, w, n, nV, d);
     shared_load((size_t)all_n, all->x, after);
     explained_theta(out, &p, d, theta, after);
+    putc('\n', out);
+    explained_V(out, "phi", nV, d + n, phi, after + n);
     critic_values(t, &f, after + n, w->b->T, w->b->s, V);
     fprintf(out, "\nV(s_0) is %.5f now, and T = %ld. Other workers may have read the old theta: their updates come"
             " from\ncopies that are one version old (A3C-31).\n", V[0], w->T);

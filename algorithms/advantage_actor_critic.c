@@ -118,8 +118,8 @@ static void record(step *x, const policy *p, const network *fQ, const network *f
     x->g_w     = ad_grad(advantage_actor_critic_critic(r, gamma, x->Q, x->Q1), w);
     x->g_v     = ad_grad(advantage_actor_critic_critic(r, gamma, x->V, x->V1), v);
     /* END SOLUTION */
-    x->run = ad_slice(8, (ad[]){ theta, w, v, s, s1, r, gamma, gamma_t }, 5,
-                      (ad[]){ x->delta, x->delta_V, x->g_theta, x->g_w, x->g_v });
+    x->run = ad_slice(8, (ad[]){ theta, w, v, s, s1, r, gamma, gamma_t }, 6,
+                      (ad[]){ x->logp, x->delta, x->delta_V, x->g_theta, x->g_w, x->g_v });
 }
 /*[/snip]*/
 
@@ -289,10 +289,9 @@ void advantage_actor_critic_explain(FILE *out, const void *config, uint64_t seed
     int s = env_state(e);
     act(&c, &l, e, streams->policy_rng, &terminated, &truncated);
     update(&c, &l);
-    policy row = l.p;
-    row.nA = 1;
 
-    const char *steps = c.optimiser == ADVANTAGE_ACTOR_CRITIC_ADAM ? "Adam's step along" : "alpha";
+    const char *steps = c.optimiser == ADVANTAGE_ACTOR_CRITIC_ADAM ? "Adam's first step, alpha g / (|g| + 1e-8)"
+                                                       : "alpha g";
     fprintf(out, "Advantage actor-critic, its first update on %s (states 0 .. 4, then the end; 3 actions), seed"
             " %llu;\nno hidden layers: Q_w(s,a) is entry a of row s of w, and of b\n", e->id,
             (unsigned long long)seed);
@@ -305,14 +304,14 @@ void advantage_actor_critic_explain(FILE *out, const void *config, uint64_t seed
             c.gamma);
     fprintf(out, "TDA-1    delta_V = r + gamma V_v(s') - V_v(s) = %.5f\n", ad_scalar(x->delta_V));
     fprintf(out, "BL-9     g = A_w grad log pi(a|s), A_w = Q_w(s,a) - V_v(s) = %.5f, log pi(a|s) = %.5f;\n"
-            "         theta <- theta + %s g, alpha = %g:\n", ad_scalar(x->A), ad_scalar(x->logp), steps, c.lr);
+            "         theta <- theta + %s, alpha = %g:\n", ad_scalar(x->A), ad_scalar(x->logp), steps, c.lr);
     explained_theta(out, &l.p, ad_value(x->g_theta), before, l.theta);
-    fprintf(out, "QAC-7    g = delta grad Q_w(s,a), the target constant;  w (below: theta) <- w + %s g, alpha ="
-            " %g:\n", steps, c.lr_Q);
-    explained_theta(out, &l.p, ad_value(x->g_w), before_w, l.w);
-    fprintf(out, "TDA-7    g = delta_V grad V_v(s), the target constant;  v (below: theta) <- v + %s g, alpha ="
-            " %g:\n", steps, c.lr_V);
-    explained_theta(out, &row, ad_value(x->g_v), before_v, l.v);
+    fprintf(out, "QAC-7    g = delta grad Q_w(s,a), the target constant;\n"
+            "         w <- w + %s, alpha = %g:\n", steps, c.lr_Q);
+    explained_table(out, "w", &l.p, ad_value(x->g_w), before_w, l.w);
+    fprintf(out, "TDA-7    g = delta_V grad V_v(s), the target constant;\n"
+            "         v <- v + %s, alpha = %g:\n", steps, c.lr_V);
+    explained_V(out, "v", (int)l.nV, ad_value(x->g_v), before_v, l.v);
     fprintf(out, "QAC-5    s, a <- s', a'\n");
 
     free(before);

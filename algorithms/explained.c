@@ -31,13 +31,14 @@ void explained_logp(const policy *p, const double *theta, const rollout *b, doub
 static void print_row(FILE *out, const char *before, const double *x, int n)
 {
     fputs(before, out);
-    for (int a = 0; a < n; a++) fprintf(out, " %8.4f", x[a]);
+    for (int a = 0; a < n; a++) fprintf(out, " %8.4f", x[a] + 0.0);          /* no -0 */
 }
 
-void explained_theta(FILE *out, const policy *p, const double *g, const double *before, const double *after)
+void explained_table(FILE *out, const char *name, const policy *p, const double *g, const double *before,
+                     const double *after)
 {
-    int width = 9 * p->nA;
-    fprintf(out, "   s %*s   %*s    theta after\n", -width, " g", -width, " theta before");
+    int width = 9 * p->nA, room = width - (int)strlen(name) - 2;
+    fprintf(out, "   s %*s    %s %*s    %s after\n", -width, " g", name, -room, "before", name);
     for (int s = 0; s <= p->d; s++) {
         if (s < p->d) fprintf(out, "%4d ", s);
         else          fprintf(out, "   b ");
@@ -46,4 +47,28 @@ void explained_theta(FILE *out, const policy *p, const double *g, const double *
         print_row(out, "   ", after + s * p->nA, p->nA);
         putc('\n', out);
     }
+}
+
+void explained_theta(FILE *out, const policy *p, const double *g, const double *before, const double *after)
+{
+    explained_table(out, "theta", p, g, before, after);
+}
+
+void explained_V(FILE *out, const char *name, int n, const double *g, const double *before, const double *after)
+{
+    fprintf(out, "%13s", "s");
+    for (int i = 0; i < n - 1; i++) fprintf(out, " %8d", i);
+    fprintf(out, " %8s\n", "b");
+    print_row(out, "            g", g, n);
+    fprintf(out, "\n%6s before", name);
+    print_row(out, "", before, n);
+    fprintf(out, "\n%7s after", name);
+    print_row(out, "", after, n);
+    putc('\n', out);
+}
+
+void explained_rmsprop(FILE *out, double alpha, double eps, bool outside)
+{
+    fprintf(out, "A3C-28   RMSProp: v <- %g v + %g g^2, 0 before; its step is alpha g / %s%g)\n", alpha, 1 - alpha,
+            outside ? "(sqrt(v) + " : "sqrt(v + ", eps);
 }

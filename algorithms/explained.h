@@ -12,5 +12,12 @@ int  explained_state(const rollout *b, int t);                                  
 void explained_logp(const policy *p, const double *theta, const rollout *b, double *logp);      /* [b->T] */
 /* g, before, after [p->n]: a line a state */
 void explained_theta(FILE *out, const policy *p, const double *g, const double *before, const double *after);
+/* The same of other parameters, by their name */
+void explained_table(FILE *out, const char *name, const policy *p, const double *g, const double *before,
+                     const double *after);
+/* The parameters of V without hidden layers, [n]: a column a state, and b */
+void explained_V(FILE *out, const char *name, int n, const double *g, const double *before, const double *after);
+/* A3C-28   the first step of RMSProp, eps in its root or beside it */
+void explained_rmsprop(FILE *out, double alpha, double eps, bool outside);
 
 #endif

@@ -261,9 +261,10 @@ static void explain_weights(FILE *out, const maxent_pg_config *c)
     bool sampled = c->form == MAXENT_PG_SAMPLED, credit = c->entropy == MAXENT_PG_RETURN;
     const char *first = sampled && c->entropy != MAXENT_PG_NONE ? "r_t + beta h_t" : "r_t";
     fprintf(out, "\nENT-1    h_t = %s\n", sampled ? "-log pi(a_t|s_t)" : "H(pi(.|s_t)) = -sum_a pi log pi");
-    fprintf(out, "%-8s G_t = %s + sum_{k>t} gamma^(k-t) %s, gamma = %g, beta = %g\n", credit ? "ENT-3" : "PGT-10",
-            first, credit ? "(r_k + beta h_k)" : "r_k", c->gamma, c->beta);
-    fprintf(out, "         w_t = %s(G_t - V(s_t))\n", c->gamma_t ? "gamma^t " : "");
+    fprintf(out, "%-8s G_t = %s + sum_{k>t} gamma^(k-t) %s, gamma = %g", credit ? "ENT-3" : "PGT-10", first,
+            credit ? "(r_k + beta h_k)" : "r_k", c->gamma);
+    if (c->entropy != MAXENT_PG_NONE) fprintf(out, ", beta = %g", c->beta);
+    fprintf(out, "\n         w_t = %s\n", c->gamma_t ? "gamma^t (G_t - V(s_t))" : "G_t - V(s_t)");
 }
 
 static void explain_objective(FILE *out, const maxent_pg_config *c, const rollout *D, const double *h,
@@ -274,7 +275,8 @@ static void explain_objective(FILE *out, const maxent_pg_config *c, const rollou
         scores += w[k] * logp[k] / D->segments;
         entropy += u[k] * h[k] / D->segments;
     }
-    fprintf(out, "ENT-3    (1/|D|) sum_tau sum_t w_t log pi(a_t|s_t) = %.5f, |D| = %d\n", scores, D->segments);
+    fprintf(out, "%s    (1/|D|) sum_tau sum_t w_t log pi(a_t|s_t) = %.5f, |D| = %d\n",
+            c->entropy == MAXENT_PG_RETURN ? "ENT-3" : "VPG-2", scores, D->segments);
     if (c->entropy == MAXENT_PG_NONE || c->form == MAXENT_PG_SAMPLED) return;
     fprintf(out, "%-8s beta (1/|D|) sum_tau sum_t %sH(pi(.|s_t)) = %.5f, added to it\n",
             c->entropy == MAXENT_PG_RETURN ? "ENT-3" : "A3C-27", c->gamma_t ? "gamma^t " : "", c->beta * entropy);
@@ -320,8 +322,8 @@ void maxent_pg_explain(FILE *out, const void *config, uint64_t seed)
     explain_objective(out, &c, D, h, u, w, logp);
     maxent_pg_gradient(t, &p, theta, &c, D, u, w, g);
     adam_ascend(&step, theta, g);
-    fprintf(out, "         g, its gradient in theta, w held constant; theta <- theta + Adam's step along g, alpha"
-            " = %g:\n\n", c.lr);
+    fprintf(out, "         g, its gradient in theta, w held constant; theta <- theta + Adam's first step,"
+            " alpha g / (|g| + 1e-8),\n         alpha = %g:\n\n", c.lr);
     explained_theta(out, &p, g, before, theta);
     double error = V_error(t, &f, phi, D, G);
     fit_V(t, &f, phi, &step_V, c.V_steps, D, G);

@@ -66,7 +66,8 @@ const config_field nstep_q_fields[] = {
     { FIELD(epsilon), REAL(1), .about = "of eval; and of all workers where they are the same" },
     { FIELD(anneal_steps), WHOLE(0, 1e15), .about = "steps of all until epsilon has come from 1 to its last" },
     { FIELD(workers), WHOLE(1, SCHEDULE_MAX_WORKERS), .about = "actor-learners; the paper: 16" },
-    { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is; threads: the system decides" },
+    { FIELD(schedule), CHOICE(schedules),
+      .about = "whose turn it is; serial, stale, random: one thread, with a lag of 0, N-1, N-1 on average" },
     { FIELD(locks), CHOICE(config_switch), .about = "threads: off: Hogwild!; on: written down, to be replayed" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of Q" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
@@ -238,11 +239,12 @@ static void explain_segment(FILE *out, const rollout *b, const policy *p, actor 
     }
     double behind;
     nstep_q_R(1, (double[]){ 0 }, b->segment->terminated, p->nA, actor_values(Q, b->s_end), 1, &behind);
-    fprintf(out, "after it: %s; R begins with %.5f, discounted\n",
+    fprintf(out, "after it: %s, R = %.5f\n",
             b->segment->terminated ? "the end of the task"
             : b->segment->truncated ? "the time limit, where R bootstraps from the last observation"
                                     : "the episode goes on", behind);
-    fprintf(out, "\nNSQ-1    -sum_i (R_i - Q(s_i,a_i;theta'))^2 = %.5f\n", sum);
+    fprintf(out, "\nNSQ-1    R_i = R <- r_i + gamma R, backwards\n"
+            "         -sum_i (R_i - Q(s_i,a_i;theta'))^2 = %.5f\n", sum);
 }
 
 void nstep_q_explain(FILE *out, const void *config, uint64_t seed)
@@ -280,8 +282,10 @@ void nstep_q_explain(FILE *out, const void *config, uint64_t seed)
     apply(&c, w, n, l.of->d_theta);
     shared_load(n, all->x, w->theta);
     fprintf(out, "NSQ-1    g, its gradient in theta', R held constant; theta <- theta + %s along g,"
-            " alpha = %g:\n\n",
+            " alpha = %g:\n",
             c.optimiser == NSTEP_Q_RMSPROP ? "RMSProp's step" : "a plain step", c.lr);
+    if (c.optimiser == NSTEP_Q_RMSPROP) explained_rmsprop(out, c.alpha, c.eps, false);
+    putc('\n', out);
     explained_theta(out, &p, l.of->d_theta, before, w->theta);
     fprintf(out, "\nASQ-2    theta^- <- theta %s multiple of I_target = %ld\n",
             target_due(0, w->T, c.target_every) ? "now: T has passed a" : "when T passes the next", c.target_every);

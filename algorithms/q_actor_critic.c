@@ -103,7 +103,8 @@ static void record(step *x, const policy *p, const network *fQ, const double *at
     x->g_theta = ad_grad(q_actor_critic_actor(x->logp, ad_mul(gamma_t, x->Q)), theta);
     x->g_w     = ad_grad(q_actor_critic_critic(r, gamma, x->Q, x->Q1), w);
     /* END SOLUTION */
-    x->run = ad_slice(7, (ad[]){ theta, w, s, s1, r, gamma, gamma_t }, 3, (ad[]){ x->delta, x->g_theta, x->g_w });
+    x->run = ad_slice(7, (ad[]){ theta, w, s, s1, r, gamma, gamma_t }, 4,
+                      (ad[]){ x->logp, x->delta, x->g_theta, x->g_w });
 }
 /*[/snip]*/
 
@@ -263,7 +264,8 @@ void q_actor_critic_explain(FILE *out, const void *config, uint64_t seed)
     act(&c, &l, e, streams->policy_rng, &terminated, &truncated);
     update(&c, &l);
 
-    const char *steps = c.optimiser == Q_ACTOR_CRITIC_ADAM ? "Adam's step along" : "alpha";
+    const char *steps = c.optimiser == Q_ACTOR_CRITIC_ADAM ? "Adam's first step, alpha g / (|g| + 1e-8)"
+                                                       : "alpha g";
     fprintf(out, "Q actor-critic, its first update on %s (states 0 .. 4, then the end; 3 actions), seed"
             " %llu;\nno hidden layers: Q_w(s,a) is entry a of row s of w, and of b\n\n", e->id,
             (unsigned long long)seed);
@@ -274,12 +276,12 @@ void q_actor_critic_explain(FILE *out, const void *config, uint64_t seed)
             terminated ? 0 : ad_scalar(x->Q1));
     fprintf(out, "QAC-4    delta = r + gamma Q_w(s',a') - Q_w(s,a) = %.5f, gamma = %g\n", ad_scalar(x->delta),
             c.gamma);
-    fprintf(out, "QAC-6    g = Q_w(s,a) grad log pi(a|s), log pi(a|s) = %.5f;\n         theta <- theta + %s g,"
+    fprintf(out, "QAC-6    g = Q_w(s,a) grad log pi(a|s), log pi(a|s) = %.5f;\n         theta <- theta + %s,"
             " alpha = %g:\n\n", ad_scalar(x->logp), steps, c.lr);
     explained_theta(out, &l.p, ad_value(x->g_theta), before, l.theta);
     fprintf(out, "\nQAC-7    g = delta grad Q_w(s,a), of -delta^2/2 with the target constant;\n"
-            "         w <- w + %s g, alpha = %g (in the table theta stands for w):\n\n", steps, c.lr_Q);
-    explained_theta(out, &l.p, ad_value(x->g_w), before_w, l.w);
+            "         w <- w + %s, alpha = %g:\n\n", steps, c.lr_Q);
+    explained_table(out, "w", &l.p, ad_value(x->g_w), before_w, l.w);
     fprintf(out, "\nQAC-5    s, a <- s', a'\n");
 
     free(before);

@@ -103,7 +103,8 @@ static void record(step *x, const policy *p, const network *fV, const double *at
     x->g_theta = ad_grad(td_actor_critic_actor(x->logp, ad_mul(gamma_t, x->delta)), theta);
     x->g_v     = ad_grad(td_actor_critic_critic(r, gamma, x->V, x->V1), v);
     /* END SOLUTION */
-    x->run = ad_slice(7, (ad[]){ theta, v, s, s1, r, gamma, gamma_t }, 3, (ad[]){ x->delta, x->g_theta, x->g_v });
+    x->run = ad_slice(7, (ad[]){ theta, v, s, s1, r, gamma, gamma_t }, 4,
+                      (ad[]){ x->logp, x->delta, x->g_theta, x->g_v });
 }
 /*[/snip]*/
 
@@ -254,10 +255,9 @@ void td_actor_critic_explain(FILE *out, const void *config, uint64_t seed)
     int s = env_state(e);
     act(&c, &l, e, streams->policy_rng, &terminated, &truncated);
     update(&c, &l);
-    policy row = l.p;
-    row.nA = 1;
 
-    const char *steps = c.optimiser == TD_ACTOR_CRITIC_ADAM ? "Adam's step along" : "alpha";
+    const char *steps = c.optimiser == TD_ACTOR_CRITIC_ADAM ? "Adam's first step, alpha g / (|g| + 1e-8)"
+                                                       : "alpha g";
     fprintf(out, "TD actor-critic, its first update on %s (states 0 .. 4, then the end; 3 actions), seed"
             " %llu;\nno hidden layers: V_v(s) is entry s of v, and b\n\n", e->id,
             (unsigned long long)seed);
@@ -266,12 +266,12 @@ void td_actor_critic_explain(FILE *out, const void *config, uint64_t seed)
     fprintf(out, "         V_v(s) = %.5f, V_v(s') = %.5f\n", ad_scalar(x->V), terminated ? 0 : ad_scalar(x->V1));
     fprintf(out, "TDA-1    delta = r + gamma V_v(s') - V_v(s) = %.5f, gamma = %g\n", ad_scalar(x->delta),
             c.gamma);
-    fprintf(out, "TDA-6    g = delta grad log pi(a|s), log pi(a|s) = %.5f;\n         theta <- theta + %s g,"
+    fprintf(out, "TDA-6    g = delta grad log pi(a|s), log pi(a|s) = %.5f;\n         theta <- theta + %s,"
             " alpha = %g:\n\n", ad_scalar(x->logp), steps, c.lr);
     explained_theta(out, &l.p, ad_value(x->g_theta), before, l.theta);
     fprintf(out, "\nTDA-7    g = delta grad V_v(s), of -delta^2/2 with the target constant;\n"
-            "         v <- v + %s g, alpha = %g (in the table theta stands for v):\n\n", steps, c.lr_V);
-    explained_theta(out, &row, ad_value(x->g_v), before_v, l.v);
+            "         v <- v + %s, alpha = %g:\n\n", steps, c.lr_V);
+    explained_V(out, "v", (int)l.nV, ad_value(x->g_v), before_v, l.v);
     fprintf(out, "\nTDA-6    s <- s'\n");
 
     free(before);

@@ -82,18 +82,25 @@ static experiment *resumed(const struct asked *q, const char *folder, const char
     return x;
 }
 
-/* Who says whose turn it is; without a name where there are no workers */
+/* Whose turn it is, of workers; NULL where there are none */
 static const config_field *schedule_field(const experiment *x)
 {
     const config_field *f = x->algorithm->fields;
     while (f->name && strcmp(f->name, "schedule") != 0) f++;
-    return f;
+    return f->name ? f : NULL;
+}
+
+static bool replays(const experiment *x)
+{
+    char value[CONFIG_VALUE] = "";
+    if (schedule_field(x)) config_value(schedule_field(x), x->config, value);
+    return strcmp(value, "replay") == 0;
 }
 
 /* The run of a folder, to be done again in the order of its workers' turns */
 static void follow_schedule(experiment *x, const char *folder)
 {
-    if (!schedule_field(x)->name) bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
+    if (!schedule_field(x)) bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
     config_set(x->algorithm->fields, x->config, "--replay", "schedule=replay");
 }
 
@@ -115,13 +122,13 @@ static char *seed_folder(const char *folder, uint64_t seed)
     return path_of(folder, name);
 }
 
-static void print_end(const run *r)
+static void print_end(const experiment *x, const run *r)
 {
     printf("%ld steps, %ld episodes", r->steps, r->episodes);
     if (r->episodes > 0)
         printf(", mean return of the last %ld: %.4g", r->episodes < RUN_WINDOW ? r->episodes : (long)RUN_WINDOW,
                r->return_mean);
-    printf("\n");
+    printf("%s\n", replays(x) && r->steps < x->steps ? "; the schedule that is replayed ends here" : "");
 }
 
 /* Before anything is written */
@@ -129,15 +136,6 @@ static void require_actions(const algorithm *a, const env *e)
 {
     if (a->discrete && !e->action.n)
         bad_input("%s: expected a discrete action for %s, found a box of %d", e->id, a->name, e->action.dim);
-}
-
-static void require_schedule(const experiment *x)
-{
-    const config_field *f = schedule_field(x);
-    char value[CONFIG_VALUE] = "";
-    if (f->name) config_value(f, x->config, value);
-    if (strcmp(value, schedules[SCHEDULE_REPLAY]) == 0)
-        bad_input("--set schedule=replay: expected --replay DIR, the run to be done again");
 }
 
 static void require_size(const env *e)
@@ -173,16 +171,17 @@ static void train(const experiment *x, const char *folder, run_manner manner, do
     env *e = experiment_env(x);
     require_size(e);
     require_actions(x->algorithm, e);
-    if (!manner.resumed && !manner.replay) require_schedule(x);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed && x->algorithm->episodic) require_end(x);
     if (!manner.resumed && x->algorithm->check) x->algorithm->check(x->config);
     if (manner.replay) schedule_bring(manner.replay, NULL);
+    else if (!manner.resumed && replays(x))
+        bad_input("--set: expected --replay DIR for a schedule that is to be replayed, found schedule=replay alone");
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     r->until = until;
     run_in_folder(r, folder, config, identity, manner);
     x->algorithm->train(r, x->config);
-    if (!manner.quiet) print_end(r);
+    if (!manner.quiet) print_end(x, r);
     run_free(r);
     free(config);
     free(identity);
@@ -210,15 +209,20 @@ static void train_seeds(const struct asked *q, const char *name, experiment *x, 
     }
 }
 
-/* Into an array: the program may end in the midst of its use. */
-static void about(char *text, size_t size)
+/* Of one algorithm, or of all. Into an array: the program may end in the midst of its use. */
+static void about(char *text, size_t size, const char *name)
 {
+    const algorithm *one = algorithms;
+    while (one->name && (!name || strcmp(one->name, name) != 0)) one++;
     FILE *out = fmemopen(text, size, "w");
     if (!out) out_of_memory(0, "a text of help");
     fprintf(out, "Trains in a folder with config.json, progress.csv (steps,episodes,return_mean,...), timing.csv\n"
                  "and checkpoint, from which --resume --out DIR goes on bit for bit, to more steps if --steps\n"
-                 "says so.\n\nalgorithms, and what --set can change:\n");
+                 "says so. An update is done whole: there may be a few steps more than --steps.\n\n%s\n",
+            one->name ? "What --set can change:"
+                      : "algorithms, and what --set can change (`ascent train NAME --help`: of one):");
     for (const algorithm *a = algorithms; a->name; a++) {
+        if (one->name && a != one) continue;
         fprintf(out, "\n%s: %s\n", a->name, a->about);
         config_help(out, a->fields, a->defaults);
     }
@@ -234,8 +238,7 @@ int train_command(int argc, char **argv)
     const option table[] = {
         { "--env", "ID", "environment: an id, a built-in MDP or a file of one", &q.env, NULL },
         { "--steps", "N", "steps of the environment (100000)", &q.steps, NULL },
-        { "--until", "R", "end when the mean return of the last 100 episodes is R; --resume goes on", &q.until,
-          NULL },
+        { "--until", "R", "end when the mean return of the last 100 episodes is R; --resume goes on", &q.until, NULL },
         { "--seed", "K", "all random numbers follow from it (1)", &q.seed, NULL },
         { "--seeds", "N", "N runs, of seeds K, K+1, ..., in DIR/seed-K, ...", &q.seeds, NULL },
         { "--out", "DIR", "new or empty (runs/ALGORITHM-ENV-SEED)", &q.out, NULL },
@@ -248,7 +251,7 @@ int train_command(int argc, char **argv)
         { NULL }
     };
     char text[1 << 15];
-    about(text, sizeof text);
+    about(text, sizeof text, argc > 1 ? argv[1] : NULL);
     int left = options_parse(argc, argv, "train ALGORITHM --env ID [--out DIR] [--resume] ...", text, table);
     if (left > 1) bad_input("train: expected one algorithm, found %s", argv[2]);
     if (q.resume && !q.out) bad_input("train: expected --out DIR beside --resume");

@@ -1,7 +1,8 @@
-/* `ascent list [ID]`: the registry, and where each of its rows stands. */
+/* `ascent list [ID|TEXT]`: the registry, and where each of its rows stands. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "autodiff/options.h"
 #include "autodiff/require.h"
@@ -57,25 +58,53 @@ static bool print_erratum(const char *erratum, bool latex)
     return true;
 }
 
+/* In any case of its letters */
+static bool contains(const char *text, const char *part)
+{
+    size_t n = strlen(part);
+    while (*text && strncasecmp(text, part, n) != 0) text++;
+    return *text;
+}
+
+/* Is it about that? Its topic, formula or note says so, or its check. */
+static bool is_about(const registry_row *r, const char *part)
+{
+    const derivation *d = derivation_find(r->id);
+    return contains(r->topic, part) || contains(r->statement, part) || contains(r->note, part) ||
+           (d && contains(d->says, part));
+}
+
+/* All, or those that are about something: one line each. Returns their number. */
+static int print_rows(const char *about, bool latex)
+{
+    int n = 0;
+    for (const registry_row *r = registry; r->id; r++) {
+        if (about && !is_about(r, about)) continue;
+        printf("%-8s %-8s part %s  %-7s", r->id, r->class_, r->part, *r->check ? "checked" : "-");
+        print_formula("  ", r->statement, latex, "\n");
+        n++;
+    }
+    return n;
+}
+
 int list_command(int argc, char **argv)
 {
     bool latex = false;
     const option table[] = { { "--latex", NULL, "formulas as LaTeX", NULL, &latex }, { NULL } };
-    int left = options_parse(argc, argv, "list [ID] [--latex]",
+    int left = options_parse(argc, argv, "list [ID|TEXT] [--latex]",
         "Prints every equation, claim and algorithm of the five documents, or all that is known of one: what is\n"
         "to be done with it (proved: a check that a planted error fails; measured: an experiment; stated:\n"
-        "nothing can be checked), where it stands in the documents (README), and where in the code.", table);
+        "nothing can be checked), where it stands in the documents (README), and where in the code.\n"
+        "TEXT, such as GAE or entropy: those whose topic, formula, note or check has it.", table);
     if (left > 1) bad_input("list: expected at most one id, found %d", left);
     if (left == 1) {
         const registry_row *r = registry_find(argv[1]);
         if (!r && print_erratum(argv[1], latex)) return EXIT_HELD;
-        if (!r) bad_input("list: no id %s; `ascent list` prints them all", argv[1]);
-        print_row(r, latex);
+        if (r) print_row(r, latex);
+        else if (!*argv[1] || !print_rows(argv[1], latex))
+            bad_input("list: no id or equation with %s; `ascent list` prints them all", argv[1]);
         return EXIT_HELD;
     }
-    for (const registry_row *r = registry; r->id; r++) {
-        printf("%-8s %-8s part %s  %-7s", r->id, r->class_, r->part, *r->check ? "checked" : "-");
-        print_formula("  ", r->statement, latex, "\n");
-    }
+    print_rows(NULL, latex);
     return EXIT_HELD;
 }

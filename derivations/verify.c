@@ -23,8 +23,9 @@ static const char about[] =
     "  NPG-7, -9   a tenth of 1e-10, or of 1e3 u cond(F) where cond(F) > 1e6; relative, in the F-norm\n"
     "and what a line knows of its own error: differences, sums over time, conjugate gradients that gave up.\n"
     "WEAK: so much is allowed, more than 1e-6 of the quantity, that agreement says nothing; n/a: it does not\n"
-    "apply, or trains and is left to `ascent derive ID`. Neither is PASS. Exit 1 if anything fails or nothing passes. Below an id stand the documents' wrong\n"
-    "lines about it: REFUTED, or `agrees` where the MDP is one on which they happen to be right.";
+    "apply, or trains and is left to `ascent derive ID`. Neither is PASS. Exit 1 if anything fails or nothing\n"
+    "passes. Below an id stand the documents' wrong lines about it: REFUTED, or `agrees` where the MDP is one\n"
+    "on which they happen to be right.";
 
 struct tally { int count[4], refuted; };            /* count: by verdict */
 

@@ -208,6 +208,29 @@ for name in total-return reward-to-go baseline Q advantage td nstep nstep-segmen
         extra-return-index reinforce q-actor-critic advantage-actor-critic td-actor-critic a2c; do
     check "estimate --help explains $name" "it is not there" grep -qE "^  $name +w_t = ." out
 done
+# of an algorithm: its settings alone, and a page of numbers whose ids are in the list
+run list
+cp out ids
+run train --help
+cp out all
+for a in $(sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p' all); do
+    works "train $a --help" train "$a" --help
+    sed -n "/^$a: /,/^\$/p" all >its
+    check "train $a --help has its settings, and no other's" "it has not" eval "
+        sed 1d out | sed -n '/^[a-z0-9_]*: /,/^\$/p' | cmp - its"
+    works "explain $a" explain "$a"
+    grep -oE '\b[A-Z0-9]{2,4}-[0-9]+' out | grep -v ERR | sort -u >shown
+    check "explain $a names equations of the list" "not all" awk '
+        NR == FNR { known[$1] = 1; next } { n++; if (!($1 in known)) bad = 1 } END { exit bad || !n }' ids shown
+done
+refuses "a schedule without a run to replay" 2 '^--set: expected --replay DIR .* found schedule=replay alone$' \
+    train a3c --env E5x --set schedule=replay --out none
+check "and no folder" "it is there" [ ! -e none ]
+works "list TEXT" list gae
+check "list TEXT: an equation whose check says it" "PPO-17 is not there" grep -q '^PPO-17 ' out
+check "list TEXT: no other" "PGT-3 is there" eval '! grep -q "^PGT-3 " out'
+refuses "list TEXT that is nowhere" 2 '^list: no id or equation with zzz;' list zzz
+refuses "list of nothing" 2 '^list: no id' list ''
 refuses "no command" 2 .
 refuses "unknown command" 2 nosuch nosuch
 refuses "unknown option" 2 --nosuch solve E5 --nosuch

@@ -327,13 +327,20 @@ static void explained(void **state)
             run_by_hand(h, which, &c, e, streams, 1);
             const char *row = strstr(text, "theta after");
             assert_non_null(row);
+            int s, a_s;
+            double log_pi, z[3] = { 0 };
+            assert_int_equal(sscanf(strstr(text, "s = "), "s = %d, a = %d", &s, &a_s), 2);
+            assert_int_equal(sscanf(strstr(text, "log pi(a|s) = "), "log pi(a|s) = %lf", &log_pi), 1);
             for (int i = 0; i < 7; i++) {                       /* s, then g, before, after: 3 numbers each */
                 double x[9];
                 row = strchr(row, '\n') + 1;
                 assert_int_equal(sscanf(row + 5, "%lf %lf %lf %lf %lf %lf %lf %lf %lf", &x[0], &x[1], &x[2], &x[3],
                                         &x[4], &x[5], &x[6], &x[7], &x[8]), 9);
                 for (int b = 0; b < 3; b++) assert_near(x[6 + b], (double)h->theta[3 * i + b], 0.51e-4);
+                if (i == s || i == 6) for (int b = 0; b < 3; b++) z[b] += x[3 + b];
             }
+            /* the log pi(a|s) that is shown, from the theta that is shown: four rounded numbers of 0.5e-4 each */
+            assert_near(log_pi, z[a_s] - log(exp(z[0]) + exp(z[1]) + exp(z[2])), 2.1e-4);
             free(h);
             run_free(streams);
             env_free(e);

@@ -85,6 +85,8 @@ holds "what was left before config.json is no run" "$ascent" train --replay "$di
 mkdir "$dir/own" && echo mine >"$dir/own/schedule"
 "$ascent" train --replay "$dir/r2" --quiet --out "$dir/own" >"$dir/said" 2>&1
 [ $? -eq 2 ] && grep -q mine "$dir/own/schedule" && ok || bad "somebody's own file called schedule"
+"$ascent" train --resume --out "$dir/replayed" --steps 40000 >"$dir/said" 2>&1
+[ $? -eq 0 ] && grep -q 'the schedule that is replayed ends here$' "$dir/said" && ok || bad "a replay ends with its schedule"
 
 # 4. Signals at any time: all threads stop, one line, everything saved. (--foreground: else timeout sends two.)
 for k in 1 2 3 4 5 6 7 8; do
