@@ -27,13 +27,16 @@ static void logits_of(const trained *w, double *logits)
     free(a);
 }
 
-/* The first of the greatest for certain: e^-800 is 0 */
-static void make_greedy(int nS, int nA, double *logits)
+/* The most likely action, or that of the greatest value, for certain: e^-800 is 0 */
+static void logits_of_greedy(const trained *w, double *logits)
 {
+    const int nS = w->e->observation.n, nA = w->e->action.n;
     for (int s = 0; s < nS; s++) {
-        int best = 0;
-        for (int a = 1; a < nA; a++) best = logits[s * nA + a] > logits[s * nA + best] ? a : best;
-        for (int a = 0; a < nA; a++) logits[s * nA + a] = a == best ? 0 : -800;
+        double *x = allocate((size_t)nS, sizeof *x, "an observation"), best;
+        x[s] = 1;
+        actor_mode(w->pi, x, &best);
+        for (int a = 0; a < nA; a++) logits[s * nA + a] = a == (int)best ? 0 : -800;
+        free(x);
     }
 }
 
@@ -47,8 +50,8 @@ int main(int argc, char **argv)
     mdp *M = mdp_open(w->e->id, error, sizeof error);
     if (!M) bad_input("%s", error);
     double *logits = allocate((size_t)(M->nS * M->nA), sizeof *logits, "logits");
-    logits_of(w, logits);
-    if (greedy) make_greedy(M->nS, M->nA, logits);
+    if (greedy) logits_of_greedy(w, logits);
+    else        logits_of(w, logits);
     exact *x = exact_new(M, M->gamma, logits, error, sizeof error);
     if (!x) bad_input("%s", error);
     printf("%.6g\n", x->J);
