@@ -343,9 +343,10 @@ void a2c_explain(FILE *out, const void *config, uint64_t seed)
     advantages(&c, b, V, V_end, A, R);
     explained_logp(&p, theta, b, logp);
     explained_entropy(t, &p, theta, b, H);
-    fprintf(out, "A2C, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n%ld workers, %ld"
-            " steps each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
-            c.workers, c.n_steps, c.gamma, c.lambda, c.normalise ? ", A_t normalised" : "");
+    fprintf(out, "A2C, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n%ld worker%s,"
+            " %ld step%s each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
+            c.workers, c.workers > 1 ? "s" : "", c.n_steps, c.n_steps > 1 ? "s" : "", c.gamma,
+            c.lambda, c.normalise ? ", A_t normalised" : "");
     explain_batch(out, b, V, V_end, A, R, logp);
     explain_advantages(out, &c, b->T, V, R);
     explain_J(out, &c, b, V, A, R, logp, H);
