@@ -82,25 +82,26 @@ static experiment *resumed(const struct asked *q, const char *folder, const char
     return x;
 }
 
-/* Whose turn it is, of workers; NULL where there are none */
-static const config_field *schedule_field(const experiment *x)
+/* Who says whose turn it is; without a name where there are no workers */
+static const config_field *schedule_field(const algorithm *a)
 {
-    const config_field *f = x->algorithm->fields;
+    const config_field *f = a->fields;
     while (f->name && strcmp(f->name, "schedule") != 0) f++;
-    return f->name ? f : NULL;
+    return f;
 }
 
 static bool replays(const experiment *x)
 {
+    const config_field *f = schedule_field(x->algorithm);
     char value[CONFIG_VALUE] = "";
-    if (schedule_field(x)) config_value(schedule_field(x), x->config, value);
-    return strcmp(value, "replay") == 0;
+    if (f->name) config_value(f, x->config, value);
+    return strcmp(value, schedules[SCHEDULE_REPLAY]) == 0;
 }
 
 /* The run of a folder, to be done again in the order of its workers' turns */
 static void follow_schedule(experiment *x, const char *folder)
 {
-    if (!schedule_field(x)) bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
+    if (!schedule_field(x->algorithm)->name) bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
     config_set(x->algorithm->fields, x->config, "--replay", "schedule=replay");
 }
 
@@ -138,6 +139,11 @@ static void require_actions(const algorithm *a, const env *e)
         bad_input("%s: expected a discrete action for %s, found a box of %d", e->id, a->name, e->action.dim);
 }
 
+static void require_schedule(const experiment *x)
+{
+    if (replays(x)) bad_input("--set schedule=replay: expected --replay DIR, the run to be done again");
+}
+
 static void require_size(const env *e)
 {
     int outputs = e->action.n ? e->action.n : e->action.dim, most = NETWORK_MAX_SIZE;
@@ -171,12 +177,11 @@ static void train(const experiment *x, const char *folder, run_manner manner, do
     env *e = experiment_env(x);
     require_size(e);
     require_actions(x->algorithm, e);
+    if (!manner.resumed && !manner.replay) require_schedule(x);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
     if (!manner.resumed && x->algorithm->episodic) require_end(x);
     if (!manner.resumed && x->algorithm->check) x->algorithm->check(x->config);
     if (manner.replay) schedule_bring(manner.replay, NULL);
-    else if (!manner.resumed && replays(x))
-        bad_input("--set: expected --replay DIR for a schedule that is to be replayed, found schedule=replay alone");
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     r->until = until;
     run_in_folder(r, folder, config, identity, manner);
@@ -225,6 +230,9 @@ static void about(char *text, size_t size, const char *name)
         if (one->name && a != one) continue;
         fprintf(out, "\n%s: %s\n", a->name, a->about);
         config_help(out, a->fields, a->defaults);
+        if (one->name && schedule_field(a)->name)
+            fprintf(out, "\nschedule: serial, stale, random: one thread; a worker's parameters are 0, N - 1, or N - 1"
+                         " on average,\nupdates old. replay: by --replay DIR alone.\n");
     }
     long n = ftell(out);
     if (ferror(out) || fclose(out) != 0) out_of_memory(0, "a text of help");
@@ -238,7 +246,8 @@ int train_command(int argc, char **argv)
     const option table[] = {
         { "--env", "ID", "environment: an id, a built-in MDP or a file of one", &q.env, NULL },
         { "--steps", "N", "steps of the environment (100000)", &q.steps, NULL },
-        { "--until", "R", "end when the mean return of the last 100 episodes is R; --resume goes on", &q.until, NULL },
+        { "--until", "R", "end when the mean return of the last 100 episodes is R; --resume goes on", &q.until,
+          NULL },
         { "--seed", "K", "all random numbers follow from it (1)", &q.seed, NULL },
         { "--seeds", "N", "N runs, of seeds K, K+1, ..., in DIR/seed-K, ...", &q.seeds, NULL },
         { "--out", "DIR", "new or empty (runs/ALGORITHM-ENV-SEED)", &q.out, NULL },

@@ -223,7 +223,7 @@ for a in $(sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p' all); do
     check "explain $a names equations of the list" "not all" awk '
         NR == FNR { known[$1] = 1; next } { n++; if (!($1 in known)) bad = 1 } END { exit bad || !n }' ids shown
 done
-refuses "a schedule without a run to replay" 2 '^--set: expected --replay DIR .* found schedule=replay alone$' \
+refuses "a schedule without a run to replay" 2 '^--set schedule=replay: expected --replay DIR' \
     train a3c --env E5x --set schedule=replay --out none
 check "and no folder" "it is there" [ ! -e none ]
 works "list TEXT" list gae
