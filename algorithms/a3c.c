@@ -232,12 +232,11 @@ void a3c(run *training, const void *config)
 
 enum { EXPLAINED = 5 };                             /* steps of the turn, at most */
 
-static void explain_segment(FILE *out, long t_max, double gamma, const rollout *b, const double *V, double V_end,
+static void explain_segment(FILE *out, long t_max, const rollout *b, const double *V, double V_end,
                             const double *R, const double *A, const double *logp)
 {
-    fprintf(out, "\nA3C-12   with pi_theta', until the episode ends or t_max = %ld steps\n"
-            "A3C-14   R <- r_i + gamma R backwards, gamma = %g\n"
-            "   t  s_t  a_t %10s %10s %10s %10s %18s\n", t_max, gamma, "r_t", "R", "V(s_t)", "R - V",
+    fprintf(out, "\nA3C-12   with pi_theta', until the episode ends or t_max = %ld steps; A3C-14: R backwards\n"
+            "   t  s_t  a_t %10s %10s %10s %10s %18s\n", t_max, "r_t", "R", "V(s_t)", "R - V",
             "log pi(a_t|s_t)");
     for (int t = 0; t < b->T; t++)
         fprintf(out, "%4d %4d %4d %10.5f %10.5f %10.5f %10.5f %18.5f\n", t, explained_state(b, t), b->index[t],
@@ -292,7 +291,7 @@ void a3c_explain(FILE *out, const void *config, uint64_t seed)
     critic_bootstrap(t, &f, phi, w->b, V, &V_end);
     a3c_advantages(w->b->T, w->b->r, V, V_end, c.gamma, A, R);
     explained_logp(&p, theta, w->b, logp);
-    explain_segment(out, c.t_max, c.gamma, w->b, V, V_end, R, A, logp);
+    explain_segment(out, c.t_max, w->b, V, V_end, R, A, logp);
     a3c_gradients(t, &c, &p, &f, theta, phi, w->b, A, R, d, d + n);
     explain_update(out, &c, n, nV, d);
     update(&c, w, n, nV, d);

@@ -39,7 +39,10 @@ commands() {
     done
     echo "estimate chain:4 --horizon 4000 --estimator Q"                 # one state too many
     echo "train --help"                                                   # every default and range
-    for a in $("$ascent" train --help | sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p'); do echo "explain $a --seed 2"; done
+    for a in $("$ascent" train --help | sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p'); do
+        echo "explain $a --seed 1"
+        echo "explain $a --seed 2"
+    done
 }
 
 # The numbers and pages only: of a proof no LaTeX and no reasons, of verify not what an equation says, no error

@@ -285,7 +285,7 @@ static void endless(void **state)
 {
     (void)state;
     for (enum which which = WITH_Q; which <= WITH_TD; which++) {
-        struct settings c = { .gamma = 0.9, .lr = 0.05, .lr_Q = 0.1, .lr_V = 0.1 };
+        struct settings c = { .gamma = 0.99, .lr = 0.05, .lr_Q = 0.1, .lr_V = 0.1, .gamma_t = 1 };
         struct ends ends = same_run("E5", 0, which, &c);
         assert_int_equal(ends.terminated + ends.truncated + ends.both, 0);
     }

@@ -172,6 +172,31 @@ static void boxes(void **state)
     drop(&x);
 }
 
+/* a_t ~ pi(.|s_t), of that step: here N(s_t, 1e-26), with steps in several segments */
+static void acts_on_what_it_sees(void **state)
+{
+    (void)state;
+    struct fixture x = make(3, 0);
+    x.theta[0] = x.theta[3] = 1;                            /* the mean is the observation */
+    x.theta[6] = x.theta[7] = -30;                          /* log sd */
+    for (int T = 4; T <= 20; T += 4) rollout_steps(x.b, T, x.e, x.env_rng, x.pi, x.policy_rng);
+    assert_true(x.b->T == 20 && x.b->segments > 5 && x.p.n == 8);
+    for (int i = 0; i < 40; i++) assert_true(x.b->a[i] - x.b->s[i] < 1e-11 && x.b->s[i] - x.b->a[i] < 1e-11);
+    drop(&x);
+}
+
+/* The bound of an episode is none of a batch. */
+static void many_episodes(void **state)
+{
+    (void)state;
+    struct fixture x = make(ENV_NO_LIMIT, 3);
+    while (x.b->T <= ROLLOUT_EPISODE_MAX) rollout_episode(x.b, x.e, x.env_rng, x.pi, x.policy_rng);
+    const segment *last = &x.b->segment[x.b->segments - 1];
+    assert_true(last->first + last->T == x.b->T && last->terminated);
+    assert_int_equal(last->T, length[x.b->segments % 3]);
+    drop(&x);
+}
+
 /* Environment and policy draw from their own streams: the order of draws in one leaves the other as it was. */
 static void streams(void **state)
 {
@@ -229,7 +254,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(episodes), cmocka_unit_test(limits), cmocka_unit_test(cut_by_the_batch),
-        cmocka_unit_test(grows), cmocka_unit_test(boxes), cmocka_unit_test(streams), cmocka_unit_test(by_hand),
+        cmocka_unit_test(grows), cmocka_unit_test(boxes), cmocka_unit_test(acts_on_what_it_sees),
+        cmocka_unit_test(many_episodes), cmocka_unit_test(streams), cmocka_unit_test(by_hand),
         cmocka_unit_test(too_long) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

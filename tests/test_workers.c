@@ -174,6 +174,10 @@ static void replay(void **state)
         assert_int_equal(r->steps, again->steps);
         assert_int_equal(r->episodes, again->episodes);
         assert_memory_equal(r->returns, again->returns, sizeof r->returns);
+        run *to_its_end = toy_run(n, SCHEDULE_REPLAY, true, seed, 1000000, r->schedule);
+        assert_int_equal(r->steps, to_its_end->steps);
+        assert_memory_equal(r->theta, to_its_end->theta, N * sizeof(double));
+        done(to_its_end);
         run *other = toy_run(n, SCHEDULE_SERIAL, true, seed, 6000, NULL);
         assert_memory_not_equal(r->theta, other->theta, N * sizeof(double));
         done(other);

@@ -1,13 +1,14 @@
 #!/bin/sh
-# tests/mutate/run.sh BUILD   Changes one token of autodiff/, derivations/ and algorithms/cg.c at a time (mutate.c)
-# and asks whether a test notices: the object is linked before the library into each program that contains it, and
-# the tests are run until one fails, crashes or takes far too long: the short ones first, and those that have
-# noticed mutants of this folder or, better, file before. What nobody noticed is tried once more under the sanitizers of BUILD/asan,
-# for a leak, or a read behind an end whose value does not matter: in the unit tests of at most 3 s, and in the commands of
-# tests/recorded.sh. What does not compile, or compiles to the same bits, is no mutant.
+# tests/mutate/run.sh BUILD   Changes one token at a time (mutate.c) of autodiff/, derivations/ and, of algorithms/, what
+# actor-critics and workers are made of, and asks whether a test notices: the object is linked before the library into
+# each program that contains it, and the tests are run until one fails, crashes or takes far too long: the short ones
+# first, and those that have noticed mutants of this folder or, better, file before. What nobody noticed is tried once
+# more under the sanitizers of BUILD/asan, for a leak, or a read behind an end whose value does not matter: in the unit
+# tests of at most 3 s, and in the commands of tests/recorded.sh. What does not compile, or compiles to the same bits, is
+# no mutant.
 #
-#   PER=40 SEED=1   of derivations/ every 40th, of the rest, which has a quarter of the mutants, every 10th: those
-#                   whose lot is a multiple, so that an edit elsewhere draws no others
+#   PER=40 SEED=1   of derivations/ every 40th, of the rest, which has less, every 10th: those whose lot is a
+#                   multiple, so that an edit elsewhere draws no others
 #   ALL=1           all of them             FILES="a.c b.c"  only of these files            JOBS=2  at the same time
 #
 # A survivor has to be in survivors.txt, with a reason: `same:` why it is no mutant, since it provably computes the
@@ -117,7 +118,9 @@ esac
 
 rm -rf "$out"
 mkdir -p "$out"
-files=$(echo ${FILES:-autodiff/*.c derivations/*.c algorithms/cg.c})
+actors="critic nstep gae compatible q_actor_critic advantage_actor_critic td_actor_critic a2c a3c workers schedule
+    async_q async_sarsa nstep_q epsilon target maxent_pg run rollout"
+files=$(echo ${FILES:-autodiff/*.c derivations/*.c algorithms/cg.c $(printf 'algorithms/%s.c ' $actors)})
 trap 'rm -rf "$out"/at.*' EXIT
 $cc -std=c11 -D_POSIX_C_SOURCE=200809L -O1 -o "$out/mutate" tests/mutate/mutate.c || exit 1
 
