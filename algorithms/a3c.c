@@ -68,8 +68,7 @@ const config_field a3c_fields[] = {
     { FIELD(optimiser), CHOICE(optimisers), .about = "the paper: rmsprop-shared" },
     { FIELD(alpha), REAL(1 - 1e-9), .about = "decay of RMSProp's mean square; the paper: .99" },
     { FIELD(eps), .kind = CONFIG_REAL, .low = 1e-30, .high = 1, .about = "in its root" },
-    { FIELD(schedule), CHOICE(schedules),
-      .about = "whose turn it is; serial, stale, random: one thread, with a lag of 0, N-1, N-1 on average" },
+    { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is; threads: the system decides" },
     { FIELD(locks), CHOICE(config_switch), .about = "threads: off: Hogwild!; on: written down, to be replayed" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of policy and V" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
@@ -241,7 +240,7 @@ static void explain_segment(FILE *out, long t_max, const rollout *b, const doubl
     for (int t = 0; t < b->T; t++)
         fprintf(out, "%4d %4d %4d %10.5f %10.5f %10.5f %10.5f %18.5f\n", t, explained_state(b, t), b->index[t],
                 b->r[t], R[t], V[t], A[t], logp[t]);
-    fprintf(out, "A3C-13   R began as %.5f: %s\n", V_end,
+    fprintf(out, "A3C-13   R began as %.5f: %s; then R <- r_i + gamma R\n", V_end,
             b->segment->terminated ? "the episode terminated" : "V(s_t) of the state after the last step");
 }
 
@@ -284,9 +283,9 @@ void a3c_explain(FILE *out, const void *config, uint64_t seed)
     actor *pi = actor_new(&p, theta);
     ad_tape *t = ad_tape_new();
 
-    fprintf(out, "A3C, a worker's first turn on %s (states 0 .. 4, then the end; 3 actions), seed %llu, no hidden"
-            " layers\n\nA3C-11   d_theta <- 0, d_phi <- 0; theta' = theta, phi' = phi: the worker's copies\n",
-            e->id, (unsigned long long)seed);
+    fprintf(out, "A3C, a worker's first turn on %s (states 0 .. 4, then the end; 3 actions), seed %llu,\nno"
+            " hidden layers, gamma = %g\n\nA3C-11   d_theta <- 0, d_phi <- 0; theta' = theta, phi' = phi: the"
+            " worker's copies\n", e->id, (unsigned long long)seed, c.gamma);
     rollout_segment(w->b, (int)c.t_max, w->env, w->env_rng, pi, w->policy_rng);
     critic_bootstrap(t, &f, phi, w->b, V, &V_end);
     a3c_advantages(w->b->T, w->b->r, V, V_end, c.gamma, A, R);
