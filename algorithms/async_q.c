@@ -122,7 +122,6 @@ policy async_q_policy(const env *e, const void *config)
 
 typedef struct {
     double epsilon;                     /* the last one */
-    long t;                             /* its steps: survives */
     actor *pi, *Q_targ;                 /* by theta', by theta^- */
     ad_tape *tape;
     double *y, *d_theta;                /* [I_AsyncUpdate], [n] */
@@ -130,8 +129,7 @@ typedef struct {
 
 typedef struct { const async_q_config *c; policy p; learner *of; } learning;
 
-static learning learning_new(const async_q_config *c, const policy *p, const workers *all, gsl_rng *rng,
-                             kept *also)
+static learning learning_new(const async_q_config *c, const policy *p, const workers *all, gsl_rng *rng)
 {
     learning l = { c, *p, allocate((size_t)c->workers, sizeof *l.of, "learners") };
     for (long i = 0; i < c->workers; i++) {
@@ -141,9 +139,7 @@ static learning learning_new(const async_q_config *c, const policy *p, const wor
                              .Q_targ = actor_new(p, all->worker[i].theta + p->n), .tape = ad_tape_new(),
                              .y = allocate((size_t)c->update_every, sizeof(double), "y"),
                              .d_theta = allocate((size_t)p->n, sizeof(double), "d_theta") };
-        also[i] = (kept){ .name = "t", .count = &l.of[i].t };
     }
-    also[c->workers] = (kept){ .name = NULL };
     return l;
 }
 
@@ -193,11 +189,10 @@ static void actor_learner(worker *w, void *of)
     const async_q_config *c = all->c;
     while ((w = worker_turn(w))) {                                              /* theta' <- theta */
         learner *l = &all->of[w->i];
-        actor_epsilon(l->pi, epsilon_annealed(l->epsilon, (double)(l->t * c->workers), (double)c->anneal_steps));
+        actor_epsilon(l->pi, epsilon_annealed(l->epsilon, (double)(w->t * c->workers), (double)c->anneal_steps));
         rollout_segment(w->b, (int)c->update_every, w->env, w->env_rng, l->pi, w->policy_rng);
         targets(c, w->b, all->p.nA, l->Q_targ, l->y);
         async_q_gradient(l->tape, &all->p.f, w->theta, w->b, l->y, l->d_theta);
-        l->t += w->b->T;
         worker_updates(w);                                                      /* T <- T + t - t_start */
         apply(c, w, (size_t)all->p.n, l->d_theta);
     }
@@ -212,18 +207,16 @@ void async_q(run *training, const void *config)
     const shared_part parts[] = { { "theta", n }, { "theta^-", n }, { "v", n }, { .name = NULL } };
     workers *all = workers_new(training, parts, 2 * n, (int)c->workers, c->schedule, c->locks);
     double *theta = allocate(n, sizeof *theta, "theta");
-    kept *also = allocate((size_t)c->workers + 1, sizeof *also, "what is kept");
 
     network_init_orthogonal(&p.f, sqrt(2), 1, training->init_rng, theta);
-    learning l = learning_new(c, &p, all, training->init_rng, also);
+    learning l = learning_new(c, &p, all, training->init_rng);
     shared_store(n, theta, all->x);
     shared_store(n, theta, all->x + n);                                         /* theta^- <- theta */
-    workers_begin(all, also, NULL);
+    workers_begin(all, NULL, NULL);
     workers_run(all, actor_learner, &l);
     workers_end(all);
 
     learning_free(&l);
-    free(also);
     free(theta);
 }
 
@@ -262,14 +255,13 @@ void async_q_explain(FILE *out, const void *config, uint64_t seed)
     size_t n = (size_t)p.n;
     const shared_part parts[] = { { "theta", n }, { "theta^-", n }, { "v", n }, { .name = NULL } };
     workers *all = workers_new(streams, parts, 2 * n, 1, SCHEDULE_SERIAL, false);
-    kept also[2];
     double *before = allocate(n, sizeof *before, "theta");
 
     network_init_orthogonal(&p.f, sqrt(2), 1, streams->init_rng, before);
-    learning l = learning_new(&c, &p, all, streams->init_rng, also);
+    learning l = learning_new(&c, &p, all, streams->init_rng);
     shared_store(n, before, all->x);
     shared_store(n, before, all->x + n);
-    workers_begin(all, also, NULL);
+    workers_begin(all, NULL, NULL);
     worker *w = worker_turn(all->worker);
     double epsilon = epsilon_annealed(l.of->epsilon, 0, (double)c.anneal_steps);
     actor_epsilon(l.of->pi, epsilon);

@@ -121,7 +121,6 @@ policy async_sarsa_policy(const env *e, const void *config)
 
 typedef struct {
     double epsilon;                     /* the last one */
-    long t;                             /* its steps: survives */
     long a1;                            /* what it will do next: survives */
     actor *pi, *Q_targ;                 /* by theta', by theta^- */
     ad_tape *tape;
@@ -143,10 +142,9 @@ static learning learning_new(const async_sarsa_config *c, const policy *p, const
                              .y = allocate((size_t)c->update_every, sizeof(double), "y"),
                              .d_theta = allocate((size_t)p->n, sizeof(double), "d_theta"),
                              .s = allocate((size_t)p->d, sizeof(double), "an observation") };
-        also[2 * i] = (kept){ .name = "t", .count = &l.of[i].t };
-        also[2 * i + 1] = (kept){ .name = "a'", .count = &l.of[i].a1 };
+        also[i] = (kept){ .name = "a'", .count = &l.of[i].a1 };
     }
-    also[2 * c->workers] = (kept){ .name = NULL };
+    also[c->workers] = (kept){ .name = NULL };
     return l;
 }
 
@@ -218,11 +216,10 @@ static void actor_learner(worker *w, void *of)
     const async_sarsa_config *c = all->c;
     while ((w = worker_turn(w))) {                                              /* theta' <- theta */
         learner *l = &all->of[w->i];
-        actor_epsilon(l->pi, epsilon_annealed(l->epsilon, (double)(l->t * c->workers), (double)c->anneal_steps));
+        actor_epsilon(l->pi, epsilon_annealed(l->epsilon, (double)(w->t * c->workers), (double)c->anneal_steps));
         segment_ahead(w, (int)c->update_every, l);
         targets(c, w->b, l->a1, l->Q_targ, l->y);
         async_sarsa_gradient(l->tape, &all->p.f, w->theta, w->b, l->y, l->d_theta);
-        l->t += w->b->T;
         worker_updates(w);                                                      /* T <- T + t - t_start */
         apply(c, w, (size_t)all->p.n, l->d_theta);
     }
@@ -237,7 +234,7 @@ void async_sarsa(run *training, const void *config)
     const shared_part parts[] = { { "theta", n }, { "theta^-", n }, { "v", n }, { .name = NULL } };
     workers *all = workers_new(training, parts, 2 * n, (int)c->workers, c->schedule, c->locks);
     double *theta = allocate(n, sizeof *theta, "theta");
-    kept *also = allocate(2 * (size_t)c->workers + 1, sizeof *also, "what is kept");
+    kept *also = allocate((size_t)c->workers + 1, sizeof *also, "what is kept");
 
     network_init_orthogonal(&p.f, sqrt(2), 1, training->init_rng, theta);
     learning l = learning_new(c, &p, all, training->init_rng, also);
@@ -291,7 +288,7 @@ void async_sarsa_explain(FILE *out, const void *config, uint64_t seed)
     size_t n = (size_t)p.n;
     const shared_part parts[] = { { "theta", n }, { "theta^-", n }, { "v", n }, { .name = NULL } };
     workers *all = workers_new(streams, parts, 2 * n, 1, SCHEDULE_SERIAL, false);
-    kept also[3];
+    kept also[2];
     double *before = allocate(n, sizeof *before, "theta");
 
     network_init_orthogonal(&p.f, sqrt(2), 1, streams->init_rng, before);

@@ -36,7 +36,7 @@ static int length(const kept *k)
 
 static void list_kept(workers *all, const shared_part *parts, const kept *also)
 {
-    enum { OF_ALL = 3, OF_ONE = 3 };
+    enum { OF_ALL = 3, OF_ONE = 4 };
     int n = 0, others = length(also), most = others + OF_ALL + OF_ONE * all->n + 1;
     while (parts[n].name) n++, most++;
     kept *k = all->kept = allocate((size_t)most, sizeof *k, "what is kept");
@@ -48,6 +48,7 @@ static void list_kept(workers *all, const shared_part *parts, const kept *also)
     *k++ = (kept){ "updates", .count = &all->updates_kept };
     for (worker *w = all->worker; w < all->worker + all->n; w++) {
         *k++ = (kept){ "theta'", w->theta, all->copied, .seen = true };
+        *k++ = (kept){ "t", .count = &w->t };
         *k++ = (kept){ "turn begun", .count = &w->begun };
         *k++ = (kept){ "version of theta'", .count = &w->version };
     }
@@ -188,6 +189,7 @@ void worker_updates(worker *w)
     event_begins(all, (char)('A' + w->i));
     add(&all->lag, add(&all->updates, 1) - w->version);
     w->T = add(&all->T, w->b->T) + w->b->T;
+    w->t += w->b->T;
     w->begun = 0;
 }
 

@@ -50,7 +50,7 @@ typedef struct {
     gsl_rng *env_rng, *policy_rng;      /* as run->worker[i] */
     double *theta;                      /* [copied] theta': the first `copied` of all->x, as they were */
     rollout *b;                         /* what it sees in this turn: empty when that begins */
-    long T;                             /* set by worker_updates: the steps of all so far, b's among them */
+    long T, t;                          /* set by worker_updates: the steps of all, its own, so far, b's among them */
     /* the plumbing's own: */
     rollout *seen;                      /* since the last row */
     long begun, version;                /* its turn has begun, at this number of updates; survive */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <gsl/gsl_randist.h>
@@ -17,6 +18,7 @@
 #include "algorithms/async_sarsa.h"
 #include "algorithms/epsilon.h"
 #include "algorithms/nstep_q.h"
+#include "algorithms/run_folder.h"
 #include "algorithms/schedule.h"
 #include "algorithms/target.h"
 #include "autodiff/distribution.h"
@@ -419,6 +421,57 @@ static void once_more(void **state)
     env_free(e);
 }
 
+static char *new_folder(char *path, const char *name)
+{
+    static int folders;
+    sprintf(path, "/tmp/test_async_q.%ld.%d.%s", (long)getpid(), folders++, name);
+    return path;
+}
+
+static void remove_folder(const char *path)
+{
+    char command[300];
+    sprintf(command, "rm -r %s", path);
+    assert_int_equal(system(command), 0);
+}
+
+static void train_in(const char *folder, int m, const async_q_config *c, long steps, bool again)
+{
+    void (*const train[])(run *, const void *) = { async_q, async_sarsa, nstep_q };
+    env *e = make("CartPole-v1", 20);
+    run *of = run_new("asynchronous", e, 5, steps);
+    run_in_folder(of, folder, "{}", "asynchronous",
+                  (run_manner){ .save_every = 1e9, .quiet = true, .resumed = again });
+    train[m](of, c);
+    run_free(of);
+    env_free(e);
+}
+
+/* Cut while epsilon falls and gone on with: bit for bit what it is in one go */
+static void resumed(void **state)
+{
+    (void)state;
+    for (int m = ONE_STEP; m <= N_STEP; m++)
+        for (int kind = SCHEDULE_SERIAL; kind <= SCHEDULE_RANDOM; kind++) {
+            async_q_config c = by_default();
+            c.schedule = kind;
+            c.workers = 3;
+            c.anneal_steps = 3000;
+            char whole[256], cut[256], command[1200];
+            new_folder(whole, "whole");
+            new_folder(cut, "cut");
+            train_in(whole, m, &c, 1900, false);
+            train_in(cut, m, &c, 400, false);
+            train_in(cut, m, &c, 1100, true);
+            train_in(cut, m, &c, 1900, true);
+            sprintf(command, "cmp %s/checkpoint %s/checkpoint && cmp %s/progress.csv %s/progress.csv", whole, cut,
+                    whole, cut);
+            assert_int_equal(system(command), 0);
+            remove_folder(whole);
+            remove_folder(cut);
+        }
+}
+
 /* Steps are counted exactly, with threads too, locked or not. */
 static void threads(void **state)
 {
@@ -631,7 +684,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(targets), cmocka_unit_test(gradients), cmocka_unit_test(detached), cmocka_unit_test(copies),
         cmocka_unit_test(polyak), cmocka_unit_test(epsilons), cmocka_unit_test(greedily), cmocka_unit_test(options),
-        cmocka_unit_test(carts), cmocka_unit_test(once_more), cmocka_unit_test(threads), cmocka_unit_test(tables),
+        cmocka_unit_test(carts), cmocka_unit_test(once_more), cmocka_unit_test(resumed), cmocka_unit_test(threads),
+        cmocka_unit_test(tables),
         cmocka_unit_test(n_steps), cmocka_unit_test(two_step_table), cmocka_unit_test(chain),
         cmocka_unit_test(explained) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
