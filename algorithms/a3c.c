@@ -240,7 +240,7 @@ static void explain_segment(FILE *out, long t_max, const rollout *b, const doubl
     for (int t = 0; t < b->T; t++)
         fprintf(out, "%4d %4d %4d %10.5f %10.5f %10.5f %10.5f %18.5f\n", t, explained_state(b, t), b->index[t],
                 b->r[t], R[t], V[t], A[t], logp[t]);
-    fprintf(out, "A3C-13   R began as %.5f: %s; then R <- r_i + gamma R\n", V_end,
+    fprintf(out, "A3C-13   R began as %.5f: %s\n", V_end,
             b->segment->terminated ? "the episode terminated" : "V(s_t) of the state after the last step");
 }
 
@@ -249,12 +249,13 @@ static void explain_update(FILE *out, const a3c_config *c, int n, int nV, const 
     double J = 0, L = 0;
     for (int i = 0; i < n; i++) J += d[i] * d[i];
     for (int i = n; i < n + nV; i++) L += d[i] * d[i];
-    fprintf(out, "A3C-6    d_theta = sum grad log pi(a_i|s_i) (R - V(s_i)) + beta grad H(pi(.|s_i)), beta = %g\n"
+    fprintf(out, "A3C-14   R <- r_i + gamma R, gamma = %g\n"
+            "A3C-6    d_theta = sum grad log pi(a_i|s_i) (R - V(s_i)) + beta grad H(pi(.|s_i)), beta = %g\n"
             "         (A3C-27): norm %.5f\n"
             "A3C-9    d_phi = c_V sum grad (R - V(s_i))^2, c_V = %g: norm %.5f\n"
             "A3C-16   theta <- theta + %s along d_theta, alpha = %g;\n"
             "         phi <- phi - the same along d_phi, alpha_v = %g; below g = (d_theta, -d_phi)%s\n",
-            c->beta, sqrt(J), c->c_V, sqrt(L), c->optimiser == A3C_SGD ? "a plain step" : "RMSProp's step",
+            c->gamma, c->beta, sqrt(J), c->c_V, sqrt(L), c->optimiser == A3C_SGD ? "a plain step" : "RMSProp's step",
             c->lr, c->lr_V, c->clip > 0 ? "," : "");
     if (c->clip > 0) fprintf(out, "         as one vector shortened to a norm of at most clip = %g\n", c->clip);
     if (c->optimiser != A3C_SGD) explained_rmsprop(out, c->alpha, c->eps, false);
@@ -283,9 +284,9 @@ void a3c_explain(FILE *out, const void *config, uint64_t seed)
     actor *pi = actor_new(&p, theta);
     ad_tape *t = ad_tape_new();
 
-    fprintf(out, "A3C, a worker's first turn on %s (states 0 .. 4, then the end; 3 actions), seed %llu,\nno"
-            " hidden layers, gamma = %g\n\nA3C-11   d_theta <- 0, d_phi <- 0; theta' = theta, phi' = phi: the"
-            " worker's copies\n", e->id, (unsigned long long)seed, c.gamma);
+    fprintf(out, "A3C, a worker's first turn on %s (states 0 .. 4, then the end; 3 actions), seed %llu, no hidden"
+            " layers\n\nA3C-11   d_theta <- 0, d_phi <- 0; theta' = theta, phi' = phi: the worker's copies\n",
+            e->id, (unsigned long long)seed);
     rollout_segment(w->b, (int)c.t_max, w->env, w->env_rng, pi, w->policy_rng);
     critic_bootstrap(t, &f, phi, w->b, V, &V_end);
     a3c_advantages(w->b->T, w->b->r, V, V_end, c.gamma, A, R);

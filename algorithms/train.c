@@ -101,7 +101,8 @@ static bool replays(const experiment *x)
 /* The run of a folder, to be done again in the order of its workers' turns */
 static void follow_schedule(experiment *x, const char *folder)
 {
-    if (!schedule_field(x->algorithm)->name) bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
+    if (!schedule_field(x->algorithm)->name)
+        bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
     config_set(x->algorithm->fields, x->config, "--replay", "schedule=replay");
 }
 
@@ -231,7 +232,7 @@ static void about(char *text, size_t size, const char *name)
         fprintf(out, "\n%s: %s\n", a->name, a->about);
         config_help(out, a->fields, a->defaults);
         if (one->name && schedule_field(a)->name)
-            fprintf(out, "\nschedule: serial, stale, random: one thread; a worker's parameters are 0, N - 1, or N - 1"
+            fprintf(out, "\nThe schedules serial, stale, random are one thread's: a worker's parameters are 0, N - 1, or N - 1"
                          " on average,\nupdates old. replay: by --replay DIR alone.\n");
     }
     long n = ftell(out);
