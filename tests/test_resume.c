@@ -14,6 +14,7 @@
 
 #include "algorithms/algorithm.h"
 #include "algorithms/run_folder.h"
+#include "algorithms/schedule.h"
 
 /* No step size is 0 at a cut, so that all that is kept matters behind it. */
 static const struct { const char *name, *env; int limit; const char *set; } cases[] = {
@@ -32,11 +33,14 @@ static const struct { const char *name, *env; int limit; const char *set; } case
     { "a3c", "E5x", 7, "schedule=serial workers=3 optimiser=rmsprop-own anneal_steps=4000" },
     { "a3c", "CartPole-v1", 30, "schedule=stale workers=3 optimiser=rmsprop-own" },
     { "a3c", "lqr", 20, "schedule=random workers=4 optimiser=rmsprop-shared" },
-    { "async_q", "CartPole-v1", 30, "schedule=stale workers=3 target_every=301 rho=0.5 anneal_steps=4000 lr_half=500" },
+    { "async_q", "CartPole-v1", 30,
+      "schedule=stale workers=3 target_every=301 rho=0.5 anneal_steps=4000 lr_half=500" },
     { "async_q", "E5x", 7, "schedule=random workers=4 target_every=97 epsilons=drawn" },
-    { "async_sarsa", "CartPole-v1", 30, "schedule=stale workers=3 target_every=301 anneal_steps=4000 lr_half=500" },
+    { "async_sarsa", "CartPole-v1", 30,
+      "schedule=stale workers=3 target_every=301 anneal_steps=4000 lr_half=500" },
     { "async_sarsa", "E5x", 7, "schedule=serial workers=3 update_every=2" },
-    { "nstep_q", "CartPole-v1", 30, "schedule=stale workers=3 target_every=301 anneal_steps=4000 lr_half=500" },
+    { "nstep_q", "CartPole-v1", 30,
+      "schedule=stale workers=3 target_every=301 anneal_steps=4000 lr_half=500" },
     { "nstep_q", "E5x", 7, "schedule=random workers=4" },
 };
 enum { CASES = sizeof cases / sizeof *cases, WHOLE = 1600 };
@@ -52,19 +56,27 @@ static void *config_of(const algorithm *a, const char *set)
     return config;
 }
 
-static void train(int k, const char *folder, long steps, bool resumed)
+/* replayed: a folder whose order of turns is followed, or NULL */
+static void train_by(int k, const char *folder, long steps, bool resumed, const char *replayed)
 {
     const algorithm *a = algorithm_find(cases[k].name);
     char error[512] = "";
     env *e = env_make(cases[k].env, cases[k].limit, error, sizeof error);
     if (!e) fail_msg("%s", error);
     void *config = config_of(a, cases[k].set);
+    if (replayed) config_set(a->fields, config, "test_resume", "schedule=replay");
     run *r = run_new(a->name, e, 5, steps);
     run_in_folder(r, folder, "{}", a->name, (run_manner){ .save_every = 1e9, .quiet = true, .resumed = resumed });
+    if (replayed && !resumed) schedule_bring(replayed, folder);
     a->train(r, config);
     run_free(r);
     free(config);
     env_free(e);
+}
+
+static void train(int k, const char *folder, long steps, bool resumed)
+{
+    train_by(k, folder, steps, resumed, NULL);
 }
 
 /* As a run leaves it that was killed between a checkpoint and the next: events that are not in it */
@@ -77,6 +89,15 @@ static void add_lost_events(const char *folder)
     fseek(f, 0, SEEK_END);
     fputs("bBcCbBcC\n", f);
     fclose(f);
+}
+
+static void compare(int k, const char *command, const char *folder, const char *other)
+{
+    char away[300];
+    int status = system(command);
+    sprintf(away, "rm -r %s %s", folder, other);
+    assert_int_equal(system(away), 0);
+    if (status != 0) fail_msg("%s on %s: %s", cases[k].name, cases[k].env, cases[k].set);
 }
 
 static void resumed(void **state)
@@ -92,11 +113,28 @@ static void resumed(void **state)
             train(k, cut, cut_at[i], i > 0);
             if (cut_at[i] < WHOLE) add_lost_events(cut);
         }
-        sprintf(command, "for f in checkpoint progress.csv schedule; do [ ! -e %s/$f ] || cmp %s/$f %s/$f || exit 1; done",
-                whole, whole, cut);
-        if (system(command) != 0) fail_msg("%s on %s: %s", cases[k].name, cases[k].env, cases[k].set);
-        sprintf(command, "rm -r %s %s", whole, cut);
-        assert_int_equal(system(command), 0);
+        sprintf(command, "for f in checkpoint progress.csv schedule; do"
+                " [ ! -e %s/$f ] || cmp %s/$f %s/$f || exit 1; done", whole, whole, cut);
+        compare(k, command, whole, cut);
+    }
+}
+
+/* The order that a folder holds, followed in another, stopped and gone on with: the same rows, the same order */
+static void replayed(void **state)
+{
+    (void)state;
+    const char *memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    for (int k = 0; k < CASES; k++) {
+        char order[60], again[80], command[600];
+        if (!strstr(cases[k].set, "schedule=")) continue;
+        sprintf(order, "%s/test_replay.%ld.%d", memory, (long)getpid(), k);
+        sprintf(again, "%s.again", order);
+        train(k, order, WHOLE, false);
+        train_by(k, again, cut_at[1], false, order);
+        train_by(k, again, WHOLE, true, order);
+        sprintf(command, "cmp %s/progress.csv %s/progress.csv && cmp %s/schedule %s/schedule", order, again,
+                order, again);
+        compare(k, command, order, again);
     }
 }
 
@@ -113,7 +151,8 @@ static void all_algorithms(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(resumed), cmocka_unit_test(all_algorithms) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(resumed), cmocka_unit_test(replayed),
+        cmocka_unit_test(all_algorithms) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -381,7 +381,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(lock_free_steps), cmocka_unit_test(replay),
         cmocka_unit_test(same_without_locks), cmocka_unit_test(given_by_the_seed), cmocka_unit_test(own_streams),
         cmocka_unit_test(start_and_stop),
-        cmocka_unit_test(orders), cmocka_unit_test(lags), cmocka_unit_test(lag_of_the_last_row), cmocka_unit_test(endings) };
+        cmocka_unit_test(orders), cmocka_unit_test(lags), cmocka_unit_test(lag_of_the_last_row),
+        cmocka_unit_test(endings) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
