@@ -2,6 +2,7 @@
 #include "derivations/exact.h"
 
 #include <float.h>
+#include <gsl/gsl_math.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -380,10 +381,29 @@ ad exact_J_node(ad_tape *t, const exact *x, ad theta)
 }
 /*[/snip]*/
 
+/* The same step by step */
+static void sum_by_steps(const exact *x, bool transposed, int T, const double *f, double *sum)
+{
+    size_t nS = (size_t)x->nS;
+    double *now = allocate(2 * nS, sizeof *now, "a sum over time"), *next = now + nS;
+    memcpy(now, f, nS * sizeof *now);
+    memcpy(sum, f, nS * sizeof *sum);
+    for (int t = 1; t <= T; t++) {
+        sparse_times(x->P, transposed, now, next);
+        for (size_t s = 0; s < nS; s++) sum[s] += now[s] = x->gamma * next[s];
+    }
+    free(now);
+}
+
 void exact_sum_over_time(const exact *x, bool transposed, const double *f, double *sum)
 {
     int nS = x->nS;
+    double T = x->gamma < 1 ? ceil(60 * M_LN2 / -log(x->gamma)) : INFINITY;     /* gamma^T <= 2^-60 */
     require(x->P_pi, "%d states: no dense P_pi", nS);
+    if (T <= nS) {                                      /* so many additions, u max|sum| each: at most a unit */
+        sum_by_steps(x, transposed, (int)T, f, sum);
+        return;
+    }
     size_t bytes = (size_t)nS * (size_t)nS * sizeof(double);
     double *power = allocate(2 * (size_t)nS * (size_t)nS, sizeof *power, "powers of P_pi");     /* (gamma P)^T */
     double *square = power + nS * nS;

@@ -77,8 +77,9 @@ double exact_J_at(const exact *x, const double *theta);     /* the same policy c
 ad exact_J_node(ad_tape *t, const exact *x, ad theta);
 
 /* sum_{t >= 0} (gamma P)^t f with P = P_pi, or P_pi^T where transposed; f, sum [nS]. By doubling,
- * sum_{t < 2T} = (1 + (gamma P)^T) sum_{t < T}, until the power is below 2^-60: an account of time that uses no
- * linear solve. f = r_pi gives V; transposed, f = mu0 gives rho. */
+ * sum_{t < 2T} = (1 + (gamma P)^T) sum_{t < T}, until the power is below 2^-60, or, where there are more states than
+ * steps until then, step by step: an account of time that uses no linear solve. f = r_pi gives V; transposed, f = mu0
+ * gives rho. */
 void exact_sum_over_time(const exact *x, bool transposed, const double *f, double *sum);
 
 /* Optimal values V* [nS] and a deterministic policy [nS] that attains them, by policy iteration. At
