@@ -2,6 +2,7 @@
  * numbers depend on all of them.
  *     test_workers [pattern]       runs the tests whose names match */
 #include <math.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -184,6 +185,52 @@ static void replay(void **state)
         done(again);
         done(r);
     }
+}
+
+/* Adds 1 to each of many shared numbers, and lets others go on in between */
+enum { MANY = 50000 };
+struct slow { struct toy toy; bool torn[SCHEDULE_MAX_WORKERS]; };
+static void add_slowly(worker *w, void *of)
+{
+    struct slow *all = of;
+    while ((w = worker_turn(w))) {
+        for (int i = 1; i < MANY; i++) all->torn[w->i] |= w->theta[i] != w->theta[0];
+        rollout_segment(w->b, T_MAX, w->env, w->env_rng, all->toy.pi[w->i], w->policy_rng);
+        worker_updates(w);
+        for (int i = 0; i < MANY; i++) {
+            double x;
+            shared_load(1, w->all->x + i, &x);
+            x += 1;
+            shared_store(1, &x, w->all->x + i);
+            if (i % 5000 == 0) sched_yield();
+        }
+    }
+}
+
+/* With locks a copy is what stood between two updates, never half of one, and no update is lost. */
+static void locks_hold(void **state)
+{
+    (void)state;
+    enum { WORKERS = 8 };
+    double *zero = calloc(MANY, sizeof *zero);
+    run *r = run_new("slow", make("CartPole-v1"), 1, 1500);
+    struct slow slow = { .toy.p = policy_of(r->env, 0, NULL, AD_TANH) };
+    slow.toy.policy_theta = calloc((size_t)slow.toy.p.n, sizeof(double));
+    workers *all = workers_new(r, (shared_part[]){ { "x", MANY }, { NULL } }, MANY, WORKERS, SCHEDULE_THREADS, true);
+    for (int i = 0; i < WORKERS; i++) slow.toy.pi[i] = actor_new(&slow.toy.p, slow.toy.policy_theta);
+    shared_store(MANY, zero, all->x);
+    workers_begin(all, NULL, NULL);
+    workers_run(all, add_slowly, &slow);
+    workers_end(all);
+    for (int i = 0; i < WORKERS; i++) {
+        assert_false(slow.torn[i]);
+        actor_free(slow.toy.pi[i]);
+    }
+    long updates = events(r->schedule, 'A', 'Z');
+    for (int i = 0; i < MANY; i++) assert_true(r->theta[i] == (double)updates);
+    free(slow.toy.policy_theta);
+    free(zero);
+    done(r);
 }
 
 static void same_without_locks(void **state)
@@ -378,7 +425,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_turn_counts), cmocka_unit_test(returns_are_whole),
-        cmocka_unit_test(lock_free_steps), cmocka_unit_test(replay),
+        cmocka_unit_test(lock_free_steps), cmocka_unit_test(replay), cmocka_unit_test(locks_hold),
         cmocka_unit_test(same_without_locks), cmocka_unit_test(given_by_the_seed), cmocka_unit_test(own_streams),
         cmocka_unit_test(start_and_stop),
         cmocka_unit_test(orders), cmocka_unit_test(lags), cmocka_unit_test(lag_of_the_last_row),
