@@ -13,7 +13,7 @@ for file in chapters/[0-9]*/chapter.md; do
     folder=${file%/chapter.md}
     pages="$pages ${folder#chapters/}=$file"
 done
-pages="$pages notation=chapters/notation.md bibliography=chapters/bibliography.md"
+pages="$pages results=chapters/results/chapter.md notation=chapters/notation.md bibliography=chapters/bibliography.md"
 
 title() { sed -n 's/^# //p' "$1" | head -n 1; }
 page() { # NAME TITLE BEFORE AFTER CONTENTS FILE

@@ -5,9 +5,10 @@
 # Where nobody has published one, y is what counts as solved: above, at, below.
 set -eu
 cd "$(dirname "$0")"
-echo '| algorithm | steps, seeds | actions drawn | worst seed | most likely actions | worst seed | published | drawn | most likely |'
-echo '|---|---|---|---|---|---|---|---|---|'
+echo '| algorithm | steps, seeds | actions drawn | worst seed | most likely actions | worst seed | published | verdicts |'
+echo '|---|---|---|---|---|---|---|---|'
 awk -F, -v env="$1" '
+    function mean(i) { return x[i] " (" x[i + 1] "\302\240to\302\240" x[i + 2] ")" }     # held together
     function verdict(low, high) {
         if (x[2] > most) return "more steps"
         if (low > y) return first ? "above" : "beat"
@@ -19,9 +20,8 @@ awk -F, -v env="$1" '
         rows = "cat " algorithm ".csv " algorithm "-*.csv 2>/dev/null"
         while ((rows | getline line) > 0) {
             if (split(line, x, ",") != 11 || x[1] != env) continue
-            printf "| %s | %d, %d | %s (%s to %s) | %s | %s (%s to %s) | %s | %s | %s | %s |\n", algorithm, x[2], x[3],
-                   x[4], x[5], x[6], x[7], x[8], x[9], x[10], x[11], published, verdict(x[5], x[6]),
-                   verdict(x[9], x[10])
+            printf "| %s | %d, %d | %s | %s | %s | %s | %s | %s, %s |\n", algorithm, x[2], x[3], mean(4), x[7],
+                   mean(8), x[11], published, verdict(x[5], x[6]), verdict(x[9], x[10])
         }
         close(rows)
     }' published.csv
