@@ -1,6 +1,6 @@
-/* What asynchronous value learning converges to, exactly: the mean of an update is zero at Q^* for one-step Q-learning,
- * at Q^pi of the behaviour for SARSA, and at neither for n-step Q-learning. Targets come from the code that trains
- * (algorithms/async_q.c, async_sarsa.c, nstep_q.c). 002 (l.30-44), 004 (l.41, l.535-545). */
+/* What asynchronous value learning converges to, exactly: the mean of an update is zero at Q^* for one-step
+ * Q-learning, at Q^pi of the behaviour for SARSA, and at neither for n-step Q-learning. Targets come from the code
+ * that trains (algorithms/async_q.c, async_sarsa.c, nstep_q.c). 002 (l.30-44), 004 (l.41, l.535-545). */
 #include "derivations/asynchronous_q.h"
 
 #include <float.h>
@@ -27,11 +27,12 @@ static void fill_uniform(const exact *x, double *beta)
     for (int i = 0; i < x->nSA; i++) beta[i] = 1.0 / x->nA;
 }
 
+static double max_R(const exact *x) { return linalg_max_abs(x->M->row[x->nSA], x->M->R); }
+
 static const char *not_here(const setting *x)
 {
-    double visits = 0, most = linalg_max_abs(x->pi->nSA, x->pi->Q);
+    double visits = 0, most = fmax(linalg_max_abs(x->pi->nSA, x->pi->Q), max_R(x->pi));
     for (int s = 0; s < x->pi->nS; s++) visits += exact_rho(x->pi, s);
-    for (int k = 0; k < x->pi->M->row[x->pi->nSA]; k++) most = fmax(most, fabs(x->pi->M->R[k]));
     if (x->pi->gamma == 1) return "gamma = 1: the mean update does not contract";
     if (x->pi->gamma == 0) return "gamma = 0: nothing follows";
     if (visits == 0) return "nothing is visited";
@@ -40,12 +41,12 @@ static const char *not_here(const setting *x)
     return x->pi->nA == 1 ? "one action only" : NULL;
 }
 
-/* u N M / (1 - gamma): LU on I - gamma P */
+/* u N M / (1 - gamma), M = max(1, |Q|, |R|): LU on I - gamma P */
 static double unit_Q(const setting *x)
 {
     double *Q = pairs(x->pi);
     optimal_Q(x->pi, Q);
-    double M = fmax(1, fmax(linalg_max_abs(x->pi->nSA, Q), linalg_max_abs(x->pi->nSA, x->pi->Q)));
+    double M = fmax(fmax(1, max_R(x->pi)), fmax(linalg_max_abs(x->pi->nSA, Q), linalg_max_abs(x->pi->nSA, x->pi->Q)));
     free(Q);
     return DBL_EPSILON * fmax(x->pi->nS, 4) * M / (1 - x->pi->gamma);
 }
@@ -242,7 +243,8 @@ static void table_gradient(const exact *x, gradient of, const double *Q, const d
     table_free(&all);
 }
 
-/* Where theta^- = Q: q + E[d_theta]/2 from another q, every pair once. It is y, and so Q where the mean update is 0. */
+/* Where theta^- = Q: q + E[d_theta]/2 from another q, every pair once. It is y, and so Q where the mean update
+ * is 0. */
 static void updated_once(const exact *x, const learner *l, gradient of, const double *Q, double *out)
 {
     double *q = pairs(x), *y = pairs(x);
@@ -595,7 +597,8 @@ static void page_of_actors(const setting *x, FILE *out)
     linalg_eigen_symmetric(ACTORS, G, w, Ut);
     for (int i = 0; i < ACTORS; i++) rank += w[i] > 1e-13 * w[ACTORS - 1];
     fprintf(out, "entropy of the states visited, epsilon-greedy in Q^*: epsilon .1 %.4f, .01 %.4f, .5 %.4f, all"
-            " three %.4f;\ntheir visitations span %d dimensions, those of one actor 1\nMore than the mean of the three,"
+            " three %.4f;\ntheir visitations span %d dimensions, those of one actor 1\n"
+            "More than the mean of the three,"
             " not always more than the one that explores most.\n", entropy(nS, d), entropy(nS, d + nS),
             entropy(nS, d + 2 * nS), entropy(nS, mean), rank);
     free(mean);
@@ -609,7 +612,7 @@ static int n_J(const setting *x) { return 1 + x->pi->nSA; }
 static double unit_J(const setting *x)
 {
     double M = 2 + linalg_max_abs(x->pi->nSA, x->pi->logits) + linalg_max_abs(x->pi->nSA, x->pi1->logits);
-    for (int k = 0; k < x->pi->M->row[x->pi->nSA]; k++) M = fmax(M, fabs(x->pi->M->R[k]));
+    M = fmax(M, max_R(x->pi));
     return DBL_EPSILON * fmax(x->pi->nS, 4) * M * M;
 }
 
@@ -698,7 +701,8 @@ const derivation asynchronous_q[] = {
       "Q(s,a) under pi, under pi', under the uniform policy", n_three, unit_Q, not_here, NULL, {
         { "Q^*", "by policy iteration", optimal_thrice },
         { "=Q:\\ w_\\beta(s,a)(E[y|s,a]-Q(s,a))=0",
-          "w = how often beta meets a pair, half of the time started anywhere: where w > 0 it cancels", q_under_three },
+          "w = how often beta meets a pair, half of the time started anywhere: where w > 0 it cancels",
+          q_under_three },
         { "Q^\\beta", "the control: SARSA's depends on who acts", sarsa_under_three, DIFFERS } } },
     { "ASS-1", "one-step SARSA has its mean update zero at Q^pi of the behaviour",
       "Q(s,a), and the standard deviation of E[y|s,a] between two copies", n_twice, unit_Q, not_here, NULL, {
@@ -722,15 +726,16 @@ const derivation asynchronous_q[] = {
         { "=r_3(s,a)+\\gamma^3\\sum_{s'}P_3(s'|s,a)\\max_{a'}Q_3(s',a')",
           "policy iteration on the MDP whose step is an action and two steps of pi", macro_optimum },
         { "\\pi'", "the control: another behaviour", nstep_zero_of_other, DIFFERS } } },
-    { "NSQ-2", "n-step Q-learning is off-policy for n = 1 only, or when it acts optimally", "Q_n(s,a)", n_pairs, unit_Q,
-      not_here, NULL, {
+    { "NSQ-2", "n-step Q-learning is off-policy for n = 1 only, or when it acts optimally", "Q_n(s,a)", n_pairs,
+      unit_Q, not_here, NULL, {
         { "Q^*", "what learning off-policy would find", by_policy_iteration },
         { "=Q_1", "n = 1, uniform behaviour", one_step_uniform },
         { "=Q_5,\\ \\beta=\\pi^*", "n = 5, but the behaviour is optimal", five_steps_greedy },
         { "=Q_2,\\ \\beta=\\mathrm{uniform}",
           "002 l.33 calls n-step Q-learning off-policy: the second reward is the behaviour's", two_steps_uniform,
           DIFFERS, "ERR-25" },
-        { "=Q_5,\\ \\beta=\\mathrm{uniform}", "and four more of five rewards", five_steps_uniform, DIFFERS, "ERR-25" } },
+        { "=Q_5,\\ \\beta=\\mathrm{uniform}", "and four more of five rewards", five_steps_uniform, DIFFERS,
+          "ERR-25" } },
       .page = page_of_steps },
     { "A3C-19", "actors with different epsilons together visit more diversely than they do on average",
       "entropy of the mixture minus mean entropy, nats", one, unit_bits, not_here, NULL, {

@@ -1,5 +1,5 @@
-/* Asynchronous value learning at work: its counters, its exploration, where it diverges, and beside A3C on one task, as
- * experiments with a control each. 002 (l.24-26, l.38-39), 003 (l.10), 004 (l.42). */
+/* Asynchronous value learning at work: its counters, its exploration, where it diverges, and beside A3C on one task,
+ * as experiments with a control each. 002 (l.24-26, l.38-39), 003 (l.10), 004 (l.42). */
 #include <float.h>
 #include <gsl/gsl_statistics_double.h>
 #include <math.h>
@@ -42,7 +42,8 @@ static async_q_config counted(long I_target)
     return c;
 }
 
-/* ASQ-2   t mod I_AsyncUpdate = 0 or terminal: theta <- theta + alpha d_theta;  T mod I_target = 0: theta^- <- theta */
+/* ASQ-2   t mod I_AsyncUpdate = 0 or terminal: theta <- theta + alpha d_theta
+ *         T mod I_target = 0: theta^- <- theta */
 static double by_hand(const setting *x, long I_target, double *theta)
 {
     mdp *M = mdp_builtin("E5x");
@@ -194,7 +195,7 @@ static double q_norm(int d, const double *X, double alpha)
     return norm;
 }
 
-/* ||theta|| after as many steps along the exact gradient of J of a policy in the same features; J and J^* behind it */
+/* ||theta|| after as many steps along the exact gradient of J of a policy in the same features; J and J^* */
 static double policy_norm(double alpha, double *J, double *J_best)
 {
     char error[256];
@@ -250,7 +251,8 @@ static void page_of_star(const setting *x, FILE *out)
     q_on_star(x, &q);
     q_on_table(x, &table);
     fprintf(out, "|theta| after %d mean updates from |theta| = 4\n  Q-learning, Baird's features %12.3g\n"
-            "  Q-learning, a table          %12.3g\n  policy gradient, Baird's features %7.3g, J = %.2f of J^* = %.2f\n",
+            "  Q-learning, a table          %12.3g\n"
+            "  policy gradient, Baird's features %7.3g, J = %.2f of J^* = %.2f\n",
             SWEEPS, q, table, norm, J, J_best);
 }
 
@@ -333,13 +335,15 @@ static void page_of_methods(const setting *x, FILE *out)
         double error, mean = score(x, m, 1, &error);
         fprintf(out, "%-15s %6.1f %6.1f\n", method_names[m], mean, error);
     }
-    fprintf(out, "Means that are 3.3 standard errors of their difference apart are told apart with probability .95.\n");
+    fprintf(out, "Means that are 3.3 standard errors of their difference apart are told apart with probability"
+            " .95.\n");
 }
 
 const derivation value_learning[] = {
-    { "ASQ-2", "two counters: T for the copies of theta^-, t for the updates of theta", "theta[i] after a row of steps",
-      n_theta, unit_row, NULL, NULL, {
-        { "\\theta^-\\leftarrow\\theta\\ \\text{at}\\ T=kI_{target},\\quad\\theta\\leftarrow\\theta+\\alpha\\,d\\theta\\ "
+    { "ASQ-2", "two counters: T for the copies of theta^-, t for the updates of theta",
+      "theta[i] after a row of steps", n_theta, unit_row, NULL, NULL, {
+        { "\\theta^-\\leftarrow\\theta\\ \\text{at}\\ T=kI_{target},\\quad"
+          "\\theta\\leftarrow\\theta+\\alpha\\,d\\theta\\ "
           "\\text{at}\\ t=kI_{AsyncUpdate}\\ \\text{or terminal}", "in plain loops, step by step",
           copied_at_40 },
         { "\\theta", "algorithms/async_q.c, a training run on the same random numbers", trained_table },
@@ -355,8 +359,8 @@ const derivation value_learning[] = {
           "how often the greedy action is taken, by algorithms/policy.c", own_epsilons, AT_MOST },
         { "\\epsilon_i=.203", "the control: one epsilon for all, their mean", one_epsilon, AT_LEAST } },
       "a state of E5x, three actions" },
-    { "PGT-22", "Q-learning with features may diverge where policy gradients do not", "|theta| after 2000 mean updates",
-      measured_one, measured_unit, NULL, NULL, {
+    { "PGT-22", "Q-learning with features may diverge where policy gradients do not",
+      "|theta| after 2000 mean updates", measured_one, measured_unit, NULL, NULL, {
         { "1000", "from |theta| = 4; Q^* = 100 needs |theta| = 375 as a table", thousand },
         { "\\le|\\theta|,\\quad\\theta\\leftarrow\\theta+\\alpha E_\\beta[(y-Q_\\theta)\\nabla Q_\\theta]",
           "Baird's features, off-policy, bootstrapping: the deadly triad; through algorithms/async_q.c", q_on_star,
@@ -367,8 +371,8 @@ const derivation value_learning[] = {
           "a softmax policy in Baird's features, exact gradient", policy_on_star, AT_MOST } },
       "Baird's star, `solid` pays 1, gamma .99, `dashed` 6 times in 7", page_of_star },
     { "A3C-25", "asynchrony extends to SARSA and Q-learning, but works best with A3C",
-      "mean return after 100000 steps, ten seeds: one-step Q, one-step SARSA, n-step Q", n_values, measured_unit, NULL,
-      NULL, {
+      "mean return after 100000 steps, ten seeds: one-step Q, one-step SARSA, n-step Q", n_values, measured_unit,
+      NULL, NULL, {
         { "\\bar R\\ \\text{of values}", "what is learned acts greedily", by_values },
         { "\\le\\bar R\\ \\text{of A3C}", "its most likely action", a3c_learnt, AT_LEAST },
         { "\\ge\\bar R\\ \\text{of A3C},\\ \\alpha=0", "the control: a policy that learns nothing is worse than all",
