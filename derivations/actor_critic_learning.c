@@ -351,7 +351,8 @@ static void page_of_spread(const setting *x, FILE *out)
         actor_critic_spread(c[i], &with_Q, &with_A);
         fprintf(out, "%3g %8.4f %7.4f\n", c[i], with_Q, with_A);
     }
-    fprintf(out, "As the values are V raises it here (BL-4); but what all values have in common is nothing to Q - V.\n");
+    fprintf(out, "As the values are V raises it here (BL-4); but what all values have in common is nothing to"
+            " Q - V.\n");
 }
 
 /* ---- RF-11: steps of the environment until J is 95 % of the optimum ---- */
@@ -474,8 +475,8 @@ const derivation actor_critic_learning[] = {
           "the control: the same once an episode, as REINFORCE has to", updates_at_the_end, DIFFERS } },
       "E5x, alpha .05" },
     { "QAC-5", "the Q actor-critic: its critic finds Q of pi, and J comes within 5 % of the optimum",
-      "max |Q_w - Q|, the worst of 3 runs with pi fixed; 1 - J/J*, the worst of 10 runs", measured_two, measured_unit, NULL,
-      NULL, {
+      "max |Q_w - Q|, the worst of 3 runs with pi fixed; 1 - J/J*, the worst of 10 runs", measured_two, measured_unit,
+      NULL, NULL, {
         { "0.01,\\quad0.05", "of a Q of at most 1.05; of the optimum", bounds },
         { "\\le\\max|Q_w-Q^\\pi|,\\ \\delta=r+\\gamma\\max_{a'}Q_w(s',a')-Q_w(s,a);\\quad1-J/J^*,\\ "
           "\\theta\\leftarrow\\theta+\\alpha\\delta\\nabla\\log\\pi",
@@ -487,8 +488,8 @@ const derivation actor_critic_learning[] = {
           " the last 3e6; 2e5 steps, alpha = .002, alpha_w = .1", Q_learnt, AT_MOST } },
       "E5, gamma .9, one endless episode", page_of_E5, .trains = 13 },
     { "BL-9", "the advantage actor-critic comes within 5 % of the optimum",
-      "1 - J/J*, the worst of 10 runs with learnt critics, and of 10 with Q and V of pi", measured_two, measured_unit, NULL,
-      NULL, {
+      "1 - J/J*, the worst of 10 runs with learnt critics, and of 10 with Q and V of pi", measured_two, measured_unit,
+      NULL, NULL, {
         { "0.05,\\quad0.05", "of the optimum", five_percent },
         { "\\le1-J/J^*", "the controls: critics that stay as they begin; alpha = 0", A_untaught, AT_LEAST },
         { "\\ge1-J/J^*,\\quad\\theta\\leftarrow\\theta+\\alpha(Q_w(s,a)-V_v(s))\\nabla\\log\\pi(a|s)",
@@ -506,7 +507,8 @@ const derivation actor_critic_learning[] = {
           on_E5x,
           AT_LEAST },
         { "\\ge N_{\\mathrm{TD\\ that\\ waits}}/N_{\\mathrm{TD}},\\ \\text{E5x}",
-          "the control: one that waits for the end of an episode, too, needs nowhere near as many", by_waiting, AT_MOST },
+          "the control: one that waits for the end of an episode, too, needs nowhere near as many", by_waiting,
+          AT_MOST },
         { "N_{\\mathrm{TD\\ that\\ waits}}/N_{\\mathrm{TD}},\\ \\text{E5x}",
           "000 l.77's reason, that the episode must be completed, is latency: a TD actor-critic that makes all"
           " its steps"

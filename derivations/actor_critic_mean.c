@@ -49,8 +49,8 @@ static double unit_gradient(const setting *x) { return x->pi->unit_gradient; }
 static double unit_V(const setting *x)        { return x->pi->unit_V; }
 static double unit_A(const setting *x)        { return 2 * x->pi->unit_V; }
 
-/* What rows that do not sum to 1 may add to a value, to a gradient */
-static double room(const exact *x)          { return enumerate_defect(x->M) * linalg_max_abs(x->nS, x->V); }
+/* What means over s' may be off by, and a gradient made of them */
+static double room(const exact *x)          { return enumerate_room(x); }
 static double room_gradient(const exact *x) { return room(x) * x->k * x->k * x->c; }
 
 /* ---- means through the training code ---- */

@@ -27,11 +27,12 @@ static void fill_uniform(const exact *x, double *beta)
     for (int i = 0; i < x->nSA; i++) beta[i] = 1.0 / x->nA;
 }
 
+static double max_R(const exact *x) { return linalg_max_abs(x->M->row[x->nSA], x->M->R); }
+
 static const char *not_here(const setting *x)
 {
-    double visits = 0, most = linalg_max_abs(x->pi->nSA, x->pi->Q);
+    double visits = 0, most = fmax(linalg_max_abs(x->pi->nSA, x->pi->Q), max_R(x->pi));
     for (int s = 0; s < x->pi->nS; s++) visits += exact_rho(x->pi, s);
-    for (int k = 0; k < x->pi->M->row[x->pi->nSA]; k++) most = fmax(most, fabs(x->pi->M->R[k]));
     if (x->pi->gamma == 1) return "gamma = 1: the mean update does not contract";
     if (x->pi->gamma == 0) return "gamma = 0: nothing follows";
     if (visits == 0) return "nothing is visited";
@@ -40,12 +41,12 @@ static const char *not_here(const setting *x)
     return x->pi->nA == 1 ? "one action only" : NULL;
 }
 
-/* u N M / (1 - gamma): LU on I - gamma P */
+/* u N M / (1 - gamma), M = max(1, |Q|, |R|): LU on I - gamma P */
 static double unit_Q(const setting *x)
 {
     double *Q = pairs(x->pi);
     optimal_Q(x->pi, Q);
-    double M = fmax(1, fmax(linalg_max_abs(x->pi->nSA, Q), linalg_max_abs(x->pi->nSA, x->pi->Q)));
+    double M = fmax(fmax(1, max_R(x->pi)), fmax(linalg_max_abs(x->pi->nSA, Q), linalg_max_abs(x->pi->nSA, x->pi->Q)));
     free(Q);
     return DBL_EPSILON * fmax(x->pi->nS, 4) * M / (1 - x->pi->gamma);
 }
@@ -243,7 +244,8 @@ static void table_gradient(const exact *x, gradient of, const double *Q, const d
     table_free(&all);
 }
 
-/* Where theta^- = Q: q + E[d_theta]/2 from another q, every pair once. It is y, and so Q where the mean update is 0. */
+/* Where theta^- = Q: q + E[d_theta]/2 from another q, every pair once. It is y, and so Q where the mean update
+ * is 0. */
 static void updated_once(const exact *x, const learner *l, gradient of, const double *Q, double *out)
 {
     double *q = pairs(x), *y = pairs(x);
@@ -596,8 +598,9 @@ static void page_of_actors(const setting *x, FILE *out)
     linalg_eigen_symmetric(ACTORS, G, w, Ut);
     for (int i = 0; i < ACTORS; i++) rank += w[i] > 1e-13 * w[ACTORS - 1];
     fprintf(out, "entropy of the states visited, epsilon-greedy in Q^*: epsilon .1 %.4f, .01 %.4f, .5 %.4f, all"
-            " three %.4f;\ntheir visitations span %d dimensions, those of one actor 1\nMore than the mean of the"
-            " three, not always more than the one that explores most.\n", entropy(nS, d), entropy(nS, d + nS),
+            " three %.4f;\ntheir visitations span %d dimensions, those of one actor 1\n"
+            "More than the mean of the three,"
+            " not always more than the one that explores most.\n", entropy(nS, d), entropy(nS, d + nS),
             entropy(nS, d + 2 * nS), entropy(nS, mean), rank);
     free(mean);
     free(d);
@@ -610,7 +613,7 @@ static int n_J(const setting *x) { return 1 + x->pi->nSA; }
 static double unit_J(const setting *x)
 {
     double M = 2 + linalg_max_abs(x->pi->nSA, x->pi->logits) + linalg_max_abs(x->pi->nSA, x->pi1->logits);
-    for (int k = 0; k < x->pi->M->row[x->pi->nSA]; k++) M = fmax(M, fabs(x->pi->M->R[k]));
+    M = fmax(M, max_R(x->pi));
     return DBL_EPSILON * fmax(x->pi->nS, 4) * M * M;
 }
 

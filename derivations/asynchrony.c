@@ -563,8 +563,8 @@ static double from_independence(const setting *x, double *z)
 #define TRAINED "algorithms/a3c.c, schedule = random"
 
 const derivation asynchrony[] = {
-    { "A3C-2", "a worker's gradient of one step: its score times its TD error", "mean and variance of dtheta, one step",
-      n_moments, unit_moments, NULL, NULL, {
+    { "A3C-2", "a worker's gradient of one step: its score times its TD error",
+      "mean and variance of dtheta, one step", n_moments, unit_moments, NULL, NULL, {
         { "\\sum_s\\rho_0(s)\\sum_a\\pi(a|s)\\nabla\\log\\pi(a|s)\\sum_{s'}P(s'|s,a)(r+\\gamma v(s')-v(s))",
           "through the model; v is no value of pi", one_step_by_model },
         { "=E[\\nabla\\log\\pi_{\\theta'}(a_t|s_t)\\,\\delta_t]", TRAINING ", t_max = 1", one_step_trained },
@@ -579,8 +579,8 @@ const derivation asynchrony[] = {
         { "=E[\\nabla\\log\\pi(a_0|s_0)(G_0^{(3)}-v(s_0))]", "n = 3", first_of_three },
         { "v\\ne V^\\pi", "the control: another v, n = 3", first_of_another_V, DIFFERS } },
       ONE_TURN },
-    { "A3C-6", "a turn's gradient: each step looks as far as the turn goes", "mean and variance of dtheta, three steps",
-      n_moments, unit_moments, NULL, NULL, {
+    { "A3C-6", "a turn's gradient: each step looks as far as the turn goes",
+      "mean and variance of dtheta, three steps", n_moments, unit_moments, NULL, NULL, {
         { "\\sum_{k=0}^{n-1}\\nabla\\log\\pi(a_{t+k}|s_{t+k})(G_{t+k}^{(n-k)}-v(s_{t+k}))",
           "over all trajectories, by hand: powers of gamma, scores in closed form", sum_by_hand },
         { "=\\text{the backward loop}", TRAINING, sum_trained },
@@ -649,7 +649,8 @@ const derivation asynchrony[] = {
           DIFFERS } },
       RING, page_of_batches },
     { "QAC-12", "an actor in step with its own past sees correlated data; in parallel less so",
-      "distance from the prediction in standard errors, N = 1, 4, 16", n_counts_of_streams, measured_unit, NULL, NULL, {
+      "distance from the prediction in standard errors, N = 1, 4, 16", n_counts_of_streams, measured_unit, NULL,
+      NULL, {
         { "5", "standard errors: a false alarm in 6e5, three times; c wrong by a quarter is 8 of them", five },
         { "\\ge|\\hat c-c|/\\mathrm{s.e.}", "2000 batches of N actors, measured; c: A3C-18", from_the_chain,
           AT_MOST },

@@ -455,7 +455,8 @@ static void steps_ratio(uint64_t seed, double mark, double *low, double *high)
     for (int k = 0; k < TASKS; k++)
         for (int n = 0; n < 2; n++) {
             c.workers = n ? 4 : 1;
-            run *r = measured_run(measured_env("CartPole-v1"), a3c, &c, seed + (uint64_t)k, 300000, n ? mark : LOW_MARK);
+            run *r = measured_run(measured_env("CartPole-v1"), a3c, &c, seed + (uint64_t)k, 300000,
+                                  n ? mark : LOW_MARK);
             steps[n][k] = (double)r->steps;
             measured_free(r);
         }
@@ -532,8 +533,8 @@ const derivation asynchrony_measured[] = {
         { "\\le", "threads with locks on the chain, without on CartPole-v1", reached_learning, AT_LEAST } },
       "chain:5, tables, 20000 steps; CartPole-v1, the defaults", .trains = 30 },
     { "A3C-17", "Hogwild!: without locks as good as with them, where alpha is small; staleness grows with alpha",
-      "|difference of mean J| in standard errors; staleness at alpha = .001 over that at .002", measured_two, measured_unit, NULL,
-      NULL, {
+      "|difference of mean J| in standard errors; staleness at alpha = .001 over that at .002", measured_two,
+      measured_unit, NULL, NULL, {
         { "4,\\quad0.6", "20 seeds each; a median of 21", locks_bound },
         { "\\ge|\\bar J_{locks}-\\bar J_{none}|/\\mathrm{s.e.},\\quad\\rho(\\alpha)/\\rho(2\\alpha)",
           "4 threads, alpha = .02; rho: a round from one theta against one after the other", locks_matter,
@@ -549,8 +550,8 @@ const derivation asynchrony_measured[] = {
         { "=\\#", "the control: four workers with one worker's random streams see what it sees",
           seen_by_copies } },
       "FrozenLake8x8-v1, actions drawn evenly", page_of_pairs, .trains = 0.1 },
-    { "A3C-21", "several agents learn faster in time", "steps a second of two workers over those of one", measured_one,
-      measured_unit,
+    { "A3C-21", "several agents learn faster in time", "steps a second of two workers over those of one",
+      measured_one, measured_unit,
       one_processor, NULL, {
         { "1", "", at_par },
         { "\\le", "two threads: the lower end of a 95 % interval", faster_by_threads, AT_LEAST },
@@ -574,15 +575,16 @@ const derivation asynchrony_measured[] = {
         { "\\le\\#\\{J\\ge.95J^*\\}", "2 threads, tables, 20000 steps", methods_learning, AT_LEAST } },
       "chain:5, episodes of at most 50 steps", .trains = 3 },
     { "A3C-31", "some workers act with older parameters: N - 1 versions, on average",
-      "mean lag less N - 1, N = 2, 4, 8: in equal pace; then drawn, in standard errors", six, measured_unit, NULL, NULL, {
+      "mean lag less N - 1, N = 2, 4, 8: in equal pace; then drawn, in standard errors", six, measured_unit, NULL,
+      NULL, {
         { "0,\\quad3", "N - 1 are the others' updates, one each", none_and_three },
         { "\\ge|\\bar l-(N-1)|,\\quad|\\bar l-(N-1)|/\\mathrm{s.e.}",
           "in equal pace, and where the next is drawn evenly", lags_of_overlap, AT_MOST },
         { "\\le|0-(N-1)|", "the control: one after the other, nobody's theta is old", lags_in_turn, AT_LEAST } },
       "E5x", page_of_lags, .trains = 2 },
     { "A3C-32", "more workers do not need fewer steps in all",
-      "steps of four workers over those of one to a return of 195, the lower end; then a half", measured_two, measured_unit, NULL,
-      NULL, {
+      "steps of four workers over those of one to a return of 195, the lower end; then a half", measured_two,
+      measured_unit, NULL, NULL, {
         { "N=4:N=1,\\quad0.5", "ten runs each; ends of a 95 % interval", four_over_one },
         { "\\ge0.5,\\quad\\ge N=4:N=1\\ \\text{to a return of 30}",
           "not even half; and the control: an easier mark for the four, the upper end. Less than half would be seen",

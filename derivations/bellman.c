@@ -352,7 +352,7 @@ static double Q_over_time(const setting *x, double *out)
 static double Q_backed_up(const setting *x, double *out)
 {
     for (int i = 0; i < x->pi->nSA; i++) out[i] = backup(x->pi, x->pi->Q, i);
-    return 0;
+    return enumerate_room(x->pi);
 }
 
 /* MDP-9   A = Q - V, and sum_a pi(a|s) A(s,a) behind it */

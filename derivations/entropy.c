@@ -485,8 +485,8 @@ static void page_of_regulariser(const setting *x, FILE *out)
             " of the\nregulariser's field is not symmetric, so it is the gradient of no function: |D - D^T| / |D|"
             " = %.4f (%.0e for ENT-3).\n", linalg_norm2(15, off) / norm,
             missing_gamma_asymmetry(e5, field_of_regulariser), missing_gamma_asymmetry(e5, field_of_maxent));
-    fprintf(out, "ERR-22, 002 l.138 takes a cross entropy for it. What the regulariser does on E5, 300 exact steps, alpha"
-            " = 1: the mean\nentropy of the states is %.3f with beta = 0, %.3f with beta = .1.\n",
+    fprintf(out, "ERR-22, 002 l.138 takes a cross entropy for it. What the regulariser does on E5, 300 exact steps,"
+            " alpha = 1: the mean\nentropy of the states is %.3f with beta = 0, %.3f with beta = .1.\n",
             entropy_after_ascent(0), entropy_after_ascent(0.1));
     exact_free(e5);
     mdp_free(M);
@@ -673,8 +673,8 @@ const derivation max_entropy[] = {
         { "=E_{\\pi_\\theta}[\\sum_{t=0}^\\infty\\gamma^tr(s_t,a_t)]", "004 l.204; summed over time, no solve",
           J_over_time },
         { "=\\sum_s\\rho_\\pi(s)\\,r_\\pi(s)", "sum over t first: visits, MDP-12", J_over_visits } } },
-    { "ENT-3", "the objective with entropy: J = E[sum_t gamma^t (r + beta H)]", "J, beta = 0.5", measured_one, unit_soft_V,
-      NULL, NULL, {
+    { "ENT-3", "the objective with entropy: J = E[sum_t gamma^t (r + beta H)]", "J, beta = 0.5",
+      measured_one, unit_soft_V, NULL, NULL, {
         { "J(\\theta)=\\rho_0^TV_{soft},\\quad V_{soft}=(I-\\gamma P_\\pi)^{-1}(r_\\pi+\\beta H)",
           "Bellman's equation with beta H as reward", soft_J },
         { "=E_{\\pi_\\theta}[\\sum_{t=0}^\\infty\\gamma^t(r(s_t,a_t)+\\beta H(\\pi_\\theta(\\cdot|s_t)))]",

@@ -49,6 +49,12 @@ double enumerate_defect(const mdp *M)
     return defect;
 }
 
+double enumerate_room(const exact *x)
+{
+    return enumerate_defect(x->M) * linalg_max_abs(x->nS, x->V)
+           + DBL_EPSILON * fmax(x->nS, 4) * linalg_max_abs(x->M->row[x->nSA], x->M->R);
+}
+
 /* ---- the walk ---- */
 
 /* Neumaier's sum: what rounding takes from the sum is kept beside it. */

@@ -416,7 +416,7 @@ static double by_delta(const setting *x, double *g)
             delta[i] += M->P[k] * (M->R[k] + pi->gamma * pi->V[M->next[k]] - pi->V[i / pi->nA]);
     with_visits(x, delta, g);
     free(delta);
-    return enumerate_defect(M) * linalg_max_abs(pi->nS, pi->V) * pi->k * pi->c;
+    return enumerate_room(pi) * pi->k * pi->c;
 }
 
 static double by_critic(const setting *x, double *g)            /* X29: Q_w = .7 Q + .3 sin(7 s + 4 a) */

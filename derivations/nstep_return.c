@@ -389,7 +389,8 @@ const derivation nstep_return[] = {
         { "=E[r_0+\\gamma r_1+\\dots+\\gamma^{n-1}r_{n-1}+\\gamma^nv(s_n)\\,|\\,s_0=s]", TRAINING, mean_returns } },
       .page = small_page },
     { "A3C-4", "an n-step return is a reward and the (n-1)-step return behind it",
-      "G_t^(2) on up to 64 trajectories of " FINITE_SMALL, small_n_steps, unit_of_values, small_not_applicable, NULL, {
+      "G_t^(2) on up to 64 trajectories of " FINITE_SMALL, small_n_steps, unit_of_values, small_not_applicable,
+      NULL, {
         { "r_t+\\gamma r_{t+1}+\\gamma^2v(s_{t+2})", "the sum, as far as the trajectory goes", sums },
         { "=r_t+\\gamma G_{t+1}^{(1)},\\quad G_t^{(0)}=v(s_t)", "the recursion", recursions },
         { "=G_t^{(2)}", "algorithms/nstep.c", code } },

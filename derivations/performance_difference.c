@@ -11,6 +11,7 @@
 #include "autodiff/random.h"
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
+#include "derivations/enumerate.h"
 
 /* sum_a pi'(a|s) A_pi(s,a): how much one step of pi' gains over pi in s */
 static double expected_advantage(const exact *pi, const exact *pi1, int s)
@@ -325,7 +326,7 @@ static double expected_td_error(const setting *x, double *out)
             E += M->P[k] * (M->R[k] + pi->gamma * pi->V[M->next[k]]);
         out[i] = pi->absorbing[i / pi->nA] ? 0 : E - pi->V[i / pi->nA];
     }
-    return 0;
+    return enumerate_room(pi);
 }
 
 /* ERR-29: the same without the mean over s': A plus the standard deviation over s' of r + gamma V(s') - V(s) */

@@ -6,7 +6,8 @@
 
 /* PGT-3: sum_s rho(s) sum_a Q(s,a) grad pi(a|s). Error: some units of rounding of the gradient. */
 void gradient_theorem(const exact *x, double *g);
-/* sum_s w(s) sum_a F(s,a) grad pi(a|s): what the theorem makes of weights w [nS] (NULL: rho) and values F [nS x nA] */
+/* sum_s w(s) sum_a F(s,a) grad pi(a|s): what the theorem makes of weights w [nS], NULL for rho, and values
+ * F [nS x nA] */
 void gradient_sum(const exact *x, const double *w, const double *F, double *g);
 /* Reverse mode through mu0^T (I - gamma P_pi)^{-1} r_pi; false when nA nS^2 is too large for a tape. */
 bool gradient_autodiff(const exact *x, double *g);

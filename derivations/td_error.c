@@ -82,12 +82,10 @@ static double of_surprises(const setting *x, double *out)
 static int    n_pairs(const setting *x) { return x->pi->nSA; }
 static double unit_A(const setting *x)  { return 2 * x->pi->unit_V; }
 
-static double room_of_rows(const exact *x) { return enumerate_defect(x->M) * linalg_max_abs(x->nS, x->V); }
-
 static double mean_delta(const setting *x, double *out)
 {
     td_error_mean(x->pi, x->pi->V, out);
-    return room_of_rows(x->pi);
+    return enumerate_room(x->pi);
 }
 
 static double Q_minus_V(const setting *x, double *out)

@@ -42,7 +42,8 @@ static async_q_config counted(long I_target)
     return c;
 }
 
-/* ASQ-2   theta <- theta + alpha d_theta at t = k I_AsyncUpdate or terminal;  theta^- <- theta at T = k I_target */
+/* ASQ-2   t mod I_AsyncUpdate = 0 or terminal: theta <- theta + alpha d_theta
+ *         T mod I_target = 0: theta^- <- theta */
 static double by_hand(const setting *x, long I_target, double *theta)
 {
     mdp *M = mdp_builtin("E5x");
@@ -194,7 +195,7 @@ static double q_norm(int d, const double *X, double alpha)
     return norm;
 }
 
-/* ||theta|| after as many steps along the exact gradient of J, of a policy in the same features; its J, and J^* */
+/* ||theta|| after as many steps along the exact gradient of J of a policy in the same features; J and J^* */
 static double policy_norm(double alpha, double *J, double *J_best)
 {
     char error[256];
@@ -250,8 +251,9 @@ static void page_of_star(const setting *x, FILE *out)
     q_on_star(x, &q);
     q_on_table(x, &table);
     fprintf(out, "|theta| after %d mean updates from |theta| = 4\n  Q-learning, Baird's features %12.3g\n"
-            "  Q-learning, a table          %12.3g\n  policy gradient, Baird's features %7.3g, J = %.2f of J^* ="
-            " %.2f\n", SWEEPS, q, table, norm, J, J_best);
+            "  Q-learning, a table          %12.3g\n"
+            "  policy gradient, Baird's features %7.3g, J = %.2f of J^* = %.2f\n",
+            SWEEPS, q, table, norm, J, J_best);
 }
 
 /* ---- A3C-25: four methods on CartPole-v1, ten seeds, four workers in an order that is drawn ---- */
@@ -340,7 +342,8 @@ const derivation value_learning[] = {
     { "ASQ-2", "two counters: T for the copies of theta^-, t for the updates of theta",
       "theta[i] after a row of steps", n_theta, unit_row, NULL, NULL, {
         { "\\theta^-\\leftarrow\\theta\\ \\text{at}\\ T=kI_{target},\\quad"
-          "\\theta\\leftarrow\\theta+\\alpha\\,d\\theta\\ \\text{at}\\ t=kI_{AsyncUpdate}\\ \\text{or terminal}", "in plain loops, step by step",
+          "\\theta\\leftarrow\\theta+\\alpha\\,d\\theta\\ "
+          "\\text{at}\\ t=kI_{AsyncUpdate}\\ \\text{or terminal}", "in plain loops, step by step",
           copied_at_40 },
         { "\\theta", "algorithms/async_q.c, a training run on the same random numbers", trained_table },
         { "T=5", "002 l.38 gives the counter the value of a period, and of the other one: I_AsyncUpdate = 5",
@@ -367,8 +370,8 @@ const derivation value_learning[] = {
           "a softmax policy in Baird's features, exact gradient", policy_on_star, AT_MOST } },
       "Baird's star, `solid` pays 1, gamma .99, `dashed` 6 times in 7", page_of_star },
     { "A3C-25", "asynchrony extends to SARSA and Q-learning, but works best with A3C",
-      "mean return after 100000 steps, ten seeds: one-step Q, one-step SARSA, n-step Q", n_values, measured_unit, NULL,
-      NULL, {
+      "mean return after 100000 steps, ten seeds: one-step Q, one-step SARSA, n-step Q", n_values, measured_unit,
+      NULL, NULL, {
         { "\\bar R\\ \\text{of values}", "what is learned acts greedily", by_values },
         { "\\le\\bar R\\ \\text{of A3C}", "its most likely action", a3c_learnt, AT_LEAST },
         { "\\ge\\bar R\\ \\text{of A3C},\\ \\alpha=0",
