@@ -93,7 +93,8 @@ static const config_field *schedule_field(const experiment *x)
 /* The run of a folder, to be done again in the order of its workers' turns */
 static void follow_schedule(experiment *x, const char *folder)
 {
-    if (!schedule_field(x)->name) bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
+    if (!schedule_field(x)->name)
+        bad_input("%s: expected a run of workers, found one of %s", folder, x->algorithm->name);
     config_set(x->algorithm->fields, x->config, "--replay", "schedule=replay");
 }
 
