@@ -8,7 +8,7 @@
 typedef struct {
     double save_every;              /* seconds; 0: a checkpoint after each update */
     bool resumed, quiet;
-    const char *replay;             /* NULL, or the folder whose schedule a new run follows: brought with config.json */
+    const char *replay;             /* NULL, or whose schedule a new run follows: brought before config.json */
 } run_manner;
 
 typedef struct run_folder run_folder;
