@@ -1,4 +1,5 @@
 /* `ascent verify [MDP...]`: every derivation on every MDP and policy, as one table. */
+#include <float.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -24,8 +25,8 @@ static const char about[] =
     "and what a line knows of its own error: differences, sums over time, conjugate gradients that gave up.\n"
     "WEAK: so much is allowed, more than 1e-6 of the quantity, that agreement says nothing; n/a: it does not\n"
     "apply, or trains and is left to `ascent derive ID`. Neither is PASS. Exit 1 if anything fails or nothing\n"
-    "passes. Below an id stand the documents' wrong lines about it: REFUTED, or `agrees` where the MDP is one\n"
-    "on which they happen to be right.";
+    "passes. Below an id stand the documents' wrong lines about it: REFUTED, or `agrees` where the MDP is one on\n"
+    "which they happen to be right.";
 
 struct tally { int count[4], refuted; };            /* count: by verdict */
 
@@ -114,8 +115,8 @@ static void print_row(const char *id, const struct row *row, const char *verdict
 {
     printf("%-7s ", id);
     if (isnan(row->left)) printf("%20s %2s %20s %8s %8s %8s  ", "", "", "", "", "", "");
-    else printf("%20.13g %2s %20.13g %8.2g %8.2g %8.1e  ", row->left, sign_of(row->relation), row->right, row->units,
-                row->allowed, row->unit);
+    else printf("%20.13g %2s %20.13g %8.2g %8.2g %8.1e  ", row->left, sign_of(row->relation), row->right,
+                fmin(row->units, DBL_MAX), row->allowed, row->unit);
     printf("%-7s  %s", verdict, says);
     if (row->reason) printf(" (%s)", row->reason);
     putchar('\n');
