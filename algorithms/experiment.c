@@ -40,10 +40,12 @@ static void file_crc(const char *id, char text[17])
     static const size_t room = 1 << 16;
     FILE *f = env_is_file(id) ? fopen(id, "r") : NULL;
     *text = 0;
+    if (!f && errno == ENOMEM) out_of_memory(0, id);
     if (!f) return;
     char *bytes = allocate(room, 1, "an environment's file");
     uint64_t crc = 0;
     for (size_t n; (n = fread(bytes, 1, room, f)) > 0;) crc = checkpoint_crc(crc, bytes, n);
+    if (ferror(f) && errno == ENOMEM) out_of_memory(0, id);
     if (!ferror(f)) snprintf(text, 17, "%016" PRIx64, crc);
     free(bytes);
     fclose(f);

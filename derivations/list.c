@@ -18,42 +18,43 @@ const registry_row *registry_find(const char *id)
     return NULL;
 }
 
-static void print_place(const char *what, const char *place, const char *otherwise)
+static void print_place(FILE *out, const char *what, const char *place, const char *otherwise)
 {
-    printf("  %-9s %s\n", what, *place ? place : otherwise);
+    fprintf(out, "  %-9s %s\n", what, *place ? place : otherwise);
 }
 
-static void print_formula(const char *before, const char *formula, bool latex, const char *after)
+static void print_formula(FILE *out, const char *before, const char *formula, bool latex, const char *after)
 {
     char *plain = plain_math(formula);
-    printf("%s%s%s", before, latex ? formula : plain, after);
+    fprintf(out, "%s%s%s", before, latex ? formula : plain, after);
     free(plain);
 }
 
-static void print_row(const registry_row *r, bool latex)
+static void print_row(FILE *out, const registry_row *r, bool latex)
 {
-    printf("%s  %s\n%s, %s%s, part %s\n", r->id, r->topic, r->kind,
+    fprintf(out, "%s  %s\n%s, %s%s, part %s\n", r->id, r->topic, r->kind,
            *r->check || strcmp(r->class_, "stated") == 0 ? "" : "to be ", r->class_, r->part);
-    print_formula("\n    ", r->statement, latex, "\n\n");
-    print_place("source", r->documents, "none: derived");
-    print_place("code", r->code, "no line yet");
-    print_place("check", r->check, strcmp(r->class_, "stated") == 0 ? "none: stated only" : "none yet");
-    print_place("chapter", r->chapter, "none yet");
-    if (*r->note) print_place("note", r->note, "");
+    print_formula(out, "\n    ", r->statement, latex, "\n\n");
+    print_place(out, "source", r->documents, "none: derived");
+    print_place(out, "code", r->code, "no line yet");
+    print_place(out, "check", r->check, strcmp(r->class_, "stated") == 0 ? "none: stated only" : "none yet");
+    print_place(out, "chapter", r->chapter, "none yet");
+    if (*r->note) print_place(out, "note", r->note, "");
 }
 
 /* An erratum: its lines, each beside the equation with which it is computed. false: there is none. */
-static bool print_erratum(const char *erratum, bool latex)
+static bool print_erratum(FILE *out, const char *erratum, bool latex)
 {
     int line;
     const derivation *d = derivation_next_erratum(erratum, NULL, &line);
     if (!d) return false;
-    printf("%s  a line of the documents; `ascent derive %s` computes it beside the right ones\n", erratum, erratum);
+    fprintf(out, "%s  a line of the documents; `ascent derive %s` computes it beside the right ones\n", erratum,
+            erratum);
     for (; d; d = derivation_next_erratum(erratum, d, &line)) {
-        printf("\nbeside %s\n", d->id);
-        print_formula("\n    ", d->line[line].latex, latex, "\n\n");
-        print_place("wrong", d->line[line].why, "");
-        print_formula("  right     ", registry_find(d->id)->statement, latex, "\n");
+        fprintf(out, "\nbeside %s\n", d->id);
+        print_formula(out, "\n    ", d->line[line].latex, latex, "\n\n");
+        print_place(out, "wrong", d->line[line].why, "");
+        print_formula(out, "  right     ", registry_find(d->id)->statement, latex, "\n");
     }
     return true;
 }
@@ -75,13 +76,13 @@ static bool is_about(const registry_row *r, const char *part)
 }
 
 /* All, or those that are about something: one line each. Returns their number. */
-static int print_rows(const char *about, bool latex)
+static int print_rows(FILE *out, const char *about, bool latex)
 {
     int n = 0;
     for (const registry_row *r = registry; r->id; r++) {
         if (about && !is_about(r, about)) continue;
-        printf("%-8s %-8s part %s  %-7s", r->id, r->class_, r->part, *r->check ? "checked" : "-");
-        print_formula("  ", r->statement, latex, "\n");
+        fprintf(out, "%-8s %-8s part %s  %-7s", r->id, r->class_, r->part, *r->check ? "checked" : "-");
+        print_formula(out, "  ", r->statement, latex, "\n");
         n++;
     }
     return n;
@@ -97,14 +98,17 @@ int list_command(int argc, char **argv)
         "nothing can be checked), where it stands in the documents (README), and where in the code.\n"
         "TEXT, such as GAE or entropy: those whose topic, formula, note or check has it.", table);
     if (left > 1) bad_input("list: expected at most one id, found %d", left);
-    if (left == 1) {
-        const registry_row *r = registry_find(argv[1]);
-        if (!r && print_erratum(argv[1], latex)) return EXIT_HELD;
-        if (r) print_row(r, latex);
-        else if (!*argv[1] || !print_rows(argv[1], latex))
-            bad_input("list: no id or equation with %s; `ascent list` prints them all", argv[1]);
-        return EXIT_HELD;
-    }
-    print_rows(NULL, latex);
+    char *text;
+    size_t n;
+    FILE *out = print_to_memory(&text, &n);                 /* all of it or nothing */
+    const registry_row *r = left == 1 ? registry_find(argv[1]) : NULL;
+    bool found = true;
+    if (r)              print_row(out, r, latex);
+    else if (left == 0) print_rows(out, NULL, latex);
+    else                found = *argv[1] && (print_erratum(out, argv[1], latex) || print_rows(out, argv[1], latex));
+    print_done(out, &text);
+    if (!found) bad_input("list: no id or equation with %s; `ascent list` prints them all", argv[1]);
+    fputs(text, stdout);
+    free(text);
     return EXIT_HELD;
 }

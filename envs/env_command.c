@@ -51,17 +51,22 @@ static int list(void)
     int n = 0;
     while (env_id(n)) n++;
     env **e = allocate((size_t)n, sizeof *e, "environments");
-    for (int i = 0; i < n; i++) e[i] = open_env(env_id(i), ENV_OWN_LIMIT);
+    bool *never = allocate((size_t)n, sizeof *never, "environments");
+    for (int i = 0; i < n; i++) {
+        e[i] = open_env(env_id(i), ENV_OWN_LIMIT);
+        never[i] = goes_on(e[i]);
+    }
     printf("%-28s %-12s %-14s %6s %10s\n", "id", "actions", "observations", "limit", "threshold");
     for (int i = 0; i < n; i++) {
         char limit[16], threshold[16] = "-";
-        strcpy(limit, goes_on(e[i]) ? "never" : "-");
+        strcpy(limit, never[i] ? "never" : "-");
         if (e[i]->limit != ENV_NO_LIMIT) snprintf(limit, sizeof limit, "%d", e[i]->limit);
         if (!isnan(e[i]->threshold)) snprintf(threshold, sizeof threshold, "%g", e[i]->threshold);
         printf("%-28s %-12s %-14s %6s %10s\n", e[i]->id, space_text(&e[i]->action).at,
                space_text(&e[i]->observation).at, limit, threshold);
         env_free(e[i]);
     }
+    free(never);
     free(e);
     puts("\nlimit: steps of an episode; -: none, it ends by itself; never: it does not, and what learns from whole\n"
          "episodes needs `train --limit T`.");
