@@ -189,7 +189,7 @@ static struct ends run_by_hand(struct hand *h, enum which which, const struct se
                                long steps)
 {
     struct ends ends = { 0 };
-    double theta[MOST], s[64], a[4], a1[4], reward;
+    double theta[MOST] = { 0 }, s[64], a[4], a1[4], reward;
     to_double(h->p.n, h->theta, theta);
     actor *pi = actor_new(&h->p, theta);
     for (long done = 0; done < steps; done++) {
