@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <link.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -57,49 +58,70 @@ static void *live[LIVE_MAX];        /* taken since main and not freed; kept in r
 
 static struct { long count; int live; } *tally;     /* allocations, and those not freed; shared with the parent */
 
-static struct { uintptr_t from, to; } blas;        /* where OpenBLAS is loaded */
+/* Where OpenBLAS is loaded, and the loader, which keeps a thread's first memory for the next thread */
+static struct place { uintptr_t from, to; } blas, loader;
 
-static int find_blas(struct dl_phdr_info *library, size_t size, void *unused)
+static bool within(const struct place *x, uintptr_t caller) { return caller >= x->from && caller < x->to; }
+
+static int find_places(struct dl_phdr_info *library, size_t size, void *unused)
 {
     (void)size, (void)unused;
-    if (!strstr(library->dlpi_name, "openblas")) return 0;
+    struct place *x = strstr(library->dlpi_name, "openblas") ? &blas : strstr(library->dlpi_name, "/ld-") ? &loader : NULL;
+    if (!x) return 0;
     for (int i = 0; i < library->dlpi_phnum; i++) {
         uintptr_t from = library->dlpi_addr + library->dlpi_phdr[i].p_vaddr;
         uintptr_t to = from + library->dlpi_phdr[i].p_memsz;
         if (library->dlpi_phdr[i].p_type != PT_LOAD) continue;
-        if (!blas.to || from < blas.from) blas.from = from;
-        if (to > blas.to) blas.to = to;
+        if (!x->to || from < x->from) x->from = from;
+        if (to > x->to) x->to = to;
     }
-    return 1;
+    return 0;
 }
 
-#define REFUSED refused((uintptr_t)__builtin_return_address(0))
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+#define REFUSED refused(CALLER)
 static bool refused(uintptr_t caller)
 {
-    if (!armed || (caller >= blas.from && caller < blas.to)) return false;
+    if (!armed || within(&blas, caller)) return false;
     long k = ++tally->count;
     if (!fault_at || (for_ever ? k < fault_at : k != fault_at)) return false;
     errno = ENOMEM;
     return true;
 }
 
+static atomic_flag listing = ATOMIC_FLAG_INIT;      /* a worker's thread may free what the first one took */
+
 static void *taken(void *p)
 {
-    if (armed && !fault_at && p && tally->live < LIVE_MAX) live[tally->live++] = p;
+    if (!armed || fault_at || !p) return p;
+    while (atomic_flag_test_and_set(&listing)) continue;
+    if (tally->live < LIVE_MAX) live[tally->live++] = p;
+    atomic_flag_clear(&listing);
     return p;
 }
 
 static void released(const void *p)
 {
-    for (int i = armed && !fault_at ? tally->live - 1 : -1; i >= 0; i--)
+    if (!tally || fault_at) return;
+    while (atomic_flag_test_and_set(&listing)) continue;
+    for (int i = tally->live - 1; i >= 0; i--)
         if (live[i] == p) {
             live[i] = live[--tally->live];
-            return;
+            break;
         }
+    atomic_flag_clear(&listing);
 }
 
-void *malloc(size_t size)           { return REFUSED ? NULL : taken(SYSTEM(malloc)(size)); }
-void *calloc(size_t n, size_t size) { return REFUSED ? NULL : taken(SYSTEM(calloc)(n, size)); }
+void *malloc(size_t size)
+{
+    if (within(&loader, CALLER)) return SYSTEM(malloc)(size);
+    return REFUSED ? NULL : taken(SYSTEM(malloc)(size));
+}
+void *calloc(size_t n, size_t size)
+{
+    if (within(&loader, CALLER)) return SYSTEM(calloc)(n, size);
+    return REFUSED ? NULL : taken(SYSTEM(calloc)(n, size));
+}
 void *aligned_alloc(size_t alignment, size_t size)
 {
     return REFUSED ? NULL : taken(SYSTEM(memalign)(alignment, size));
@@ -234,7 +256,7 @@ int __wrap_main(int argc, char **argv)
     }
     tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (tally == MAP_FAILED) { perror("mmap"); return 2; }
-    dl_iterate_phdr(find_blas, NULL);
+    dl_iterate_phdr(find_places, NULL);
     argv[1] = argv[0];
     argc--;
     argv++;
