@@ -132,17 +132,19 @@ test:
 	    tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh tests/grade.sh
 
 # Mutants, faults, learning, the grader's whole list, no warning from gcc or clang, the unit tests built by clang,
-# fuzzing, sanitizers, valgrind. At most 60 minutes.
+# fuzzing, sanitizers, valgrind; two at a time. At most 60 minutes.
 test-full:
 	@CC="$(CC)" .ci/deps full
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults $(ASSIGNMENTS) \
 	    $(BUILD)/tests/learning/score
-	@FAULTS=all GRADE=all tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh \
-	    tests/runs.sh tests/faults.sh tests/valgrind.sh tests/learning.sh tests/experiments.sh tests/grade.sh
+	@tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh tests/experiments.sh & \
+	    FAULTS=all GRADE=all tests/run.sh $(BUILD) tests/runs.sh tests/faults.sh tests/valgrind.sh tests/learning.sh \
+	    tests/grade.sh; status=$$?; wait $$! && exit $$status
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
 	@CC="$(CC)" tests/fuzz/run.sh 100000
-	@$(MAKE) --no-print-directory asan tsan book
+	@$(MAKE) --no-print-directory -j2 asan tsan
+	@$(MAKE) --no-print-directory book
 	@tests/run.sh $(BUILD) tests/pages.sh
 
 # One token changed at a time in autodiff, derivations and algorithms/cg.c: do the tests notice? A sample of 330;

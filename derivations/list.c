@@ -1,4 +1,5 @@
 /* `ascent list [ID|TEXT]`: the registry, and where each of its rows stands. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,21 +19,30 @@ const registry_row *registry_find(const char *id)
     return NULL;
 }
 
+/* A text in memory that cannot grow says so here only */
+static void print(FILE *out, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    if (vfprintf(out, format, values) < 0) out_of_memory(0, "a text");
+    va_end(values);
+}
+
 static void print_place(FILE *out, const char *what, const char *place, const char *otherwise)
 {
-    fprintf(out, "  %-9s %s\n", what, *place ? place : otherwise);
+    print(out, "  %-9s %s\n", what, *place ? place : otherwise);
 }
 
 static void print_formula(FILE *out, const char *before, const char *formula, bool latex, const char *after)
 {
     char *plain = plain_math(formula);
-    fprintf(out, "%s%s%s", before, latex ? formula : plain, after);
+    print(out, "%s%s%s", before, latex ? formula : plain, after);
     free(plain);
 }
 
 static void print_row(FILE *out, const registry_row *r, bool latex)
 {
-    fprintf(out, "%s  %s\n%s, %s%s, part %s\n", r->id, r->topic, r->kind,
+    print(out, "%s  %s\n%s, %s%s, part %s\n", r->id, r->topic, r->kind,
            *r->check || strcmp(r->class_, "stated") == 0 ? "" : "to be ", r->class_, r->part);
     print_formula(out, "\n    ", r->statement, latex, "\n\n");
     print_place(out, "source", r->documents, "none: derived");
@@ -48,10 +58,10 @@ static bool print_erratum(FILE *out, const char *erratum, bool latex)
     int line;
     const derivation *d = derivation_next_erratum(erratum, NULL, &line);
     if (!d) return false;
-    fprintf(out, "%s  a line of the documents; `ascent derive %s` computes it beside the right ones\n", erratum,
+    print(out, "%s  a line of the documents; `ascent derive %s` computes it beside the right ones\n", erratum,
             erratum);
     for (; d; d = derivation_next_erratum(erratum, d, &line)) {
-        fprintf(out, "\nbeside %s\n", d->id);
+        print(out, "\nbeside %s\n", d->id);
         print_formula(out, "\n    ", d->line[line].latex, latex, "\n\n");
         print_place(out, "wrong", d->line[line].why, "");
         print_formula(out, "  right     ", registry_find(d->id)->statement, latex, "\n");
@@ -81,7 +91,7 @@ static int print_rows(FILE *out, const char *about, bool latex)
     int n = 0;
     for (const registry_row *r = registry; r->id; r++) {
         if (about && !is_about(r, about)) continue;
-        fprintf(out, "%-8s %-8s part %s  %-7s", r->id, r->class_, r->part, *r->check ? "checked" : "-");
+        print(out, "%-8s %-8s part %s  %-7s", r->id, r->class_, r->part, *r->check ? "checked" : "-");
         print_formula(out, "  ", r->statement, latex, "\n");
         n++;
     }

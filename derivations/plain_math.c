@@ -33,8 +33,9 @@ struct plain {
 
 static void put(struct plain *p, const char *text)
 {
-    size_t n = strlen(text);
-    p->text = reallocate(p->text, p->n + n + 1, 1, "a formula");
+    enum { ROOM = 256 };                        /* taken at once */
+    size_t n = strlen(text), rooms = (p->n + n) / ROOM + 1;
+    if (!p->text || rooms > p->n / ROOM + 1) p->text = reallocate(p->text, rooms * ROOM, 1, "a formula");
     memcpy(p->text + p->n, text, n + 1);
     p->n += n;
 }
