@@ -95,15 +95,6 @@ void a2c_advantages(int T, const double *r, const double *V, double V_end, doubl
 }
 /*[/snip]*/
 
-void a2c_normalise(int T, double *A)
-{
-    double mean = 0, squares = 0;
-    for (int t = 0; t < T; t++) mean += A[t] / T;
-    for (int t = 0; t < T; t++) squares += (A[t] - mean) * (A[t] - mean);
-    double sd = sqrt(squares / (T - 1));
-    for (int t = 0; t < T; t++) A[t] = (A[t] - mean) / (sd + 1e-8);
-}
-
 /*[snip a2c-objective later]*/
 /* A3C-14   J_pi = sum_t log pi(a_t|s_t) A_t,   A_t = R_t - V(s_t) held constant */
 ad a2c_policy_objective(ad logp, ad A)
@@ -197,7 +188,7 @@ static void advantages(const a2c_config *c, const rollout *b, const double *V, c
         int first = b->segment[i].first, T = b->segment[i].T;
         a2c_advantages(T, b->r + first, V + first, V_end[i], c->gamma, c->lambda, A + first, R + first);
     }
-    if (c->normalise) a2c_normalise(b->T, A);
+    if (c->normalise) advantages_normalise(b->T, A);
 }
 
 policy a2c_policy(const env *e, const void *config)

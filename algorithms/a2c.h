@@ -32,8 +32,6 @@ extern const config_field a2c_fields[];
  * lambda = 1, A3C-14: R_t = r_t + gamma R_{t+1}, A_t = R_t - V(s_t);  else PPO-17's A_t, and R_t = A_t + V(s_t) */
 void a2c_advantages(int T, const double *r, const double *V, double V_end, double gamma, double lambda, double *A,
                     double *R);
-/* A <- (A - mean) / (standard deviation + 1e-8), that of a sample; T >= 2 */
-void a2c_normalise(int T, double *A);
 /* Sums over the steps of a batch, to be ascended: logp, A, V, R, H [T x 1] -> scalar */
 ad a2c_policy_objective(ad logp, ad A);                     /* A3C-14   sum_t log pi(a_t|s_t) A_t */
 ad a2c_V_objective(ad V, ad R);                             /* A3C-8    -sum_t (R_t - V(s_t))^2 */

@@ -1,6 +1,8 @@
 /* GAE(lambda): see gae.h. */
 #include "algorithms/gae.h"
 
+#include <math.h>
+
 /*[snip gae later]*/
 /* PPO-17   A_t = delta_t + gamma lambda A_{t+1},   delta_t = r_t + gamma V(s_{t+1}) - V(s_t) */
 void gae_advantages(int T, const double *r, const double *V, double V_end, double gamma, double lambda, double *A)
@@ -15,3 +17,12 @@ void gae_advantages(int T, const double *r, const double *V, double V_end, doubl
     /* END SOLUTION */
 }
 /*[/snip]*/
+
+void advantages_normalise(int T, double *A)
+{
+    double mean = 0, squares = 0;
+    for (int t = 0; t < T; t++) mean += A[t] / T;
+    for (int t = 0; t < T; t++) squares += (A[t] - mean) * (A[t] - mean);
+    double sd = sqrt(squares / (T - 1));
+    for (int t = 0; t < T; t++) A[t] = (A[t] - mean) / (sd + 1e-8);
+}

@@ -53,6 +53,21 @@ ad policy_entropy(const policy *p, ad theta, ad s)
     return ad_rows(gaussian_entropy(log_sd(p, theta)), ad_nrows(s));
 }
 
+ad policy_parameters(const policy *p, ad theta, ad s)
+{
+    require(!p->values, "the parameters of an epsilon-greedy policy");
+    ad f = output(p, theta, s);
+    return p->nA ? f : ad_concat(f, ad_rows(log_sd(p, theta), ad_nrows(s)));
+}
+
+/* KL-2   KL(pi_old(.|s_t) || pi_new(.|s_t)) */
+ad policy_kl(const policy *p, ad old, ad new)
+{
+    int k = p->k;
+    if (p->nA) return categorical_kl(old, new);
+    return gaussian_kl(ad_columns(old, 0, k), ad_columns(old, k, k), ad_columns(new, 0, k), ad_columns(new, k, k));
+}
+
 /* ---- acting ---- */
 struct actor {
     policy p;

@@ -15,6 +15,7 @@
 #include <gsl/gsl_randist.h>
 
 #include "algorithms/a2c.h"
+#include "algorithms/gae.h"
 #include "algorithms/checkpoint.h"
 #include "algorithms/critic.h"
 #include "algorithms/run_folder.h"
@@ -74,13 +75,13 @@ static void normalised(void **state)
     double A[T], same[3] = { 2, 2, 2 }, two[2] = { 1, 3 };
     long double mean = 0, squares = 0;
     memcpy(A, r, sizeof A);
-    a2c_normalise(T, A);
+    advantages_normalise(T, A);
     for (int t = 0; t < T; t++) mean += (long double)r[t] / T;
     for (int t = 0; t < T; t++) squares += (r[t] - mean) * (r[t] - mean);
     for (int t = 0; t < T; t++)
         assert_near(A[t], (double)((r[t] - mean) / (sqrtl(squares / (T - 1)) + 1e-8)), 1e-14);
-    a2c_normalise(3, same);
-    a2c_normalise(2, two);
+    advantages_normalise(3, same);
+    advantages_normalise(2, two);
     assert_true(same[0] == 0 && same[1] == 0 && same[2] == 0);
     assert_near(two[1], 1 / (sqrt(2) + 1e-8), 1e-15);
 }

@@ -1,0 +1,47 @@
+/* Fisher-vector products: see fisher_vector.h. */
+#include "algorithms/fisher_vector.h"
+
+#include <string.h>
+
+#include "autodiff/require.h"
+
+/*[snip fisher-vector later]*/
+/* M u of logits, per row: (diag(pi) - pi pi^T) u */
+static ad times_M_of_logits(ad z, ad u)                                     /* [T x nA] */
+{
+    ad pi = ad_detach(ad_exp(ad_log_softmax(z)));
+    ad E  = ad_row_sum(ad_mul(pi, u));                                      /* E_pi[u] [T x 1] */
+    return ad_mul(pi, ad_sub(u, ad_cols(E, ad_ncols(z))));
+}
+
+/* M u of means and log_sd, per row: (u_mean / sd^2, 2 u_log_sd) */
+static ad times_M_of_gaussian(ad z, ad u)                                   /* [T x 2k] */
+{
+    int k = ad_ncols(z) / 2;
+    ad precision = ad_detach(ad_exp(ad_scale(-2, ad_columns(z, k, k))));
+    return ad_concat(ad_mul(precision, ad_columns(u, 0, k)), ad_scale(2, ad_columns(u, k, k)));
+}
+
+/* NPG-2, NPG-3   F v = (1/T) sum_t J_t^T M_t (J_t v) */
+fisher_vector fisher_vector_of(ad_tape *t, const policy *p, ad theta, ad s, double damping, double *v)
+{
+    memset(v, 0, (size_t)p->n * sizeof *v);
+    ad x   = ad_input(t, v, p->n, 1);
+    ad z   = policy_parameters(p, theta, s);
+    ad Jv  = ad_jvp(z, theta, x);
+    ad MJv = p->nA ? times_M_of_logits(z, Jv) : times_M_of_gaussian(z, Jv);
+    ad Fv  = ad_vjp(z, theta, ad_scale(1.0 / ad_nrows(s), MJv));
+    return (fisher_vector){ v, Fv, ad_slice(1, &x, 1, &Fv), damping, 0 };
+}
+/*[/snip]*/
+
+void fisher_vector_times(void *F, int n, const double *v, double *Fv)
+{
+    fisher_vector *f = F;
+    require(n == ad_nrows(f->Fv), "a vector of %d for a theta of %d", n, ad_nrows(f->Fv));
+    memcpy(f->v, v, (size_t)n * sizeof *v);
+    ad_run(&f->again);
+    const double *product = ad_value(f->Fv);
+    for (int i = 0; i < n; i++) Fv[i] = product[i] + f->damping * v[i];
+    f->products++;
+}
