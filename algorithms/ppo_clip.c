@@ -297,7 +297,7 @@ static void ascend(const ppo_clip_config *c, learner *l)
 static long epochs(const ppo_clip_config *c, learner *l, gsl_rng *rng)
 {
     int T = l->D->T, M = (int)c->minibatch;
-    for (long k = 1; k < c->epochs + 1; k++) {
+    for (long k = 1; k <= c->epochs; k++) {
         samples_shuffle(rng, T, l->order);
         for (int i = 0; i < T; i += M) {
             samples_gather(l->minibatch, l->D, l->order + i, M < T - i ? M : T - i);
@@ -379,7 +379,97 @@ void ppo_clip(run *training, const void *config)
     learner_free(&l);
 }
 
+/* ---- one update, with its numbers: the first of a training run from that seed ---- */
+
+enum { EXPLAINED_WORKERS = 2, EXPLAINED_STEPS = 4 };
+
+static void explain_batch(FILE *out, const learner *l, const rollout *b)
+{
+    const samples *D = l->D;
+    fprintf(out, "\nactor  t  s_t  a_t %9s %9s %9s %9s %13s\n", "r_t", "V(s_t)", "A_t", "R_t", "ln pi_old");
+    for (int i = 0; i < b->segments; i++) {
+        const segment *g = &b->segment[i];
+        for (int t = 0, k = g->first; t < g->T; t++, k++)
+            fprintf(out, "%5d %2d %4d %4d %9.5f %9.5f %9.5f %9.5f %13.5f\n", g->worker, t, explained_state(b, k),
+                    b->index[k], b->r[k], D->V_old[k], D->A[k], D->R[k], D->logp_old[k]);
+        if (g->terminated) fprintf(out, "%9s: V = 0, the episode terminated\n", "then");
+        else fprintf(out, "%9s: V(s) = %.5f, cut by the %s\n", "then", l->V_end[i],
+                     g->truncated ? "time limit" : "batch");
+    }
+}
+
+/* r_t and the two products of each sample, and their mean */
+static void explain_surrogate(FILE *out, const ppo_clip_config *c, learner *l)
+{
+    static const char *const line[] = { "PPO-2    min of both", "PPO-4    min of r_t A_t and g(eps, A_t)",
+                                        "PPO-1    r_t A_t, not clipped" };
+    const samples *D = l->D;
+    ad_mark start = ad_here(l->t);
+    ad pi = policy_parameters(&l->p, ad_input(l->t, l->theta, l->p.n, 1), ad_input(l->t, D->s, D->T, D->d));
+    ad logp = policy_logp_of(l->t, &l->p, pi, D->a, D->index);
+    const double *r = ad_value(ppo_ratio(logp, ad_input(l->t, D->logp_old, D->T, 1)));
+    fprintf(out, "  r_t = pi/pi_old %9s %9s %18s\n", "A_t", "r_t A_t", "clip(r_t) A_t");
+    for (int k = 0; k < D->T; k++)
+        fprintf(out, "%17.5f %9.5f %9.5f %18.5f\n", r[k], D->A[k], r[k] * D->A[k],
+                fmin(fmax(r[k], 1 - c->eps), 1 + c->eps) * D->A[k]);
+    ad_reset(l->t, start);
+    fprintf(out, "%s; L, its mean: %.5f, eps = %g\n", line[c->objective],
+            ppo_measure(l->t, c, &l->p, l->theta, D).L, c->eps);
+}
+
+static void explain_kl(FILE *out, const ppo_clip_config *c, learner *l, long done)
+{
+    ppo_measured m = ppo_measure(l->t, c, &l->p, l->theta, l->D);
+    fprintf(out, "PPO-11   KL(pi_old||pi), mean over the batch: exact %.3g; from its actions k1 %.3g, k2 %.3g, k3"
+            " %.3g\n", m.kl_exact, m.kl_k1, m.kl_k2, m.kl_k3);
+    if (c->target_kl > 0) fprintf(out, "         %ld of %ld epochs, the limit 1.5 target_kl = %g looked at after each\n",
+                                  done, c->epochs, 1.5 * c->target_kl);
+}
+
 void ppo_clip_explain(FILE *out, const void *config, uint64_t seed)
 {
-    (void)out, (void)config, (void)seed;
+    ppo_clip_config c = *(const ppo_clip_config *)config;
+    env *e = explained_env();
+    c.hidden.layers = 0;
+    c.workers = c.workers < EXPLAINED_WORKERS ? c.workers : EXPLAINED_WORKERS;
+    c.n_steps = c.n_steps < EXPLAINED_STEPS ? c.n_steps : EXPLAINED_STEPS;
+    c.minibatch = c.minibatch < c.workers * c.n_steps ? c.minibatch : c.workers * c.n_steps;
+    ppo_clip_check(&c);
+    const policy p = ppo_clip_policy(e, &c);
+    run *streams = run_new("ppo_clip", e, seed, 0);
+    run_workers(streams, (int)c.workers);
+    learner l = learner_new(&p, &c);
+    size_t n = (size_t)(p.n + network_n(&l.f));
+    double *before = allocate(n, sizeof *before, "theta, phi");
+    actor *pi = actor_new(&p, l.theta);
+    rollout *b = rollout_new(e);
+
+    learner_init(&l, streams->init_rng);
+    memcpy(before, l.theta, n * sizeof *before);
+    act(&c, streams, pi, b);
+    prepare(&c, &l, b);
+    fprintf(out, "PPO, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\nN = %ld, T = %ld,"
+            " K = %ld, M = %ld, no hidden layers, gamma = %g, lambda = %g\n", e->id, (unsigned long long)seed,
+            c.workers, c.n_steps, c.epochs, c.minibatch, c.gamma, c.lambda);
+    explain_batch(out, &l, b);
+    fprintf(out, "PPO-17   A_t = delta_t + gamma lambda A_t+1, delta_t = r_t + gamma V(s_t+1) - V(s_t); R_t = A_t +"
+            " V(s_t)\n");
+    if (c.normalise != PPO_NORMALISE_OFF)
+        fprintf(out, "         each %s of A_t with mean 0 and standard deviation 1\n", normalises[c.normalise]);
+    long done = epochs(&c, &l, streams->update_rng);
+    fprintf(out, "PPO-15   J = L - c1 L_VF + c2 S, c1 = %g, c2 = %g\nPPO-12   %ld steps of Adam along its gradient,"
+            " alpha = %g, of V %g; after them\n\n", c.c1, c.c2, l.step.t, c.lr, c.lr_V);
+    explain_surrogate(out, &c, &l);
+    explain_kl(out, &c, &l, done);
+    fprintf(out, "         the last g, theta and phi:\n\n");
+    explained_theta(out, &p, l.g, before, l.theta);
+    putc('\n', out);
+    explained_V(out, "phi", network_n(&l.f), l.g + p.n, before + p.n, l.phi);
+
+    free(before);
+    rollout_free(b);
+    actor_free(pi);
+    learner_free(&l);
+    run_free(streams);
+    env_free(e);
 }
