@@ -13,6 +13,7 @@
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/td_actor_critic.h"
+#include "algorithms/trpo.h"
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
 
@@ -39,6 +40,8 @@ const algorithm algorithms[] = {
       async_sarsa_explain, .discrete = true },
     { "nstep_q", "asynchronous n-step Q-learning", CONFIG(nstep_q), nstep_q, nstep_q_policy, nstep_q_explain,
       .discrete = true },
+    { "trpo", "trust region: a natural step, shortened until the KL is small and the surrogate grows", CONFIG(trpo),
+      trpo, trpo_policy, trpo_explain, .check = trpo_check },
     { .name = NULL },
 };
 
