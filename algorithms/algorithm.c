@@ -11,6 +11,7 @@
 #include "algorithms/maxent_pg.h"
 #include "algorithms/nstep_q.h"
 #include "algorithms/ppo_clip.h"
+#include "algorithms/ppo_penalty.h"
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/td_actor_critic.h"
@@ -42,6 +43,8 @@ const algorithm algorithms[] = {
       .discrete = true },
     { "ppo_clip", "proximal policy optimisation, clipped surrogate", CONFIG(ppo_clip), ppo_clip, ppo_clip_policy,
       ppo_clip_explain, .check = ppo_clip_check },
+    { "ppo_penalty", "proximal policy optimisation, penalty on the KL", CONFIG(ppo_penalty), ppo_penalty,
+      ppo_penalty_policy, ppo_penalty_explain, .check = ppo_penalty_check },
     { .name = NULL },
 };
 
