@@ -27,8 +27,8 @@
  * Critical
  *   - beta changes once an update, after the last epoch, by the KL over the whole batch: not in every minibatch.
  *   - beta survives the update, and the end of a run that will be resumed.
- *   - The KL is that of whole distributions, with a gradient: the mean of log pi_old - log pi over the actions taken is
- *     an estimate of its value, with another gradient. pi_old's parameters are constant.
+ *   - The KL is that of whole distributions: the mean of log pi_old - log pi over the actions taken estimates its
+ *     value, but has another gradient. pi_old's parameters are constant.
  *   - The KL of an update's first step is 0, and so is its gradient: the penalty acts from the second step on.
  *   - A minibatch of one sample has no standard deviation: refused if it is to be normalised. */
 #include "algorithms/ppo_penalty.h"
@@ -325,7 +325,8 @@ void ppo_penalty(run *training, const void *config)
                               { .name = "t", .count = &l.step.t }, { .name = "t of V", .count = &l.step_V.t },
                               { "beta", &beta, 1 }, { .name = NULL } };
     const shown beside[] = { { "kl_exact", &seen.kl_exact }, { "kl_k1", &seen.kl_k1 }, { "kl_k2", &seen.kl_k2 },
-                             { "kl_k3", &seen.kl_k3 }, { "beta", &used }, { "entropy", &seen.entropy }, { "L", &seen.L }, { .name = NULL } };
+                             { "kl_k3", &seen.kl_k3 }, { "beta", &used },
+                             { "entropy", &seen.entropy }, { "L", &seen.L }, { .name = NULL } };
     run_begin(training, survives, beside);
     /*[snip ppo-penalty-loop later]*/
     while (run_update(training, b)) {
@@ -418,8 +419,8 @@ void ppo_penalty_explain(FILE *out, const void *config, uint64_t seed)
     act(&c, streams, pi, b);
     prepare(&c, &l, b);
     fprintf(out, "PPO with a penalty on the KL, its first update on %s (states 0 .. 4, then the end; 3 actions),"
-            " seed %llu;\nN = %ld, T = %ld, K = %ld, M = %ld, no hidden layers, gamma = %g, lambda = %g\n", e->id, (unsigned long long)seed,
-            c.workers, c.n_steps, c.epochs, c.minibatch, c.gamma, c.lambda);
+            " seed %llu;\nN = %ld, T = %ld, K = %ld, M = %ld, no hidden layers, gamma = %g, lambda = %g\n", e->id,
+            (unsigned long long)seed, c.workers, c.n_steps, c.epochs, c.minibatch, c.gamma, c.lambda);
     explain_batch(out, &l, b);
     fprintf(out, "PPO-17   A_t = delta_t + gamma lambda A_t+1, delta_t = r_t + gamma V(s_t+1) - V(s_t); R_t = A_t +"
             " V(s_t)\n");

@@ -3,8 +3,8 @@
  * adapts the weight; and that a bound on the KL and a weight on it are two names of one family of policies.
  * 002 (l.355-358, images PPO3, PPO7), 004 (l.484-502), 001 (l.562-600), 000 (l.272, l.318); PPO's paper, section 4.
  *
- * The surrogate of a table separates: sum_s d(s) [ sum_a pi(a|s) A(s,a) - beta KL_s ] has its maximum where each state
- * has its own. Advantages are in units of the greatest, max|A|, and so is beta. */
+ * The surrogate of a table separates: sum_s d(s) [ sum_a pi(a|s) A(s,a) - beta KL_s ] is greatest where each state's
+ * part is. Advantages are in units of the greatest, max|A|, and so is beta. */
 #include <float.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_roots.h>
@@ -32,8 +32,8 @@ static const char *not_applicable(const setting *x)
     return NULL;
 }
 
-/* A(s,.) [nA] in units of the greatest of all, less that of the state's best action: as sum_a pi(a) = 1, this moves the
- * surrogate by a constant */
+/* A(s,.) [nA] in units of the greatest of all, less that of the state's best action: as sum_a pi(a) = 1, this moves
+ * the surrogate by a constant */
 static void gaps(const exact *pi, int s, double *A)
 {
     const double *row = pi->A + s * pi->nA, unit = greatest_A(pi);
@@ -233,8 +233,8 @@ static void page_of_betas(const setting *x, FILE *out)
 
 /* ---- TRPO-28: a bound on the mean KL, and a weight on it ---- */
 
-/* max over pi of t sum_s d(s) sum_a pi(a|s) A(s,a) + ln(delta - KL(pi)): the surrogate under a mean KL of at most delta,
- * to 1/t. Arrays [nSA]; what belongs to absorbing states is 0. */
+/* max over pi of t sum_s d(s) sum_a pi(a|s) A(s,a) + ln(delta - KL(pi)): to 1/t the surrogate's maximum under a mean
+ * KL of at most delta. Arrays [nSA]; what belongs to absorbing states is 0. */
 struct bounded { const exact *x; double *A, *pi, *gradient, *curvature, *kl_gradient, *step, *along; };
 
 static struct bounded bounded_new(const exact *x)
@@ -261,8 +261,8 @@ static void solve_by_state(const struct bounded *b, const double *w, double *y)
     }
 }
 
-/* Newton's step at a slack of delta - KL(pi); the second derivative is diagonal but for a product of two vectors, which
- * Sherman and Morrison's formula takes out. Returns the decrement. */
+/* Newton's step at a slack of delta - KL(pi); the second derivative is diagonal but for a product of two vectors,
+ * which Sherman and Morrison's formula takes out. Returns the decrement. */
 static double bounded_step(struct bounded *b, double t, double slack)
 {
     const exact *x = b->x;
@@ -372,15 +372,17 @@ static double unit_form(const setting *x) { (void)x; return 1e-8; }
 
 static double by_bound(const setting *x, double *out)
 {
+    const exact *pi = x->pi;
     for (int k = 0; k < FORMS; k++)
-        constrained(x->pi, k < 2 ? share[k] * gain(x->pi) : kl_of_maximiser(x->pi, weight[k - 2]), out + k * (x->pi->nSA + 1));
+        constrained(pi, k < 2 ? share[k] * gain(pi) : kl_of_maximiser(pi, weight[k - 2]), out + k * (pi->nSA + 1));
     return 0;
 }
 
 static double by_weights(const setting *x, double times, double *out)
 {
+    const exact *pi = x->pi;
     for (int k = 0; k < FORMS; k++)
-        penalised(x->pi, times * (k < 2 ? beta_of(x->pi, share[k] * gain(x->pi)) : weight[k - 2]), out + k * (x->pi->nSA + 1));
+        penalised(pi, times * (k < 2 ? beta_of(pi, share[k] * gain(pi)) : weight[k - 2]), out + k * (pi->nSA + 1));
     return 0;
 }
 
@@ -437,13 +439,13 @@ static double rule_of_bounds(const setting *x, double *out)
     return 0;
 }
 
-static double rule_of_000(const setting *x, double *out)      { (void)x; return rule_with(1.5, 1.5, 0.5, 2, out); }
-static double rule_of_001(const setting *x, double *out)      { (void)x; return rule_with(0.5, 2, 2.0 / 3, 1.5, out); }
-static double rule_of_library(const setting *x, double *out)  { (void)x; return rule_with(0.5, 2, 0.5, 1.5, out); }
+static double rule_of_000(const setting *x, double *out)     { (void)x; return rule_with(1.5, 1.5, 0.5, 2, out); }
+static double rule_of_001(const setting *x, double *out)     { (void)x; return rule_with(0.5, 2, 2 / 3.0, 1.5, out); }
+static double rule_of_library(const setting *x, double *out) { (void)x; return rule_with(0.5, 2, 0.5, 1.5, out); }
 
 const derivation kl_penalty[] = {
-    { "PPO-20", "the penalised surrogate's maximiser: pi_old(a) beta / (mu - A(a))", "pi*(a|s), beta = .1 and 1 max|A|",
-      n_maximisers, unit_maximiser, not_applicable, NULL, {
+    { "PPO-20", "the penalised surrogate's maximiser: pi_old(a) beta / (mu - A(a))",
+      "pi*(a|s), beta = .1 and 1 max|A|", n_maximisers, unit_maximiser, not_applicable, NULL, {
         { "\\arg\\max_\\pi\\hat E_t[r_t\\hat A_t-\\beta KL[\\pi_{old}(\\cdot|s_t),\\pi(\\cdot|s_t)]]",
           "Newton's method on what training maximises, all probabilities free but for their sum", newton_old_new },
         { "=\\pi_{old}(a|s)\\frac{\\beta}{\\mu(s)-A(s,a)},\\quad\\sum_a\\pi(a|s)=1",
@@ -454,12 +456,14 @@ const derivation kl_penalty[] = {
     { "PPO-21", "with KL(new||old) for the penalty the maximiser is pi_old exp(A/beta) / Z",
       "pi*(a|s), beta = .1 and 1 max|A|", n_maximisers, unit_maximiser, not_applicable, NULL, {
         { "\\arg\\max_{\\theta'}E_{\\pi_\\theta}[\\tfrac{\\pi_{\\theta'}}{\\pi_\\theta}A^{\\pi_\\theta}]-"
-          "\\beta D_{KL}(\\pi_{\\theta'}\\|\\pi_\\theta)", "Newton's method on what training maximises", newton_new_old },
+          "\\beta D_{KL}(\\pi_{\\theta'}\\|\\pi_\\theta)", "Newton's method on what training maximises",
+          newton_new_old },
         { "=\\pi_\\theta(a|s)\\,e^{A(s,a)/\\beta}/Z(s)", "A(a) - beta (ln pi(a)/pi_old(a) + 1) = mu(s) for all a",
           closed_new_old },
         { "\\arg\\max_{\\theta'}E_{\\pi_\\theta}[\\tfrac{\\pi_{\\theta'}}{\\pi_\\theta}A^{\\pi_\\theta}]-"
           "\\beta D_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})",
-          "001 penalises new||old (l.562, l.587) and measures old||new where it adapts beta (l.600), as if they were one",
+          "001 penalises new||old (l.562, l.587) and measures old||new where it adapts beta (l.600), as if these were"
+          " one",
           closed_old_new, DIFFERS, "ERR-34" } } },
     { "PPO-22", "beta: halved below delta/1.5, doubled above 1.5 delta", "beta after each of 16 updates",
       n_turns, unit_turns, NULL, NULL, {
@@ -470,7 +474,8 @@ const derivation kl_penalty[] = {
           " where the KL is small. One reading: below it; 004 (l.502) leaves out that beta may stay",
           rule_of_000, DIFFERS, "ERR-64" },
         { "d<\\delta/2:\\ \\beta\\leftarrow\\beta/2;\\quad d>2\\,\\delta:\\ \\beta\\leftarrow1.5\\beta",
-          "the control: a library's rule under the paper's name (ray-project/ray#15698)", rule_of_library, DIFFERS } },
+          "the control: a library's rule under the paper's name (ray-project/ray#15698)", rule_of_library,
+          DIFFERS } },
       "one beta, from 1; delta = 3/128; mean KLs from 0 to 9 delta, the edges of the band among them" },
     { "PPO-23", "KLmax = 1.5 delta, KLmin = delta/1.5 and a factor of 2 are the paper's rule",
       "beta after each of 16 updates", n_turns, unit_turns, NULL, NULL, {
@@ -480,15 +485,17 @@ const derivation kl_penalty[] = {
         { "KL_{min}=\\delta/2,\\ KL_{max}=2\\delta,\\ \\text{factor }1.5",
           "001 (l.600) says neither bounds nor factor: these obey its words, too", rule_of_001, DIFFERS, "ERR-64" } },
       "one beta, from 1; delta = 3/128; mean KLs from 0 to 9 delta, the edges of the band among them" },
-    { "PPO-25", "the larger beta, the closer to pi_old the maximiser", "mean KL(pi_old||pi*), beta from 1/64 to 64 max|A|",
-      n_grid, unit_kl, not_applicable, NULL, {
+    { "PPO-25", "the larger beta, the closer to pi_old the maximiser",
+      "mean KL(pi_old||pi*), beta from 1/64 to 64 max|A|", n_grid, unit_kl, not_applicable, NULL, {
         { "KL(\\beta)=\\sum_sd(s)\\,KL(\\pi_{old}\\|\\pi^*_\\beta)", "PPO-20's maximiser", kl_at },
         { "\\ge KL(2\\beta)", "beta up, KL down", kl_at_twice, AT_MOST },
-        { "\\le\\frac1\\beta\\sum_sd(s)\\max_aA(s,a)", "as L(pi*) is at least L(pi_old) = 0", kl_at_most, AT_LEAST } },
+        { "\\le\\frac1\\beta\\sum_sd(s)\\max_aA(s,a)", "as L(pi*) is at least L(pi_old) = 0", kl_at_most,
+          AT_LEAST } },
       .page = page_of_betas },
     { "TRPO-28", "a bound delta on the KL and a weight beta on it: the same optima",
       "d(s) pi*(a|s) and beta, for two deltas and two betas", n_forms, unit_form, not_bounded, NULL, {
-        { "\\arg\\max_\\pi L(\\pi)\\text{ s.t. }\\overline{KL}(\\pi_{old}\\|\\pi)\\le\\delta,\\quad\\text{multiplier}",
+        { "\\arg\\max_\\pi L(\\pi)\\text{ s.t. }\\overline{KL}(\\pi_{old}\\|\\pi)\\le\\delta,\\quad"
+          "\\text{multiplier}",
           "by an interior point: L + (1/t) ln(delta - KL), t to 1e12", by_bound },
         { "=\\arg\\max_\\pi L(\\pi)-\\beta\\overline{KL}(\\pi_{old}\\|\\pi),\\quad\\beta",
           "PPO-20 at the beta where KL = delta, by a root; and, the other way, at beta = max|A| and max|A|/4, with"
