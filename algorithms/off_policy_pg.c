@@ -42,8 +42,8 @@
 static const char *const ratios[] = { "trajectory", "per-decision", "weighted", NULL };
 
 const off_policy_pg_config off_policy_pg_defaults = {
-    .gamma = 1, .lr = 5e-3, .trajectories = 10, .uses = 5, .ess_least = 0.5, .refresh = 1,
-    .ratio = OFF_POLICY_PER_DECISION, .clip = 0, .b_rate = 0.3, .hidden = { 1, { 64 } }, .activation = AD_TANH,
+    .gamma = 1, .lr = 5e-3, .trajectories = 10, .uses = 10, .ess_least = 0.5, .refresh = 1,
+    .ratio = OFF_POLICY_PER_DECISION, .clip = 0, .b_rate = 0.1, .hidden = { 1, { 64 } }, .activation = AD_TANH,
 };
 
 #define FIELD(name) #name, .at = offsetof(off_policy_pg_config, name)
