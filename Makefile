@@ -217,7 +217,7 @@ help:
 	@echo 'make                the program, build/ascent (CC=clang, MARCH=x86-64-v3 for another machine)'
 	@echo 'make run            install what is missing, build, show the first table'
 	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
-	@echo 'make test-reference REFERENCE=DIR    reader, tape, environments, importance sampling, exact layer against reference data'
+	@echo 'make test-reference REFERENCE=DIR    every part that has reference data, against it'
 	@echo 'make book           the book as pages, build/book/index.html;  make weave: code and outputs into its Markdown;'
 	@echo '                    make check-book: is all of it still so?  make book-runs: its training runs anew'
 	@echo 'make examples       short programs on the library, a start for your own: chapters/examples'
