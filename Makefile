@@ -157,7 +157,8 @@ mutate:
 	@tests/mutate/run.sh $(BUILD)
 
 # Reader, tape, environments and exact layer against reference data, in any folder of the formats of tests/reference.
-test-reference: $(BUILD)/ascent $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp $(BUILD)/tests/test_ad_cases $(BUILD)/tests/test_env_cases
+test-reference: $(BUILD)/ascent $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp $(BUILD)/tests/test_ad_cases $(BUILD)/tests/test_env_cases \
+    $(BUILD)/tests/test_is_cases
 	@sh tests/reference.sh $(BUILD) $(REFERENCE)
 
 # The book. Its chapters hold code and outputs: `make weave` writes them into the Markdown, `make check-book` fails
@@ -217,7 +218,7 @@ help:
 	@echo 'make                the program, build/ascent (CC=clang, MARCH=x86-64-v3 for another machine)'
 	@echo 'make run            install what is missing, build, show the first table'
 	@echo 'make test           what a change must pass;  make test-fast: its unit tests;  make test-full: more'
-	@echo 'make test-reference REFERENCE=DIR    reader, tape, environments, exact layer against reference data'
+	@echo 'make test-reference REFERENCE=DIR    every part that has reference data, against it'
 	@echo 'make book           the book as pages, build/book/index.html;  make weave: code and outputs into its Markdown;'
 	@echo '                    make check-book: is all of it still so?  make book-runs: its training runs anew'
 	@echo 'make examples       short programs on the library, a start for your own: chapters/examples'

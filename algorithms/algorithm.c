@@ -11,6 +11,7 @@
 #include "algorithms/maxent_pg.h"
 #include "algorithms/npg.h"
 #include "algorithms/nstep_q.h"
+#include "algorithms/off_policy_pg.h"
 #include "algorithms/ppo_clip.h"
 #include "algorithms/ppo_penalty.h"
 #include "algorithms/q_actor_critic.h"
@@ -41,6 +42,8 @@ const algorithm algorithms[] = {
       .discrete = true },
     { "async_sarsa", "asynchronous one-step SARSA", CONFIG(async_sarsa), async_sarsa, async_sarsa_policy,
       async_sarsa_explain, .discrete = true },
+    { "off_policy_pg", "policy gradient from an older policy's trajectories", CONFIG(off_policy_pg), off_policy_pg,
+      off_policy_pg_policy, off_policy_pg_explain, true },
     { "nstep_q", "asynchronous n-step Q-learning", CONFIG(nstep_q), nstep_q, nstep_q_policy, nstep_q_explain,
       .discrete = true },
     { "ppo_clip", "proximal policy optimisation, clipped surrogate", CONFIG(ppo_clip), ppo_clip, ppo_clip_policy,

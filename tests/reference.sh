@@ -18,6 +18,7 @@ check() { # part, program and arguments; each ends with `N passed, N failed` unl
 check mdp "$build/tests/reference_mdp" "$dir"
 check autodiff "$build/tests/test_ad_cases" "$dir"
 check env "$build/tests/test_env_cases" "$dir"
+check is "$build/tests/test_is_cases" "$dir"
 check exact "$build/tests/reference" $largest "$build/ascent" "$dir"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

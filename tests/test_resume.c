@@ -21,6 +21,8 @@ static const struct { const char *name, *env; int limit; const char *set; } case
     { "reinforce", "E5x", 7, "" },
     { "vpg", "E5x", 7, "psi=advantage trajectories=3" },
     { "maxent_pg", "E5x", 7, "trajectories=3 gamma_t=on V_steps=3" },
+    { "off_policy_pg", "E5x", 7, "trajectories=3 refresh=3 uses=2 ratio=weighted" },
+    { "off_policy_pg", "lqr", 20, "trajectories=2 refresh=2 gamma=0.9 clip=2 ess_least=0.6" },
     { "q_actor_critic", "E5x", 7, "optimiser=adam gamma_t=on" },
     { "q_actor_critic", "CartPole-v1", 30, "optimiser=sgd" },
     { "advantage_actor_critic", "E5x", 7, "optimiser=adam gamma_t=on" },
