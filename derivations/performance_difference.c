@@ -10,8 +10,10 @@
 #include "autodiff/linalg.h"
 #include "autodiff/random.h"
 #include "autodiff/require.h"
+#include "derivations/coupling.h"
 #include "derivations/derivation.h"
 #include "derivations/enumerate.h"
+#include "derivations/kl_bounds.h"
 
 /* sum_a pi'(a|s) A_pi(s,a): how much one step of pi' gains over pi in s */
 static double expected_advantage(const exact *pi, const exact *pi1, int s)
@@ -41,12 +43,9 @@ policy_comparison compare_policies(const exact *pi, const exact *pi1)
     double visits = 0, eps = linalg_max_abs(pi->nSA, pi->A);
     for (int s = 0; s < pi->nS; s++) {
         if (pi->absorbing[s]) continue;
-        double tv = 0, kl = 0;
-        for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) {
-            tv += fabs(pi->pi[i] - pi1->pi[i]) / 2;
-            if (pi->pi[i] > 0) kl += pi->pi[i] * (pi->logpi[i] - pi1->logpi[i]);
-        }
-        c.tv_max = fmax(c.tv_max, tv);
+        int i = s * pi->nA;
+        double kl = kl_divergence(pi->nA, pi->logpi + i, pi1->logpi + i);
+        c.tv_max = fmax(c.tv_max, total_variation(pi->nA, pi->pi + i, pi1->pi + i));
         c.kl_max = fmax(c.kl_max, kl);
         c.kl_mean += exact_rho(pi, s) * kl;
         visits += exact_rho(pi, s);

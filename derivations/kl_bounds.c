@@ -1,0 +1,269 @@
+/* The KL divergence as a distance of policies: its definition in both directions, state by state, and Pinsker's
+ * inequality, by which it bounds the total variation. 001 (l.328-347, l.562), 004 (l.398-410), 002 (image TRPO10).
+ * Pinsker: Cover, Thomas (2006), lemma 11.6.1. */
+#include "derivations/kl_bounds.h"
+
+#include <float.h>
+#include <gsl/gsl_sf_exp.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autodiff/distribution.h"
+#include "autodiff/linalg.h"
+#include "autodiff/require.h"
+#include "derivations/coupling.h"
+#include "derivations/derivation.h"
+#include "derivations/random_pairs.h"
+
+/* KL-1   sum_x p (e^d - 1 - d), d = log q - log p; e^d - 1 - d = d^2/2 exprel_2(d) does not cancel */
+double kl_divergence(int n, const double *logp, const double *logq)
+{
+    double sum = 0;
+    for (int x = 0; x < n; x++) {
+        double d = logq[x] - logp[x], p = exp(logp[x]);
+        sum += fabs(d) < 1 ? p * (d * d / 2) * gsl_sf_exprel_2(d) : (p > 0 ? -p * d : 0) - p + exp(logq[x]);
+    }
+    return sum;
+}
+
+/* ---- lines: D_KL in each state, of two policies in either order ---- */
+
+static int n_states(const setting *x) { return x->pi->nS; }
+static int one(const setting *x)      { (void)x; return 1; }
+
+static double largest_gap(const setting *x)
+{
+    return fmax(1, fmax(linalg_max_abs(x->pi->nSA, x->pi->logpi), linalg_max_abs(x->pi->nSA, x->pi1->logpi)));
+}
+
+/* nA terms of log-probabilities, which are right to u times the largest of them */
+static double unit(const setting *x) { return DBL_EPSILON * fmax(4, x->pi->nA) * largest_gap(x); }
+
+static double least(const setting *x, double *out)          /* no distance is less */
+{
+    memset(out, 0, (size_t)x->pi->nS * sizeof *out);
+    return 0;
+}
+
+/* sum_a p(a) log(p(a) / q(a)), as it stands */
+static double sum_of_log_ratios(const exact *p, const exact *q, double *out)
+{
+    for (int s = 0; s < p->nS; s++) {
+        out[s] = 0;
+        for (int i = s * p->nA; i < (s + 1) * p->nA; i++)
+            if (p->pi[i] > 0) out[s] += p->pi[i] * (p->logpi[i] - q->logpi[i]);
+    }
+    return 0;
+}
+
+static double term_by_term(const exact *p, const exact *q, double *out)
+{
+    for (int s = 0; s < p->nS; s++) out[s] = kl_divergence(p->nA, p->logpi + s * p->nA, q->logpi + s * p->nA);
+    return 0;
+}
+
+static double log_sum_exp(int n, const double *z)
+{
+    double most = z[0], sum = 0;
+    for (int a = 1; a < n; a++) most = fmax(most, z[a]);
+    for (int a = 0; a < n; a++) sum += exp(z[a] - most);
+    return most + log(sum);
+}
+
+/* lse(z') - lse(z) - sum_a p(a) (z'(a) - z(a)): how far the convex lse is above its tangent at z */
+static double above_tangent(const exact *p, const exact *q, double *out)
+{
+    for (int s = 0; s < p->nS; s++) {
+        const double *z = p->logits + s * p->nA, *z1 = q->logits + s * p->nA;
+        double lse = log_sum_exp(p->nA, z), lse1 = log_sum_exp(p->nA, z1);
+        out[s] = 0;
+        for (int a = 0; a < p->nA; a++)
+            if (p->pi[s * p->nA + a] > 0) out[s] -= p->pi[s * p->nA + a] * ((z1[a] - lse1) - (z[a] - lse));
+    }
+    return 0;
+}
+
+/* E_p[-log q] less the entropy E_p[-log p] */
+static double cross_entropy(const exact *p, const exact *q, double *out)
+{
+    for (int s = 0; s < p->nS; s++) {
+        double cross = 0, entropy = 0;
+        for (int i = s * p->nA; i < (s + 1) * p->nA; i++) {
+            if (!(p->pi[i] > 0)) continue;
+            cross -= p->pi[i] * q->logpi[i];
+            entropy -= p->pi[i] * p->logpi[i];
+        }
+        out[s] = cross - entropy;
+    }
+    return 0;
+}
+
+/* KL-2, through autodiff/distribution.c, which training takes */
+static double trained_with(const exact *p, const exact *q, double *out)
+{
+    ad_tape *t = ad_tape_new();
+    ad z = ad_input(t, p->logits, p->nS, p->nA), z1 = ad_input(t, q->logits, p->nS, p->nA);
+    memcpy(out, ad_value(categorical_kl(z, z1)), (size_t)p->nS * sizeof *out);
+    ad_tape_free(t);
+    return 0;
+}
+
+static double KL_sum(const setting *x, double *out)     { return sum_of_log_ratios(x->pi, x->pi1, out); }
+static double KL_terms(const setting *x, double *out)   { return term_by_term(x->pi, x->pi1, out); }
+static double KL_tangent(const setting *x, double *out) { return above_tangent(x->pi, x->pi1, out); }
+static double KL_cross(const setting *x, double *out)   { return cross_entropy(x->pi, x->pi1, out); }
+static double KL_trained(const setting *x, double *out) { return trained_with(x->pi, x->pi1, out); }
+static double KL_new_old(const setting *x, double *out) { return term_by_term(x->pi1, x->pi, out); }
+
+/* ---- KL-3: one number for all states, max_s D_KL(pi' || pi), absorbing ones left out ---- */
+
+typedef double (*in_states)(const exact *p, const exact *q, double *out);
+
+static double greatest(const setting *x, in_states value, const exact *p, const exact *q, double *out)
+{
+    double *D = allocate((size_t)p->nS, sizeof *D, "divergences");
+    value(p, q, D);
+    *out = 0;
+    for (int s = 0; s < p->nS; s++)
+        if (!x->pi->absorbing[s]) *out = linalg_greater(*out, D[s]);
+    free(D);
+    return 0;
+}
+
+static double new_old(const setting *x, double *out) { return greatest(x, sum_of_log_ratios, x->pi1, x->pi, out); }
+static double new_old_tangent(const setting *x, double *out) { return greatest(x, above_tangent, x->pi1, x->pi, out); }
+static double old_new(const setting *x, double *out) { return greatest(x, term_by_term, x->pi, x->pi1, out); }
+
+static double mean_over_states(const setting *x, double *out)           /* sum_s rho(s) D(s) / sum_s rho(s) */
+{
+    double *D = allocate((size_t)x->pi->nS, sizeof *D, "divergences"), visits = 0;
+    term_by_term(x->pi1, x->pi, D);
+    *out = 0;
+    for (int s = 0; s < x->pi->nS; s++) {
+        *out += exact_rho(x->pi, s) * D[s];
+        visits += exact_rho(x->pi, s);
+    }
+    *out /= visits;
+    free(D);
+    return 0;
+}
+
+static const char *never_decides(const setting *x)
+{
+    for (int s = 0; s < x->pi->nS; s++)
+        if (exact_rho(x->pi, s) > 0) return NULL;
+    return "no state with a choice is visited";
+}
+
+/* ERR-34: how the directions differ: both against d^T F d / 2 along theta + t A, for the policies of this page */
+static void page_of_directions(const setting *x, FILE *out)
+{
+    const exact *pi = x->pi;
+    char error[256];
+    double *z = allocate((size_t)pi->nSA, sizeof *z, "logits"), *D = allocate((size_t)pi->nS, sizeof *D, "KL");
+    const double p[2] = { log(0.5), log(0.5) }, q[2] = { log(0.9), log(0.1) };
+    fprintf(out, "ERR-34: p = (.5, .5), q = (.9, .1): D(p||q) = %.4f, D(q||p) = %.4f. In the mean over the states of pi,\n"
+            "along theta + t A, over t^2/2 sum_a pi(a|s) A(s,a)^2, which is both to second order:\n",
+            kl_divergence(2, p, q), kl_divergence(2, q, p));
+    for (int k = 0; k < 3; k++) {
+        double t = pow(10, -k), mean[2] = { 0 }, square = 0;
+        for (int i = 0; i < pi->nSA; i++) z[i] = pi->logits[i] + t * pi->A[i];
+        exact *pi1 = exact_new(pi->M, 0, z, error, sizeof error);        /* probabilities are all it is for */
+        require(pi1, "%s", error);
+        for (int way = 0; way < 2; way++) {
+            term_by_term(way ? pi1 : pi, way ? pi : pi1, D);
+            for (int s = 0; s < pi->nS; s++) mean[way] += exact_rho(pi, s) * D[s];
+        }
+        for (int i = 0; i < pi->nSA; i++) square += exact_rho(pi, i / pi->nA) * pi->pi[i] * pi->A[i] * pi->A[i] / 2;
+        if (square > 0)
+            fprintf(out, "  t = %-4g  old||new %.4f   new||old %.4f\n", t, mean[0] / (t * t * square), mean[1] / (t * t * square));
+        exact_free(pi1);
+    }
+    fprintf(out, "Where the new policy drops an action, new||old stays finite, and old||new does not.\n");
+    free(z);
+    free(D);
+}
+
+/* ---- DSB-14: Pinsker's inequality ---- */
+
+static double unit_TV(const setting *x) { return DBL_EPSILON * fmax(4, x->pi->nA) * largest_gap(x); }
+
+static double TV(const setting *x, double *out)
+{
+    int nA = x->pi->nA;
+    for (int s = 0; s < x->pi->nS; s++)
+        out[s] = total_variation(nA, x->pi->pi + s * nA, x->pi1->pi + s * nA);
+    return 0;
+}
+
+static double pinsker(const exact *p, const exact *q, double factor, double *out)
+{
+    term_by_term(p, q, out);
+    for (int s = 0; s < p->nS; s++) out[s] = sqrt(factor * out[s]);
+    return 0;
+}
+
+static double pinsker_old_new(const setting *x, double *out) { return pinsker(x->pi, x->pi1, 0.5, out); }
+static double pinsker_new_old(const setting *x, double *out) { return pinsker(x->pi1, x->pi, 0.5, out); }
+static double trpo(const setting *x, double *out)            { return pinsker(x->pi, x->pi1, 1, out); }
+
+static void page_of_pinsker(const setting *x, FILE *out)
+{
+    enum { PAIRS = 1000 };
+    double tight = 0, loose = 0;
+    int states = 0;
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        random_pair r = random_pair_new(x->seed, i);
+        for (int s = 0, nA = r.M->nA; s < r.M->nS; s++, states++) {
+            double tv = total_variation(nA, r.pi->pi + s * nA, r.pi1->pi + s * nA);
+            double D = kl_divergence(nA, r.pi->logpi + s * nA, r.pi1->logpi + s * nA);
+            tight = fmax(tight, tv / sqrt(D / 2));
+            loose = fmax(loose, tv * tv / D);
+        }
+        random_pair_free(&r);
+    }
+    fprintf(out, "In %d states of %d random MDPs, two policies each: D_TV / sqrt(D_KL / 2) at most %.4f,\n"
+            "D_TV^2 / D_KL at most %.4f: 002's form has a factor of 2 to spare.\n", states, PAIRS, tight, loose);
+}
+
+const derivation kl_bounds[] = {
+    { "KL-1", "D_KL(p || q) = sum_x p(x) log(p(x)/q(x)) >= 0", "D_KL(pi(.|s) || pi'(.|s)) in each state", n_states,
+      unit, NULL, NULL, {
+        { "\\sum_ap(a)\\log\\frac{p(a)}{q(a)}", "p = pi(.|s), q = pi'(.|s)", KL_sum },
+        { "=E_p[-\\log q(a)]-E_p[-\\log p(a)]", "the cross entropy less the entropy", KL_cross },
+        { "=\\sum_ap(a)(e^{d(a)}-1-d(a)),\\quad d(a)=\\log\\frac{q(a)}{p(a)}",
+          "sum_a q(a) - p(a) = 0 added: e^d >= 1 + d, so that no term is negative", KL_terms },
+        { "\\ge0", "and 0 only where q = p", least, AT_MOST } } },
+    { "KL-2", "D_KL(pi || pi'), the old policy first: what TRPO and PPO measure", "in each state", n_states, unit, NULL,
+      NULL, {
+        { "\\sum_a\\pi_\\theta(a|s)\\log\\frac{\\pi_\\theta(a|s)}{\\pi_{\\tilde\\theta}(a|s)}", "old||new", KL_sum },
+        { "=D_{KL}(\\pi_\\theta\\|\\pi_{\\tilde\\theta})", "by categorical_kl, with which policies are trained",
+          KL_trained },
+        { "=lse(z')-lse(z)-\\sum_a\\pi_\\theta(a|s)(z'(a)-z(a)),\\quad lse(z)=\\log\\sum_be^{z(b)}",
+          "from the logits z, z': how far lse is above its tangent at z", KL_tangent },
+        { "D_{KL}(\\pi_{\\tilde\\theta}\\|\\pi_\\theta)",
+          "001 l.339, l.371, l.396, l.562, l.587: the new policy first, but in its rule for beta (l.600)", KL_new_old,
+          DIFFERS, "ERR-34" } }, .page = page_of_directions },
+    { "KL-3", "001's constraint D_KL(pi' || pi) <= eps: the new policy first, and in every state",
+      "max_s D_KL(pi'(.|s) || pi(.|s))", one, unit, never_decides, NULL, {
+        { "\\max_s\\sum_a\\pi_{\\theta'}(a|s)\\log\\frac{\\pi_{\\theta'}(a|s)}{\\pi_\\theta(a|s)}", "new||old",
+          new_old },
+        { "=\\max_s\\{lse(z)-lse(z')-\\sum_a\\pi_{\\theta'}(a|s)(z(a)-z'(a))\\}", "KL-2's line with z and z' swapped",
+          new_old_tangent },
+        { "\\sum_s\\rho(s)D_{KL}(\\pi_{\\theta'}\\|\\pi_\\theta)/\\sum_s\\rho(s)",
+          "001 l.339, l.371, l.388 name no state: one lambda for all needs the maximum, or this mean, which is less",
+          mean_over_states, DIFFERS, "ERR-35" },
+        { "\\max_sD_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})", "the other direction: 001 l.600, 000, 004, both papers",
+          old_new, DIFFERS, "ERR-34" } } },
+    { "DSB-14", "Pinsker: D_TV(p, q) <= sqrt(D_KL(p || q) / 2)", "D_TV in each state", n_states, unit_TV, NULL, NULL, {
+        { "\\tfrac12\\sum_a|\\pi_\\theta(a|s)-\\pi_{\\theta'}(a|s)|", "the total variation", TV },
+        { "\\le\\sqrt{\\tfrac12D_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})}", "Pinsker, old||new", pinsker_old_new,
+          AT_LEAST },
+        { "\\le\\sqrt{\\tfrac12D_{KL}(\\pi_{\\theta'}\\|\\pi_\\theta)}", "D_TV is symmetric: new||old bounds it as well",
+          pinsker_new_old, AT_LEAST },
+        { "\\le\\sqrt{D_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})}",
+          "002 image TRPO10, D_TV^2 <= D_KL: the same with a factor of 2 to spare", trpo, AT_LEAST } },
+      .page = page_of_pinsker },
+    { .id = NULL }
+};
