@@ -8,11 +8,14 @@
 #include "algorithms/advantage_actor_critic.h"
 #include "algorithms/async_q.h"
 #include "algorithms/async_sarsa.h"
+#include "algorithms/cpi.h"
+#include "algorithms/dual_gradient.h"
 #include "algorithms/maxent_pg.h"
 #include "algorithms/nstep_q.h"
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/td_actor_critic.h"
+#include "algorithms/trpo_mm.h"
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
 
@@ -39,6 +42,12 @@ const algorithm algorithms[] = {
       async_sarsa_explain, .discrete = true },
     { "nstep_q", "asynchronous n-step Q-learning", CONFIG(nstep_q), nstep_q, nstep_q_policy, nstep_q_explain,
       .discrete = true },
+    { "cpi", "conservative policy iteration: a mixture with the greedy policy", CONFIG(cpi),
+      .explain = cpi_explain, .improve = cpi_improve, .step = "alpha", .discounted = true },
+    { "trpo_mm", "TRPO's Algorithm 1: the maximum of L - C max KL", CONFIG(trpo_mm),
+      .explain = trpo_mm_explain, .improve = trpo_mm_improve, .step = "delta", .discounted = true },
+    { "dual_gradient", "the maximum of L over mean KL <= delta_kl, by dual gradient descent", CONFIG(dual_gradient),
+      .explain = dual_gradient_explain, .improve = dual_gradient_improve, .step = "lambda" },
     { .name = NULL },
 };
 
@@ -51,4 +60,18 @@ const algorithm *algorithm_find(const char *name)
         strcat(strcat(names, *names ? ", " : ""), a->name);
     }
     bad_input("expected an algorithm (%s), found \"%s\"", names, name);
+}
+
+const algorithm *algorithm_to_train(const char *name)
+{
+    const algorithm *a = algorithm_find(name);
+    if (!a->train) bad_input("%s does not act and learn: it takes exact tables; try `ascent improve %s MDP`", name, name);
+    return a;
+}
+
+const algorithm *algorithm_on_tables(const char *name)
+{
+    const algorithm *a = algorithm_find(name);
+    if (!a->improve) bad_input("%s takes no exact tables: it acts and learns; try `ascent train %s`", name, name);
+    return a;
 }
