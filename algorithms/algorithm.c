@@ -8,6 +8,8 @@
 #include "algorithms/advantage_actor_critic.h"
 #include "algorithms/async_q.h"
 #include "algorithms/async_sarsa.h"
+#include "algorithms/cpi.h"
+#include "algorithms/dual_gradient.h"
 #include "algorithms/maxent_pg.h"
 #include "algorithms/npg.h"
 #include "algorithms/nstep_q.h"
@@ -18,6 +20,7 @@
 #include "algorithms/reinforce.h"
 #include "algorithms/td_actor_critic.h"
 #include "algorithms/trpo.h"
+#include "algorithms/trpo_mm.h"
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
 
@@ -53,6 +56,12 @@ const algorithm algorithms[] = {
       trpo, trpo_policy, trpo_explain, .check = trpo_check },
     { "ppo_penalty", "proximal policy optimisation, penalty on the KL", CONFIG(ppo_penalty), ppo_penalty,
       ppo_penalty_policy, ppo_penalty_explain, .check = ppo_penalty_check },
+    { "cpi", "conservative policy iteration: a mixture with the greedy policy", CONFIG(cpi),
+      .explain = cpi_explain, .improve = cpi_improve, .step = "alpha", .discounted = true },
+    { "trpo_mm", "TRPO's Algorithm 1: the maximum of L - C max KL", CONFIG(trpo_mm),
+      .explain = trpo_mm_explain, .improve = trpo_mm_improve, .step = "delta", .discounted = true },
+    { "dual_gradient", "the maximum of L over mean KL <= delta_kl, by dual gradient descent", CONFIG(dual_gradient),
+      .explain = dual_gradient_explain, .improve = dual_gradient_improve, .step = "lambda" },
     { .name = NULL },
 };
 
@@ -65,4 +74,18 @@ const algorithm *algorithm_find(const char *name)
         strcat(strcat(names, *names ? ", " : ""), a->name);
     }
     bad_input("expected an algorithm (%s), found \"%s\"", names, name);
+}
+
+const algorithm *algorithm_to_train(const char *name)
+{
+    const algorithm *a = algorithm_find(name);
+    if (!a->train) bad_input("%s does not act and learn: it takes exact tables; try `ascent improve %s MDP`", name, name);
+    return a;
+}
+
+const algorithm *algorithm_on_tables(const char *name)
+{
+    const algorithm *a = algorithm_find(name);
+    if (!a->improve) bad_input("%s takes no exact tables: it acts and learns; try `ascent train %s`", name, name);
+    return a;
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "algorithms/improvement.h"
 #include "algorithms/run.h"
 
 /* Hidden layers, from the input on */
@@ -39,10 +40,16 @@ typedef struct {
     bool episodic;                          /* learns from whole episodes: they must end */
     bool discrete;                          /* has a number for each action: no boxes */
     void (*check)(const void *config);      /* or NULL; exit 2 for settings that do not go together */
+    /* Instead of train and policy: x to pi_new [nS x nA]; one more row of `ascent improve` (improvement.h) */
+    improvement (*improve)(const void *config, const exact_table *x, double *pi_new);
+    const char *step;                       /* what improvement.step is */
+    bool discounted;                        /* gamma < 1: what it promises has 1/(1-gamma)^2 in it */
 } algorithm;
 
 extern const algorithm algorithms[];                                /* algorithm.c; ends at name NULL */
 const algorithm *algorithm_find(const char *name);                  /* or exit 2 */
+const algorithm *algorithm_to_train(const char *name);              /* the same, and exit 2 for one on exact tables */
+const algorithm *algorithm_on_tables(const char *name);             /* the same, and exit 2 for any other */
 
 /* ---- config.c: values as text, `0.99`, `on`, `64,64` ---- */
 enum { CONFIG_VALUE = 64 };

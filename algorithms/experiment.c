@@ -179,7 +179,7 @@ experiment *experiment_parse(const char *path, const char *text, size_t n)
     if (!object) bad_input("%s:%d:%d: %s", path, error.line, error.column, error.text);
     if (!json_is_object(object)) bad_input("%s: expected an object", path);
     if (whole(path, object, "format", 0, INT_MAX) != FORMAT) bad_input("%s: expected format %d", path, FORMAT);
-    const algorithm *a = algorithm_find(text_of(path, object, "algorithm"));
+    const algorithm *a = algorithm_to_train(text_of(path, object, "algorithm"));
     experiment *x = experiment_new(a, text_of(path, object, "env"));
     if (json_object_get(object, "env_crc64")) read_crc(path, x, text_of(path, object, "env_crc64"));
     if (!json_is_null(member(path, object, "limit"))) x->limit = (int)whole(path, object, "limit", 0, INT_MAX);

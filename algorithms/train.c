@@ -38,9 +38,10 @@ static void require_utf8(const char *id)
 /* What was asked anew */
 static experiment *asked_for(const struct asked *q, const char *name)
 {
+    const algorithm *a = algorithm_to_train(name);
     if (!q->env) bad_input("train: expected --env ID");
     require_utf8(q->env);
-    experiment *x = experiment_new(algorithm_find(name), q->env);
+    experiment *x = experiment_new(a, q->env);
     experiment_take_file(x);
     if (q->limit) x->limit = (int)options_whole("--limit", q->limit, 0, INT_MAX);
     x->seed = q->seed ? options_seed("--seed", q->seed) : 1;
@@ -219,7 +220,7 @@ static void train_seeds(const struct asked *q, const char *name, experiment *x, 
 static void about(char *text, size_t size, const char *name)
 {
     const algorithm *one = algorithms;
-    while (one->name && (!name || strcmp(one->name, name) != 0)) one++;
+    while (one->name && (!one->train || !name || strcmp(one->name, name) != 0)) one++;
     FILE *out = fmemopen(text, size, "w");
     if (!out) out_of_memory(0, "a text of help");
     fprintf(out, "Trains in a folder with config.json, progress.csv (steps,episodes,return_mean,...), timing.csv\n"
@@ -228,7 +229,7 @@ static void about(char *text, size_t size, const char *name)
             one->name ? "What --set can change:"
                       : "algorithms, and what --set can change (`ascent train NAME --help`: of one):");
     for (const algorithm *a = algorithms; a->name; a++) {
-        if (one->name && a != one) continue;
+        if (!a->train || (one->name && a != one)) continue;
         fprintf(out, "\n%s: %s\n", a->name, a->about);
         config_help(out, a->fields, a->defaults);
         if (one->name && schedule_field(a)->name)
