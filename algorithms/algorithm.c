@@ -10,6 +10,7 @@
 #include "algorithms/async_sarsa.h"
 #include "algorithms/maxent_pg.h"
 #include "algorithms/nstep_q.h"
+#include "algorithms/ppo_clip.h"
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/td_actor_critic.h"
@@ -39,6 +40,8 @@ const algorithm algorithms[] = {
       async_sarsa_explain, .discrete = true },
     { "nstep_q", "asynchronous n-step Q-learning", CONFIG(nstep_q), nstep_q, nstep_q_policy, nstep_q_explain,
       .discrete = true },
+    { "ppo_clip", "proximal policy optimisation, clipped surrogate", CONFIG(ppo_clip), ppo_clip, ppo_clip_policy,
+      ppo_clip_explain, .check = ppo_clip_check },
     { .name = NULL },
 };
 

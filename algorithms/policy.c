@@ -68,6 +68,18 @@ ad policy_kl(const policy *p, ad old, ad new)
     return gaussian_kl(ad_columns(old, 0, k), ad_columns(old, k, k), ad_columns(new, 0, k), ad_columns(new, k, k));
 }
 
+ad policy_logp_of(ad_tape *t, const policy *p, ad z, const double *a, const int *index)
+{
+    int k = p->k;
+    if (p->nA) return categorical_logp(z, index);
+    return gaussian_logp(ad_columns(z, 0, k), ad_columns(z, k, k), ad_input(t, a, ad_nrows(z), k));
+}
+
+ad policy_entropy_of(const policy *p, ad z)
+{
+    return p->nA ? categorical_entropy(z) : gaussian_entropy(ad_columns(z, p->k, p->k));
+}
+
 /* ---- acting ---- */
 struct actor {
     policy p;

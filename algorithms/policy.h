@@ -38,6 +38,9 @@ ad policy_entropy(const policy *p, ad theta, ad s);                     /* H(pi(
  * two such [T x 1] (KL-2, TRPO-9's summand); what must stay fixed is for the caller to detach or to freeze. */
 ad policy_parameters(const policy *p, ad theta, ad s);
 ad policy_kl(const policy *p, ad old, ad new);
+/* log pi(a_t|s_t) and H(pi(.|s_t)) of such parameters z: where several are wanted, one forward pass does */
+ad policy_logp_of(ad_tape *t, const policy *p, ad z, const double *a, const int *index);
+ad policy_entropy_of(const policy *p, ad z);
 
 /* Acts with the theta [n] it was made for: a change of theta shows at the next action. The forward pass is
  * the one above, replayed on a tape of its own. */
