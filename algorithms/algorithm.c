@@ -14,6 +14,7 @@
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/td_actor_critic.h"
+#include "algorithms/trpo.h"
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
 
@@ -42,6 +43,8 @@ const algorithm algorithms[] = {
       .discrete = true },
     { "ppo_clip", "proximal policy optimisation, clipped surrogate", CONFIG(ppo_clip), ppo_clip, ppo_clip_policy,
       ppo_clip_explain, .check = ppo_clip_check },
+    { "trpo", "trust region: a natural step, shortened until the KL is small and the surrogate grows", CONFIG(trpo),
+      trpo, trpo_policy, trpo_explain, .check = trpo_check },
     { .name = NULL },
 };
 
