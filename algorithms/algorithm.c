@@ -11,6 +11,7 @@
 #include "algorithms/maxent_pg.h"
 #include "algorithms/nstep_q.h"
 #include "algorithms/ppo_clip.h"
+#include "algorithms/ppo_parallel.h"
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/td_actor_critic.h"
@@ -43,6 +44,8 @@ const algorithm algorithms[] = {
       .discrete = true },
     { "ppo_clip", "proximal policy optimisation, clipped surrogate", CONFIG(ppo_clip), ppo_clip, ppo_clip_policy,
       ppo_clip_explain, .check = ppo_clip_check },
+    { "ppo_parallel", "PPO by processes that average their gradients", CONFIG(ppo_parallel), ppo_parallel,
+      ppo_parallel_policy, ppo_parallel_explain, .check = ppo_parallel_check },
     { "trpo", "trust region: a natural step, shortened until the KL is small and the surrogate grows", CONFIG(trpo),
       trpo, trpo_policy, trpo_explain, .check = trpo_check },
     { .name = NULL },

@@ -114,13 +114,18 @@ void processes_mean(processes *all, size_t n, double *x)
 
 /* ---- making and ending them ---- */
 
-/* The end of a pipe where its stderr was: rank 0 reads it when this one has ended. It must never wait for that. */
-static void become(processes *all, int i, int socket, int says)
+static void ignore_signals(void)                        /* rank 0 obeys them */
 {
-    static const int ignored[] = { SIGINT, SIGTERM, SIGHUP };           /* rank 0 obeys them */
+    static const int ignored[] = { SIGINT, SIGTERM, SIGHUP };
     struct sigaction ignore = { .sa_handler = SIG_IGN };
     sigemptyset(&ignore.sa_mask);
     for (int k = 0; k < 3; k++) sigaction(ignored[k], &ignore, NULL);
+}
+
+/* Its stderr becomes the end of a pipe, which rank 0 reads when this one has ended. It must never wait for that. */
+static void become(processes *all, int i, int socket, int says)
+{
+    ignore_signals();
     for (int k = 1; k <= i; k++) {                      /* else they would not see rank 0's end */
         close(all->peer[k].socket);
         close(all->peer[k].said);
@@ -146,16 +151,23 @@ static void fork_one(processes *all, int i)
     }
 }
 
+void processes_check(long n)
+{
+    int rank, started;
+    mpi_started(&rank, &started);
+    if (started && started != n) bad_input("mpirun: expected -n %ld, as many as processes, found %d", n, started);
+}
+
 processes *processes_new(int n)
 {
     int rank, started;
     require(1 <= n && n <= PROCESSES_MAX, "%d processes", n);
+    processes_check(n);
     mpi_started(&rank, &started);
-    if (started && started != n)
-        bad_input("mpirun: expected -n %d, as many as --set processes, found %d", n, started);
     processes *all = allocate(1, sizeof *all, "processes");
     *all = (processes){ .rank = rank, .n = n, .mpi = started > 0,
                         .peer = allocate((size_t)n, sizeof *all->peer, "processes") };
+    if (rank > 0) ignore_signals();
     fflush(NULL);                                       /* or it would be printed K times */
     for (int i = 1; i < n && !all->mpi && all->rank == 0; i++) fork_one(all, i);
     return all;

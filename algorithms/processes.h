@@ -46,6 +46,7 @@ struct processes {                      /* to be read by anyone */
 
 /* K processes; exit 5 where the system has no more. */
 processes *processes_new(int n);
+void processes_check(long n);           /* exit 2 where mpirun has started another number of them */
 /* After run_workers(r, some for each of the K). The tables are run_begin's; `survives` must be the same in all after
  * each update, to the last bit: processes_update requires it (a bug, if not). It is borrowed until processes_end. */
 void processes_begin(processes *all, run *r, const kept *survives, const shown *s);
