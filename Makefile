@@ -8,10 +8,9 @@ OPT     ?= -O3 -march=$(MARCH) -fno-math-errno -fopenmp-simd
 # No fused multiply-add behind the reader's back: gcc and clang then give the same bits.
 CFLAGS   = -std=c11 -D_POSIX_C_SOURCE=200809L -I. -ffp-contract=off $(WARN) $(OPT) $(EXTRA)
 # `make MPI=1`: ppo_parallel over MPI, too, when mpirun starts it (Debian: libopenmpi-dev); else by fork alone
-MPI_OF   = $(shell pkg-config $(1) mpi-c 2>/dev/null || mpicc $(2))
 ifdef MPI
-CFLAGS  += -DASCENT_MPI $(call MPI_OF,--cflags,--showme:compile)
-MPI_LIBS := $(call MPI_OF,--libs,--showme:link)
+MPI_CFLAGS := -DASCENT_MPI $(shell pkg-config --cflags mpi-c 2>/dev/null || mpicc --showme:compile)
+MPI_LIBS   := $(shell pkg-config --libs mpi-c 2>/dev/null || mpicc --showme:link)
 endif
 LDLIBS   = $(MPI_LIBS) -lgsl -llapacke -lopenblas -ljansson -lm -pthread
 
@@ -106,6 +105,12 @@ $(BUILD)/tests/bench/bench: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*
 
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_DRIVER) $(LIB)
 	$(LINK) $(LDLIBS)
+
+# Made anew when MPI=1 comes or goes
+$(BUILD)/algorithms/processes_mpi.o: CFLAGS += $(MPI_CFLAGS)
+$(BUILD)/algorithms/processes_mpi.o: $(BUILD)/mpi$(MPI)
+$(BUILD)/mpi$(MPI):
+	@mkdir -p $(@D) && rm -f $(BUILD)/mpi $(BUILD)/mpi? && touch $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

@@ -6,18 +6,23 @@
 
 #include "autodiff/require.h"
 
+/* How many mpirun says it has started: Open MPI's by the first name, those of MPICH's kind by the second; 0: there is
+ * none, and MPI_Init would wait long for it. */
+static int of_mpirun(void)
+{
+    const char *n = getenv("OMPI_COMM_WORLD_SIZE");
+    if (!n) n = getenv("PMI_SIZE");
+    return n ? atoi(n) : 0;
+}
+
 #ifdef ASCENT_MPI
 #include <mpi.h>
-
-/* MPI_Init takes long where no mpirun waits for it: Open MPI's says so by the first name, those of MPICH's kind by the
- * second. */
-static bool by_mpirun(void) { return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMI_SIZE"); }
 
 void mpi_started(int *rank, int *n)
 {
     int begun = 0;
     *rank = *n = 0;
-    if (!by_mpirun()) return;
+    if (of_mpirun() < 1) return;
     MPI_Initialized(&begun);
     if (!begun) MPI_Init(NULL, NULL);
     MPI_Comm_rank(MPI_COMM_WORLD, rank);
@@ -47,7 +52,12 @@ void mpi_end(void)
 
 #else
 
-void mpi_started(int *rank, int *n) { *rank = *n = 0; }
+void mpi_started(int *rank, int *n)
+{
+    *rank = *n = 0;
+    if (of_mpirun() > 1) bad_input("mpirun: expected a program that was built with it (make MPI=1)");
+}
+
 void mpi_end(void) {}
 
 void mpi_send_bytes(int to, const void *p, size_t bytes)
