@@ -7,7 +7,12 @@ WARN     = -Wall -Wextra -Wshadow -Wpedantic -Wno-missing-field-initializers
 OPT     ?= -O3 -march=$(MARCH) -fno-math-errno -fopenmp-simd
 # No fused multiply-add behind the reader's back: gcc and clang then give the same bits.
 CFLAGS   = -std=c11 -D_POSIX_C_SOURCE=200809L -I. -ffp-contract=off $(WARN) $(OPT) $(EXTRA)
-LDLIBS   = -lgsl -llapacke -lopenblas -ljansson -lm -pthread
+# `make MPI=1`: ppo_parallel over MPI, too, when mpirun starts it (Debian: libopenmpi-dev); else by fork alone
+ifdef MPI
+MPI_CFLAGS := -DASCENT_MPI $(shell pkg-config --cflags mpi-c 2>/dev/null || mpicc --showme:compile)
+MPI_LIBS   := $(shell pkg-config --libs mpi-c 2>/dev/null || mpicc --showme:link)
+endif
+LDLIBS   = $(MPI_LIBS) -lgsl -llapacke -lopenblas -ljansson -lm -pthread
 
 SOURCES  = $(wildcard autodiff/*.c envs/*.c algorithms/*.c derivations/*.c)
 CHAPTERS = $(sort $(wildcard chapters/*/chapter.md))
@@ -100,6 +105,12 @@ $(BUILD)/tests/bench/bench: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*
 
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_DRIVER) $(LIB)
 	$(LINK) $(LDLIBS)
+
+# Made anew when MPI=1 comes or goes
+$(BUILD)/algorithms/processes_mpi.o: CFLAGS += $(MPI_CFLAGS)
+$(BUILD)/algorithms/processes_mpi.o: $(BUILD)/mpi$(MPI)
+$(BUILD)/mpi$(MPI):
+	@mkdir -p $(@D) && rm -f $(BUILD)/mpi $(BUILD)/mpi? && touch $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -226,6 +237,7 @@ help:
 	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
 	@echo 'make tsan           threads under the thread sanitizer'
 	@echo 'make fuzz FUZZ_RUNS=1000000          the parsers on so many random files'
+	@echo 'make MPI=1          the program with ppo_parallel over MPI, too: mpirun -n 4 build/ascent train ppo_parallel ...'
 	@echo 'make deps, make clean'
 
 .PHONY: all deps run test test-fast test-full test-reference bench weave check-book book-runs book examples mutate fuzz asan tsan clean help

@@ -15,6 +15,7 @@
 #include "algorithms/nstep_q.h"
 #include "algorithms/off_policy_pg.h"
 #include "algorithms/ppo_clip.h"
+#include "algorithms/ppo_parallel.h"
 #include "algorithms/ppo_penalty.h"
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
@@ -62,6 +63,10 @@ const algorithm algorithms[] = {
       .explain = trpo_mm_explain, .improve = trpo_mm_improve, .step = "delta", .discounted = true },
     { "dual_gradient", "the maximum of L over mean KL <= delta_kl, by dual gradient descent", CONFIG(dual_gradient),
       .explain = dual_gradient_explain, .improve = dual_gradient_improve, .step = "lambda" },
+    { "ppo_parallel", "PPO by processes that average their gradients", CONFIG(ppo_parallel), ppo_parallel,
+      ppo_parallel_policy, ppo_parallel_explain, .check = ppo_parallel_check },
+    { "trpo", "trust region: a natural step, shortened until the KL is small and the surrogate grows", CONFIG(trpo),
+      trpo, trpo_policy, trpo_explain, .check = trpo_check },
     { .name = NULL },
 };
 

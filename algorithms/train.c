@@ -9,6 +9,7 @@
 
 #include "algorithms/commands.h"
 #include "algorithms/experiment.h"
+#include "algorithms/processes.h"
 #include "algorithms/run_folder.h"
 #include "algorithms/schedule.h"
 #include "algorithms/whole_file.h"
@@ -36,6 +37,32 @@ static void require_utf8(const char *id)
 }
 
 /* What was asked anew */
+/* The setting of this name; its own name is NULL where there is none. */
+static const config_field *field_of(const algorithm *a, const char *name)
+{
+    const config_field *f = a->fields;
+    while (f->name && strcmp(f->name, name) != 0) f++;
+    return f;
+}
+
+/* Who of mpirun's processes this is, and how many they are; 0 of 0 for an algorithm of one process */
+static int mpi_rank(const algorithm *a, int *n)
+{
+    int rank = *n = 0;
+    if (field_of(a, "processes")->name) mpi_started(&rank, n);
+    return rank;
+}
+
+/* mpirun -n K: processes = K, unless --set says something else */
+static void take_processes(experiment *x)
+{
+    int n;
+    char setting[64];
+    mpi_rank(x->algorithm, &n);
+    snprintf(setting, sizeof setting, "processes=%d", n);
+    if (n) config_set(x->algorithm->fields, x->config, "mpirun -n", setting);
+}
+
 static experiment *asked_for(const struct asked *q, const char *name)
 {
     const algorithm *a = algorithm_to_train(name);
@@ -47,6 +74,7 @@ static experiment *asked_for(const struct asked *q, const char *name)
     x->seed = q->seed ? options_seed("--seed", q->seed) : 1;
     if (x->seed > MOST_SEED) bad_input("--seed: expected at most %" PRIu64 ", found %s", MOST_SEED, q->seed);
     x->steps = q->steps ? options_whole("--steps", q->steps, 1, MOST_STEPS) : 100000;
+    take_processes(x);
     for (int i = 0; i < SETTINGS && q->set[i]; i++)
         config_set(x->algorithm->fields, x->config, "--set", q->set[i]);
     return x;
@@ -84,12 +112,7 @@ static experiment *resumed(const struct asked *q, const char *folder, const char
 }
 
 /* Who says whose turn it is; without a name where there are no workers */
-static const config_field *schedule_field(const algorithm *a)
-{
-    const config_field *f = a->fields;
-    while (f->name && strcmp(f->name, "schedule") != 0) f++;
-    return f;
-}
+static const config_field *schedule_field(const algorithm *a) { return field_of(a, "schedule"); }
 
 static bool replays(const experiment *x)
 {
@@ -186,9 +209,11 @@ static void train(const experiment *x, const char *folder, run_manner manner, do
     if (manner.replay) schedule_bring(manner.replay, NULL);
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     r->until = until;
-    run_in_folder(r, folder, config, identity, manner);
+    int n;
+    bool others = mpi_rank(x->algorithm, &n) > 0;           /* the folder is rank 0's */
+    if (!others) run_in_folder(r, folder, config, identity, manner);
     x->algorithm->train(r, x->config);
-    if (!manner.quiet) print_end(x, r);
+    if (!manner.quiet && !others) print_end(x, r);
     run_free(r);
     free(config);
     free(identity);
@@ -282,5 +307,6 @@ int train_command(int argc, char **argv)
     free(folder);
     free(first);
     experiment_free(x);
+    mpi_end();
     return EXIT_HELD;
 }
