@@ -32,6 +32,8 @@ const algorithm algorithms[] = {
     { "vpg", "policy gradient with a learned baseline", CONFIG(vpg), vpg, vpg_policy, vpg_explain, true },
     { "maxent_pg", "policy gradient of reward and entropy", CONFIG(maxent_pg), maxent_pg, maxent_pg_policy,
       maxent_pg_explain, true },
+    { "off_policy_pg", "policy gradient from an older policy's trajectories", CONFIG(off_policy_pg), off_policy_pg,
+      off_policy_pg_policy, off_policy_pg_explain, true },
     { "q_actor_critic", "on-line actor-critic, weight Q_w", CONFIG(q_actor_critic), q_actor_critic,
       q_actor_critic_policy, q_actor_critic_explain, .discrete = true },
     { "advantage_actor_critic", "on-line actor-critic, weight Q_w - V_v", CONFIG(advantage_actor_critic),
@@ -46,33 +48,29 @@ const algorithm algorithms[] = {
       .discrete = true },
     { "async_sarsa", "asynchronous one-step SARSA", CONFIG(async_sarsa), async_sarsa, async_sarsa_policy,
       async_sarsa_explain, .discrete = true },
-    { "off_policy_pg", "policy gradient from an older policy's trajectories", CONFIG(off_policy_pg), off_policy_pg,
-      off_policy_pg_policy, off_policy_pg_explain, true },
     { "nstep_q", "asynchronous n-step Q-learning", CONFIG(nstep_q), nstep_q, nstep_q_policy, nstep_q_explain,
       .discrete = true },
-    { "ppo_clip", "proximal policy optimisation, clipped surrogate", CONFIG(ppo_clip), ppo_clip, ppo_clip_policy,
-      ppo_clip_explain, .check = ppo_clip_check },
     { "npg", "natural policy gradient", CONFIG(npg), npg, npg_policy, npg_explain, .check = npg_check },
     { "trpo", "trust region: a natural step, shortened until the KL is small and the surrogate grows", CONFIG(trpo),
       trpo, trpo_policy, trpo_explain, .check = trpo_check },
+    { "ppo_clip", "proximal policy optimisation, clipped surrogate", CONFIG(ppo_clip), ppo_clip, ppo_clip_policy,
+      ppo_clip_explain, .check = ppo_clip_check },
     { "ppo_penalty", "proximal policy optimisation, penalty on the KL", CONFIG(ppo_penalty), ppo_penalty,
       ppo_penalty_policy, ppo_penalty_explain, .check = ppo_penalty_check },
+    { "ppo_parallel", "PPO by processes that average their gradients", CONFIG(ppo_parallel), ppo_parallel,
+      ppo_parallel_policy, ppo_parallel_explain, .check = ppo_parallel_check },
     { "cpi", "conservative policy iteration: a mixture with the greedy policy", CONFIG(cpi),
       .explain = cpi_explain, .improve = cpi_improve, .step = "alpha", .discounted = true },
     { "trpo_mm", "TRPO's Algorithm 1: the maximum of L - C max KL", CONFIG(trpo_mm),
       .explain = trpo_mm_explain, .improve = trpo_mm_improve, .step = "delta", .discounted = true },
     { "dual_gradient", "the maximum of L over mean KL <= delta_kl, by dual gradient descent", CONFIG(dual_gradient),
       .explain = dual_gradient_explain, .improve = dual_gradient_improve, .step = "lambda" },
-    { "ppo_parallel", "PPO by processes that average their gradients", CONFIG(ppo_parallel), ppo_parallel,
-      ppo_parallel_policy, ppo_parallel_explain, .check = ppo_parallel_check },
-    { "trpo", "trust region: a natural step, shortened until the KL is small and the surrogate grows", CONFIG(trpo),
-      trpo, trpo_policy, trpo_explain, .check = trpo_check },
     { .name = NULL },
 };
 
 const algorithm *algorithm_find(const char *name)
 {
-    char names[512] = "";
+    char names[1024] = "";
     for (const algorithm *a = algorithms; a->name; a++) {
         if (strcmp(a->name, name) == 0) return a;
         require(strlen(names) + strlen(a->name) + 3 < sizeof names, "names of %zu bytes", sizeof names);
