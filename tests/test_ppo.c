@@ -672,10 +672,10 @@ static ppo_clip_config option(int k)
                               .minibatch = minibatch[k % 4], .objective = k % 5 < 3 ? PPO_CLIP : k % 5 - 2,
                               .eps = k % 2 ? 0.02 : 0.05, .gamma = k % 3 ? 0.9 : 1, .lambda = lambda[k % 3],
                               .normalise = k / 2 % 3, .c1 = k % 5 / 4.0, .c2 = k % 2 ? 0.05 : 0,
-                              .eps_V = k % 4 == 1 ? 0.05 : 0, .target_kl = k % 6 == 3 ? 1e-4 : 0,
+                              .eps_V = k % 4 == 1 ? 0.01 : 0, .target_kl = k % 6 == 3 ? 1e-4 : 0,
                               .lr = 1e-2, .lr_V = k % 2 ? 2e-2 : 5e-3, .adam_eps = k % 2 ? 1e-5 : 1e-3,
                               .clip_norm = clip_norm[k % 5], .joint = k % 2,
-                              .anneal_steps = k % 5 == 3 ? 20 : k % 7 ? 0 : 1000, .anneal_eps = k % 7 == 0,
+                              .anneal_steps = k % 5 == 3 ? 20 : k % 7 ? 0 : 60, .anneal_eps = k % 7 == 0,
                               .hidden = { k % 3, { 4, 3 } }, .activation = k % 2 ? AD_TANH : AD_RELU };
 }
 
