@@ -12,6 +12,7 @@
 #include "algorithms/npg.h"
 #include "algorithms/nstep_q.h"
 #include "algorithms/ppo_clip.h"
+#include "algorithms/ppo_penalty.h"
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/td_actor_critic.h"
@@ -47,6 +48,8 @@ const algorithm algorithms[] = {
     { "npg", "natural policy gradient", CONFIG(npg), npg, npg_policy, npg_explain, .check = npg_check },
     { "trpo", "trust region: a natural step, shortened until the KL is small and the surrogate grows", CONFIG(trpo),
       trpo, trpo_policy, trpo_explain, .check = trpo_check },
+    { "ppo_penalty", "proximal policy optimisation, penalty on the KL", CONFIG(ppo_penalty), ppo_penalty,
+      ppo_penalty_policy, ppo_penalty_explain, .check = ppo_penalty_check },
     { .name = NULL },
 };
 
