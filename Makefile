@@ -124,7 +124,7 @@ run: deps
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/ascent verify tests/reference/mdp/fl4_slip.mdp
 	@rm -rf $(BUILD)/cartpole $(BUILD)/cartpole.svg
-	$(BUILD)/ascent train vpg --env CartPole-v1 --steps 200000 --until 475 --out $(BUILD)/cartpole
+	$(BUILD)/ascent train ppo_clip --env CartPole-v1 --steps 200000 --until 475 --out $(BUILD)/cartpole
 	$(BUILD)/ascent plot $(BUILD)/cartpole
 	$(BUILD)/ascent plot $(BUILD)/cartpole --out $(BUILD)/cartpole.svg
 	@echo 'the curve as a picture: $(BUILD)/cartpole.svg; the policy acting: $(BUILD)/ascent watch $(BUILD)/cartpole'

@@ -134,26 +134,21 @@ static double by_cases(enum reading reading, int first, int last, double *out)
     return 0;
 }
 
-enum { POSITIVE = ADVANTAGES / 2 };
-enum { ALL = ADVANTAGES };
+enum { HALF = ADVANTAGES / 2, ALL = ADVANTAGES };
 static double cases_all(const setting *x, double *out)    { (void)x; return by_cases(BY_CASES, 0, ALL, out); }
 static double clip_all(const setting *x, double *out)     { (void)x; return tabulated(ppo_L_clip, 0, ALL, out); }
 static double inside_all(const setting *x, double *out)   { (void)x; return tabulated(clipped_inside, 0, ALL, out); }
 static double always_all(const setting *x, double *out)   { (void)x; return tabulated(clipped_always, 0, ALL, out); }
 
-static double cases_up(const setting *x, double *out)     { (void)x; return by_cases(BY_CASES, 0, POSITIVE, out); }
-static double clip_up(const setting *x, double *out)      { (void)x; return tabulated(ppo_L_clip, 0, POSITIVE, out); }
-static double best_up(const setting *x, double *out)      { (void)x; return by_cases(AT_BEST, 0, POSITIVE, out); }
-static double rising_up(const setting *x, double *out)    { (void)x; return tabulated(not_clipped, 0, POSITIVE, out); }
+static double cases_up(const setting *x, double *out)     { (void)x; return by_cases(BY_CASES, 0, HALF, out); }
+static double clip_up(const setting *x, double *out)      { (void)x; return tabulated(ppo_L_clip, 0, HALF, out); }
+static double best_up(const setting *x, double *out)      { (void)x; return by_cases(AT_BEST, 0, HALF, out); }
+static double rising_up(const setting *x, double *out)    { (void)x; return tabulated(not_clipped, 0, HALF, out); }
 
-static double cases_down(const setting *x, double *out)   { (void)x; return by_cases(BY_CASES, POSITIVE, ALL, out); }
-static double clip_down(const setting *x, double *out)
-{
-    (void)x;
-    return tabulated(ppo_L_clip, POSITIVE, ALL, out);
-}
-static double best_down(const setting *x, double *out)    { (void)x; return by_cases(AT_BEST, POSITIVE, ALL, out); }
-static double printed_down(const setting *x, double *out) { (void)x; return by_cases(ERR_61, POSITIVE, ALL, out); }
+static double cases_down(const setting *x, double *out)   { (void)x; return by_cases(BY_CASES, HALF, ALL, out); }
+static double clip_down(const setting *x, double *out)    { (void)x; return tabulated(ppo_L_clip, HALF, ALL, out); }
+static double best_down(const setting *x, double *out)    { (void)x; return by_cases(AT_BEST, HALF, ALL, out); }
+static double printed_down(const setting *x, double *out) { (void)x; return by_cases(ERR_61, HALF, ALL, out); }
 
 /* ---- PPO-4, PPO-8: random r, A, eps ---- */
 
