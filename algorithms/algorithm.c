@@ -65,13 +65,6 @@ const algorithm algorithms[] = {
       .explain = trpo_mm_explain, .improve = trpo_mm_improve, .step = "delta", .discounted = true },
     { "dual_gradient", "the maximum of L over mean KL <= delta_kl, by dual gradient descent", CONFIG(dual_gradient),
       .explain = dual_gradient_explain, .improve = dual_gradient_improve, .step = "lambda" },
-    { "ppo_clip", "proximal policy optimisation, clipped surrogate", CONFIG(ppo_clip), ppo_clip, ppo_clip_policy,
-      ppo_clip_explain, .check = ppo_clip_check },
-    { "npg", "natural policy gradient", CONFIG(npg), npg, npg_policy, npg_explain, .check = npg_check },
-    { "trpo", "trust region: a natural step, shortened until the KL is small and the surrogate grows", CONFIG(trpo),
-      trpo, trpo_policy, trpo_explain, .check = trpo_check },
-    { "ppo_penalty", "proximal policy optimisation, penalty on the KL", CONFIG(ppo_penalty), ppo_penalty,
-      ppo_penalty_policy, ppo_penalty_explain, .check = ppo_penalty_check },
     { .name = NULL },
 };
 
