@@ -137,25 +137,38 @@ static double length(const setting *x)
     return most;
 }
 
-enum { HALVINGS = 12 };
-static const double SLOPE = 1.9;                /* 2, less what t^3 does to it at small t > 0 */
-
-/* The slope of log |constant + A^- - eta| against log t, from theta towards theta': at the three smallest t where
- * it stands out of rounding, and of these the greatest, since the error may cross 0. NaN where it never does. */
-static double slope(const setting *x, double constant)
+/* constant + A^- - eta at theta + t (theta' - theta) */
+static double off_at(const setting *x, double constant, double t)
 {
     const exact *pi = x->pi;
-    double *theta = allocate((size_t)pi->n, sizeof *theta, "theta"), found[3] = { NAN, NAN, NAN }, last = NAN;
-    double least = 1e3 * unit_sum(x), t = 1 / length(x);
-    for (int k = 0; k < HALVINGS; k++, t /= 2) {
-        for (int i = 0; i < pi->n; i++) theta[i] = pi->theta[i] + t * (x->pi1->theta[i] - pi->theta[i]);
-        double off = fabs(constant + gain_at(pi, theta) - exact_J_at(pi, theta));
-        if (!(off > least)) break;
-        if (k > 0) found[k % 3] = log2(last / off);
-        last = off;
-    }
+    double *theta = allocate((size_t)pi->n, sizeof *theta, "theta");
+    for (int i = 0; i < pi->n; i++) theta[i] = pi->theta[i] + t * (x->pi1->theta[i] - pi->theta[i]);
+    double off = constant + gain_at(pi, theta) - exact_J_at(pi, theta);
     free(theta);
-    return fmax(found[0], fmax(found[1], found[2]));
+    return off;
+}
+
+enum { HALVINGS = 12 };
+static const double SLOPE = 1.9;                /* 2, less what t^4 does to it at small t > 0 */
+
+/* The slope of log |off| against log t, where t is small against 1/k, the reach of eta's series: of its even part, c_0 +
+ * c_2 t^2 + c_4 t^4 .., and of its odd one, c_1 t + c_3 t^3 ..; the smaller of the two. Each at the three smallest t
+ * where it stands out of rounding, J's and A's, and of these the greatest: it may cross 0. NaN where it never does. */
+static double slope(const setting *x, double constant)
+{
+    double found[2][3] = { { NAN, NAN, NAN }, { NAN, NAN, NAN } }, last[2] = { NAN, NAN };
+    double t = 1 / (8 * x->pi->k * length(x)), J = fmax(x->pi->unit_V, x->pi1->unit_V);
+    for (int k = 0; k < HALVINGS; k++, t /= 2) {
+        double plus = off_at(x, constant, t), minus = off_at(x, constant, -t);
+        double part[2] = { fabs(plus + minus) / 2, fabs(plus - minus) / 2 };
+        for (int odd = 0; odd < 2; odd++) {
+            bool seen = part[odd] > 100 * (J + t * length(x) * unit_sum(x));
+            if (seen && last[odd] > 0) found[odd][k % 3] = log2(last[odd] / part[odd]);
+            last[odd] = seen ? part[odd] : NAN;
+        }
+    }
+    double even = fmax(found[0][0], fmax(found[0][1], found[0][2]));
+    return fmin(even, fmax(found[1][0], fmax(found[1][1], found[1][2])));
 }
 
 static const char *nothing_to_see(const setting *x)
