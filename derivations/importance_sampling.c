@@ -166,16 +166,20 @@ static double mean_not_covered(int n, const double *p, const double *q, const do
     return mean;
 }
 
-/* E_{x~p}[f(x)]: of A_pi under pi', sum_a pi'(a|s) Q_pi(s,a) - V_pi(s) */
+/* E_{x~p}[f(x)] = f(0) + E_{x~p}[f(x) - f(0)] */
+static double mean_from_first(int n, const double *p, const double *q, const double *f)
+{
+    (void)q;
+    double from_first = 0;
+    for (int i = 1; i < n; i++) from_first += p[i] * (f[i] - f[0]);
+    return f[0] + from_first;
+}
+
 static double mean_of_p(const setting *x, double *out)
 {
-    const exact *pi = x->pi;
-    for (int s = 0; s < pi->nS; s++) {
-        double mean = linalg_dot(pi->nA, x->pi1->pi + s * pi->nA, pi->Q + s * pi->nA);
-        out[s] = pi->absorbing[s] ? 0 : (mean - pi->V[s]) / greatest_A(x);
-    }
-    for (int k = 0; k < PAIRS; k++) out[pi->nS + k] = importance_gaussian(&pair[k]).mean_f;
-    return 40 * pi->unit_V / greatest_A(x);
+    each_state(x, mean_from_first, out);
+    for (int k = 0; k < PAIRS; k++) out[x->pi->nS + k] = importance_gaussian(&pair[k]).mean_f;
+    return 0;
 }
 
 static double by_line(const setting *x, of_state h, integrand i, double *out)
@@ -428,35 +432,50 @@ static const double ladder[] = { 0.25, 0.5, 1, 2 };
 enum { STEPS = sizeof ladder / sizeof *ladder };
 static int n_ladder(const setting *x) { (void)x; return STEPS; }
 
-static const char *all_alike(const setting *x)
-{
-    double visits = 0;
-    for (int s = 0; s < x->pi->nS; s++) visits += exact_rho(x->pi, s);
-    return visits > 0 && greatest_A(x) > 0 ? NULL : "no action is better than another: f is 0";
-}
-
-/* P, Q, f [nSA] in one block, to be freed: Q(s,a) = d(s) pi(a|s), P with pi_t, f = A / max|A|. A larger than 2 is
- * first made 2: so moved, no policy is left. */
+/* P, Q, f [nSA] in one block, to be freed: Q(s,a) = d(s) pi(a|s), P with pi_t, f = A / sqrt(E_Q[A^2]). A larger than 2
+ * is first made 2 for the step: no ratio is then above e^4t. NULL where E_Q[A^2] is 0. */
 static double *moved(const setting *x, double t)
 {
     const exact *pi = x->pi;
     size_t n = (size_t)pi->nSA;
-    double *P = allocate(3 * n, sizeof *P, "distributions"), *Q = P + n, *f = Q + n, visits = 0, most = greatest_A(x);
+    double *P = allocate(3 * n, sizeof *P, "distributions"), *Q = P + n, *f = Q + n, visits = 0, E = 0;
+    double most = greatest_A(x);
     for (int s = 0; s < pi->nS; s++) visits += exact_rho(pi, s);
-    for (int s = 0; s < pi->nS; s++) {
+    for (int s = 0; s < pi->nS && most > 0 && visits > 0; s++) {
         double Z = 0, d = exact_rho(pi, s) / visits;
         for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) {
             f[i] = pi->A[i] / most;
             Q[i] = d * pi->pi[i];
+            E += Q[i] * f[i] * f[i];
             Z += P[i] = pi->pi[i] * exp(t * f[i] * fmin(most, 2));
         }
         for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) P[i] *= d / Z;
     }
-    return P;
+    for (size_t i = 0; i < n; i++) f[i] /= sqrt(E);
+    if (E > 1e-100) return P;
+    free(P);
+    return NULL;
 }
 
-/* One unit of error: rho's own relative one does not count, since all lines have the same d. Second moments <= e^8 */
-static double unit_ladder(const setting *x) { return 4 * DBL_EPSILON * fmax(x->pi->nSA, 4); }
+static const char *all_alike(const setting *x)
+{
+    double *P = moved(x, 0);
+    free(P);
+    return P && greatest_A(x) > 20 * x->pi->unit_V ? NULL : "where pi goes no action is better than another";
+}
+
+/* u N of the greatest second moment */
+static double unit_ladder(const setting *x)
+{
+    size_t n = (size_t)x->pi->nSA;
+    double most = 1;
+    for (int k = 0; k < STEPS; k++) {
+        double *P = moved(x, ladder[k]);
+        most = fmax(most, importance_second_moment((int)n, P, P + n, P + 2 * n));
+        free(P);
+    }
+    return 4 * DBL_EPSILON * fmax((double)n, 4) * most;
+}
 
 static double along(const setting *x, of_state h, double *out)
 {
@@ -486,14 +505,12 @@ static double ladder_bound(const setting *x, double *out)    { return along(x, c
 static void page_of_ladder(const setting *x, FILE *out)
 {
     size_t n = (size_t)x->pi->nSA;
-    fprintf(out, "logits + tA%s     chi^2    Var of (ratio A)/max|A|    samples for the same error as at t = 0\n",
+    fprintf(out, "logits + tA%s     chi^2    samples for the same error as at t = 0\n",
             greatest_A(x) > 2 ? " (A scaled to 2)" : "");
-    double *P = moved(x, 0), at_0 = importance_variance((int)n, P, P + n, P + 2 * n);
-    free(P);
     for (int k = 0; k < STEPS; k++) {
-        P = moved(x, ladder[k]);
+        double *P = moved(x, ladder[k]);
         importance i = importance_discrete((int)n, P, P + n, P + 2 * n);
-        fprintf(out, "t = %-6g %11.4g %20.6g %27.4g times\n", ladder[k], i.var_w, i.var_wf, i.var_wf / at_0);
+        fprintf(out, "t = %-6g %11.4g %27.4g times\n", ladder[k], i.var_w, i.var_wf);
         free(P);
     }
 }
@@ -502,7 +519,7 @@ static void page_of_ladder(const setting *x, FILE *out)
 
 const derivation importance_sampling[] = {
     { "IS-1", "E_p[f] = E_q[f p/q], where q(x) = 0 => p(x) f(x) = 0", OF_PAIRS, n_pairs, unit_mean, no_ratio, NULL, {
-        { "E_{x\\sim p}[f(x)]", "what is wanted: sum_a pi' Q - V; moments of a Gaussian", mean_of_p },
+        { "E_{x\\sim p}[f(x)]", "what is wanted: f of the first action, and what the others add; moments of a Gaussian", mean_of_p },
         { "=\\int f(x)p(x)dx", "the definition (004: a sum); quadrature", integral_p },
         { "=\\int f(x)\\frac{p(x)}{q(x)}q(x)dx", "q/q = 1 wherever q > 0, and elsewhere p f = 0", integral_ratio_q },
         { "=E_{x\\sim q}[f(x)\\frac{p(x)}{q(x)}]", "a mean under q: over its quantiles", mean_of_q },
@@ -530,7 +547,7 @@ const derivation importance_sampling[] = {
           " 0 where f = 1, but 1 where f = e^x, more than with q ~ f p", log_on_policy, DIFFERS } },
       "Gaussians apart, narrower, q ~ f p; p and q in sixteenths; parts of an infinite variance", page_apart },
     { "IS-11", "the ratio estimator's variance: E_P[(P/Q) A^2] - E_P[A]^2, bounded by chi^2 only",
-      "Var of (ratio A)/max|A|, (s,a) ~ d pi, logits + tA, t = 1/4, 1/2, 1, 2", n_ladder, unit_ladder, all_alike, NULL, {
+      "Var of ratio A, over that of A; (s,a) ~ d pi, logits + tA, t = 1/4, 1/2, 1, 2", n_ladder, unit_ladder, all_alike, NULL, {
         { "Var[Z],\\quad Z=\\frac{P(X)}{Q(X)}f(X)",
           "an expectation has none, as 004 (l.378) writes it: Z, one sample of it, has", ladder_variance },
         { "=E_{X\\sim Q}[(\\frac{P(X)}{Q(X)}f(X))^2]-E_{X\\sim Q}[\\frac{P(X)}{Q(X)}f(X)]^2", "Var Z = E Z^2 - (E Z)^2",

@@ -1,0 +1,572 @@
+/* The surrogate L_pi(pi~): what another policy pi~ would earn if it went where pi goes. It is pi's own importance
+ * sampling of actions, not of states; equals eta in value and gradient at pi~ = pi, and is off by O(t^2) beside it.
+ * 002 (images TRPO7, TRPO8), 004 (l.333-374), 001 (l.300-460), 000 eq (14); Schulman et al. 2015.
+ * 001 calls what is added to eta(pi) A^-(theta'), and writes theta' for the new policy. */
+#include <float.h>
+#include <gsl/gsl_math.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autodiff/linalg.h"
+#include "autodiff/require.h"
+#include "derivations/derivation.h"
+#include "derivations/likelihood_ratio.h"
+#include "derivations/performance_difference.h"
+#include "derivations/policy_gradient_theorem.h"
+
+/* ---- sizes, units, where ---- */
+
+static int one(const setting *x)         { (void)x; return 1; }
+static int two(const setting *x)         { (void)x; return 2; }
+static int n_theta(const setting *x)     { return x->pi->n; }
+static int n_and_value(const setting *x) { return x->pi->n + 1; }
+
+/* Sums over rho, at most k in all, of advantages that are right to two units of V */
+static double unit_sum(const setting *x) { return pair_unit(x->pi, x->pi1) * fmax(x->pi->k, x->pi1->k); }
+
+static double unit_gradient(const setting *x) { return unit_sum(x) * fmax(x->pi->c, x->pi1->c); }
+
+static const char *no_ratio(const setting *x)
+{
+    for (int i = 0; i < x->pi->nSA; i++)
+        if (!(x->pi1->pi[i] <= 1e100 * x->pi->pi[i])) return "pi never does what pi' does: there is no ratio";
+    return NULL;
+}
+
+static const char *no_distribution(const setting *x)
+{
+    return x->pi->gamma < 1 ? no_ratio(x) : "gamma = 1: rho is no distribution times 1/(1-gamma)";
+}
+
+static const char *not_comparable(const setting *x)
+{
+    bool same = x->pi->n == x->pi1->n && x->pi->policy.kind == x->pi1->policy.kind;
+    return same ? no_ratio(x) : "pi and pi' have no difference: their parameters are not the same";
+}
+
+/* ---- sums over states and actions ---- */
+
+/* sum_a pi~(a|s) A_pi(s,a) */
+static double gain(const exact *pi, const double *pi_new, int s)
+{
+    return linalg_dot(pi->nA, pi_new + s * pi->nA, pi->A + s * pi->nA);
+}
+
+/* E_{a ~ beta}[ pi~(a|s)/beta(a|s) A_pi(s,a) ] */
+static double reweighted(const exact *pi, const double *pi_new, const double *beta, int s)
+{
+    double E = 0;
+    for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++)
+        if (beta[i] > 0) E += beta[i] * (pi_new[i] / beta[i]) * pi->A[i];
+    return E;
+}
+
+/* sum_s rho_pi(s) sum_a pi~(a|s) A_pi(s,a), pi~ [nSA] */
+static double visited_gain(const exact *pi, const double *pi_new)
+{
+    double sum = 0;
+    for (int s = 0; s < pi->nS; s++) sum += exact_rho(pi, s) * gain(pi, pi_new, s);
+    return sum;
+}
+
+/* The same by sum_t gamma^t E_{s_t ~ pi}[ E_{a_t ~ pi}[ ratio A ] ]; -1 where there are too many states */
+static double over_time(const exact *pi, const double *pi_new, double *out)
+{
+    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    double *f = allocate(2 * (size_t)pi->nS, sizeof *f, "a sum over time"), *sum = f + pi->nS;
+    for (int s = 0; s < pi->nS; s++) f[s] = pi->absorbing[s] ? 0 : reweighted(pi, pi_new, pi->pi, s);
+    exact_sum_over_time(pi, false, f, sum);
+    *out = linalg_dot(pi->nS, pi->M->mu0, sum);
+    free(f);
+    return 0;
+}
+
+/* A^-(theta~) as a node: sum_s rho_pi(s) sum_a pi_theta~(a|s) A_pi(s,a) */
+static ad gain_node(ad_tape *t, const exact *pi, ad theta)
+{
+    double *w = allocate((size_t)pi->nSA, sizeof *w, "weights");
+    for (int i = 0; i < pi->nSA; i++) w[i] = exact_rho(pi, i / pi->nA) * pi->A[i];
+    ad prob = ad_exp(ad_log_softmax(policy_logits(t, &pi->policy, theta)));             /* [nS x nA] */
+    ad sum = ad_dot(ad_copy(t, w, pi->nS, pi->nA), prob);
+    free(w);
+    return sum;
+}
+
+static double gain_at(const exact *pi, const double *theta)
+{
+    ad_tape *t = ad_tape_new();
+    double value = ad_scalar(gain_node(t, pi, ad_input(t, theta, pi->n, 1)));
+    ad_tape_free(t);
+    return value;
+}
+
+static void gain_gradient(const exact *pi, const double *theta, double *g)
+{
+    ad_tape *t = ad_tape_new();
+    ad x = ad_input(t, theta, pi->n, 1);
+    memcpy(g, ad_value(ad_grad(gain_node(t, pi, x), x)), (size_t)pi->n * sizeof *g);
+    ad_tape_free(t);
+}
+
+/* sum_s rho_pi(s) sum_a pi(a|s) pi~/pi grad log pi~(a|s) A_pi(s,a), scores of pi~ in closed form */
+static void score_form(const exact *pi, const exact *pi_new, double *g)
+{
+    double *w = allocate((size_t)pi->nSA, sizeof *w, "a gradient in the logits");
+    for (int s = 0; s < pi->nS; s++)
+        for (int a = 0; a < pi->nA; a++)
+            for (int b = 0; b < pi->nA; b++) {
+                int i = s * pi->nA + a;
+                double ratio = pi->pi[i] > 0 ? pi_new->pi[i] / pi->pi[i] : 0;
+                double score = (a == b) - pi_new->pi[s * pi->nA + b];                   /* d log pi~(a|s) / d z[s,b] */
+                w[s * pi->nA + b] += exact_rho(pi, s) * pi->pi[i] * ratio * score * pi->A[i];
+            }
+    exact_chain(pi_new, w, g);
+    free(w);
+}
+
+/* ---- PDI-9 ---- */
+
+/* max(1, the change of a logit from theta to theta'); a unit of a network sees three times the change of a weight */
+static double length(const setting *x)
+{
+    double most = 1;
+    for (int i = 0; i < x->pi->nSA; i++) most = fmax(most, fabs(x->pi1->logits[i] - x->pi->logits[i]));
+    for (int i = 0; i < x->pi->n && x->pi->policy.kind == POLICY_MLP; i++)
+        most = fmax(most, 3 * fabs(x->pi1->theta[i] - x->pi->theta[i]));
+    return most;
+}
+
+/* constant + A^- - eta at theta + t (theta' - theta) */
+static double off_at(const setting *x, double constant, double t)
+{
+    const exact *pi = x->pi;
+    double *theta = allocate((size_t)pi->n, sizeof *theta, "theta");
+    for (int i = 0; i < pi->n; i++) theta[i] = pi->theta[i] + t * (x->pi1->theta[i] - pi->theta[i]);
+    double off = constant + gain_at(pi, theta) - exact_J_at(pi, theta);
+    free(theta);
+    return off;
+}
+
+enum { HALVINGS = 12 };
+static const double SLOPE = 1.9;                /* 2, less what t^4 does to it at small t > 0 */
+
+/* The slope of log |off| against log t, where t is small against 1/k, the reach of eta's series: of its even part, c_0 +
+ * c_2 t^2 + c_4 t^4 .., and of its odd one, c_1 t + c_3 t^3 ..; the smaller of the two. Each at the three smallest t
+ * where it stands out of rounding, J's and A's, and of these the greatest: it may cross 0. NaN where it never does. */
+static double slope(const setting *x, double constant)
+{
+    double found[2][3] = { { NAN, NAN, NAN }, { NAN, NAN, NAN } }, last[2] = { NAN, NAN };
+    double t = 1 / (8 * x->pi->k * length(x)), J = fmax(x->pi->unit_V, x->pi1->unit_V);
+    for (int k = 0; k < HALVINGS; k++, t /= 2) {
+        double plus = off_at(x, constant, t), minus = off_at(x, constant, -t);
+        double part[2] = { fabs(plus + minus) / 2, fabs(plus - minus) / 2 };
+        for (int odd = 0; odd < 2; odd++) {
+            bool seen = part[odd] > 100 * (J + t * length(x) * unit_sum(x));
+            if (seen && last[odd] > 0) found[odd][k % 3] = log2(last[odd] / part[odd]);
+            last[odd] = seen ? part[odd] : NAN;
+        }
+    }
+    double even = fmax(found[0][0], fmax(found[0][1], found[0][2]));
+    return fmin(even, fmax(found[1][0], fmax(found[1][1], found[1][2])));
+}
+
+static const char *nothing_to_see(const setting *x)
+{
+    const char *reason = not_comparable(x);
+    if (reason) return reason;
+    if (x->pi->nS > EXACT_MAX_TIME_SUM) return "too many states to solve again and again";
+    return isnan(slope(x, x->pi->J)) ? "L and eta cannot be told apart here" : NULL;
+}
+
+/* L, and the slope where it is less than it must be */
+static double L_and_slope(const setting *x, double L, double *out)
+{
+    out[0] = L;
+    out[1] = fmin(SLOPE, slope(x, L - visited_gain(x->pi, x->pi1->pi)));
+    return 0;
+}
+
+/* PDI-9   L_pi(pi~) = eta(pi) + sum_s rho_pi(s) sum_a pi~(a|s) A_pi(s,a) */
+static double L_by_sum(const setting *x, double *out)
+{
+    out[0] = compare_policies(x->pi, x->pi1).surrogate;
+    out[1] = SLOPE;
+    return 0;
+}
+
+static double L_measured(const setting *x, double *out)
+{
+    return L_and_slope(x, x->pi->J + visited_gain(x->pi, x->pi1->pi), out);
+}
+
+/* eta(pi~) less what the other visits earn: PDI-6 */
+static double eta_less_mismatch(const setting *x, double *out)
+{
+    out[0] = x->pi1->J;
+    out[1] = SLOPE;
+    for (int s = 0; s < x->pi->nS; s++)
+        out[0] -= (exact_rho(x->pi1, s) - exact_rho(x->pi, s)) * gain(x->pi, x->pi1->pi, s);
+    return 0;
+}
+
+static double L_without_eta(const setting *x, double *out)
+{
+    return L_and_slope(x, visited_gain(x->pi, x->pi1->pi), out);
+}
+
+static void page_of_slopes(const setting *x, FILE *out)
+{
+    const exact *pi = x->pi;
+    double *theta = allocate((size_t)pi->n, sizeof *theta, "theta"), last = NAN;
+    fprintf(out, "theta + t (theta' - theta):\n       t  eta(pi~) - eta(pi)     L - eta(pi)      L - eta(pi~)   slope\n");
+    for (double t = 1; t >= 1.0 / 256; t /= 2) {
+        for (int i = 0; i < pi->n; i++) theta[i] = pi->theta[i] + t * (x->pi1->theta[i] - pi->theta[i]);
+        double rise = exact_J_at(pi, theta) - pi->J, L = gain_at(pi, theta), off = fabs(L - rise);
+        fprintf(out, "%8g %19.6f %15.6f %17.3e", t, rise, L, L - rise);
+        if (last > 0 && off > 0) fprintf(out, " %7.2f", log2(last / off));
+        fputc('\n', out);
+        last = off;
+    }
+    free(theta);
+}
+
+/* ---- PDI-10: value and gradient at theta ---- */
+
+static double unit_of_both(const setting *x) { return fmax(x->pi->unit_V, x->pi->unit_gradient); }
+
+static double eta_and_gradient(const setting *x, double *out)
+{
+    gradient_theorem(x->pi, out);
+    out[x->pi->n] = x->pi->J;
+    return 0;
+}
+
+static double eta_through_solve(const setting *x, double *out)
+{
+    out[x->pi->n] = x->pi->J;
+    return gradient_autodiff(x->pi, out) ? 0 : -1;
+}
+
+/* PDI-10   L_{pi_0}(pi_0), grad L_{pi_0} at theta_0 */
+static double L_and_gradient(const setting *x, double *out)
+{
+    gain_gradient(x->pi, x->pi->theta, out);
+    out[x->pi->n] = x->pi->J + gain_at(x->pi, x->pi->theta);
+    return 0;
+}
+
+/* ---- IS-10, PDI-11, TRPO-11 ---- */
+
+static double reweighted_by(const setting *x, const double *beta)
+{
+    double sum = 0;
+    for (int s = 0; s < x->pi->nS; s++) sum += exact_rho(x->pi, s) * reweighted(x->pi, x->pi1->pi, beta, s);
+    return sum;
+}
+
+/* IS-10, PDI-11   sum_s rho_pi(s) sum_a pi(a|s) [ pi~(a|s)/pi(a|s) A_pi(s,a) ] */
+static double by_ratio(const setting *x, double *out)
+{
+    *out = reweighted_by(x, x->pi->pi);
+    return 0;
+}
+
+static double by_new_policy(const setting *x, double *out)
+{
+    *out = visited_gain(x->pi, x->pi1->pi);
+    return 0;
+}
+
+static double L_less_eta(const setting *x, double *out)
+{
+    *out = compare_policies(x->pi, x->pi1).surrogate - x->pi->J;
+    return 0;
+}
+
+static double gain_of_eta(const setting *x, double *out)
+{
+    *out = x->pi1->J - x->pi->J;
+    return 0;
+}
+
+/* E_{s ~ d, a ~ beta}[ pi~/beta A ], d = (1-gamma) rho summed over time: Pr(s_T = s) for T of chance
+ * (1-gamma) gamma^T; what has ended has A = 0. Negative where there are too many states. */
+static double under_d(const setting *x, const double *beta, double *out)
+{
+    const exact *pi = x->pi;
+    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    double *mu0 = allocate(2 * (size_t)pi->nS, sizeof *mu0, "a visitation"), *rho = mu0 + pi->nS;
+    for (int s = 0; s < pi->nS; s++) mu0[s] = pi->absorbing[s] ? 0 : pi->M->mu0[s];
+    exact_sum_over_time(pi, true, mu0, rho);
+    *out = 0;
+    for (int s = 0; s < pi->nS; s++)
+        *out += (1 - pi->gamma) * rho[s] * reweighted(pi, x->pi1->pi, beta, s);
+    free(mu0);
+    return 0;
+}
+
+/* PDI-11   1/(1-gamma) E_{d,pi}[ pi~/pi A ] */
+static double scaled_mean(const setting *x, double *out)
+{
+    double room = under_d(x, x->pi->pi, out);
+    *out /= 1 - x->pi->gamma;
+    return room;
+}
+
+static double mean_alone(const setting *x, double *out) { return under_d(x, x->pi->pi, out); }
+
+/* Three policies to draw the action from: pi, all actions alike, half of each */
+enum { BETAS = 3 };
+static int n_betas(const setting *x) { (void)x; return BETAS; }
+
+static double *beta_of(const setting *x, int k)
+{
+    double *beta = allocate((size_t)x->pi->nSA, sizeof *beta, "a policy");
+    for (int i = 0; i < x->pi->nSA; i++) beta[i] = x->pi->pi[i] * (2 - k) / 2 + (double)k / 2 / x->pi->nA;
+    return beta;
+}
+
+static double the_same(const setting *x, double y, double *out)
+{
+    (void)x;
+    for (int k = 0; k < BETAS; k++) out[k] = y;
+    return 0;
+}
+
+static double betas_none(const setting *x, double *out) { return the_same(x, visited_gain(x->pi, x->pi1->pi), out); }
+
+/* TRPO-11   sum_s rho_old(s) sum_a beta(a|s) pi_theta(a|s)/beta(a|s) A_old(s,a) */
+static double betas_by_ratio(const setting *x, double *out)
+{
+    for (int k = 0; k < BETAS; k++) {
+        double *beta = beta_of(x, k);
+        out[k] = reweighted_by(x, beta);
+        free(beta);
+    }
+    return 0;
+}
+
+static double betas_mean(const setting *x, double *out)
+{
+    double room = 0;
+    for (int k = 0; k < BETAS && room >= 0; k++) {
+        double *beta = beta_of(x, k);
+        room = under_d(x, beta, out + k);
+        free(beta);
+    }
+    return room;
+}
+
+static double betas_scaled(const setting *x, double *out)
+{
+    double room = betas_mean(x, out);
+    for (int k = 0; k < BETAS && room >= 0; k++) out[k] /= 1 - x->pi->gamma;
+    return room;
+}
+
+static double betas_J(const setting *x, double *out) { return the_same(x, x->pi1->J, out); }
+
+/* ---- KL-7, KL-8, KL-9: A^-(theta') of 001 ---- */
+
+/* KL-7   sum_t E_{s_t ~ p_theta}[ E_{a_t ~ pi_theta}[ ratio gamma^t A ] ]; at theta' = theta 0 */
+static double A_over_time(const setting *x, double *out)
+{
+    double room = over_time(x->pi, x->pi1->pi, out);
+    return room < 0 ? room : over_time(x->pi, x->pi->pi, out + 1);
+}
+
+static double A_by_visits(const setting *x, double *out)
+{
+    out[0] = visited_gain(x->pi, x->pi1->pi);
+    out[1] = visited_gain(x->pi, x->pi->pi);
+    return 0;
+}
+
+static double A_by_surrogate(const setting *x, double *out)
+{
+    out[0] = compare_policies(x->pi, x->pi1).surrogate - x->pi->J;
+    out[1] = 0;
+    return 0;
+}
+
+static double grad_A_reverse(const setting *x, double *g)
+{
+    gain_gradient(x->pi, x->pi1->theta, g);
+    return 0;
+}
+
+/* KL-8   sum_t E[ E[ ratio gamma^t grad log pi_theta'(a|s) A ] ] */
+static double grad_A_scores(const setting *x, double *g)
+{
+    score_form(x->pi, x->pi1, g);
+    return 0;
+}
+
+/* Central differences with h = 1/64, 1/128, 1/256 of a logit's change, extrapolated: what is left is O(h^6) */
+static double grad_A_differences(const setting *x, double *g)
+{
+    const exact *pi = x->pi;
+    if ((double)pi->n * pi->nSA > 1e5) return -1;
+    double *theta = allocate((size_t)pi->n, sizeof *theta, "theta"), error = 0, size = 0;
+    memcpy(theta, x->pi1->theta, (size_t)pi->n * sizeof *theta);
+    for (int s = 0; s < pi->nS; s++) size += exact_rho(pi, s);
+    size *= linalg_max_abs(pi->nSA, pi->A);
+    for (int i = 0; i < pi->n; i++) {
+        double D[3], h = 1.0 / 64 / pi->c;
+        for (int k = 0; k < 3; k++, h /= 2) {
+            theta[i] = x->pi1->theta[i] + h;
+            double plus = gain_at(pi, theta);
+            theta[i] = x->pi1->theta[i] - h;
+            D[k] = (plus - gain_at(pi, theta)) / (2 * h);
+        }
+        theta[i] = x->pi1->theta[i];
+        double once = (4 * D[1] - D[0]) / 3, again = (4 * D[2] - D[1]) / 3;
+        g[i] = (16 * again - once) / 15;
+        error = linalg_greater(error, fabs(g[i] - again));
+    }
+    free(theta);
+    return error + 2048 * DBL_EPSILON * pi->c * size;
+}
+
+static double grad_J(const setting *x, double *g)
+{
+    gradient_theorem(x->pi, g);
+    return 0;
+}
+
+static double grad_J_through_solve(const setting *x, double *g) { return gradient_autodiff(x->pi, g) ? 0 : -1; }
+
+/* KL-9   at theta' = theta the ratio is 1 */
+static double grad_A_here(const setting *x, double *g)
+{
+    score_form(x->pi, x->pi, g);
+    return 0;
+}
+
+static double grad_A_here_reverse(const setting *x, double *g)
+{
+    gain_gradient(x->pi, x->pi->theta, g);
+    return 0;
+}
+
+/* theta + t (theta' - theta), [n] to be freed */
+static double *towards(const setting *x, double t)
+{
+    double *theta = allocate((size_t)x->pi->n, sizeof *theta, "theta");
+    for (int i = 0; i < x->pi->n; i++) theta[i] = x->pi->theta[i] + t * (x->pi1->theta[i] - x->pi->theta[i]);
+    return theta;
+}
+
+/* ERR-37: near, as 001 asks, but not at theta: a hundredth of the way to theta' */
+static double grad_A_near(const setting *x, double *g)
+{
+    double *theta = towards(x, 0.01);
+    gain_gradient(x->pi, theta, g);
+    free(theta);
+    return 0;
+}
+
+static void page_of_gaps(const setting *x, FILE *out)
+{
+    static const double t[] = { 0, 0.01, 0.1, 1 };
+    char error[256];
+    int n = x->pi->n;
+    double *A = allocate(2 * (size_t)n, sizeof *A, "gradients"), *J = A + n;
+    fprintf(out, "       t   |grad A^-(theta_t) - grad J(theta_t)|, theta_t = theta + t (theta' - theta)\n");
+    for (int k = 0; k < 4; k++) {
+        double *theta = towards(x, t[k]), off = 0;
+        exact *there = exact_new_policy(x->pi->M, x->pi->gamma, &x->pi->policy, theta, error, sizeof error);
+        gain_gradient(x->pi, theta, A);
+        if (there) gradient_theorem(there, J);
+        for (int i = 0; i < n; i++) off += gsl_pow_2(A[i] - J[i]);
+        if (there) fprintf(out, "%8g   %.3g\n", t[k], sqrt(off));
+        exact_free(there);
+        free(theta);
+    }
+    free(A);
+}
+
+#define A_BAR "\\bar A(\\theta')"
+
+const derivation surrogate[] = {
+    { "PDI-9", "L_pi(pi~) = eta(pi) + sum_s rho_pi(s) sum_a pi~(a|s) A_pi(s,a) = eta(pi~) + O(t^2)",
+      "L, and the slope of log|L - eta(pi~)| against log t, where below 1.9", two, unit_sum, nothing_to_see, NULL, {
+        { "L_\\pi(\\tilde\\pi)=\\eta(\\pi)+\\sum_s\\rho_\\pi(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a),\\quad2-0.1",
+          "PDI-6 with pi's visits for pi~'s; so claimed: an error of second order", L_by_sum },
+        { "L_\\pi(\\tilde\\pi),\\quad\\min(\\mathrm{slope},1.9)",
+          "the slope at the smallest steps from theta towards theta' where rounding does not hide it",
+          L_measured },
+        { "=\\eta(\\tilde\\pi)-\\sum_s(\\rho_{\\tilde\\pi}(s)-\\rho_\\pi(s))\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
+          "PDI-6: both factors vanish with t, so that their product is O(t^2)", eta_less_mismatch },
+        { "\\sum_s\\rho_\\pi(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
+          "004 (l.351) drops the constant eta(pi): it has no part in a maximum, but near eta(pi~) this is not",
+          L_without_eta, DIFFERS } },
+      .page = page_of_slopes },
+    { "PDI-10", "L and eta have the same value and the same gradient at theta_0", "dL/dtheta[i], then L",
+      n_and_value, unit_of_both, NULL, NULL, {
+        { "\\nabla_\\theta\\eta|_{\\theta_0},\\quad\\eta(\\pi_{\\theta_0})", "the policy gradient theorem, PGT-3",
+          eta_and_gradient },
+        { "=\\nabla_\\theta L_{\\pi_{\\theta_0}}|_{\\theta_0},\\quad L_{\\pi_{\\theta_0}}(\\pi_{\\theta_0})",
+          "by reverse mode: rho and A are those of theta_0, whatever theta is", L_and_gradient },
+        { "=\\nabla_\\theta\\,\\mu_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi|_{\\theta_0}",
+          "eta's by reverse mode through the linear solve: with rho's part in it", eta_through_solve } } },
+    { "IS-10", "E_pi[(pi~/pi) A_pi] = L(pi~) - eta(pi), not eta(pi~) - eta(pi)", "L - eta(pi)", one, unit_sum, no_ratio,
+      NULL, {
+        { "\\sum_s\\rho_\\pi(s)\\sum_a\\pi(a|s)[\\frac{\\tilde\\pi(a|s)}{\\pi(a|s)}A_\\pi(s,a)]",
+          "IS-1 with P = pi~(a|s), Q = pi(a|s) (004 l.368 prints pi(s|a))", by_ratio },
+        { "=\\sum_s\\rho_\\pi(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)", "the ratio is for the action; s comes from pi",
+          by_new_policy },
+        { "=L_\\pi(\\tilde\\pi)-\\eta(\\pi)", "PDI-9", L_less_eta },
+        { "J(\\tilde\\theta)=\\eta(\\tilde\\theta)-\\eta(\\theta)",
+          "004 (l.366, 372) takes it for J: there the states would have to be pi~'s", gain_of_eta, DIFFERS,
+          "ERR-5" } } },
+    { "PDI-11", "a sum over rho is 1/(1-gamma) times a mean", "L - eta(pi)", one, unit_sum, no_distribution, NULL, {
+        { "\\sum_s\\rho_{\\pi_\\theta}(s)\\sum_a\\pi_\\theta(a|s)[\\frac{\\pi_{\\tilde\\theta}}{\\pi_\\theta}A_{\\pi_\\theta}]",
+          "rho by a linear solve", by_ratio },
+        { "=\\frac1{1-\\gamma}E_{s\\sim d_\\gamma,a\\sim\\pi_\\theta}[\\frac{\\pi_{\\tilde\\theta}}{\\pi_\\theta}"
+          "A_{\\pi_\\theta}]", "d_gamma = (1-gamma) rho is a distribution: of s_T, T of chance (1-gamma) gamma^T",
+          scaled_mean },
+        { "E_{\\pi_\\theta}[\\frac{\\pi_{\\tilde\\theta}(a|s)}{\\pi_\\theta(a|s)}A_{\\pi_\\theta}(s,a)]",
+          "004 (l.356): a mean has lost the factor", mean_alone, DIFFERS, "ERR-9" } } },
+    { "TRPO-11", "L - eta(pi_old) with actions from any beta", "L - eta(pi_old), by beta = pi_old, half of each, uniform",
+      n_betas, unit_sum, no_distribution, NULL, {
+        { "\\sum_s\\rho_{old}(s)\\sum_a\\pi_\\theta(a|s)\\hat A_{old}(s,a)", "000 eq 14, with the (s) that it leaves out",
+          betas_none },
+        { "=\\sum_s\\rho_{old}(s)\\sum_a\\beta(a|s)\\frac{\\pi_\\theta(a|s)}{\\beta(a|s)}\\hat A_{old}(s,a)",
+          "beta/beta = 1, wherever pi_theta acts (IS-1)", betas_by_ratio },
+        { "=\\frac1{1-\\gamma}E_{s\\sim d_{old},a\\sim\\beta}[\\frac{\\pi_\\theta(a|s)}{\\beta(a|s)}\\hat A_{old}(s,a)]",
+          "PDI-11; a from beta, which 000 calls alpha", betas_scaled },
+        { "J(\\theta)", "000 eq 14 calls it J: it is the surrogate, without its eta(pi_old)", betas_J, DIFFERS, "ERR-56" },
+        { "E_{s\\sim\\rho_{old},a\\sim\\beta}[\\frac{\\pi_\\theta(a|s)}{\\beta(a|s)}\\hat A_{old}(s,a)]",
+          "000 eq 14: rho sums to 1/(1-gamma), and has to be made a distribution first", betas_mean, DIFFERS, "ERR-9" } } },
+    { "KL-7", "A^-(theta') = sum_t E_{p_theta}[E_{pi_theta}[ratio gamma^t A]], A^-(theta) = 0",
+      "A^- at theta', and at theta", two, unit_sum, no_ratio, NULL, {
+        { A_BAR "=\\sum_tE_{s_t\\sim p_\\theta(s_t)}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_{\\theta'}(a_t|s_t)}"
+          "{\\pi_\\theta(a_t|s_t)}\\gamma^tA^{\\pi_\\theta}(s_t,a_t)]]", "summed over time", A_over_time },
+        { "=\\sum_s\\rho_\\theta(s)\\sum_a\\pi_{\\theta'}(a|s)A^{\\pi_\\theta}(s,a)", "rho = sum_t gamma^t Pr(s_t = s)",
+          A_by_visits },
+        { "=L_{\\pi_\\theta}(\\pi_{\\theta'})-\\eta(\\pi_\\theta),\\quad\\bar A(\\theta)=0",
+          "PDI-9; sum_a pi A = 0", A_by_surrogate } } },
+    { "KL-8", "grad A^-(theta') = sum_t E_{p_theta}[E_{pi_theta}[ratio gamma^t grad log pi_theta' A]]",
+      "dA^-/dtheta'[i] at theta'", n_theta, unit_gradient, not_comparable, NULL, {
+        { "\\nabla_{\\theta'}" A_BAR, "A^- as one node, by reverse mode", grad_A_reverse },
+        { "=\\sum_tE_{s_t\\sim p_\\theta}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_{\\theta'}}{\\pi_\\theta}\\gamma^t"
+          "\\nabla_{\\theta'}\\log\\pi_{\\theta'}A^{\\pi_\\theta}]]", "grad pi' = pi' grad log pi'; scores in closed form",
+          grad_A_scores },
+        { "=\\lim_{h\\to0}(\\bar A(\\theta'+he_i)-\\bar A(\\theta'-he_i))/2h", "values of A^- alone, extrapolated",
+          grad_A_differences } } },
+    { "KL-9", "grad A^-(theta') = grad J(theta) at theta' = theta, exactly, and nowhere else", "dJ/dtheta[i]", n_theta,
+      unit_gradient, not_comparable, NULL, {
+        { "\\nabla_\\theta J(\\theta)", "PGT-3", grad_J },
+        { "=\\sum_tE_{s_t\\sim p_\\theta}[E_{a_t\\sim\\pi_\\theta}[\\gamma^t\\nabla_\\theta\\log\\pi_\\theta"
+          "A^{\\pi_\\theta}]]", "KL-8 at theta' = theta, where every ratio is 1", grad_A_here },
+        { "=\\nabla_{\\theta'}" A_BAR "|_{\\theta'=\\theta}", "by reverse mode", grad_A_here_reverse },
+        { "=\\nabla_\\theta\\,\\mu_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi", "by reverse mode through the linear solve",
+          grad_J_through_solve },
+        { "\\nabla_{\\theta'}" A_BAR ",\\quad\\theta'\\approx\\theta",
+          "001 (l.450): \"because the gap is very small\" theta may be put for theta'. It must be none: here t = .01",
+          grad_A_near, DIFFERS, "ERR-37" } },
+      .page = page_of_gaps },
+    { .id = NULL }
+};
