@@ -18,6 +18,7 @@ static const struct {
     { "verify", verify_command, "every equation evaluated on both sides, as a table" },
     { "derive", derive_command, "a proof, each line with its number" },
     { "estimate", estimate_command, "an estimator's exact bias and variance, over all trajectories" },
+    { "bounds", bounds_command, "what the lower bounds on J promise, along a line or on random MDPs" },
     { "env",    env_command,    "the environments: list, check, take single steps from a file" },
     { "train",  train_command,  "an algorithm acting and learning, in a folder that can be gone on from" },
     { "eval",   eval_command,   "the returns of a trained policy" },

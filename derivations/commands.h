@@ -6,6 +6,7 @@ int solve_command(int argc, char **argv);
 int verify_command(int argc, char **argv);
 int derive_command(int argc, char **argv);
 int estimate_command(int argc, char **argv);
+int bounds_command(int argc, char **argv);
 int list_command(int argc, char **argv);
 
 #endif
