@@ -55,7 +55,7 @@ bounds_line *bounds_line_new(const exact *pi, const exact *pi1)
     double *d = allocate((size_t)pi->nSA, sizeof *d, "a direction");
     for (int i = 0; i < pi->nSA; i++) d[i] = pi1 ? pi1->logits[i] - pi->logits[i] : pi->A[i];
     l->pi = pi;
-    snprintf(l->title, sizeof l->title, "%.150s, gamma %g: from pi %s", pi->M->name, pi->gamma,
+    snprintf(l->title, sizeof l->title, "%.150s, gamma %.15g: from pi %s", pi->M->name, pi->gamma,
              pi1 ? "to pi'" : "along the natural gradient A");
     l->near = nearby(pi, d);
     for (int far = 0; far < 2; far++)
@@ -96,6 +96,7 @@ void bounds_line_text(const bounds_line *l, FILE *out)
     for (int i = 0; i < 2 * BOUNDS_POINTS; i++) {
         const bounds_point *p = &l->point[i / BOUNDS_POINTS][i % BOUNDS_POINTS];
         if (i < BOUNDS_POINTS && p->b.dL - p->b.trpo > best->b.dL - best->b.trpo) best = p;
+        if (i == BOUNDS_POINTS) fputc('\n', out);                  /* from here on all the way */
         if (i % BOUNDS_POINTS % 10 || i == BOUNDS_POINTS) continue;
         fprintf(out, "%10.4g %10.4g %10.4g %12.6g %12.6g %12.6g %12.6g %12.6g\n", p->t, p->b.alpha, p->b.kl, p->b.J1,
                 p->b.L, p->b.L - p->b.shift, p->b.L - p->b.tv, p->b.L - p->b.trpo);
