@@ -7,6 +7,7 @@ int verify_command(int argc, char **argv);
 int derive_command(int argc, char **argv);
 int estimate_command(int argc, char **argv);
 int improve_command(int argc, char **argv);
+int bounds_command(int argc, char **argv);
 int list_command(int argc, char **argv);
 
 #endif

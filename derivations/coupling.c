@@ -126,8 +126,7 @@ static double maximal(const setting *x, double *out)      { return by_coupling(x
 static double independently(const setting *x, double *out) { return by_coupling(x, independent, out); }
 static double by_one_uniform(const setting *x, double *out) { return by_coupling(x, same_uniform, out); }
 
-/* ---- DSB-7: the agreement alone ---- */
-
+/* DSB-7   of all this the agreement: Pr(a = a') = 1 - TV */
 static double agreement(const setting *x, double *out)
 {
     int wide = 1 + 2 * x->pi->nA;
@@ -177,11 +176,11 @@ const derivation coupling[] = {
           one_minus_dual },
         { "\\ge\\sum_a\\pi_\\theta(a|s)\\,\\pi_{\\theta'}(a|s)", "another coupling: drawn independently",
           independently, AT_MOST },
-        { "\\ge\\Pr(F^{-1}_\\theta(u)=F^{-1}_{\\theta'}(u)),\\quad u\\sim U(0,1)",
+        { "\\ge P(F^{-1}_\\theta(u)=F^{-1}_{\\theta'}(u)),\\quad u\\sim U(0,1)",
           "another: one random number through both distribution functions", by_one_uniform, AT_MOST } } },
     { "DSB-7", "pi and pi' agree with probability 1 - TV in each state, so differ with at most eps",
       "Pr(a = a') in each state", n_states, unit, NULL, NULL, {
-        { "\\Pr(a=a')", "of the coupling of DSB-6", agreement },
+        { "P(a=a')", "of the coupling of DSB-6", agreement },
         { "=\\sum_a\\min(\\pi_\\theta(a|s),\\pi_{\\theta'}(a|s))", "1 - TV: |x - y| = x + y - 2 min(x,y)",
           agreement_by_overlap },
         { "\\ge1-\\epsilon,\\quad\\epsilon=\\max_sD_{TV}", "in whatever state", everywhere, AT_MOST },

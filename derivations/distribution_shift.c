@@ -38,7 +38,7 @@ static double parted(double eps, double t)                  /* 1 - (1-eps)^t: ha
     return t > 0 ? -expm1(t * log1p(-eps)) : 0;
 }
 
-/* DSB-1 */
+/* DSB-1   || p'(s_t) - p(s_t) ||_1 <= 2 (1 - (1-eps)^t) */
 double shift_bound(double eps, double t) { return 2 * parted(eps, t); }
 
 double shift_ratio(const mdp *M, const double *pi, const double *pi1, double eps, int T)
@@ -51,7 +51,7 @@ double shift_ratio(const mdp *M, const double *pi, const double *pi1, double eps
     return worst;
 }
 
-/* DSB-5 */
+/* DSB-5   max_s 1/2 sum_a |pi'(a|s) - pi(a|s)| */
 double shift_eps(const mdp *M, const double *pi, const double *pi1)
 {
     double eps = 0;
@@ -176,6 +176,7 @@ static double new_states(const setting *x, double *out)
     return 0;
 }
 
+/* DSB-2   p' = (1-eps)^t p + (1 - (1-eps)^t) p_mistake */
 static double mixture(const setting *x, double *out)
 {
     int nS = x->pi->nS;
@@ -224,7 +225,7 @@ static double L1(const setting *x, chosen these, double *out)
     return 0;
 }
 
-/* Of the mistakes under pi' against other: those under pi, or p(s_t) times their share */
+/* DSB-3, DSB-8   the mistakes under pi' against p(s_t) times their share; or, in general, those under pi */
 static double L1_of_mistakes(const setting *x, chosen these, bool against_p, double *out)
 {
     int nS = x->pi->nS;
@@ -272,13 +273,14 @@ static void page_of_general(const setting *x, FILE *out)
             (p[0] - fmin(p[0], p1[0])) / eps, (p[1] - fmin(p[1], p1[1])) / eps);
 }
 
-/* ---- DSB-4: Bernoulli's inequality, (1-eps)^t - (1 - eps t) on a grid ---- */
+/* ---- Bernoulli's inequality ---- */
 
 enum { GRID = 21, GRID_T = 20 };
 
 static int n_grid(const setting *x)        { (void)x; return GRID * GRID_T; }
 static double unit_grid(const setting *x)  { (void)x; return DBL_EPSILON * GRID_T; }
 
+/* DSB-4   (1-eps)^t - (1 - eps t) */
 static double excess_at(double later, double *out)
 {
     for (int i = 0; i < GRID * GRID_T; i++) {
@@ -454,6 +456,7 @@ static double sharp(const means *m, int t)
     return mean_of(m, m->p, t) - norm_at(m, t) / 2 * (most - least);
 }
 
+/* DSB-9   E_p[f] - || p - p' ||_1 max|f| */
 static double by_norm(const means *m, int t)   { return mean_of(m, m->p, t) - norm_at(m, t) * linalg_max_abs(m->c.M->nS, m->f); }
 
 static double by_eps_t(const means *m, int t)
@@ -524,7 +527,7 @@ static double rho_by_one_step(const setting *x, double *out)
     return 10 * unit_rho(x);
 }
 
-/* sum_t gamma^t 2 (1 - (1-eps)^t) */
+/* PDI-12   || rho' - rho ||_1 <= sum_t gamma^t 2 (1 - (1-eps)^t) */
 static double rho_by_shift(const setting *x, double *out)
 {
     double gamma = x->pi->gamma, eps = shift_eps(x->pi->M, x->pi->pi, x->pi1->pi);

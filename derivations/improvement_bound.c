@@ -56,9 +56,10 @@ static int one(const setting *x)       { (void)x; return 1; }
 static int n_states(const setting *x)  { return x->pi->nS; }
 static double unit_J(const setting *x) { return pair_unit(x->pi, x->pi1) * fmax(x->pi->k, x->pi1->k); }
 
-static const char *gamma_1(const setting *x)
+static const char *no_bound(const setting *x)
 {
-    return x->pi->gamma < 1 ? NULL : "gamma = 1: the bounds are infinite";
+    if (!(x->pi->gamma < 1)) return "gamma = 1: the bounds are infinite";
+    return isfinite(improvement_bounds_of(x->pi, x->pi1).trpo) ? NULL : "the bounds overflow";
 }
 
 /* What rows of P that sum to 1 within 1e-9 only, and so distributions, may add to a sum over time of C */
@@ -145,6 +146,7 @@ static double minus_parted(const setting *x, double *out)
     return room(x, b.C);
 }
 
+/* DSB-10   L - J - sum_t 2 eps t gamma^t C */
 static double minus_linear(const setting *x, double *out)
 {
     improvement_bounds b = improvement_bounds_of(x->pi, x->pi1);
@@ -164,7 +166,7 @@ static double unit_penalty(const setting *x)
     return fmax(2 * x->pi->unit_V, 64 * DBL_EPSILON * fmax(powers, EPISODE * EPISODE * b.C));
 }
 
-/* The sum over all t with gamma^t; that over an episode of T = 100 steps without; and C */
+/* DSB-11   the sum over all t with gamma^t; that over an episode of T = 100 steps without; and C */
 static double penalty_summed(const setting *x, double *out)
 {
     improvement_bounds b = improvement_bounds_of(x->pi, x->pi1);
@@ -221,7 +223,7 @@ static double underbrace(const setting *x, double *out)
     out[0] = r / (1 - x->pi->gamma);
     out[1] = EPISODE * r;
     out[2] = b.C;
-    return 0;
+    return isfinite(out[0] + out[1]) ? 0 : -1;
 }
 
 static void page_of_penalty(const setting *x, FILE *out)
@@ -238,7 +240,7 @@ static void page_of_penalty(const setting *x, FILE *out)
 
 static const double STEP_EPS = 0.1;
 
-/* What is taken from the worst actions goes to the best one. */
+/* DSB-12   what is taken from the worst actions goes to the best one */
 double improvement_step(int n, const double *pi, const double *A, double eps, double *p)
 {
     int best = 0;
@@ -375,9 +377,10 @@ static double unit_length(const setting *x)
 
 static const char *no_gain(const setting *x)
 {
-    if (gamma_1(x)) return gamma_1(x);
+    if (!(x->pi->gamma < 1)) return no_bound(x);
     if (linalg_max_abs(x->pi->nSA, x->pi->A) > 1e2) return "advantages beyond 100: no step of theta + t A is small";
-    return unit_length(x) < 1e-3 ? NULL : "no action is better than another where pi goes";
+    double unit = unit_length(x);                           /* 0: nothing is to be gained at all */
+    return unit > 0 && unit < 1e-3 ? NULL : "no action is better than another where pi goes";
 }
 
 static double gained(const setting *x, double *out)
@@ -389,6 +392,7 @@ static double gained(const setting *x, double *out)
     return 0;
 }
 
+/* DSB-13   the gain less its penalty, by the gain: above 0, a step is guaranteed to improve J */
 static double gained_less_quadratic(const setting *x, double *out)
 {
     for (int i = 0; i < LENGTHS; i++) {
@@ -454,6 +458,7 @@ static double J_by_norms(const setting *x, double *out)
     return 0;
 }
 
+/* DSB-15   2 alpha max|A| / (1-gamma) */
 static double J_lipschitz(const setting *x, double *out)
 {
     improvement_bounds b = improvement_bounds_of(x->pi, x->pi1);
@@ -486,7 +491,7 @@ static improvement_bounds jump(double k)
     return b;
 }
 
-/* |J(theta + .05) - J(theta)|, and D_KL, for each k */
+/* DSB-16   |J(theta + .05) - J(theta)|, and D_KL, for each k */
 static double jumps(const setting *x, double *out)
 {
     (void)x;
@@ -531,6 +536,7 @@ static double jumps_in_theta(const setting *x, double *out)     /* ERR-52: an in
 
 static double unit_TV(const setting *x) { return DBL_EPSILON * fmax(4, x->pi->nA); }
 
+/* TRPO-1   max_s D_TV(pi(.|s), pi'(.|s)) */
 static double TV_max(const setting *x, double *out)
 {
     *out = compare_policies(x->pi, x->pi1).tv_max;
@@ -600,6 +606,7 @@ static double J_minus_two_alpha(const setting *x, double *out)
     return room(x, b.eps);
 }
 
+/* TRPO-3   L - 4 eps gamma alpha^2 / (1-gamma)^2 */
 static double J_minus_tv(const setting *x, double *out)
 {
     improvement_bounds b = improvement_bounds_of(x->pi, x->pi1);
@@ -614,6 +621,7 @@ static double J_minus_pinsker(const setting *x, double *out)        /* alpha^2 <
     return room(x, b.eps);
 }
 
+/* TRPO-4   L - 4 eps gamma max KL / (1-gamma)^2 */
 static double J_minus_trpo(const setting *x, double *out)
 {
     improvement_bounds b = improvement_bounds_of(x->pi, x->pi1);
@@ -681,6 +689,7 @@ enum { N_STEPS = 4 };
 static int n_steps(const setting *x)       { (void)x; return N_STEPS; }
 static double unit_steps(const setting *x) { (void)x; return 1e-8; }       /* golden section: sqrt(u) */
 
+/* TRPO-7   the step that a penalty allows, against that of delta */
 static double steps_with(double C, double *out)
 {
     static const double gammas[] = { 0.9, 0.99 };
@@ -723,25 +732,25 @@ static void page_of_steps(const setting *x, FILE *out)
 
 const derivation improvement_bound[] = {
     { "DSB-10", "sum_t E_p'[E_pi[pi'/pi gamma^t A]] >= the same on p(s_t) less sum_t 2 eps t gamma^t C",
-      "J(pi') - J(pi)", one, unit_J, gamma_1, NULL, {
+      "J(pi') - J(pi)", one, unit_J, no_bound, NULL, {
         { "J(\\theta')-J(\\theta)", "two policies, two linear solves", objective },
         { "=\\sum_tE_{s_t\\sim p_{\\theta'}}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_{\\theta'}(a_t|s_t)}"
           "{\\pi_\\theta(a_t|s_t)}\\gamma^tA^{\\pi_\\theta}(s_t,a_t)]]", "PDI-1, on the states of pi'", on_new_states },
-        { "\\ge\\sum_tE_{s_t\\sim p_\\theta}[\\cdots]-\\sum_t\\gamma^t\\|p_{\\theta'}(s_t)-p_\\theta(s_t)\\|_1C,\\quad "
+        { "\\ge\\sum_tE_{s_t\\sim p_\\theta}[\\dots]-\\sum_t\\gamma^t\\|p_{\\theta'}(s_t)-p_\\theta(s_t)\\|_1C,\\quad "
           "C=\\max_s|\\sum_a\\pi_{\\theta'}(a|s)A^{\\pi_\\theta}(s,a)|",
           "DSB-9 for f(s) the inner mean; 64 steps forward in time, and DSB-8 for what is behind them", minus_shift,
           AT_MOST },
-        { "\\ge\\sum_tE_{s_t\\sim p_\\theta}[\\cdots]-\\sum_t\\gamma^t2(1-(1-\\epsilon)^t)C", "DSB-8", minus_parted,
+        { "\\ge\\sum_tE_{s_t\\sim p_\\theta}[\\dots]-\\sum_t\\gamma^t2(1-(1-\\epsilon)^t)C", "DSB-8", minus_parted,
           AT_MOST },
-        { "\\ge\\sum_tE_{s_t\\sim p_\\theta}[\\cdots]-\\sum_t2\\epsilon t\\gamma^tC",
+        { "\\ge\\sum_tE_{s_t\\sim p_\\theta}[\\dots]-\\sum_t2\\epsilon t\\gamma^tC",
           "DSB-4; 001 l.299 prints no gamma^t, and the sum over all t would be infinite", minus_linear, AT_MOST } } },
     { "DSB-11", "sum_t 2 eps t gamma^t C = 2 eps gamma C / (1-gamma)^2: one 1/(1-gamma) is C's, two are the sum's",
-      "the sum over all t; over T = 100 steps without gamma^t; C", n_penalty, unit_penalty, gamma_1, NULL, {
+      "the sum over all t; over T = 100 steps without gamma^t; C", n_penalty, unit_penalty, no_bound, NULL, {
         { "\\sum_t2\\epsilon t\\gamma^tC,\\quad\\sum_{t<T}2\\epsilon tC,\\quad "
           "C=\\max_s|\\sum_a\\pi_{\\theta'}(a|s)A^{\\pi_\\theta}(s,a)|", "summed: the first by doubling", penalty_summed },
         { "=\\frac{2\\epsilon\\gamma C}{(1-\\gamma)^2},\\quad\\epsilon T(T-1)C,\\quad"
           "\\max_s|\\sum_a(\\pi_{\\theta'}-\\pi_\\theta)(a|s)Q^{\\pi_\\theta}(s,a)|", "in closed form", penalty_closed },
-        { "\\le\\cdots,\\quad C\\le\\epsilon\\frac{r_{max}-r_{min}}{1-\\gamma}",
+        { "\\le\\dots,\\quad C\\le\\epsilon\\frac{r_{max}-r_{min}}{1-\\gamma}",
           "no two values are further apart than those of the best and the worst reward for ever", penalty_by_rewards,
           AT_LEAST },
         { "O(\\frac{r_{max}}{1-\\gamma}),\\quad O(Tr_{max})",
@@ -770,7 +779,7 @@ const derivation improvement_bound[] = {
           "001 l.299, l.321, l.375 with a constant C: penalty and gain both fall as t, and nothing is guaranteed",
           gained_less_linear, DIFFERS, "ERR-33" } }, .page = page_of_lengths },
     { "DSB-15", "|J(pi') - J(pi)| <= 2 alpha max|A_pi| / (1-gamma): J is Lipschitz in the policy",
-      "|J(pi') - J(pi)|", one, unit_J, gamma_1, NULL, {
+      "|J(pi') - J(pi)|", one, unit_J, no_bound, NULL, {
         { "|\\eta(\\tilde\\pi)-\\eta(\\pi)|", "two linear solves", J_apart },
         { "=|\\sum_s\\rho_{\\tilde\\pi}(s)\\sum_a(\\tilde\\pi(a|s)-\\pi(a|s))A_\\pi(s,a)|",
           "PDI-6, and sum_a pi(a|s) A_pi(s,a) = 0", J_by_differences },
@@ -781,7 +790,7 @@ const derivation improvement_bound[] = {
     { "DSB-16", "a small step in theta may be a large one in the policy: sigma(k theta), from theta = 0 to .05",
       "|J(.05) - J(0)| for k = 1, 10, 100; then D_KL", n_slopes, unit_slopes, NULL, NULL, {
         { "|J(\\theta+.05)-J(\\theta)|,\\quad D_{KL}", "by linear solves", jumps },
-        { "=\\frac{\\sigma(.05k)-\\sigma(0)}{1-\\gamma},\\quad\\log\\cosh(.025k)", "in closed form", jumps_closed },
+        { "=\\frac{\\sigma(.05k)-\\sigma(0)}{1-\\gamma},\\quad\\log\\frac{e^{.025k}+e^{-.025k}}{2}", "in closed form", jumps_closed },
         { "=\\frac{2\\alpha}{1-\\gamma}\\max|A|,\\quad-\\tfrac12\\log(1-4\\alpha^2),\\quad\\alpha=D_{TV}",
           "functions of how far the policy goes, whatever k: DSB-15, attained", jumps_by_alpha },
         { "|J(\\theta+.05)-J(\\theta)|_{k=1}",
@@ -796,7 +805,7 @@ const derivation improvement_bound[] = {
         { "=\\max_sD_{TV}(\\pi(\\cdot|s)\\|\\tilde\\pi(\\cdot|s))", "state by state, as in derivations/coupling.c",
           TV_by_sums } } },
     { "TRPO-3", "J(pi') >= L_pi(pi') - 4 eps gamma alpha^2 / (1-gamma)^2, alpha = D_TV^max, eps = max|A_pi|",
-      "J(pi')", one, unit_J, gamma_1, NULL, {
+      "J(pi')", one, unit_J, no_bound, NULL, {
         { "\\eta(\\pi_{new})", "a linear solve", J_new },
         { "=L_{\\pi_{old}}(\\pi_{new})+\\sum_s(\\rho_{new}(s)-\\rho_{old}(s))\\bar A(s),\\quad"
           "\\bar A(s)=\\sum_a\\pi_{new}(a|s)A_{\\pi_{old}}(s,a)", "PDI-6 against the surrogate", J_by_visits },
@@ -811,7 +820,7 @@ const derivation improvement_bound[] = {
         { "\\ge L-\\frac{4\\epsilon\\gamma}{(1-\\gamma)^2}\\alpha^2", "1 - gamma (1-alpha) >= 1 - gamma", J_minus_tv,
           AT_MOST } } },
     { "TRPO-4", "J(pi') >= L_pi(pi') - C D_KL^max(pi, pi'), C = 4 eps gamma / (1-gamma)^2", "J(pi')", one, unit_J,
-      gamma_1, NULL, {
+      no_bound, NULL, {
         { "\\eta(\\tilde\\pi)", "a linear solve", J_new },
         { "\\ge L_\\pi(\\tilde\\pi)-\\frac{4\\epsilon\\gamma}{(1-\\gamma)^2}\\alpha^2", "TRPO-3", J_minus_tv, AT_MOST },
         { "\\ge L_\\pi(\\tilde\\pi)-\\tfrac12C\\,D_{KL}^{max}(\\pi,\\tilde\\pi)", "Pinsker, DSB-14: alpha^2 <= KL/2",

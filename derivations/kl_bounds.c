@@ -99,7 +99,7 @@ static double cross_entropy(const exact *p, const exact *q, double *out)
     return 0;
 }
 
-/* KL-2, through autodiff/distribution.c, which training takes */
+/* KL-2   through autodiff/distribution.c, which training takes */
 static double trained_with(const exact *p, const exact *q, double *out)
 {
     ad_tape *t = ad_tape_new();
@@ -116,8 +116,7 @@ static double KL_cross(const setting *x, double *out)   { return cross_entropy(x
 static double KL_trained(const setting *x, double *out) { return trained_with(x->pi, x->pi1, out); }
 static double KL_new_old(const setting *x, double *out) { return term_by_term(x->pi1, x->pi, out); }
 
-/* ---- KL-3: one number for all states, max_s D_KL(pi' || pi), absorbing ones left out ---- */
-
+/* KL-3   one number for all states, max_s D_KL(pi' || pi), absorbing ones left out */
 typedef double (*in_states)(const exact *p, const exact *q, double *out);
 
 static double greatest(const setting *x, in_states value, const exact *p, const exact *q, double *out)
@@ -197,6 +196,7 @@ static double TV(const setting *x, double *out)
     return 0;
 }
 
+/* DSB-14   sqrt(D_KL / 2) */
 static double pinsker(const exact *p, const exact *q, double factor, double *out)
 {
     term_by_term(p, q, out);

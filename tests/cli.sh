@@ -191,7 +191,7 @@ awk 'BEGIN { for (s = 0; s < 17; s++) print "0,0.5,-1," s / 4 }' >lake.csv
 # ---- help, commands, options ----
 
 works "--help" --help
-for command in solve verify derive estimate list env; do
+for command in solve verify derive estimate bounds list env; do
     works "$command --help" "$command" --help
     check "$command --help names the command" "no 'ascent $command'" grep -q "ascent $command" out
 done
@@ -248,7 +248,7 @@ for gamma in 0x1p-1 ' 0.5' '0.5 ' 0.5f; do
         solve E5 --gamma "$gamma"
 done
 works "--gamma 1 where the end is sure" solve chain.mdp --gamma 1
-for command in solve verify derive list env; do
+for command in solve verify derive bounds list env; do
     run $command -h
     cp out short
     run $command --help
@@ -693,6 +693,42 @@ check "verify without a PASS fails" "exit status $status, not 1" [ "$status" -eq
 works "verify --unbound" verify --unbound
 json "verify --json" verify --id PDI-6 E5
 check "verify --json says PASS" "it does not" grep -q '"PASS"' flat
+
+# ---- bounds ----
+
+awk 'BEGIN { for (s = 0; s < 5; s++) printf "%.17g,%.17g,%.17g\n", cos(s), cos(s + 2), cos(s + 4) }' >cosine.csv
+works "bounds along the natural gradient" bounds E5 --policy cosine.csv --plot line.svg
+check "bounds: J of theta + A" "it is not there" grep -qE '^ +1 +0\.3552 +0\.2868 +2\.56733 ' out
+check "bounds: what TRPO-4 promises" "it is not" grep -q 'promises most at t = 0.0106: 0.0121 more' out
+check "bounds: a picture" "it is none" eval 'grep -q "</svg>" line.svg && [ "$(grep -c "<polyline" line.svg)" -eq 12 ]'
+works "bounds --csv" bounds E5 --policy cosine.csv --against policy.csv --csv
+cp out line.csv
+check "bounds --csv: two rows for each of 61 points, no bound above J" "there is one" awk -F, '
+    NR > 1 { n++; for (k = 6; k <= 9; k++) if (!($k <= $4 + 1e-9)) bad = 1 } END { exit bad || n != 122 }' line.csv
+json "solve, to compare" solve E5 --policy cosine.csv --against policy.csv
+for column in "2 tv_max" "3 kl_max" "4 J" "5 surrogate" "9 lower_bound"; do
+    near "bounds --csv ends where solve --against is: ${column#* }" "against.${column#* }" \
+        "$(tail -n 1 line.csv | cut -d, -f"${column% *}")"
+done
+works "bounds on random MDPs" bounds --mdps 50 --seed 3 --plot tight.svg
+check "bounds on random MDPs: a row for each" "it is not there" [ "$(grep -cE '^(DSB|TRPO)-[0-9]+ +[01]\.[0-9]+ ' out)" -eq 6 ]
+check "bounds on random MDPs: a picture" "it is none" grep -q '</svg>' tight.svg
+works "bounds on random MDPs --csv" bounds --mdps 50 --seed 3 --csv
+check "bounds on random MDPs: rows" "not 50" [ "$(wc -l <out)" -eq 51 ]
+refuses "bounds of nothing" 2 '^bounds: expected one MDP, or --mdps N, found 0' bounds
+refuses "bounds of two" 2 'found 2' bounds E5 E5
+refuses "bounds at gamma 1" 2 'expected gamma < 1, found 1' bounds chain.mdp --gamma 1
+refuses "bounds of no MDP" 2 NoSuch-v1 bounds NoSuch-v1
+refuses "bounds of no policy" 2 nosuch.csv bounds E5 --against nosuch.csv
+refuses "bounds: both" 2 'expected no MDP' bounds E5 --mdps 10
+refuses "bounds: a seed of nothing" 2 -- '--mdps beside' bounds E5 --seed 2
+refuses "bounds: no MDPs" 2 '--mdps: expected' bounds --mdps 0
+refuses "bounds: too many MDPs" 2 '--mdps: expected' bounds --mdps 10001
+refuses "bounds: no picture's name" 2 'ends in .svg, found a.png' bounds E5 --plot a.png
+refuses "bounds: a picture nowhere" 3 'nowhere/a.svg' bounds E5 --plot nowhere/a.svg
+printf 'discount: 0.9\nvalues: reward\nstates: 2\nactions: 2\nT: * uniform\nR: 0 : * : * : * 1e200\n' >large.mdp
+printf '1e300,-1e300\n1e300,-1e300\n' >far2.csv
+refuses "bounds that overflow" 2 'large.mdp: bounds: .* overflows' bounds large.mdp --against far2.csv
 
 # ---- derive, list ----
 

@@ -49,6 +49,10 @@ PDI-6 2.658597
 PDI-8 2.658597
 NPG-1 0.116521
 NPG-8 10
+KL-1 0.286756
+TRPO-1 0.355212
+DSB-15 2.658597
+TRPO-3 2.567332
 END
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
