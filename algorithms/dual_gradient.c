@@ -15,7 +15,9 @@
  *      rewards distance from pi (ERR-36).
  *   2. 001 has one lambda for a KL of each state, without a mean or maximum (ERR-35): here the mean, where pi goes.
  *   3. The units of lambda and alpha are those of its problem without constraints: see dual_gradient_unit.
- *   4. Should lambda not settle in `updates` steps, pi stays.
+ *   4. alpha is halved where lambda leaps to and fro over the root without coming nearer by half: the mean KL is steep
+ *      where pi hardly ever takes the best action, and a constant alpha would circle. Should lambda not settle in
+ *      `updates` steps all the same, pi stays.
  *
  * Critical
  *   - KL(new||old), as 001 prints it (ERR-34); TRPO's, in trpo_mm.c, is KL(old||new).
@@ -179,7 +181,7 @@ static void maximise(const dual_gradient_config *c, const exact_table *x, double
 static improvement descend(const dual_gradient_config *c, const exact_table *x, ascent *y, FILE *out)
 {
     double eps = c->delta_kl, unit = dual_gradient_unit(x, eps), lambda = c->lambda * unit;
-    double alpha = c->alpha * unit / (2 * eps);
+    double alpha = c->alpha * unit / (2 * eps), before = 0;
     improvement i = { .outcome = IMPROVEMENT_UNSETTLED };
     while (i.outcome != IMPROVED && i.steps < c->updates) {
         maximise(c, x, lambda, unit, y);
@@ -188,6 +190,8 @@ static improvement descend(const dual_gradient_config *c, const exact_table *x, 
         if (out && (i.steps < 8 || binds || free))
             fprintf(out, "%5d %12.7f %12.9f %12.7f %12.7f\n", i.steps, lambda, kl, surrogate_gain(x, y->pi1),
                     dual_gradient_lagrangian(x, eps, lambda, y->pi1));
+        if (before * (kl - eps) < 0 && fabs(kl - eps) > fabs(before) / 2) alpha /= 2;     /* it leaps to and fro */
+        before = kl - eps;
         i.step = lambda;
         if ((binds || free) && y->largest <= c->settled * unit) i.outcome = IMPROVED;
         else lambda = dual_gradient_lambda(lambda, alpha, kl, eps);
@@ -243,9 +247,11 @@ void dual_gradient_explain(FILE *out, const void *config, uint64_t seed)
     fprintf(out, "         %s, steps of lambda: %d\n\n", improvement_outcome_name(i.outcome), i.steps);
     improvement_print(out, x, pi_new, "KL(s)", kl);
     if (i.outcome != IMPROVED) return;
-    fprintf(out, "\nKL-6     pi_new(a|s) = pi(a|s) exp(A(s,a) sum(rho) / lambda) / Z(s)%s\n"
-                 "PDI-9    L(pi_new) = eta + A_bar = %.7f\n"
-                 "KL-5     lambda (mean KL - epsilon) = %.1e: %s\n", c->steps ? ", where the steps end" : "", i.L,
-            i.step * (dual_gradient_mean_kl(x, pi_new) - c->delta_kl),
+    fprintf(out, i.step > 0 ? "\nKL-6     pi_new(a|s) = pi(a|s) exp(A(s,a) sum(rho) / lambda) / Z(s)%s\n"
+                            : "\nKL-6     pi_new(.|s) = pi(.|s) / Z(s) on argmax_a A(s,a)%s\n",
+            c->steps ? ", where the steps end" : "");
+    fprintf(out, "PDI-9    L(pi_new) = eta + A_bar = %.7f\n"
+                 "KL-5     lambda (mean KL - epsilon) = %.1e: %s\n", i.L,
+            i.step * (dual_gradient_mean_kl(x, pi_new) - c->delta_kl) + 0.0,
             i.step > 0 ? "the constraint binds" : "it does not bind");
 }
