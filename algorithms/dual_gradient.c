@@ -31,6 +31,7 @@
 
 #include <gsl/gsl_sf_log.h>
 
+#include "autodiff/linalg.h"
 #include "autodiff/require.h"
 
 const dual_gradient_config dual_gradient_defaults = {
@@ -158,14 +159,16 @@ double dual_gradient_lambda(double lambda, double alpha, double mean_kl, double 
 /* lambda = sqrt(g^T F^+ g / (2 epsilon)), where g^T F^+ g = sum(rho) sum_s rho(s) Var_{a ~ pi}[A(s,a)] */
 double dual_gradient_unit(const exact_table *x, double epsilon)
 {
-    double sum = 0;
+    double sum = 0, size = linalg_max_abs(x->nS * x->nA, x->A);         /* squares of A/size do not overflow */
+    if (size == 0) return 0;
     for (int s = 0; s < x->nS; s++) {
         double mean = 0, var = 0;
-        for (int i = s * x->nA; i < (s + 1) * x->nA; i++) mean += x->pi[i] * x->A[i];
-        for (int i = s * x->nA; i < (s + 1) * x->nA; i++) var += x->pi[i] * (x->A[i] - mean) * (x->A[i] - mean);
+        for (int i = s * x->nA; i < (s + 1) * x->nA; i++) mean += x->pi[i] * x->A[i] / size;
+        for (int i = s * x->nA; i < (s + 1) * x->nA; i++)
+            var += x->pi[i] * (x->A[i] / size - mean) * (x->A[i] / size - mean);
         sum += x->rho[s] * var;
     }
-    return sqrt(visits_of(x) * sum / (2 * epsilon));
+    return size * sqrt(visits_of(x) * sum / (2 * epsilon));
 }
 
 /* What an update keeps: z [nS x nA], the logits of pi1, with gradient steps only */

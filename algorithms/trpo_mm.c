@@ -142,8 +142,11 @@ static state state_of(int nA, const double *pi, const double *A)
         if (pi[a] > 0) x.top = fmax(x.top, A[a]), least = fmin(least, A[a]);
     }
     for (int a = 0; a < nA; a++) x.gap += pi[a] > 0 ? pi[a] * (x.top - A[a]) : 0;
-    for (int a = 0; a < nA; a++) x.sd += pi[a] * (A[a] - x.top + x.gap) * (A[a] - x.top + x.gap);
-    x.sd = sqrt(x.sd);
+    for (int a = 0; a < nA; a++) {
+        double off = (A[a] - x.top + x.gap) / (x.top - least);          /* at most 1: its square does not overflow */
+        if (pi[a] > 0 && x.top > least) x.sd += pi[a] * off * off;
+    }
+    x.sd = (x.top - least) * sqrt(x.sd);
     x.flat = x.gap <= DBL_EPSILON * (x.top - least) || x.sd == 0;
     if (x.flat) x.gap = x.sd = 0;
     return x;

@@ -20,13 +20,20 @@ static const double radius[RADII] = { 1e-4, 0.01, 0.1 };
 #define EPSILON 0.01
 #define SETTLED 1e-10
 
+static double visits_of(const exact *pi)
+{
+    double visits = 0;
+    for (int s = 0; s < pi->nS; s++) visits += exact_rho(pi, s);
+    return visits;
+}
+
 static const char *not_applicable(const setting *x)
 {
     exact_table t = improvement_table(x->pi);
     double size = linalg_max_abs(x->pi->nSA, x->pi->A), most = surrogate_gain_most(&t);
     double unit = dual_gradient_unit(&t, EPSILON);
     improvement_table_free(&t);
-    if (!(size < 1e100)) return "squares of the advantages might overflow";
+    if (!(size < 1e280 / fmax(1, visits_of(x->pi)))) return "the multiplier might overflow";
     if (!(most > fmax(1e-9, 1e3 * x->pi->unit_V))) return "nothing to gain: the policy is optimal, or almost";
     if (!(unit > 1e-3 * size)) return "pi hardly ever takes a better action";
     return x->pi->nS > 2000 ? "too large for a search" : NULL;
@@ -35,19 +42,11 @@ static const char *not_applicable(const setting *x)
 /* Sums over states and actions of rho A, which all lines share */
 static double unit_gain(const setting *x)
 {
-    double visits = 0;
-    for (int s = 0; s < x->pi->nS; s++) visits += exact_rho(x->pi, s);
-    return DBL_EPSILON * fmax(4, x->pi->nS) * fmax(1, visits) * fmax(1, linalg_max_abs(x->pi->nSA, x->pi->A));
+    double size = fmax(1, visits_of(x->pi)) * fmax(1, linalg_max_abs(x->pi->nSA, x->pi->A));
+    return DBL_EPSILON * fmax(4, x->pi->nS) * size;
 }
 
 /* ---- the dual function ---- */
-
-static double visits_of(const exact *pi)
-{
-    double visits = 0;
-    for (int s = 0; s < pi->nS; s++) visits += exact_rho(pi, s);
-    return visits;
-}
 
 /* sum_s d(s) log E_pi[exp(h)], h = A sum(rho)/lambda, and in *kl its mean KL from pi, E_pi'[h] - log E_pi[exp(h)] */
 static double log_Z(const exact *pi, double lambda, double *kl)

@@ -204,7 +204,7 @@ static double M_from_above(const pair *p, double *room)
     }
     for (int s = 0; s < pi->nS; s++) {
         const double *q = pi->pi + s * pi->nA, *A = pi->A + s * pi->nA, *q1 = p->table1 + s * pi->nA;
-        double l = lambda[s] * p->C / sum, mu = A[0] + l * q[0] / q1[0], logs = 0;
+        double l = lambda[s] * (p->C / sum), mu = A[0] + l * q[0] / q1[0], logs = 0;
         if (!(lambda[s] > 0) || exact_rho(pi, s) == 0) continue;
         for (int a = 1; a < pi->nA; a++) mu = fmax(mu, A[a] + l * q[a] / q1[a]);
         for (int a = 0; a < pi->nA; a++) logs += q[a] * log(l / (mu - A[a]));
@@ -215,17 +215,18 @@ static double M_from_above(const pair *p, double *room)
     return U;
 }
 
-/* The best M of pi exp(tA)/Z, t = 2^-20, 2^-19, .., 1: the path of the natural gradient */
+/* The best M of pi exp(tA)/Z, t max|A| = 4^-8, 4^-7, .., 4: the path of the natural gradient */
 static double M_along_path(const pair *p, double *room)
 {
     const exact *pi = p->pi;
     double *q = allocate((size_t)pi->nSA, sizeof *q, "a policy"), best = -INFINITY;
     *room = fmax(*room, 100 * DBL_EPSILON * p->C);
-    for (double t = ldexp(1, -20); t <= 1; t *= 2) {
+    double size = linalg_max_abs(pi->nSA, pi->A);
+    for (double t = ldexp(1, -16); t <= 4; t *= 4) {
         for (int s = 0, nA = pi->nA; s < pi->nS; s++) {
             double Z = 0, top = -INFINITY;
             for (int i = s * nA; i < (s + 1) * nA; i++) top = fmax(top, pi->A[i]);
-            for (int i = s * nA; i < (s + 1) * nA; i++) Z += q[i] = pi->pi[i] * exp(t * (pi->A[i] - top));
+            for (int i = s * nA; i < (s + 1) * nA; i++) Z += q[i] = pi->pi[i] * exp(size > 0 ? t * ((pi->A[i] - top) / size) : 0);
             for (int i = s * nA; i < (s + 1) * nA; i++) q[i] /= Z;
         }
         exact *other = solve(pi, q);
