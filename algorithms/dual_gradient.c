@@ -15,7 +15,10 @@
  *      rewards distance from pi (ERR-36).
  *   2. 001 has one lambda for a KL of each state, without a mean or maximum (ERR-35): here the mean, where pi goes.
  *   3. The units of lambda and alpha are those of its problem without constraints: see dual_gradient_unit.
- *   4. Should lambda not settle in `updates` steps, pi stays.
+ *   4. With exact maxima: where a step of lambda has not brought the mean KL nearer to epsilon by half, alpha is halved
+ *      if it leapt over, doubled if it crept; and a step out of the interval that is known to hold the multiplier ends
+ *      in its middle. A constant alpha circles where pi hardly ever takes the best action. Should lambda not settle in
+ *      `updates` steps all the same, pi stays.
  *
  * Critical
  *   - KL(new||old), as 001 prints it (ERR-34); TRPO's, in trpo_mm.c, is KL(old||new).
@@ -28,6 +31,7 @@
 
 #include <gsl/gsl_sf_log.h>
 
+#include "autodiff/linalg.h"
 #include "autodiff/require.h"
 
 const dual_gradient_config dual_gradient_defaults = {
@@ -155,14 +159,16 @@ double dual_gradient_lambda(double lambda, double alpha, double mean_kl, double 
 /* lambda = sqrt(g^T F^+ g / (2 epsilon)), where g^T F^+ g = sum(rho) sum_s rho(s) Var_{a ~ pi}[A(s,a)] */
 double dual_gradient_unit(const exact_table *x, double epsilon)
 {
-    double sum = 0;
+    double sum = 0, size = linalg_max_abs(x->nS * x->nA, x->A);         /* squares of A/size do not overflow */
+    if (size == 0) return 0;
     for (int s = 0; s < x->nS; s++) {
         double mean = 0, var = 0;
-        for (int i = s * x->nA; i < (s + 1) * x->nA; i++) mean += x->pi[i] * x->A[i];
-        for (int i = s * x->nA; i < (s + 1) * x->nA; i++) var += x->pi[i] * (x->A[i] - mean) * (x->A[i] - mean);
+        for (int i = s * x->nA; i < (s + 1) * x->nA; i++) mean += x->pi[i] * x->A[i] / size;
+        for (int i = s * x->nA; i < (s + 1) * x->nA; i++)
+            var += x->pi[i] * (x->A[i] / size - mean) * (x->A[i] / size - mean);
         sum += x->rho[s] * var;
     }
-    return sqrt(visits_of(x) * sum / (2 * epsilon));
+    return size * sqrt(visits_of(x) * sum / (2 * epsilon));
 }
 
 /* What an update keeps: z [nS x nA], the logits of pi1, with gradient steps only */
@@ -175,22 +181,36 @@ static void maximise(const dual_gradient_config *c, const exact_table *x, double
     for (long k = 0; k < c->steps; k++) y->largest = dual_gradient_ascend(x, lambda, c->lr / unit, y->z, y->pi1);
 }
 
-/* KL-6   for at most `updates` steps of lambda; pages: NULL, or where they are shown */
+/* What the exact maxima of earlier steps say of lambda, in convex duality: KL > epsilon at low, KL < epsilon at high */
+typedef struct { double low, high, excess, alpha; } search;
+
+/* Deviation 4 */
+static void adapt(search *b, double lambda, double excess)
+{
+    if (fabs(excess) > fabs(b->excess) / 2 && b->excess != 0) b->alpha *= excess * b->excess < 0 ? 0.5 : 2;
+    if (excess > 0) b->low = lambda;
+    else            b->high = lambda;
+    b->excess = excess;
+}
+
+/* KL-6   for at most `updates` steps of lambda; out: NULL, or where they are shown */
 static improvement descend(const dual_gradient_config *c, const exact_table *x, ascent *y, FILE *out)
 {
     double eps = c->delta_kl, unit = dual_gradient_unit(x, eps), lambda = c->lambda * unit;
-    double alpha = c->alpha * unit / (2 * eps);
+    search b = { .low = -1, .high = INFINITY, .alpha = c->alpha * unit / (2 * eps) };
     improvement i = { .outcome = IMPROVEMENT_UNSETTLED };
     while (i.outcome != IMPROVED && i.steps < c->updates) {
         maximise(c, x, lambda, unit, y);
         double kl = dual_gradient_mean_kl(x, y->pi1);
         bool binds = fabs(kl - eps) <= c->settled * eps, free = lambda == 0 && kl <= eps;
+        if (c->steps == 0) adapt(&b, lambda, kl - eps);
         if (out && (i.steps < 8 || binds || free))
-            fprintf(out, "%5d %12.7f %12.9f %12.7f %12.7f\n", i.steps, lambda, kl, surrogate_gain(x, y->pi1),
-                    dual_gradient_lagrangian(x, eps, lambda, y->pi1));
+            fprintf(out, "%5d %12.7f %12.9f %12.7f %12.7f %12.5f\n", i.steps, lambda, kl, surrogate_gain(x, y->pi1),
+                    dual_gradient_lagrangian(x, eps, lambda, y->pi1), b.alpha);
         i.step = lambda;
         if ((binds || free) && y->largest <= c->settled * unit) i.outcome = IMPROVED;
-        else lambda = dual_gradient_lambda(lambda, alpha, kl, eps);
+        lambda = dual_gradient_lambda(lambda, b.alpha, kl, eps);
+        if (!(b.low < lambda && lambda < b.high)) lambda = (b.low + b.high) / 2;
         i.steps++;
     }
     return i;
@@ -236,16 +256,18 @@ void dual_gradient_explain(FILE *out, const void *config, uint64_t seed)
             " drawn\n\nKL-4     max A_bar subject to mean KL <= epsilon = %g\n"
             "         unit of lambda: sqrt(sum(rho) sum_s rho(s) Var[A(s,.)] / (2 epsilon)) = %.7f\n"
             "KL-6     lambda <- max(0, lambda + alpha (mean KL - epsilon)), alpha = %g unit / (2 epsilon) = %.5f\n\n"
-            "    k       lambda      mean KL        A_bar   Lagrangian\n", x->gamma, x->J, c->delta_kl, unit, c->alpha,
+            "    k       lambda      mean KL        A_bar   Lagrangian        alpha\n", x->gamma, x->J, c->delta_kl, unit, c->alpha,
             c->alpha * unit / (2 * c->delta_kl));
     improvement i = improve(c, x, pi_new, out);
     for (int s = 0; s < 2; s++) kl[s] = dual_gradient_kl(x->nA, pi_new + s * x->nA, x->pi + s * x->nA);
     fprintf(out, "         %s, steps of lambda: %d\n\n", improvement_outcome_name(i.outcome), i.steps);
     improvement_print(out, x, pi_new, "KL(s)", kl);
     if (i.outcome != IMPROVED) return;
-    fprintf(out, "\nKL-6     pi_new(a|s) = pi(a|s) exp(A(s,a) sum(rho) / lambda) / Z(s)%s\n"
-                 "PDI-9    L(pi_new) = eta + A_bar = %.7f\n"
-                 "KL-5     lambda (mean KL - epsilon) = %.1e: %s\n", c->steps ? ", where the steps end" : "", i.L,
-            i.step * (dual_gradient_mean_kl(x, pi_new) - c->delta_kl),
+    fprintf(out, i.step > 0 ? "\nKL-6     pi_new(a|s) = pi(a|s) exp(A(s,a) sum(rho) / lambda) / Z(s)%s\n"
+                            : "\nKL-6     pi_new(.|s) = pi(.|s) / Z(s) on argmax_a A(s,a)%s\n",
+            c->steps ? ", where the steps end" : "");
+    fprintf(out, "PDI-9    L(pi_new) = eta + A_bar = %.7f\n"
+                 "KL-5     lambda (mean KL - epsilon) = %.1e: %s\n", i.L,
+            i.step * (dual_gradient_mean_kl(x, pi_new) - c->delta_kl) + 0.0,
             i.step > 0 ? "the constraint binds" : "it does not bind");
 }

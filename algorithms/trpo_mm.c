@@ -28,6 +28,7 @@
  *   - Steps are tiny, delta of 1e-5 on E5: KL is summed without cancellation. */
 #include "algorithms/trpo_mm.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,10 +126,10 @@ static double root(falling f, void *context, double guess, double least, double 
 typedef struct {
     int nA;
     const double *pi, *A;
-    double mean, sd;            /* of A under pi */
     double top;                 /* max A where pi acts */
+    double gap, sd;             /* top - E[A], and A's standard deviation, under pi */
     int best;                   /* the lowest-numbered argmax over all actions */
-    bool flat;                  /* A is the same wherever pi acts */
+    bool flat;                  /* where pi acts there is no more to gain than rounding */
     double delta;
 } state;
 
@@ -138,26 +139,27 @@ static state state_of(int nA, const double *pi, const double *A)
     double least = INFINITY;
     for (int a = 0; a < nA; a++) {
         if (A[a] > A[x.best]) x.best = a;
-        if (!(pi[a] > 0)) continue;
-        x.mean += pi[a] * A[a];
-        x.top = fmax(x.top, A[a]);
-        least = fmin(least, A[a]);
+        if (pi[a] > 0) x.top = fmax(x.top, A[a]), least = fmin(least, A[a]);
     }
-    for (int a = 0; a < nA; a++) x.sd += pi[a] * (A[a] - x.mean) * (A[a] - x.mean);
-    x.sd = sqrt(x.sd);
-    x.flat = least == x.top || x.sd == 0;
-    if (x.flat) x.mean = x.top, x.sd = 0;
+    for (int a = 0; a < nA; a++) x.gap += pi[a] > 0 ? pi[a] * (x.top - A[a]) : 0;
+    for (int a = 0; a < nA; a++) {
+        double off = (A[a] - x.top + x.gap) / (x.top - least);          /* at most 1: its square does not overflow */
+        if (pi[a] > 0 && x.top > least) x.sd += pi[a] * off * off;
+    }
+    x.sd = (x.top - least) * sqrt(x.sd);
+    x.flat = x.gap <= DBL_EPSILON * (x.top - least) || x.sd == 0;
+    if (x.flat) x.gap = x.sd = 0;
     return x;
 }
 
-/* KL(pi||pi') at mu = top + distance:  log sum_a pi/(1-h) + sum_a pi log(1-h),  h = (A - mean)/(mu - mean), summed from
+/* KL(pi||pi') at mu = top + distance:  log sum_a pi/(1-h) + sum_a pi log(1-h),  h = (A - E[A])/(mu - E[A]), summed from
  * terms of the order of h^2, since sum_a pi h = 0 */
 static double kl_at(const state *x, double distance)
 {
-    double mu = x->top - x->mean + distance, E = 0, logs = 0;
+    double room = x->gap + distance, E = 0, logs = 0;
     for (int a = 0; a < x->nA; a++) {
         if (!(x->pi[a] > 0)) continue;
-        double h = (x->A[a] - x->mean) / mu, rest = (distance + (x->top - x->A[a])) / mu;      /* 1 - h */
+        double h = (x->A[a] - x->top + x->gap) / room, rest = (distance + (x->top - x->A[a])) / room;   /* 1 - h */
         E += x->pi[a] * h * h / rest;
         logs += x->pi[a] * (h < 0.5 ? gsl_sf_log_1plusx_mx(-h) : log(rest) + h);
     }
@@ -176,6 +178,18 @@ static double tilt(const state *x, double distance, double *pi1)
     return 1 / sum;
 }
 
+static const double FURTHEST = 600;         /* of a logarithm: exp(-600) is 0 for all that matters */
+static const double NEAREST = 1e-20;        /* of gap: */
+
+/* Of mu - top: lambda, and with it what is left to gain, is NEAREST gap there. KL = delta might ask for more, and for
+ * probabilities below 1e-308. */
+static double nearest(const state *x)
+{
+    double p = 0;
+    for (int a = 0; a < x->nA; a++) p += x->A[a] == x->top ? x->pi[a] : 0;
+    return fmax(DBL_MIN, NEAREST * x->gap * p);
+}
+
 /* No constraint, where pi takes the best action: the limit of tilt */
 static double greedy(const state *x, double *pi1)
 {
@@ -191,8 +205,6 @@ static double kl_left(double log_distance, void *context)       /* falls in the 
     double kl = kl_at(x, exp(log_distance));
     return kl < INFINITY ? (kl - x->delta) / (kl + x->delta) : 1;
 }
-
-static const double FURTHEST = 600;         /* of a logarithm: exp(-600) is 0 for all that matters */
 
 /*[snip trpo-mm-state later]*/
 /* TRPO-5   argmax_{pi1} sum_a pi1(a) A(a) over KL(pi||pi1) <= delta, for one state */
@@ -213,9 +225,8 @@ double trpo_mm_state(int nA, const double *pi, const double *A, double delta, do
         return lambda;
     }
     if (delta == INFINITY) return greedy(&x, pi1);
-    double guess = x.sd / sqrt(2 * delta) - (x.top - x.mean), scale = log(fmax(x.top - x.mean, x.sd));
-    double u = root(kl_left, &x, log(fmax(guess, x.sd * exp(-delta))), scale - FURTHEST, scale + FURTHEST);
-    return tilt(&x, exp(u), pi1);
+    double guess = fmax(x.sd / sqrt(2 * delta) - x.gap, 1e-3 * x.gap);
+    return tilt(&x, exp(root(kl_left, &x, log(guess), log(nearest(&x)), log(x.sd) + FURTHEST)), pi1);
     /* END SOLUTION */
 }
 /*[/snip]*/

@@ -17,7 +17,8 @@ double trpo_mm_kl(int nA, const double *pi, const double *pi1);             /* K
 double trpo_mm_kl_max(const exact_table *x, const double *pi1);             /* TRPO-8   max_s KL(pi||pi1) */
 double trpo_mm_M(const exact_table *x, double C, const double *pi1);        /* TRPO-6   L(pi1) - C max_s KL(pi||pi1) */
 /* One state, pi and A [nA]: pi1 = argmax sum_a pi1(a) A(a) over KL(pi||pi1) <= delta. Returns what more delta is worth,
- * d max / d delta: the multiplier of the constraint. delta >= 0; INFINITY: no constraint. */
+ * d max / d delta: the multiplier of the constraint. delta > 0; INFINITY: no constraint. KL is less
+ * than delta where pi takes the best action anyway but for rounding. */
 double trpo_mm_state(int nA, const double *pi, const double *A, double delta, double *pi1);
 /* argmax_delta sum_s rho(s) max_{KL <= delta} E[A(s,.)] - C delta: INFINITY at C = 0, where a step loses nothing */
 double trpo_mm_delta(const exact_table *x, double C);

@@ -46,7 +46,8 @@ const derivation *derivation_at(int i)
         actor_critic_mean, actor_critic_learning, a2c_mean, nstep_return, gae, compatible, a2c_against_a3c,
         asynchrony, asynchrony_measured, asynchronous_q, value_learning,
         data_reuse, kl_penalty, ppo_objectives, importance_sampling, trajectory_product, coupling,
-        distribution_shift, kl_bounds, improvement_bound, ppo_iterations, trust_region_learning, surrogate };
+        distribution_shift, kl_bounds, improvement_bound, ppo_iterations, trust_region_learning, surrogate, monotone,
+        kl_constraint };
     for (size_t f = 0; f < sizeof file / sizeof *file; f++)
         for (const derivation *d = file[f]; d->id; d++)
             if (i-- == 0) return d;

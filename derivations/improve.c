@@ -11,6 +11,7 @@
 #include "algorithms/trpo_mm.h"
 #include "algorithms/whole_file.h"
 #include "autodiff/json.h"
+#include "autodiff/linalg.h"
 #include "autodiff/options.h"
 #include "autodiff/require.h"
 #include "derivations/commands.h"
@@ -42,7 +43,9 @@ static bool improve(iteration *it)
     char error[512];
     exact *old = it->pi;
     exact_table x = improvement_table(old);
-    double *pi1 = allocate((size_t)old->nSA, sizeof *pi1, "a policy");
+    double *pi1 = allocate((size_t)old->nSA, sizeof *pi1, "a policy"), left = 1 - old->gamma;
+    if (it->algorithm->discounted && !isfinite(4 * linalg_max_abs(old->nSA, old->A) / (left * left)))
+        numerical_failure("improve: the penalty 4 max|A| gamma/(1-gamma)^2 overflows");
     row r = { .promised = it->algorithm->improve(it->config, &x, pi1) };
     it->outcome = r.promised.outcome;
     if (it->outcome == IMPROVED) {

@@ -155,7 +155,7 @@ static void all_algorithms(void **state)
 {
     (void)state;
     for (const algorithm *a = algorithms; a->name; a++) {
-        int n = 0;
+        int n = a->train == NULL;
         for (int k = 0; k < CASES; k++) n += strcmp(cases[k].name, a->name) == 0;
         if (n == 0) fail_msg("%s is not resumed", a->name);
     }
