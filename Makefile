@@ -124,7 +124,7 @@ run: deps
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/ascent verify tests/reference/mdp/fl4_slip.mdp
 	@rm -rf $(BUILD)/cartpole $(BUILD)/cartpole.svg
-	$(BUILD)/ascent train vpg --env CartPole-v1 --steps 200000 --until 475 --out $(BUILD)/cartpole
+	$(BUILD)/ascent train ppo_clip --env CartPole-v1 --steps 200000 --until 475 --out $(BUILD)/cartpole
 	$(BUILD)/ascent plot $(BUILD)/cartpole
 	$(BUILD)/ascent plot $(BUILD)/cartpole --out $(BUILD)/cartpole.svg
 	@echo 'the curve as a picture: $(BUILD)/cartpole.svg; the policy acting: $(BUILD)/ascent watch $(BUILD)/cartpole'
@@ -192,7 +192,8 @@ examples: $(EXAMPLES)
 bench: $(BUILD)/tests/bench/bench
 	@$(BUILD)/tests/bench/bench
 	@for python in python3 /usr/bin/python3; do \
-	    if $$python -c 'import torch' 2>/dev/null; then exec $$python tests/bench/peer.py; fi; done; \
+	    if $$python -c 'import torch' 2>/dev/null; then \
+	    $$python tests/bench/peer.py && exec $$python tests/bench/peer_ppo.py; fi; done; \
 	    echo; echo 'PyTorch is not installed (Debian: python3-torch): no figures of it beside'
 
 SANITIZE = -O1 -g -march=$(MARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \

@@ -42,6 +42,9 @@ static const struct { const char *name, *env; int limit; const char *set; } case
     { "nstep_q", "CartPole-v1", 30,
       "schedule=stale workers=3 target_every=301 anneal_steps=4000 lr_half=500" },
     { "nstep_q", "E5x", 7, "schedule=random workers=4" },
+    { "ppo_clip", "CartPole-v1", 30, "workers=3 n_steps=16 minibatch=20 anneal_steps=4000 anneal_eps=on" },
+    { "ppo_clip", "E5x", 7, "workers=1 n_steps=32 minibatch=32 target_kl=0.001 normalise=batch" },
+    { "ppo_clip", "lqr", 20, "workers=2 n_steps=16 minibatch=8 eps_V=0.2 c2=0.01 joint=off" },
 };
 enum { CASES = sizeof cases / sizeof *cases, WHOLE = 1600 };
 static const long cut_at[] = { 100, 330, 770, 1180, WHOLE };

@@ -43,7 +43,7 @@ static int ascending(const void *a, const void *b)
 enum { TURNS = 15, MAX_CONTESTANTS = 4 };
 static const double TURN = 20e3;                        /* microseconds */
 
-void bench_row(const char *name, const char *goal, void *job, int n, const bench_contestant c[])
+double bench_row(const char *name, const char *goal, void *job, int n, const bench_contestant c[])
 {
     double time[MAX_CONTESTANTS][TURNS];
     int repeat[MAX_CONTESTANTS];
@@ -65,6 +65,7 @@ void bench_row(const char *name, const char *goal, void *job, int n, const bench
     }
     printf("   goal: %s\n", goal);
     fflush(stdout);
+    return time[0][TURNS / 2];
 }
 
 int main(void)
@@ -76,5 +77,6 @@ int main(void)
     bench_network();
     bench_exact();
     bench_envs();
+    bench_ppo();
     return 0;
 }

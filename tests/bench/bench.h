@@ -5,12 +5,13 @@
 
 typedef struct { const char *name; void (*run)(void *job); } bench_contestant;
 
-/* Times n contestants at one job and prints a row. */
-void    bench_row(const char *name, const char *goal, void *job, int n, const bench_contestant c[]);
+/* Times n contestants at one job and prints a row; the first one's median in us. */
+double  bench_row(const char *name, const char *goal, void *job, int n, const bench_contestant c[]);
 double *bench_numbers(size_t n, double scale);          /* uniform in (-scale, scale); freed by free() */
 
 void bench_network(void);                               /* networks: network.c */
 void bench_exact(void);                                 /* the exact layer: exact.c */
 void bench_envs(void);                                  /* environments: envs.c */
+void bench_ppo(void);                                   /* a whole training loop: ppo.c */
 
 #endif

@@ -1,0 +1,813 @@
+/* PPO: its surrogates case by case, its gradient, KL estimates and samples against plain loops, and whole training runs,
+ * with every option, against the same updates done by hand in long double.
+ *     test_ppo [pattern]       runs the tests whose names match */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <gsl/gsl_integration.h>
+#include <gsl/gsl_randist.h>
+
+#include "algorithms/checkpoint.h"
+#include "algorithms/critic.h"
+#include "algorithms/kl_estimates.h"
+#include "algorithms/ppo_clip.h"
+#include "algorithms/run_folder.h"
+#include "autodiff/random.h"
+#include "tests/child_process.h"
+#include "tests/policy_by_hand.h"
+
+static void near(double x, double want, double bound, int line)
+{
+    if (!(fabs(x - want) <= bound)) fail_msg("line %d: %.17g, expected %.17g within %.2g", line, x, want, bound);
+}
+#define assert_near(x, want, bound) near(x, want, bound, __LINE__)
+
+static env *make(const char *id, int limit)
+{
+    char error[512] = "";
+    env *e = env_make(id, limit, error, sizeof error);
+    if (!e) fail_msg("%s", error);
+    return e;
+}
+
+enum { MOST = 400 };                            /* numbers of theta and phi, and steps of a batch */
+
+/* ---- the equations ---- */
+
+/* PPO-5, PPO-6   what L is worth, and its slope in r, case by case: nothing to gain above 1 + eps where A > 0, below
+ * 1 - eps where A < 0 */
+static double L_by_cases(double r, double A, double eps)
+{
+    if (A >= 0) return r > 1 + eps ? (1 + eps) * A : r * A;
+    return r < 1 - eps ? (1 - eps) * A : r * A;
+}
+
+static double slope_by_cases(double r, double A, double eps)
+{
+    return (A > 0 && r > 1 + eps) || (A < 0 && r < 1 - eps) ? 0 : A;
+}
+
+/* The grid of ratio x sign(A), and slopes through the mean; ERR-60's line differs where A < 0 and r leaves the range. */
+static void surrogate_table(void **state)
+{
+    (void)state;
+    const double ratios[] = { 0.01, 0.5, 0.75, 0.85, 0.95, 1, 1.05, 1.15, 1.25, 1.5, 4 }, epss[] = { 0.1, 0.2, 0.3 };
+    ad_tape *t = ad_tape_new();
+    for (int k = 0; k < 3 * 11 * 5; k++) {
+        double eps = epss[k % 3], r[2] = { ratios[k / 3 % 11], 1 }, A[2] = { k / 33 - 2, 3 };
+        ad x = ad_input(t, r, 2, 1), a = ad_input(t, A, 2, 1);
+        ad L[] = { ppo_L_clip(x, a, eps), ppo_L_g(x, a, eps), ppo_L_CPI(x, a) };
+        for (int i = 0; i < 3; i++) {
+            bool clips = i < 2;
+            double value = clips ? L_by_cases(r[0], A[0], eps) : r[0] * A[0];
+            assert_near(ad_scalar(L[i]), (value + 3) / 2, 2e-15);
+            const double *g = ad_value(ad_grad(L[i], x));
+            assert_near(g[0], (clips ? slope_by_cases(r[0], A[0], eps) : A[0]) / 2, 1e-15);
+            assert_near(g[1], 1.5, 1e-15);
+        }
+        double outside = fmin(r[0], fmin(fmax(r[0], 1 - eps), 1 + eps)) * A[0], right = L_by_cases(r[0], A[0], eps);
+        if (A[0] >= 0) assert_near(outside, right, 1e-15);
+        else if (fabs(r[0] - 1) > eps) assert_true(outside > right + 0.04);
+    }
+    ad_tape_free(t);
+}
+
+/* PPO-4   g's form is the same to the bit. PPO-8: never above r A. */
+static void forms_agree(void **state)
+{
+    (void)state;
+    enum { N = 100000 };
+    gsl_rng *rng = random_stream(1, 0, RANDOM_TEST);
+    ad_tape *t = ad_tape_new();
+    for (int k = 0; k < N; k++) {
+        double r = exp(gsl_ran_gaussian(rng, 0.4)), A = gsl_ran_gaussian(rng, 2), eps = 0.5 * gsl_rng_uniform(rng);
+        ad_mark start = ad_here(t);
+        ad x = ad_input(t, &r, 1, 1), a = ad_input(t, &A, 1, 1);
+        double clip = ad_scalar(ppo_L_clip(x, a, eps));
+        assert_true(clip == ad_scalar(ppo_L_g(x, a, eps)));
+        assert_true(clip <= ad_scalar(ppo_L_CPI(x, a)));
+        assert_true(ad_scalar(ppo_g(eps, a)) == (A < 0 ? 1 - eps : 1 + eps) * A);
+        ad_reset(t, start);
+    }
+    gsl_rng_free(rng);
+    ad_tape_free(t);
+}
+
+/* PPO-15's parts; V's clipping takes the greater error, whichever side V is on. */
+static void objective_parts(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    const double R[] = { 1, 1, 1, 1 }, old[] = { 0, 0, 0, 2 }, V[] = { 0.1, 0.9, -0.9, 1.5 };
+    const double near_V[] = { 0.1, 0.2, -0.2, 1.8 };
+    double plain = 0, clipped = 0;
+    for (int i = 0; i < 4; i++) {
+        plain += (V[i] - R[i]) * (V[i] - R[i]) / 4;
+        clipped += fmax((V[i] - R[i]) * (V[i] - R[i]), (near_V[i] - R[i]) * (near_V[i] - R[i])) / 4;
+    }
+    ad v = ad_input(t, V, 4, 1), target = ad_input(t, R, 4, 1);
+    ad L_VF = ppo_L_VF_clip(v, ad_input(t, old, 4, 1), target, 0.2);
+    const double *g = ad_value(ad_grad(L_VF, v)), *g0 = ad_value(ad_grad(ppo_L_VF(v, target), v));
+    const double want[] = { -0.45, 0, -0.95, 0 };               /* .9 is nearer to R than what is clipped: flat */
+    for (int i = 0; i < 4; i++) {
+        assert_near(g[i], want[i], 1e-15);
+        assert_near(g0[i], 2 * (V[i] - R[i]) / 4, 1e-15);
+    }
+    assert_near(ad_scalar(ppo_L_VF(v, target)), plain, 1e-15);
+    assert_near(ad_scalar(L_VF), clipped, 1e-15);
+    ad one = ad_constant(t, 3, 1, 1), two = ad_constant(t, 5, 1, 1), three = ad_constant(t, 7, 1, 1);
+    assert_near(ad_scalar(ppo_objective(one, two, three, 0.5, 0.1)), 3 - 2.5 + 0.7, 1e-15);
+    ad_tape_free(t);
+}
+
+/* ---- the KL estimates, over all that can be drawn ---- */
+
+static void kl_of_categorical(void **state)
+{
+    (void)state;
+    const double p[] = { 0.5, 0.3, 0.15, 0.05 }, q[] = { 0.2, 0.4, 0.1, 0.3 };
+    long double kl = 0, E[3] = { 0 }, second = 0;
+    for (int a = 0; a < 4; a++) {
+        double old = log(p[a]), new = log(q[a]);
+        kl += p[a] * logl((long double)p[a] / q[a]);
+        second += p[a] * powl(logl((long double)q[a] / p[a]), 2) / 2;
+        E[0] += p[a] * kl_k1(1, &old, &new);
+        E[1] += p[a] * kl_k2(1, &old, &new);
+        E[2] += p[a] * kl_k3(1, &old, &new);
+        assert_true(kl_k2(1, &old, &new) >= 0 && kl_k3(1, &old, &new) >= 0);
+    }
+    assert_near((double)E[0], (double)kl, 1e-15);
+    assert_near((double)E[2], (double)kl, 1e-15);
+    assert_near((double)E[1], (double)second, 1e-15);
+    assert_true(fabsl(E[1] - kl) > 0.02L);                      /* k2's bias */
+    double old[2] = { log(0.5), log(0.3) }, new[2] = { log(0.2), log(0.4) };
+    assert_near(kl_k1(2, old, new), (log(2.5) - log(4 / 3.0)) / 2, 1e-15);      /* a mean */
+    assert_true(kl_k1(1, old + 1, new + 1) < 0);                /* a single k1 may be negative */
+}
+
+/* Two Gaussians, E by Gauss and Hermite; k2's bias is of third order: 8 times less at half the distance */
+static void kl_of_gaussian(void **state)
+{
+    (void)state;
+    gsl_integration_fixed_workspace *w = gsl_integration_fixed_alloc(gsl_integration_fixed_hermite, 60, 0, 0.5, 0, 0);
+    const double *x = gsl_integration_fixed_nodes(w), *weight = gsl_integration_fixed_weights(w);
+    double bias[2];
+    for (int k = 0; k < 2; k++) {
+        double mean = k ? 0.1 : 0.2, sd = exp(k ? -0.1 : -0.2);
+        double kl = log(sd) + (1 + mean * mean) / (2 * sd * sd) - 0.5, E[3] = { 0 };
+        for (int i = 0; i < 60; i++) {
+            double P = weight[i] / sqrt(2 * acos(-1)), old = -x[i] * x[i] / 2;
+            double new = -(x[i] - mean) * (x[i] - mean) / (2 * sd * sd) - log(sd);
+            E[0] += P * kl_k1(1, &old, &new);
+            E[1] += P * kl_k2(1, &old, &new);
+            E[2] += P * kl_k3(1, &old, &new);
+        }
+        assert_near(E[0], kl, 1e-13);
+        assert_near(E[2], kl, 1e-13);
+        bias[k] = E[1] - kl;
+    }
+    assert_true(fabs(bias[0]) > 1e-4 && bias[0] / bias[1] > 6 && bias[0] / bias[1] < 11);
+    gsl_integration_fixed_free(w);
+}
+
+/* ---- by hand ---- */
+
+static number hand_entropy(const policy *p, const number *theta, const double *s)
+{
+    number f[HAND_WIDEST], Z = 0, H = 0;
+    if (!p->nA) {
+        for (int j = 0; j < p->k; j++) H += theta[p->n - p->k + j] + (1 + logl(2 * acosl(-1))) / 2;
+        return H;
+    }
+    hand_network(&p->f, theta, s, f);
+    for (int a = 0; a < p->nA; a++) Z += cexpl(f[a]);
+    for (int a = 0; a < p->nA; a++) H -= cexpl(f[a]) / Z * clogl(cexpl(f[a]) / Z);
+    return H;
+}
+
+static long double hand_kl(const policy *p, const number *old, const number *new, const double *s)
+{
+    number f[HAND_WIDEST], g[HAND_WIDEST], Zf = 0, Zg = 0;
+    long double kl = 0;
+    hand_network(&p->f, old, s, f);
+    hand_network(&p->f, new, s, g);
+    for (int a = 0; a < p->nA; a++) Zf += cexpl(f[a]), Zg += cexpl(g[a]);
+    for (int a = 0; a < p->nA; a++) kl += creall(cexpl(f[a]) / Zf * (f[a] - clogl(Zf) - g[a] + clogl(Zg)));
+    for (int j = 0; j < p->k && !p->nA; j++) {
+        long double u = creall(old[p->n - p->k + j]), v = creall(new[p->n - p->k + j]), d = creall(f[j] - g[j]);
+        kl += v - u + (expl(2 * u) + d * d) / (2 * expl(2 * v)) - 0.5L;
+    }
+    return kl;
+}
+
+/* A minibatch: M samples, those that `which` names, of a batch */
+struct hand_J {
+    const ppo_clip_config *c; const policy *p; const network *f; const rollout *b;
+    const int *which; int M;
+    long double logp_old[MOST], V_old[MOST], A[MOST], R[MOST];          /* of the batch; */
+    long double normed[MOST];                                           /* A of the minibatch */
+};
+
+static number hand_J(const void *context, const number *w)              /* w = (theta, phi) */
+{
+    const struct hand_J *h = context;
+    const ppo_clip_config *c = h->c;
+    number J = 0, V;
+    for (int i = 0; i < h->M; i++) {
+        int k = h->which[i];
+        const double *s = h->b->s + k * h->b->d;
+        long double A = h->normed[i];
+        number r = cexpl(hand_logp(h->p, w, s, h->b->a + k * h->b->k) - h->logp_old[k]);
+        if (c->objective != PPO_CPI && A >= 0 && creall(r) > 1 + c->eps) r = 1 + c->eps;
+        if (c->objective != PPO_CPI && A < 0 && creall(r) < 1 - c->eps)  r = 1 - c->eps;
+        hand_network(h->f, w + h->p->n, s, &V);
+        number error = (V - h->R[k]) * (V - h->R[k]), moved = V - h->V_old[k];
+        if (c->eps_V > 0 && fabsl(creall(moved)) > c->eps_V) {
+            number near_R = h->V_old[k] + (creall(moved) > 0 ? c->eps_V : -c->eps_V) - h->R[k];
+            if (creall(near_R * near_R) > creall(error)) error = near_R * near_R;
+        }
+        J += r * A - c->c1 * error + c->c2 * hand_entropy(h->p, w, s);
+    }
+    return J / h->M;
+}
+
+static void hand_normalise(int n, long double *A)
+{
+    long double mean = 0, squares = 0;
+    for (int i = 0; i < n; i++) mean += A[i] / n;
+    for (int i = 0; i < n; i++) squares += (A[i] - mean) * (A[i] - mean);
+    for (int i = 0; i < n; i++) A[i] = (A[i] - mean) / (sqrtl(squares / (n - 1)) + 1e-8);
+}
+
+enum { T = 12 };
+static policy any_policy(int k, const ppo_clip_config *c, double *w)
+{
+    env e = { .observation = { .dim = 3 }, .action = { .n = k % 2 ? 0 : 4, .dim = k % 2 ? 2 : 1 } };
+    policy p = ppo_clip_policy(&e, c);
+    gsl_rng *rng = random_stream(2, (uint32_t)k, RANDOM_TEST);
+    for (int i = 0; i < MOST; i++) w[i] = gsl_ran_gaussian(rng, 0.6);
+    gsl_rng_free(rng);
+    return p;
+}
+
+static rollout *any_rollout(const policy *p, uint32_t seed)
+{
+    gsl_rng *rng = random_stream(1, seed, RANDOM_TEST);
+    rollout *b = rollout_shaped(p->d, p->k, p->nA > 0);
+    double s[8], a[4];
+    for (int t = 0; t < T; t++) {
+        for (int i = 0; i < p->d; i++) s[i] = gsl_ran_gaussian(rng, 1);
+        for (int i = 0; i < p->k; i++)
+            a[i] = p->nA ? (double)gsl_rng_uniform_int(rng, (unsigned long)p->nA) : gsl_ran_gaussian(rng, 1);
+        rollout_add(b, s, a, 1);
+    }
+    rollout_end(b, s, true, false, false);
+    gsl_rng_free(rng);
+    return b;
+}
+
+static const int all_of_them[MOST] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 };
+
+/* Policies and batches of all kinds: pi_old, and pi some way off, so that ratios lie on both sides of the range */
+struct any { ppo_clip_config c; policy p; network f; rollout *b; samples *D; ad_tape *t; double old[MOST], w[MOST];
+             struct hand_J h; };
+
+static void any_new(struct any *x, int k, double off)
+{
+    *x = (struct any){ .c = { .objective = k % 3, .eps = k % 4 ? 0.2 : 0.1, .c1 = k % 3 ? 0.25 : 1,
+                              .c2 = k % 4 ? 0.3 : 0, .eps_V = k % 5 < 2 ? 0.4 : 0, .hidden = { k / 2 % 3, { 5, 4 } },
+                              .activation = k < 6 ? AD_TANH : AD_RELU } };
+    x->p = any_policy(k, &x->c, x->old);
+    x->f = critic_V(&x->p);
+    x->b = any_rollout(&x->p, (uint32_t)k);
+    x->t = ad_tape_new();
+    x->D = samples_new(&x->p, T);
+    samples_old(x->D, x->t, &x->p, x->old, x->b);
+    x->h = (struct hand_J){ &x->c, &x->p, &x->f, x->b, all_of_them, T, { 0 }, { 0 }, { 0 }, { 0 }, { 0 } };
+    gsl_rng *rng = random_stream(3, (uint32_t)k, RANDOM_TEST);
+    number at[MOST];
+    for (int i = 0; i < MOST; i++) {
+        at[i] = x->old[i];
+        x->w[i] = x->old[i] + gsl_ran_gaussian(rng, off);
+    }
+    for (int i = 0; i < T; i++) {
+        x->D->A[i] = gsl_ran_gaussian(rng, 1), x->D->R[i] = gsl_ran_gaussian(rng, 1);
+        x->D->V_old[i] = gsl_ran_gaussian(rng, 1);
+        x->h.A[i] = x->h.normed[i] = x->D->A[i], x->h.R[i] = x->D->R[i], x->h.V_old[i] = x->D->V_old[i];
+        x->h.logp_old[i] = creall(hand_logp(&x->p, at, x->b->s + i * x->p.d, x->b->a + i * x->p.k));
+        assert_near(x->D->logp_old[i], (double)x->h.logp_old[i], 1e-13);
+    }
+    gsl_rng_free(rng);
+}
+
+static void any_free(struct any *x)
+{
+    samples_free(x->D);
+    rollout_free(x->b);
+    ad_tape_free(x->t);
+}
+
+static void gradients(void **state)
+{
+    (void)state;
+    static struct any x;
+    int clipped = 0;
+    for (int k = 0; k < 24; k++) {
+        double g[MOST];
+        long double at[MOST], want[MOST], size = 0;
+        any_new(&x, k, 0.1);
+        int n = x.p.n + network_n(&x.f);
+        for (int i = 0; i < n; i++) at[i] = x.w[i];
+        ppo_gradient(x.t, &x.c, &x.p, &x.f, x.w, x.w + x.p.n, x.D, g);
+        hand_gradient(n, at, hand_J, &x.h, want);
+        for (int i = 0; i < n; i++) size = fmaxl(size, fabsl(want[i]));
+        for (int i = 0; i < n; i++) assert_near(g[i], (double)want[i], 1e-13 * (double)size);
+        clipped += ppo_measure(x.t, &x.c, &x.p, x.w, x.D).clip_fraction > 0.2;
+        any_free(&x);
+    }
+    assert_true(clipped >= 12);
+}
+
+/* PPO-1, PPO-8   At theta_old r = 1, and the gradient of each L is the policy gradient, mean of A grad log pi. */
+static void at_theta_old(void **state)
+{
+    (void)state;
+    static struct any x;
+    for (int k = 0; k < 12; k++) {
+        double g[MOST];
+        long double at[MOST], want[MOST], w[MOST], size = 0;
+        any_new(&x, k, 0);
+        x.c.c1 = x.c.c2 = 0;
+        ad theta = ad_input(x.t, x.w, x.p.n, 1), s = ad_input(x.t, x.D->s, T, x.p.d);
+        const double *r = ad_value(ppo_ratio(policy_logp(x.t, &x.p, theta, s, x.D->a, x.D->index),
+                                             ad_input(x.t, x.D->logp_old, T, 1)));
+        for (int i = 0; i < T; i++) assert_near(r[i], 1, 1e-13);
+        for (int i = 0; i < T; i++) w[i] = x.h.A[i] / T;
+        for (int i = 0; i < x.p.n; i++) at[i] = x.w[i];
+        ppo_gradient(x.t, &x.c, &x.p, &x.f, x.w, x.w + x.p.n, x.D, g);
+        hand_gradient(x.p.n, at, hand_objective, &(struct hand_objective){ &x.p, x.b, w }, want);
+        for (int i = 0; i < x.p.n; i++) size = fmaxl(size, fabsl(want[i]));
+        for (int i = 0; i < x.p.n; i++) assert_near(g[i], (double)want[i], 1e-13 * (double)size);
+        any_free(&x);
+    }
+}
+
+/* A8, A9 of the bug zoo: along the gradient of c2 S the entropy rises */
+static void entropy_rises(void **state)
+{
+    (void)state;
+    static struct any x;
+    for (int k = 0; k < 4; k++) {
+        double g[MOST], H[2] = { 0 };
+        any_new(&x, k, 0);
+        x.c.c1 = 0, x.c.c2 = 0.5, x.c.objective = PPO_CLIP;
+        for (int i = 0; i < T; i++) x.D->A[i] = 0;
+        ppo_gradient(x.t, &x.c, &x.p, &x.f, x.w, x.w + x.p.n, x.D, g);
+        for (int j = 0; j < 2; j++) {
+            number at[MOST];
+            for (int i = 0; i < x.p.n; i++) at[i] = x.w[i] + j * 0.01 * g[i];
+            for (int i = 0; i < T; i++) H[j] += (double)creall(hand_entropy(&x.p, at, x.b->s + i * x.p.d));
+        }
+        assert_true(H[1] > H[0] + 1e-5);
+        any_free(&x);
+    }
+}
+
+static void measured(void **state)
+{
+    (void)state;
+    static struct any x;
+    for (int k = 0; k < 12; k++) {
+        any_new(&x, k, 0.1);
+        ppo_measured m = ppo_measure(x.t, &x.c, &x.p, x.w, x.D);
+        number old[MOST], new[MOST];
+        long double kl = 0, k1 = 0, k2 = 0, k3 = 0, H = 0;
+        int outside = 0;
+        for (int i = 0; i < MOST; i++) old[i] = x.old[i], new[i] = x.w[i];
+        for (int i = 0; i < T; i++) {
+            const double *s = x.b->s + i * x.p.d;
+            long double l = creall(hand_logp(&x.p, new, s, x.b->a + i * x.p.k)) - x.h.logp_old[i];
+            kl += hand_kl(&x.p, old, new, s) / T;
+            k1 -= l / T, k2 += l * l / 2 / T, k3 += (expl(l) - 1 - l) / T;
+            H += creall(hand_entropy(&x.p, new, s)) / T;
+            outside += fabsl(expl(l) - 1) > x.c.eps;
+        }
+        x.c.c1 = x.c.c2 = 0;
+        double L = (double)creall(hand_J(&x.h, new));
+        assert_near(m.L, L, 1e-13 * fmax(1, fabs(L)));
+        assert_near(m.kl_exact, (double)kl, 1e-13 * fmax(1, (double)kl));
+        assert_near(m.kl_k1, (double)k1, 1e-13 * fmax(1, (double)k1));
+        assert_near(m.kl_k2, (double)k2, 1e-13 * fmax(1, (double)k2));
+        assert_near(m.kl_k3, (double)k3, 1e-13 * fmax(1, (double)k3));
+        assert_near(m.entropy, (double)H, 1e-13);
+        assert_near(m.clip_fraction, outside / (double)T, 1e-15);
+        assert_true(m.kl_exact > 1e-4 && outside > 0);
+        any_free(&x);
+    }
+}
+
+/* ---- samples ---- */
+
+/* Each order of 3 about equally often: 5 degrees of freedom, 1 in 10^6 above 36. Parts of an order take each sample
+ * once, all of its columns from one row. */
+static void each_sample_once(void **state)
+{
+    (void)state;
+    static struct any x;
+    gsl_rng *rng = random_stream(1, 0, RANDOM_UPDATE);
+    int order[T], found[27] = { 0 }, seen[T] = { 0 };
+    double chi2 = 0;
+    for (int i = 0; i < 6000; i++) {
+        samples_shuffle(rng, 3, order);
+        found[order[0] + 3 * order[1] + 9 * order[2]]++;
+    }
+    for (int i = 0; i < 27; i++)
+        if (i % 3 != i / 3 % 3 && i % 3 != i / 9 && i / 3 % 3 != i / 9) chi2 += pow(found[i] - 1000, 2) / 1000;
+        else assert_int_equal(found[i], 0);
+    assert_true(chi2 < 36);
+    for (int k = 0; k < 2; k++) {
+        any_new(&x, k, 0);
+        samples *m = samples_new(&x.p, 5);
+        memset(seen, 0, sizeof seen);
+        samples_shuffle(rng, T, order);
+        for (int i = 0; i < T; i += 5) {
+            samples_gather(m, x.D, order + i, T - i < 5 ? T - i : 5);
+            assert_int_equal(m->T, i < 10 ? 5 : 2);
+            for (int j = 0; j < m->T; j++) {
+                int at = order[i + j];
+                seen[at]++;
+                assert_memory_equal(m->s + j * m->d, x.b->s + at * m->d, (size_t)m->d * sizeof *m->s);
+                assert_memory_equal(m->a + j * m->k, x.b->a + at * m->k, (size_t)m->k * sizeof *m->a);
+                assert_memory_equal(m->pi_old + j * m->m, x.D->pi_old + at * m->m, (size_t)m->m * sizeof *m->a);
+                if (m->index) assert_int_equal(m->index[j], x.b->index[at]);
+                assert_true(m->logp_old[j] == x.D->logp_old[at] && m->V_old[j] == x.D->V_old[at]);
+                assert_true(m->A[j] == x.D->A[at] && m->R[j] == x.D->R[at]);
+            }
+        }
+        for (int i = 0; i < T; i++) assert_int_equal(seen[i], 1);
+        samples_free(m);
+        any_free(&x);
+    }
+    gsl_rng_free(rng);
+}
+
+/* ---- whole runs ---- */
+
+struct hand { long double w[MOST], v[MOST], m[MOST], g[MOST]; int t; };
+
+static long double hand_V(const struct hand *h, const struct hand_J *J, const double *s)
+{
+    number c[MOST], v;
+    for (int i = 0; i < network_n(J->f); i++) c[i] = h->w[J->p->n + i];
+    hand_network(J->f, c, s, &v);
+    return creall(v);
+}
+
+/* What stays as it is through the epochs: each advantage by its sum to the end of its segment */
+static void hand_old(const struct hand *h, struct hand_J *J)
+{
+    const rollout *b = J->b;
+    number at[MOST];
+    for (int i = 0; i < J->p->n; i++) at[i] = h->w[i];
+    for (int k = 0; k < b->T; k++) {
+        J->logp_old[k] = creall(hand_logp(J->p, at, b->s + k * b->d, b->a + k * b->k));
+        J->V_old[k] = hand_V(h, J, b->s + k * b->d);
+    }
+    for (int j = 0; j < b->segments; j++)
+        for (int k = b->segment[j].first, end = k + b->segment[j].T; k < end; k++) {
+            long double A = 0;
+            for (int i = k; i < end; i++) {
+                long double next = i < end - 1              ? J->V_old[i + 1]
+                                 : b->segment[j].terminated ? 0 : hand_V(h, J, b->s_end + j * b->d);
+                A += powl((long double)J->c->gamma * J->c->lambda, i - k)
+                     * (b->r[i] + J->c->gamma * next - J->V_old[i]);
+            }
+            J->A[k] = A;
+            J->R[k] = A + J->V_old[k];
+        }
+    if (J->c->normalise == PPO_NORMALISE_BATCH) hand_normalise(b->T, J->A);
+}
+
+static void hand_ascend(struct hand *h, const ppo_clip_config *c, int n, int nV)
+{
+    long double norm[2] = { 0 };
+    for (int i = 0; i < n + nV; i++) norm[c->joint ? 0 : i >= n] += h->g[i] * h->g[i];
+    h->t++;
+    for (int i = 0; i < n + nV; i++) {
+        long double size = sqrtl(norm[c->joint ? 0 : i >= n]);
+        long double g = c->clip_norm > 0 && size > c->clip_norm ? h->g[i] * c->clip_norm / size : h->g[i];
+        h->m[i] = (long double)0.9 * h->m[i] + (1 - (long double)0.9) * g;
+        h->v[i] = (long double)0.999 * h->v[i] + (1 - (long double)0.999) * g * g;
+        h->w[i] += (i < n ? c->lr : c->lr_V) * h->m[i] / (1 - powl(0.9, h->t))
+                   / (sqrtl(h->v[i] / (1 - powl(0.999, h->t))) + c->adam_eps);
+    }
+}
+
+/* How many epochs */
+static long hand_epochs(struct hand *h, struct hand_J *J, gsl_rng *rng)
+{
+    const ppo_clip_config *c = J->c;
+    int NT = J->b->T, order[MOST], n = J->p->n, nV = network_n(J->f);
+    number old[MOST], new[MOST];
+    for (int i = 0; i < n; i++) old[i] = h->w[i];
+    for (long k = 1;; k++) {
+        for (int i = 0; i < NT; i++) order[i] = i;
+        for (int i = NT - 1; i > 0; i--) {
+            int j = (int)gsl_rng_uniform_int(rng, (unsigned long)i + 1), other = order[i];
+            order[i] = order[j];
+            order[j] = other;
+        }
+        for (int i = 0; i < NT; i += J->M) {
+            J->M = (int)c->minibatch < NT - i ? (int)c->minibatch : NT - i;
+            J->which = order + i;
+            for (int j = 0; j < J->M; j++) J->normed[j] = J->A[order[i + j]];
+            if (c->normalise == PPO_NORMALISE_MINIBATCH) hand_normalise(J->M, J->normed);
+            hand_gradient(n + nV, h->w, hand_J, J, h->g);
+            hand_ascend(h, c, n, nV);
+        }
+        long double kl = 0;
+        for (int i = 0; i < n; i++) new[i] = h->w[i];
+        for (int i = 0; i < NT; i++) kl += hand_kl(J->p, old, new, J->b->s + i * J->b->d) / NT;
+        if (k == c->epochs || (c->target_kl > 0 && kl > (long double)1.5 * c->target_kl)) return k;
+    }
+}
+
+static char *new_folder(char *path, const char *name)
+{
+    static int folders;
+    sprintf(path, "/tmp/test_ppo.%ld.%d.%s", (long)getpid(), folders++, name);
+    return path;
+}
+
+static void remove_folder(const char *path)
+{
+    char command[300];
+    sprintf(command, "rm -r %s", path);
+    assert_int_equal(system(command), 0);
+}
+
+static void train_in(const char *folder, const char *id, int limit, const ppo_clip_config *c, long steps, bool resumed)
+{
+    env *e = make(id, limit);
+    run *trained = run_new("ppo_clip", e, 5, steps);
+    run_manner manner = { .save_every = 1e9, .quiet = true, .resumed = resumed };
+    run_in_folder(trained, folder, "{}", "ppo_clip", manner);
+    ppo_clip(trained, c);
+    run_free(trained);
+    env_free(e);
+}
+
+/* A number of the last row of progress.csv */
+static double last_number(const char *folder, const char *name)
+{
+    char path[320], row[4096], line[4096];
+    const char *at = row;
+    sprintf(path, "%s/progress.csv", folder);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(line, sizeof line, f));
+    while (fgets(row, sizeof row, f)) continue;
+    fclose(f);
+    const char *found = strstr(line, name);
+    assert_non_null(found);
+    for (const char *c = line; c < found; c++)
+        if (*c == ',') at = strchr(at, ',') + 1;
+    return strtod(at, NULL);
+}
+
+static void assert_kept(const char *folder, const char *name, int n, const long double *want)
+{
+    char path[320];
+    size_t found;
+    sprintf(path, "%s/checkpoint", folder);
+    double *x = checkpoint_find(path, name, &found);
+    assert_non_null(x);
+    assert_int_equal(found, n);
+    for (int i = 0; i < n; i++) {
+        double bound = 1e-12 * fmax(1, fabs((double)want[i]));
+        if (!(fabs(x[i] - (double)want[i]) <= bound))
+            fail_msg("%s[%d] = %.17g, expected %.17g", name, i, x[i], (double)want[i]);
+    }
+    free(x);
+}
+
+static void hand_anneal(ppo_clip_config *now, const ppo_clip_config *c, long steps)
+{
+    double left = c->anneal_steps == 0 ? 1 : steps < c->anneal_steps ? 1 - (double)steps / (double)c->anneal_steps : 0;
+    *now = *c;
+    now->lr = left * c->lr, now->lr_V = left * c->lr_V;
+    if (c->anneal_eps) now->eps = left * c->eps, now->eps_V = left * c->eps_V;
+}
+
+/* Returns how many updates had fewer epochs than K. */
+static int same_run(const char *id, int limit, const ppo_clip_config *c, long steps)
+{
+    char folder[256];
+    env *e = make(id, limit);
+    policy p = ppo_clip_policy(e, c);
+    network f = critic_V(&p);
+    int n = p.n, nV = network_n(&f), N = (int)c->workers, updates = 0;
+    assert_true(n + nV <= MOST && c->workers * c->n_steps <= MOST);
+    static struct hand h;
+    static struct hand_J J;
+    h = (struct hand){ .t = 0 };
+    double w[MOST];
+    run *streams = run_new("by hand", e, 5, 0);
+    run_workers(streams, N);
+    policy_init(&p, streams->init_rng, w);
+    network_init_orthogonal(&f, sqrt(2), 1, streams->init_rng, w + n);
+    for (int i = 0; i < n + nV; i++) h.w[i] = w[i];
+    actor *pi = actor_new(&p, w);
+    rollout *b = rollout_new(e);
+    long done = 0, epochs = 0;
+    int stopped = 0;
+    for (; done < steps; updates++) {
+        ppo_clip_config now;
+        rollout_clear(b);
+        for (int i = 0; i < N; i++) {
+            run_worker *x = &streams->worker[i];
+            for (int most = b->T + (int)c->n_steps; b->T < most;)
+                rollout_segment(b, most, x->env, x->env_rng, pi, x->policy_rng);
+        }
+        hand_anneal(&now, c, done);
+        J = (struct hand_J){ &now, &p, &f, b, NULL, (int)c->minibatch, { 0 }, { 0 }, { 0 }, { 0 }, { 0 } };
+        hand_old(&h, &J);
+        epochs = hand_epochs(&h, &J, streams->update_rng);
+        stopped += epochs < c->epochs;
+        for (int i = 0; i < n; i++) w[i] = (double)h.w[i];
+        done += b->T;
+    }
+    assert_true(updates >= 2);
+    long double v[2 * MOST];                                /* kept: m and v of theta, then of phi */
+    for (int i = 0; i < n; i++) v[i] = h.m[i], v[n + i] = h.v[i];
+    for (int i = 0; i < nV; i++) v[2 * n + i] = h.m[n + i], v[2 * n + nV + i] = h.v[n + i];
+    new_folder(folder, "whole");
+    train_in(folder, id, limit, c, steps, false);
+    assert_kept(folder, "theta", n, h.w);
+    assert_kept(folder, "phi", nV, h.w + n);
+    assert_kept(folder, "m, v", 2 * (n + nV), v);
+    assert_true(last_number(folder, "epochs") == (double)epochs);
+    remove_folder(folder);
+    rollout_free(b);
+    actor_free(pi);
+    run_free(streams);
+    env_free(e);
+    return stopped;
+}
+
+/* Every value of every option; each twice at least, beside others */
+static ppo_clip_config option(int k)
+{
+    const double lambda[] = { 0, 1, 0.8 }, clip_norm[] = { 0.2, 0, 100, 0.2, 0.2 };
+    const int minibatch[] = { 3, 5, 12, 4 };
+    return (ppo_clip_config){ .workers = 1 + k % 3, .n_steps = 12 / (1 + k % 3), .epochs = 1 + k % 4,
+                              .minibatch = minibatch[k % 4], .objective = k % 5 < 3 ? PPO_CLIP : k % 5 - 2,
+                              .eps = k % 2 ? 0.02 : 0.05, .gamma = k % 3 ? 0.9 : 1, .lambda = lambda[k % 3],
+                              .normalise = k / 2 % 3, .c1 = k % 5 / 4.0, .c2 = k % 2 ? 0.05 : 0,
+                              .eps_V = k % 4 == 1 ? 0.01 : 0, .target_kl = k % 6 == 3 ? 1e-4 : 0,
+                              .lr = 1e-2, .lr_V = k % 2 ? 2e-2 : 5e-3, .adam_eps = k % 2 ? 1e-5 : 1e-3,
+                              .clip_norm = clip_norm[k % 5], .joint = k % 2,
+                              .anneal_steps = k % 5 == 3 ? 20 : k % 7 ? 0 : 60, .anneal_eps = k % 7 == 0,
+                              .hidden = { k % 3, { 4, 3 } }, .activation = k % 2 ? AD_TANH : AD_RELU };
+}
+
+static void options(void **state)
+{
+    (void)state;
+    const char *id[] = { "E5x", "CartPole-v1", "lqr", "FrozenLake-v1" };
+    const int limit[] = { 0, 5, 4, 9 };
+    int stopped = 0;
+    for (int k = 0; k < 24; k++) {
+        ppo_clip_config c = option(k);
+        stopped += same_run(id[k * 7 / 4 % 4], limit[k * 7 / 4 % 4], &c, 36);
+    }
+    assert_true(stopped >= 2);
+}
+
+/* PPO-11   With M = N T an epoch is a step: before the last one the KL is within 1.5 target_kl, after it it is not. */
+static void stops_early(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        const char *id = k ? "lqr" : "CartPole-v1";
+        char folder[256];
+        ppo_clip_config c = option(0), fixed;
+        c.workers = 2, c.n_steps = c.minibatch = 32, c.minibatch *= 2, c.epochs = 200, c.target_kl = 2e-3;
+        c.objective = PPO_CPI, c.normalise = PPO_NORMALISE_BATCH;
+        double kl[3];
+        long done = 0;
+        for (int i = 0; i < 3; i++) {                   /* stopped; as many epochs; one less */
+            fixed = c;
+            if (i > 0) fixed.target_kl = 0, fixed.epochs = done + 1 - i;
+            train_in(new_folder(folder, "early"), id, 30, &fixed, 64, false);
+            kl[i] = last_number(folder, "kl_exact");
+            if (i == 0) done = (long)last_number(folder, "epochs");
+            remove_folder(folder);
+        }
+        assert_true(done > 2 && done < 200);
+        assert_true(kl[0] == kl[1] && kl[0] > 1.5 * c.target_kl && kl[2] <= 1.5 * c.target_kl);
+    }
+}
+
+/* What explain prints is the first update of a training run from that seed, and fits on a screen. */
+static void explained(void **state)
+{
+    (void)state;
+    ppo_clip_config c = ppo_clip_defaults;
+    c.hidden = (widths){ 0 };
+    c.workers = 2, c.n_steps = 4, c.minibatch = 3;
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    ppo_clip_explain(out, &c, 7);
+    fclose(out);
+    int lines = 0;
+    for (const char *at = text; *at; at++) lines += *at == '\n';
+    assert_true(lines >= 30 && lines <= 55);
+    env *e = make("E5x", 5);
+    run *first = run_new("ppo_clip", e, 7, 1);
+    ppo_clip(first, &c);
+    const char *row = strstr(text, "theta after");
+    assert_non_null(row);
+    for (int i = 0; i < 7; i++) {                               /* s, then g, before, after: 3 numbers each */
+        double x[9];
+        row = strchr(row, '\n') + 1;
+        assert_int_equal(sscanf(row + 5, "%lf %lf %lf %lf %lf %lf %lf %lf %lf", &x[0], &x[1], &x[2], &x[3], &x[4],
+                                &x[5], &x[6], &x[7], &x[8]), 9);
+        for (int a = 0; a < 3; a++) assert_near(x[6 + a], first->theta[3 * i + a], 0.51e-4);
+    }
+    double sum = 0, L = NAN;                                    /* L is the mean of the lesser products */
+    row = strchr(strstr(text, "r_t = pi/pi_old"), '\n') + 1;
+    for (int i = 0; i < 8; i++, row = strchr(row, '\n') + 1) {
+        double x[4];
+        assert_int_equal(sscanf(row, "%lf %lf %lf %lf", &x[0], &x[1], &x[2], &x[3]), 4);
+        assert_near(x[2], x[0] * x[1], 2e-5);
+        sum += fmin(x[2], x[3]) / 8;
+    }
+    assert_int_equal(sscanf(row, "PPO-2 min of both; L, its mean: %lf", &L), 1);
+    assert_near(L, sum, 2e-5);
+    run_free(first);
+    env_free(e);
+    free(text);
+}
+
+/* A sample alone has no standard deviation, and M > N T no samples: refused before anything is made of it */
+static const struct { int workers, n_steps, minibatch, normalise, status; const char *says; } refused[] = {
+    { 2, 4, 1, PPO_NORMALISE_MINIBATCH, 2, "normalise=off" }, { 2, 4, 7, PPO_NORMALISE_MINIBATCH, 2, "normalise=off" },
+    { 1, 1, 1, PPO_NORMALISE_BATCH, 2, "normalise=off" }, { 2, 4, 9, PPO_NORMALISE_OFF, 2, "at most workers * n_steps" },
+    { 2, 4, 1, PPO_NORMALISE_OFF, 99, "" }, { 2, 4, 7, PPO_NORMALISE_BATCH, 99, "" },
+    { 2, 4, 6, PPO_NORMALISE_MINIBATCH, 99, "" }, { 2, 4, 8, PPO_NORMALISE_MINIBATCH, 99, "" } };
+
+static void train_refused(int k)
+{
+    ppo_clip_config c = ppo_clip_defaults;
+    c.workers = refused[k].workers, c.n_steps = refused[k].n_steps, c.minibatch = refused[k].minibatch;
+    c.normalise = refused[k].normalise;
+    ppo_clip(run_new("ppo_clip", make("E5x", 0), 1, 10), &c);
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 8; k++) {
+        struct ending end = run_child(train_refused, k);
+        assert_true(WIFEXITED(end.status));
+        assert_int_equal(WEXITSTATUS(end.status), refused[k].status);
+        assert_non_null(strstr(end.err, refused[k].says));
+    }
+}
+
+static void learns(void **state)
+{
+    (void)state;
+    ppo_clip_config c = ppo_clip_defaults;
+    c.gamma = 0.9;
+    c.lr = c.lr_V = 1e-2;
+    c.hidden = (widths){ 0 };
+    env *e = make("chain:5", 0);
+    run *trained = run_new("ppo_clip", e, 1, 10000);
+    ppo_clip(trained, &c);
+    assert_true(trained->return_mean == 1 && trained->episodes > 1000);
+    run_free(trained);
+    env_free(e);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(surrogate_table), cmocka_unit_test(forms_agree), cmocka_unit_test(objective_parts),
+        cmocka_unit_test(kl_of_categorical), cmocka_unit_test(kl_of_gaussian), cmocka_unit_test(gradients),
+        cmocka_unit_test(at_theta_old), cmocka_unit_test(entropy_rises), cmocka_unit_test(measured),
+        cmocka_unit_test(each_sample_once), cmocka_unit_test(options), cmocka_unit_test(stops_early),
+        cmocka_unit_test(explained), cmocka_unit_test(refusals), cmocka_unit_test(learns) };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
