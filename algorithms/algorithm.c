@@ -9,6 +9,7 @@
 #include "algorithms/async_q.h"
 #include "algorithms/async_sarsa.h"
 #include "algorithms/maxent_pg.h"
+#include "algorithms/npg.h"
 #include "algorithms/nstep_q.h"
 #include "algorithms/ppo_clip.h"
 #include "algorithms/ppo_parallel.h"
@@ -46,6 +47,7 @@ const algorithm algorithms[] = {
       ppo_clip_explain, .check = ppo_clip_check },
     { "ppo_parallel", "PPO by processes that average their gradients", CONFIG(ppo_parallel), ppo_parallel,
       ppo_parallel_policy, ppo_parallel_explain, .check = ppo_parallel_check },
+    { "npg", "natural policy gradient", CONFIG(npg), npg, npg_policy, npg_explain, .check = npg_check },
     { "trpo", "trust region: a natural step, shortened until the KL is small and the surrogate grows", CONFIG(trpo),
       trpo, trpo_policy, trpo_explain, .check = trpo_check },
     { .name = NULL },

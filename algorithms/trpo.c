@@ -12,7 +12,7 @@
  *         beta = sqrt(2 delta / x^T F x)                                      TRPO-23
  *         theta' = theta + alpha^j beta x, j = 0, 1, ..                       TRPO-24
  *             until KL(theta') <= delta and L(theta') > 0; else theta stays
- *         phi: V_steps steps on the mean of (V_phi(s_t) - R_t)^2, R_t = A_t + V_phi(s_t)
+ *         phi: V_epochs passes over the batch towards R_t = A_t + V_phi(s_t), on (V_phi(s_t) - R_t)^2
  *
  * Deviations from the source
  *   1. 001 and 004 backtrack on the KL alone: a step within it may lower L (ERR-57). The paper (appendix C) and all
@@ -37,6 +37,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <gsl/gsl_randist.h>
+
 #include "algorithms/cg.h"
 #include "algorithms/critic.h"
 #include "algorithms/explained.h"
@@ -50,7 +52,7 @@ static const char *const constraints[] = { "mean", "max", NULL };
 const trpo_config trpo_defaults = {
     .workers = 2, .n_steps = 512, .gamma = 0.99, .lambda = 0.98, .normalise = 1,
     .delta = 0.01, .damping = 1e-3, .cg_iterations = 15, .cg_tol = 1e-10, .F_every = 1,
-    .alpha = 0.8, .backtracks = 10, .lr_V = 1e-3, .V_steps = 40, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
+    .alpha = 0.8, .backtracks = 10, .lr_V = 1e-3, .V_epochs = 20, .V_batch = 128, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
 };
 
 #define FIELD(name) #name, .at = offsetof(trpo_config, name)
@@ -72,7 +74,8 @@ const config_field trpo_fields[] = {
     { FIELD(alpha), REAL(1e-3, 1 - 1e-3), .about = "backtracking's factor; SB3: .8" },
     { FIELD(backtracks), WHOLE(1, 1000), .about = "steps tried at most; SB3: 10" },
     { FIELD(lr_V), REAL(0, 1e300), .about = "step size of V; SB3: 1e-3" },
-    { FIELD(V_steps), WHOLE(0, 1e6), .about = "steps of V an update" },
+    { FIELD(V_epochs), WHOLE(0, 1e6), .about = "times V goes through a batch; SB3 Zoo: 20" },
+    { FIELD(V_batch), WHOLE(1, 1e6), .about = "steps in a minibatch of V; SB3: 128" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of policy and V; SB3: 64,64" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
     { .name = NULL },
@@ -129,43 +132,44 @@ bool trpo_accepts(double kl, double L, double delta)
     /* END SOLUTION */
 }
 
-/* TRPO-24, TRPO-25   theta' = theta + alpha^j beta x,   j = 0, 1, ... until accepted */
-int trpo_line_search(int n, double *theta, const double *x, double beta, double delta, double alpha, int most, ad L,
-                     ad kl, const ad_plan *again)
+/* TRPO-24, TRPO-25   theta' = theta + alpha^j beta x,   j = 0, 1, ... until accepted; else theta as it was */
+int trpo_line_search(const trpo_config *c, int n, double *theta, const double *x, double beta, const trpo_problem *at)
 {
     /* BEGIN SOLUTION TRPO-24 */
-    double *theta_old = allocate((size_t)n, sizeof *theta_old, "theta");
-    memcpy(theta_old, theta, (size_t)n * sizeof *theta);
+    double *old = allocate((size_t)n, sizeof *old, "theta");
+    ad_plan again = ad_slice(1, &at->theta, 2, (ad[]){ at->L, at->kl });
     int j = 0;
-    for (; j < most; j++, beta *= alpha) {
-        for (int i = 0; i < n; i++) theta[i] = theta_old[i] + beta * x[i];
-        ad_run(again);
-        if (trpo_accepts(ad_scalar(kl), ad_scalar(L), delta)) break;
+    memcpy(old, theta, (size_t)n * sizeof *theta);
+    for (; j < c->backtracks; j++, beta *= c->alpha) {
+        for (int i = 0; i < n; i++) theta[i] = old[i] + beta * x[i];
+        ad_run(&again);
+        if (trpo_accepts(ad_scalar(at->kl), ad_scalar(at->L), c->delta)) break;
     }
-    if (j == most) memcpy(theta, theta_old, (size_t)n * sizeof *theta);
-    free(theta_old);
-    return j < most ? j : -1;
+    if (j == c->backtracks) memcpy(theta, old, (size_t)n * sizeof *theta);
+    free(old);
+    return j < c->backtracks ? j : -1;
     /* END SOLUTION */
 }
 /*[/snip]*/
 
-/* What F is averaged over: every F_every-th state, s [T x d] and w [T]; returns T */
+/* What F is averaged over: every F_every-th state, s [T x d], and w_F [T], with the sum of all w. Returns T */
 static int some_states(const trpo_config *c, const rollout *b, const double *w, double *s, double *w_F)
 {
     int T = 0;
-    double sum = 0;
+    double all = 0, some = 0;
+    for (int k = 0; k < b->T; k++) all += w ? w[k] : 1.0 / b->T;
     for (int k = 0; k < b->T; k += (int)c->F_every, T++) {
         memcpy(s + T * b->d, b->s + k * b->d, (size_t)b->d * sizeof *s);
-        sum += w_F[T] = w ? w[k] : 1;
+        some += w_F[T] = w ? w[k] : 1.0 / b->T;
     }
-    for (int k = 0; k < T; k++) w_F[k] /= sum;
+    for (int k = 0; k < T; k++) w_F[k] *= all / some;
     return T;
 }
 
 /*[snip trpo-direction later]*/
-/* NPG-7, TRPO-26   x = F^{-1} g by conjugate gradients, Fx = F x, F as it is at theta */
-static cg_result direction(ad_tape *t, const trpo_config *c, const policy *p, ad theta, const rollout *b,
-                           const double *w, const double *g, double *x, double *Fx)
+/* NPG-7, TRPO-26   x = F^{-1} g by conjugate gradients, and F x, F as it is at theta */
+static void direction(ad_tape *t, const trpo_config *c, const policy *p, ad theta, const rollout *b, const double *w,
+                      const double *g, double *x, double *Fx, trpo_step *step)
 {
     size_t d = (size_t)b->d, T = (size_t)b->T;
     double *v = allocate((size_t)p->n + T * (d + 1), sizeof *v, "v"), *s = v + p->n, *w_F = s + T * d;
@@ -173,8 +177,27 @@ static cg_result direction(ad_tape *t, const trpo_config *c, const policy *p, ad
     fisher_vector F = fisher_vector_of(t, p, theta, ad_input(t, s, T_F, b->d), w_F, c->damping, v);
     cg_result found = cg(fisher_vector_times, &F, p->n, g, c->cg_tol, (int)c->cg_iterations, x);
     fisher_vector_times(&F, p->n, x, Fx);
+    step->cg_iterations = found.iterations;
+    step->residual = found.residual;
     free(v);
-    return found;
+}
+/*[/snip]*/
+
+/*[snip trpo-problem later]*/
+/* TRPO-10, TRPO-12, TRPO-27   L(theta') - L(theta) and KL(pi_theta || pi_theta'), as functions of theta' */
+trpo_problem trpo_problem_of(ad_tape *t, const trpo_config *c, const policy *p, const double *theta, const rollout *b,
+                             const double *A, const double *w)
+{
+    /* BEGIN SOLUTION TRPO-10,TRPO-9 */
+    ad x     = ad_input(t, theta, p->n, 1), s = ad_input(t, b->s, b->T, b->d);
+    ad each  = w ? ad_input(t, w, b->T, 1) : ad_constant(t, 1.0 / b->T, b->T, 1);      /* w_t [T x 1] */
+    ad z     = policy_parameters(p, x, s);
+    ad logp  = policy_logp(t, p, x, s, b->a, b->index);                         /* [T x 1] */
+    ad ratio = trpo_ratio(logp, ad_freeze(logp));
+    ad L     = trpo_surrogate(ad_shift(ratio, -1), ad_input(t, A, b->T, 1), each);
+    ad kl    = policy_kl(p, ad_freeze(z), z);                                   /* [T x 1] */
+    return (trpo_problem){ x, L, c->constraint == TRPO_MAX ? trpo_max_kl(kl) : trpo_mean_kl(kl, each) };
+    /* END SOLUTION */
 }
 /*[/snip]*/
 
@@ -188,54 +211,57 @@ trpo_step trpo_update(ad_tape *t, const trpo_config *c, const policy *p, double 
     memcpy(old, theta, (size_t)n * sizeof *theta);
 
     ad_mark start = ad_here(t);
-    ad X     = ad_input(t, theta, n, 1), s = ad_input(t, b->s, b->T, b->d);
-    ad w_t   = w ? ad_input(t, w, b->T, 1) : ad_constant(t, 1.0 / b->T, b->T, 1);
-    ad z     = policy_parameters(p, X, s);
-    ad logp  = policy_logp(t, p, X, s, b->a, b->index);                         /* [T x 1] */
-    ad ratio = trpo_ratio(logp, ad_freeze(logp));
-    ad L     = trpo_surrogate(ad_shift(ratio, -1), ad_input(t, A, b->T, 1), w_t);   /* L(theta') - L(theta) */
-    ad kl_t  = policy_kl(p, ad_freeze(z), z);                                   /* [T x 1] */
-    ad kl    = c->constraint == TRPO_MAX ? trpo_max_kl(kl_t) : trpo_mean_kl(kl_t, w_t);
-    memcpy(g, ad_value(ad_grad(L, X)), (size_t)n * sizeof *g);
-    cg_result found = direction(t, c, p, X, b, w, g, x, Fx);
-    step.cg_iterations = found.iterations;
-    step.cg_residual = found.residual;
-
+    trpo_problem at = trpo_problem_of(t, c, p, theta, b, A, w);
+    memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);                /* TRPO-18 */
+    direction(t, c, p, at.theta, b, w, g, x, Fx, &step);
     if (!(linalg_max_abs(n, g) > 0)) step.outcome = TRPO_NO_GRADIENT;
     else if (!(linalg_dot(n, x, Fx) >= DBL_MIN)) step.outcome = TRPO_NO_CURVATURE;
     else {
-        ad_plan again = ad_slice(1, &X, 2, (ad[]){ L, kl });
         step.beta = trpo_beta(c->delta, n, x, Fx);
-        int j = trpo_line_search(n, theta, x, step.beta, c->delta, c->alpha, (int)c->backtracks, L, kl, &again);
+        int j = trpo_line_search(c, n, theta, x, step.beta, &at);
         step.outcome = j < 0 ? TRPO_GAVE_UP : TRPO_ACCEPTED;
-        if (j >= 0) step.j = j;
+        if (j >= 0) step.j = j, step.kl = ad_scalar(at.kl), step.L = ad_scalar(at.L);
     }
-    if (step.outcome == TRPO_ACCEPTED) {
-        step.kl = ad_scalar(kl);
-        step.L = ad_scalar(L);
+    if (step.outcome == TRPO_ACCEPTED)
         require(step.kl <= c->delta && step.L > 0, "a step with KL = %g, L = %g", step.kl, step.L);
-    } else require(memcmp(theta, old, (size_t)n * sizeof *theta) == 0, "no step, but another theta");
+    else
+        require(memcmp(theta, old, (size_t)n * sizeof *theta) == 0, "no step, but another theta");
     ad_reset(t, start);
     free(old);
     return step;
 }
 /*[/snip]*/
 
-/* `steps` steps of phi along the gradient of -mean_t (V(s_t) - R_t)^2 */
-static void fit_V(ad_tape *t, const network *f, double *phi, adam *step, long steps, const rollout *b,
-                  const double *R)
+/* V_epochs times through the batch, in minibatches of V_batch steps drawn anew: phi along the gradient of
+ * -mean_t (V(s_t) - R_t)^2. What is left of the last one is left out. */
+static void fit_V(ad_tape *t, const trpo_config *c, const network *f, double *phi, adam *step, const rollout *b,
+                  const double *R, gsl_rng *rng)
 {
+    int T = b->T, B = T < c->V_batch ? T : (int)c->V_batch;
+    size_t d = (size_t)b->d;
+    double *s = allocate((size_t)B * (d + 1), sizeof *s, "a minibatch"), *R_B = s + (size_t)B * d;
+    int *order = allocate((size_t)T, sizeof *order, "an order");
+    for (int k = 0; k < T; k++) order[k] = k;
+
     ad_mark start = ad_here(t);
-    ad x = ad_input(t, phi, network_n(f), 1);
-    ad V = network_forward(f, x, ad_input(t, b->s, b->T, b->d));                /* [T x 1] */
-    ad J_V = ad_neg(ad_mean(ad_square(ad_sub(V, ad_input(t, R, b->T, 1)))));
-    ad g = ad_grad(J_V, x);
-    ad_plan again = ad_slice(1, &x, 1, &g);
-    for (long k = 0; k < steps; k++) {
-        if (k > 0) ad_run(&again);
-        adam_ascend(step, phi, ad_value(g));
+    ad x = ad_input(t, phi, network_n(f), 1), s_B = ad_input(t, s, B, b->d), target = ad_input(t, R_B, B, 1);
+    ad V = network_forward(f, x, s_B);                                          /* [B x 1] */
+    ad g = ad_grad(ad_neg(ad_mean(ad_square(ad_sub(V, target)))), x);
+    ad_plan again = ad_slice(3, (ad[]){ x, s_B, target }, 1, &g);
+    for (long epoch = 0; epoch < c->V_epochs; epoch++) {
+        gsl_ran_shuffle(rng, order, (size_t)T, sizeof *order);
+        for (int first = 0; first + B <= T; first += B) {
+            for (int k = 0; k < B; k++) {
+                memcpy(s + k * b->d, b->s + order[first + k] * b->d, d * sizeof *s);
+                R_B[k] = R[order[first + k]];
+            }
+            ad_run(&again);
+            adam_ascend(step, phi, ad_value(g));
+        }
     }
     ad_reset(t, start);
+    free(order);
+    free(s);
 }
 
 /* The workers' parts of a batch, one behind the other */
@@ -295,7 +321,7 @@ void trpo(run *training, const void *config)
     const kept survives[] = { { "theta", theta, n }, { "phi", phi, nV }, { "m, v", m, 2 * nV },
                               { .name = "t of V", .count = &step_V.t }, { .name = NULL } };
     const shown columns[] = { { "kl", &step.kl }, { "L", &step.L }, { "j", &step.j }, { "outcome", &step.outcome },
-                              { "cg_iterations", &step.cg_iterations }, { "cg_residual", &step.cg_residual },
+                              { "cg_iterations", &step.cg_iterations }, { "residual", &step.residual },
                               { .name = NULL } };
     run_begin(training, survives, columns);
     /*[snip trpo-loop later]*/
@@ -304,7 +330,7 @@ void trpo(run *training, const void *config)
         critic_bootstrap(t, &f, phi, b, V, V_end);
         advantages(c, b, V, V_end, A, R);
         step = trpo_update(t, c, &p, theta, b, A, NULL);
-        fit_V(t, &f, phi, &step_V, c->V_steps, b, R);
+        fit_V(t, c, &f, phi, &step_V, b, R, training->update_rng);
     }
     /*[/snip]*/
     run_end(training);
@@ -318,7 +344,103 @@ void trpo(run *training, const void *config)
 
 /* ---- one update, with its numbers: the first of a training run from that seed ---- */
 
+enum { EXPLAINED_WORKERS = 2, EXPLAINED_STEPS = 4, MOST = EXPLAINED_WORKERS * EXPLAINED_STEPS };
+
+static void explain_batch(FILE *out, const trpo_config *c, const rollout *b, const double *V, const double *V_end,
+                          const double *A, const double *logp)
+{
+    fprintf(out, "\nworker   t  s_t  a_t %9s %9s %9s %17s\n", "r_t", "V(s_t)", "A_t", "log pi(a_t|s_t)");
+    for (int i = 0; i < b->segments; i++) {
+        const segment *g = &b->segment[i];
+        for (int t = 0, k = g->first; t < g->T; t++, k++)
+            fprintf(out, "%6d %3d %4d %4d %9.5f %9.5f %9.5f %17.5f\n", g->worker, t, explained_state(b, k),
+                    b->index[k], b->r[k], V[k], A[k], logp[k]);
+        fprintf(out, "%9s: V_end = %.5f, %s\n", "then", V_end[i], g->terminated ? "the episode terminated"
+                : g->truncated ? "cut by the time limit" : "cut by the batch");
+    }
+    fprintf(out, "\nPPO-17   A_t = delta_t + gamma lambda A_t+1, delta_t = r_t + gamma V(s_t+1) - V(s_t)%s\n",
+            c->normalise ? "; then less their mean, over\n         (their standard deviation + 1e-8)" : "");
+}
+
+static double V_error(ad_tape *t, const network *f, const double *phi, const rollout *b, const double *R)
+{
+    double V[MOST], sum = 0;
+    critic_values(t, f, phi, b->T, b->s, V);
+    for (int k = 0; k < b->T; k++) sum += (V[k] - R[k]) * (V[k] - R[k]);
+    return sum / b->T;
+}
+
+/* theta is left as the update left it */
+static void explain_step(FILE *out, const trpo_config *c, int n, const trpo_step *step, const trpo_problem *at, int T,
+                         const double *old, double *theta)
+{
+    static const char *const then[] = { "accepted", "no step was accepted: theta stays", "g = 0: theta stays",
+                                        "x^T F x = 0: theta stays" };
+    double new[128];
+    ad_plan again = ad_slice(1, &at->theta, 2, (ad[]){ at->L, at->kl });
+    require(n <= 128, "%d parameters of a policy on E5x", n);
+    memcpy(new, theta, (size_t)n * sizeof *theta);
+    fprintf(out, "TRPO-10  L(theta') = (1/%d) sum_t (ratio_t - 1) A_t; g, its gradient at theta, stands below\n"
+                 "NPG-7    F x = g: %g iterations, |g - F x| = %.1e |g|; %g is added to F's diagonal\n"
+                 "TRPO-23  beta = sqrt(2 delta / x^T F x) = %.5f, delta = %g\n"
+                 "TRPO-24  theta' = theta + alpha^j beta x, alpha = %g, until KL <= delta and L > 0:\n", T,
+            step->cg_iterations, step->residual, c->damping, step->beta, c->delta, c->alpha);
+    for (int j = 0; j <= step->j; j++) {            /* none where j is NaN */
+        for (int i = 0; i < n; i++) theta[i] = old[i] + pow(c->alpha, j - step->j) * (new[i] - old[i]);
+        ad_run(&again);
+        fprintf(out, "         j = %d: KL = %.6f, L = %.6f\n", j, ad_scalar(at->kl), ad_scalar(at->L));
+    }
+    fprintf(out, "         %s\n\n", then[(int)step->outcome]);
+    memcpy(theta, new, (size_t)n * sizeof *theta);
+}
+
 void trpo_explain(FILE *out, const void *config, uint64_t seed)
 {
-    (void)out, (void)config, (void)seed;
+    trpo_config c = *(const trpo_config *)config;
+    env *e = explained_env();
+    c.hidden.layers = 0;
+    c.workers = c.workers < EXPLAINED_WORKERS ? c.workers : EXPLAINED_WORKERS;
+    c.n_steps = c.n_steps < EXPLAINED_STEPS ? c.n_steps : EXPLAINED_STEPS;
+    trpo_check(&c);
+    const policy p = trpo_policy(e, &c);
+    const network f = critic_V(&p);
+    run *streams = run_new("trpo", e, seed, 0);
+    int n = p.n, nV = network_n(&f);
+    double *theta = allocate((size_t)(3 * n + 3 * nV), sizeof *theta, "theta, phi"), *old = theta + n, *g = old + n;
+    double *phi = g + n, *m = phi + nV;
+    double V[MOST], V_end[MOST], A[MOST], R[MOST], logp[MOST];
+    adam step_V = adam_of((size_t)nV, c.lr_V, m);
+    run_workers(streams, (int)c.workers);
+    actor *pi = actor_new(&p, theta);
+    rollout *b = rollout_new(e);
+    ad_tape *t = ad_tape_new();
+
+    policy_init(&p, streams->init_rng, theta);
+    network_init_orthogonal(&f, sqrt(2), 1, streams->init_rng, phi);
+    memcpy(old, theta, (size_t)n * sizeof *theta);
+    act(&c, streams, pi, b);
+    critic_bootstrap(t, &f, phi, b, V, V_end);
+    advantages(&c, b, V, V_end, A, R);
+    explained_logp(&p, theta, b, logp);
+    fprintf(out, "TRPO, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n%ld worker%s,"
+            " %ld step%s each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
+            c.workers, c.workers > 1 ? "s" : "", c.n_steps, c.n_steps > 1 ? "s" : "", c.gamma, c.lambda,
+            c.normalise ? ", A_t normalised" : "");
+    explain_batch(out, &c, b, V, V_end, A, logp);
+    trpo_problem at = trpo_problem_of(t, &c, &p, theta, b, A, NULL);
+    memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
+    trpo_step step = trpo_update(t, &c, &p, theta, b, A, NULL);
+    explain_step(out, &c, n, &step, &at, b->T, old, theta);
+    explained_theta(out, &p, g, old, theta);
+    double error = V_error(t, &f, phi, b, R);
+    fit_V(t, &c, &f, phi, &step_V, b, R, streams->update_rng);
+    fprintf(out, "\nphi: %ld steps of Adam on the mean of (V(s_t) - R_t)^2, R_t = A_t + V(s_t)%s, from %.5f to %.5f\n",
+            step_V.t, c.normalise ? " as it was at first" : "", error, V_error(t, &f, phi, b, R));
+
+    ad_tape_free(t);
+    rollout_free(b);
+    actor_free(pi);
+    free(theta);
+    run_free(streams);
+    env_free(e);
 }

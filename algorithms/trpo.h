@@ -22,7 +22,8 @@ typedef struct {
     double alpha;           /* backtracking: beta, alpha beta, alpha^2 beta, ... */
     long backtracks;        /* steps tried at most */
     double lr_V;            /* step size of V */
-    long V_steps;           /* steps of V an update */
+    long V_epochs;          /* times that V goes through each batch, */
+    long V_batch;           /* in minibatches of so many steps */
     widths hidden;          /* of the networks of pi and V */
     int activation;         /* enum ad_activation */
 } trpo_config;
@@ -41,7 +42,8 @@ typedef struct {
     double kl, L;           /* KL(old||new) and L(theta') - L(theta), exact on the batch; 0 where theta stayed */
     double j;               /* theta' = theta + alpha^j beta x; NaN where theta stayed */
     double beta;            /* sqrt(2 delta / x^T F x); 0 where there is none */
-    double cg_iterations, cg_residual;
+    double cg_iterations;
+    double residual;        /* |g - F x| / |g| */
 } trpo_step;
 
 /* What is in expectation over the batch has weights w [T x 1], which sum to 1. -> scalar, but ratio */
@@ -51,13 +53,17 @@ ad trpo_mean_kl(ad kl, ad w);                               /* TRPO-9   sum_t w_
 ad trpo_max_kl(ad kl);                                      /* TRPO-8   max_t KL_t */
 double trpo_beta(double delta, int n, const double *x, const double *Fx);   /* TRPO-23  sqrt(2 delta / x^T F x) */
 bool trpo_accepts(double kl, double L, double delta);       /* TRPO-24  KL <= delta and L > 0; false for a NaN */
-/* TRPO-24  theta [n] <- theta + alpha^j beta x with the least j < most that is accepted, and j; or theta as it was, and
- * -1. L, kl: nodes that depend on theta, which their tape borrows. */
-int trpo_line_search(int n, double *theta, const double *x, double beta, double delta, double alpha, int most, ad L,
-                     ad kl, const ad_plan *again);
 
-/* One update of theta [p->n] from the steps of b (its s and its actions), their advantages A [b->T] and weights
- * w [b->T], NULL: 1/T each; what holds of theta afterwards (KL <= delta and L > 0, or as before) is required. */
+/* What an update solves: maximise L subject to KL <= delta. Nodes in theta' on the caller's tape, which borrows theta
+ * [p->n] as theta'; both are counted from theta as it is now, where they are 0, and run again they are those of another
+ * one. b: its s and its actions, their advantages A [b->T] and weights w [b->T], NULL: 1/T each. */
+typedef struct { ad theta, L, kl; } trpo_problem;
+trpo_problem trpo_problem_of(ad_tape *t, const trpo_config *c, const policy *p, const double *theta, const rollout *b,
+                             const double *A, const double *w);
+/* TRPO-24  theta [n] <- theta + alpha^j beta x with the least j < backtracks that is accepted, and j; then L and KL have
+ * their values there. Or theta as it was, bit for bit, and -1. */
+int trpo_line_search(const trpo_config *c, int n, double *theta, const double *x, double beta, const trpo_problem *at);
+/* One update of theta. That KL <= delta and L > 0, or theta is as before, is required of each. */
 trpo_step trpo_update(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const rollout *b,
                       const double *A, const double *w);
 
