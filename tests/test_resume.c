@@ -51,6 +51,9 @@ static const struct { const char *name, *env; int limit; const char *set; } case
     { "npg", "lqr", 20, "n_steps=50 V_epochs=3" },
     { "trpo", "CartPole-v1", 30, "workers=3 n_steps=40 V_batch=16" },
     { "trpo", "lqr", 20, "constraint=max n_steps=50 F_every=3 V_epochs=3" },
+    { "trpo_vine", "CartPole-v1", 30, "workers=3 n_steps=8 states=6 length=4 V_batch=16" },
+    { "trpo_vine", "E5x", 7, "workers=1 n_steps=12 states=5 estimator=drawn length=9" },
+    { "trpo_vine", "lqr", 20, "workers=2 n_steps=7 states=3 common=off length=3 V_epochs=3" },
 };
 enum { CASES = sizeof cases / sizeof *cases, WHOLE = 1600 };
 static const long cut_at[] = { 100, 330, 770, 1180, WHOLE };
