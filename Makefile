@@ -108,9 +108,9 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_DRIVER) $(LIB)
 
 # Made anew when MPI=1 comes or goes
 $(BUILD)/algorithms/processes_mpi.o: CFLAGS += $(MPI_CFLAGS)
-$(BUILD)/algorithms/processes_mpi.o: $(BUILD)/mpi$(MPI)
-$(BUILD)/mpi$(MPI):
-	@mkdir -p $(@D) && rm -f $(BUILD)/mpi $(BUILD)/mpi? && touch $@
+$(BUILD)/algorithms/processes_mpi.o: $(BUILD)/with_mpi_$(or $(MPI),0)
+$(BUILD)/with_mpi_$(or $(MPI),0):
+	@mkdir -p $(@D) && rm -f $(BUILD)/with_mpi_* && touch $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

@@ -22,6 +22,7 @@
 #include "algorithms/td_actor_critic.h"
 #include "algorithms/trpo.h"
 #include "algorithms/trpo_mm.h"
+#include "algorithms/trpo_vine.h"
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
 
@@ -53,6 +54,8 @@ const algorithm algorithms[] = {
     { "npg", "natural policy gradient", CONFIG(npg), npg, npg_policy, npg_explain, .check = npg_check },
     { "trpo", "trust region: a natural step, shortened until the KL is small and the surrogate grows", CONFIG(trpo),
       trpo, trpo_policy, trpo_explain, .check = trpo_check },
+    { "trpo_vine", "trust region, Q by rollouts from states of the trajectory", CONFIG(trpo_vine), trpo_vine,
+      trpo_vine_policy, trpo_vine_explain, .check = trpo_vine_check },
     { "ppo_clip", "proximal policy optimisation, clipped surrogate", CONFIG(ppo_clip), ppo_clip, ppo_clip_policy,
       ppo_clip_explain, .check = ppo_clip_check },
     { "ppo_penalty", "proximal policy optimisation, penalty on the KL", CONFIG(ppo_penalty), ppo_penalty,

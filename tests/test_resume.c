@@ -47,6 +47,8 @@ static const struct { const char *name, *env; int limit; const char *set; } case
     { "ppo_clip", "CartPole-v1", 30, "workers=3 n_steps=16 minibatch=20 anneal_steps=4000 anneal_eps=on" },
     { "ppo_clip", "E5x", 7, "workers=1 n_steps=32 minibatch=32 target_kl=0.001 normalise=batch" },
     { "ppo_clip", "lqr", 20, "workers=2 n_steps=16 minibatch=8 eps_V=0.2 c2=0.01 joint=off" },
+    { "ppo_parallel", "CartPole-v1", 30, "processes=3 workers=1 n_steps=16 minibatch=7 anneal_steps=4000 anneal_eps=on" },
+    { "ppo_parallel", "lqr", 20, "processes=2 workers=2 n_steps=8 minibatch=8 target_kl=0.001 normalise=batch" },
     { "npg", "E5x", 7, "solver=lapack workers=3 n_steps=40 V_batch=16" },
     { "npg", "lqr", 20, "n_steps=50 V_epochs=3" },
     { "trpo", "CartPole-v1", 30, "workers=3 n_steps=40 V_batch=16" },
@@ -54,6 +56,9 @@ static const struct { const char *name, *env; int limit; const char *set; } case
     { "ppo_penalty", "E5x", 7, "workers=3 n_steps=8 minibatch=10 adapt=bounds c2=0.01" },
     { "ppo_penalty", "CartPole-v1", 30, "workers=2 n_steps=16 minibatch=8 epochs=3 anneal_steps=4000" },
     { "ppo_penalty", "lqr", 20, "workers=1 n_steps=20 minibatch=20 direction=new-old normalise=batch" },
+    { "trpo_vine", "CartPole-v1", 30, "workers=3 n_steps=8 states=6 length=4 V_batch=16" },
+    { "trpo_vine", "E5x", 7, "workers=1 n_steps=12 states=5 estimator=drawn length=9" },
+    { "trpo_vine", "lqr", 20, "workers=2 n_steps=7 states=3 common=off length=3 V_epochs=3" },
 };
 enum { CASES = sizeof cases / sizeof *cases, WHOLE = 1600 };
 static const long cut_at[] = { 100, 330, 770, 1180, WHOLE };
