@@ -20,9 +20,9 @@
 #define EPS 0.2
 
 /* What training takes the mean of, of one sample, and its derivative in r */
-typedef ad (*surrogate)(ad ratio, ad A, double eps);
+typedef ad (*clipped_mean)(ad ratio, ad A, double eps);
 struct point { double L, slope; };
-static struct point at(ad_tape *t, surrogate L, double r, double A, double eps)
+static struct point at(ad_tape *t, clipped_mean L, double r, double A, double eps)
 {
     ad_mark start = ad_here(t);
     ad x = ad_input(t, &r, 1, 1), y = L(x, ad_input(t, &A, 1, 1), eps);
@@ -106,7 +106,7 @@ static int    n_half(const setting *x)     { (void)x; return TABLE; }
 static double unit_table(const setting *x) { (void)x; return 5 * DBL_EPSILON; }
 
 /* The table's rows of A from `first` to `last` - 1 */
-static double tabulated(surrogate L, int first, int last, double *out)
+static double tabulated(clipped_mean L, int first, int last, double *out)
 {
     ad_tape *t = ad_tape_new();
     for (int i = first; i < last; i++)
@@ -170,7 +170,7 @@ static struct sample draw(gsl_rng *rng, int k)
 static int    n_samples(const setting *x)  { (void)x; return SAMPLES; }
 static double unit_no_ulp(const setting *x) { (void)x; return 1e-17; }
 
-static double at_samples(const setting *x, surrogate L, double *out)
+static double at_samples(const setting *x, clipped_mean L, double *out)
 {
     gsl_rng *rng = random_stream(x->seed, 0, RANDOM_TEST);
     ad_tape *t = ad_tape_new();
@@ -194,7 +194,7 @@ static double g_with_sides_swapped(const setting *x, double *out) { return at_sa
 /* Values at the samples; then at r = 1, for A of both signs, the slope and minus it: a bound of both is equality */
 static int n_and_slopes(const setting *x) { (void)x; return SAMPLES + 2 * SLOPES; }
 
-static double and_slopes(const setting *x, surrogate L, double *out)
+static double and_slopes(const setting *x, clipped_mean L, double *out)
 {
     gsl_rng *rng = random_stream(x->seed, 1, RANDOM_TEST);
     ad_tape *t = ad_tape_new();
@@ -223,7 +223,7 @@ static double end_A(int k)   { return (double[]){ 1, 0.25, -1, -4 }[k / 2]; }
 static int n_ends(const setting *x) { (void)x; return ENDS; }
 
 /* Between 1 and the furthest r there is, by halves: the last with a slope */
-static double ascended(surrogate L, double *out)
+static double ascended(clipped_mean L, double *out)
 {
     ad_tape *t = ad_tape_new();
     for (int k = 0; k < ENDS; k++) {
