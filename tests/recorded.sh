@@ -22,10 +22,10 @@ commands() {
     echo "verify garnet:6,2,2,4 --gamma 0.9999999"
     echo "verify tests/reference/mdp/fl4_slip.mdp --policy uniform --gamma 0"
     echo "verify garnet:1025,2,2,1 --gamma 0.9"                          # too many states for sums over time
-    "$ascent" verify | awk '$1 ~ /^[A-Z]+-[0-9]+$/ && $1 !~ /^ERR-/ && !/trains, some/ && !n[$1]++ { print $1 }' >"$work/ids"
-    sed 's/^/derive /' "$work/ids"
+    ids=$("$ascent" verify | awk '$1 ~ /^[A-Z]+-[0-9]+$/ && $1 !~ /^ERR-/ && !/trains, some/ && !n[$1]++ { print $1 }')
+    printf 'derive %s\n' $ids
     # features: dz/dtheta is no identity, and c no 1. What has a problem of its own takes no MDP.
-    for id in $(cat "$work/ids"); do
+    for id in $ids; do
         "$ascent" derive "$id" X3 >/dev/null 2>&1
         [ $? -eq 2 ] || echo "derive $id garnet:6,2,2,4 --gamma 0.8 --class linear:3 --seed 2"
     done
@@ -150,17 +150,22 @@ outputs >"$work/now"
 if [ -n "$write" ]; then
     mkdir -p "${recorded%/*}"
     cp "$work/now" "$work/recorded"
+    n=0
     for other in "$1" $(shift 2; echo "$@"); do                         # and, where there are more builds, those
         for how in "" "env OPENBLAS_CORETYPE=Prescott GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX,-FMA,-FMA4" \
             "env OPENBLAS_CORETYPE=Sandybridge" "env OPENBLAS_CORETYPE=Zen" "env OPENBLAS_CORETYPE=SkylakeX" \
             "env OPENBLAS_CORETYPE=Haswell GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL"; do
-            printf '#!/bin/sh\nexec %s %s/ascent "$@"\n' "$how" "$other" >"$work/other"
-            chmod +x "$work/other"
-            ascent=$work/other
-            outputs >"$work/now"
-            awk -v mask=1 -f "$work/compare.awk" "$work/recorded" "$work/now" >"$work/masked"
-            cp "$work/masked" "$work/recorded"
+            n=$((n + 1))
+            printf '#!/bin/sh\nexec %s %s/ascent "$@"\n' "$how" "$other" >"$work/other$n"
+            chmod +x "$work/other$n"
+            (ascent=$work/other$n; outputs >"$work/now$n") &
+            [ $((n % 2)) -eq 1 ] || wait                                # two at a time
         done
+    done
+    wait
+    for i in $(seq $n); do
+        awk -v mask=1 -f "$work/compare.awk" "$work/recorded" "$work/now$i" >"$work/masked"
+        cp "$work/masked" "$work/recorded"
     done
     cp "$work/recorded" "$recorded"
     grep -c @ "$recorded"
