@@ -171,7 +171,7 @@ static double closed_new_old(const setting *x, double *out) { return at_betas(x,
 enum { GRID = 13 };
 static double beta_at(int k) { return ldexp(1, k - 6); }
 
-/* sum_s d(s) KL(pi_old||pi) */
+/* PPO-25   sum_s d(s) KL(pi_old||pi) */
 static double mean_kl(const exact *x, const double *pi)
 {
     double sum = 0;
@@ -233,8 +233,8 @@ static void page_of_betas(const setting *x, FILE *out)
 
 /* ---- TRPO-28: a bound on the mean KL, and a weight on it ---- */
 
-/* max over pi of t sum_s d(s) sum_a pi(a|s) A(s,a) + ln(delta - KL(pi)): to 1/t the surrogate's maximum under a mean
- * KL of at most delta. Arrays [nSA]; what belongs to absorbing states is 0. */
+/* TRPO-28   max over pi of t sum_s d(s) sum_a pi(a|s) A(s,a) + ln(delta - KL(pi)): to 1/t the surrogate's maximum
+ * under a mean KL of at most delta. Arrays [nSA]; what belongs to absorbing states is 0. */
 struct bounded { const exact *x; double *A, *pi, *gradient, *curvature, *kl_gradient, *step, *along; };
 
 static struct bounded bounded_new(const exact *x)
