@@ -1,5 +1,5 @@
-/* The penalty on the KL at work: whether it finds its own weight, and whether it learns, as experiments with a control
- * each. 002 (l.300), 001 (l.579-583). */
+/* The penalty on the KL at work: whether it finds its own weight, and whether it learns, as experiments with a
+ * control each. 002 (l.300), 001 (l.579-583). */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
