@@ -31,8 +31,8 @@
  *     value, but has another gradient. pi_old's parameters are constant.
  *   - The KL of an update's first step is 0, and so is its gradient: the penalty acts from the second step on.
  *   - beta lags. While the KL stays small by itself it falls on and on, and once the KL is large it takes as many
- *     updates to come back: the KL of single updates is often far outside the band, and now and then one of them undoes
- *     what was learnt. Nor need beta come to rest where nothing else changes (PPO-25).
+ *     updates to come back: the KL of single updates is often far outside the band, and now and then one of them
+ *     undoes what was learnt. Nor need beta come to rest where nothing else changes (PPO-25).
  *   - A minibatch of one sample has no standard deviation: refused if it is to be normalised. */
 #include "algorithms/ppo_penalty.h"
 
