@@ -30,6 +30,9 @@
  *   - The KL is that of whole distributions: the mean of log pi_old - log pi over the actions taken estimates its
  *     value, but has another gradient. pi_old's parameters are constant.
  *   - The KL of an update's first step is 0, and so is its gradient: the penalty acts from the second step on.
+ *   - beta lags. While the KL stays small by itself it falls on and on, and once the KL is large it takes as many
+ *     updates to come back: the KL of single updates is often far outside the band, and now and then one of them
+ *     undoes what was learnt. Nor need beta come to rest where nothing else changes (PPO-25).
  *   - A minibatch of one sample has no standard deviation: refused if it is to be normalised. */
 #include "algorithms/ppo_penalty.h"
 
@@ -118,6 +121,7 @@ double ppo_beta_of_bounds(double beta, double d, double KL_min, double KL_max, d
 }
 /*[/snip]*/
 
+/* PPO-20, PPO-21   KL of each state, in one direction or the other */
 static ad kl_penalised(const ppo_penalty_config *c, const policy *p, ad old, ad new)        /* [T x 1] */
 {
     return c->direction == PPO_OLD_NEW ? policy_kl(p, old, new) : policy_kl(p, new, old);

@@ -171,7 +171,7 @@ static double closed_new_old(const setting *x, double *out) { return at_betas(x,
 enum { GRID = 13 };
 static double beta_at(int k) { return ldexp(1, k - 6); }
 
-/* sum_s d(s) KL(pi_old||pi) */
+/* PPO-25   sum_s d(s) KL(pi_old||pi) */
 static double mean_kl(const exact *x, const double *pi)
 {
     double sum = 0;
@@ -223,18 +223,34 @@ static double kl_at_most(const setting *x, double *out)
     return 0;
 }
 
+/* PPO-22 at one pi_old for ever: does beta come to rest? */
+static bool rests(const exact *x, double delta)
+{
+    double beta = 1, last = NAN;
+    for (int k = 0; k < 60; k++) {
+        last = beta;
+        beta = ppo_beta_of_target(beta, kl_of_maximiser(x, beta), delta);
+    }
+    return beta == last;
+}
+
+enum { DELTAS = 24 };
 static void page_of_betas(const setting *x, FILE *out)
 {
+    int at_rest = 0;
     fprintf(out, "beta / max|A|   mean KL(pi_old||pi*)\n");
     for (int k = 0; k < GRID; k++) fprintf(out, "%13g   %.6g\n", beta_at(k), kl_of_maximiser(x->pi, beta_at(k)));
+    for (int k = 0; k < DELTAS; k++) at_rest += rests(x->pi, kl_of_maximiser(x->pi, 1) * exp2(k / 12.0 - 1));
     fprintf(out, "For large beta the KL falls as 1/beta^2: twice the beta is a quarter of the KL. The band of PPO-22"
-            ",\n[delta/1.5, 1.5 delta], is only 2.25 times as high as low: its rule may jump over it and back.\n");
+            ",\n[delta/1.5, 1.5 delta], is only 2.25 wide, so the rule may jump over it and back. With this pi_old"
+            " for ever\nbeta comes to rest for %d of %d deltas; for the others it goes up and down without end.\n",
+            at_rest, DELTAS);
 }
 
 /* ---- TRPO-28: a bound on the mean KL, and a weight on it ---- */
 
-/* max over pi of t sum_s d(s) sum_a pi(a|s) A(s,a) + ln(delta - KL(pi)): to 1/t the surrogate's maximum under a mean
- * KL of at most delta. Arrays [nSA]; what belongs to absorbing states is 0. */
+/* TRPO-28   max over pi of t sum_s d(s) sum_a pi(a|s) A(s,a) + ln(delta - KL(pi)): to 1/t the surrogate's maximum
+ * under a mean KL of at most delta. Arrays [nSA]; what belongs to absorbing states is 0. */
 struct bounded { const exact *x; double *A, *pi, *gradient, *curvature, *kl_gradient, *step, *along; };
 
 static struct bounded bounded_new(const exact *x)

@@ -326,7 +326,7 @@ static void page_of_stops(const setting *x, FILE *out)
             "\none step at most.\n");
 }
 
-/* PPO-13 */
+/* PPO-13   N T samples an update */
 static double samples_of(long N, double *out)
 {
     ppo_clip_config c = table_config();
@@ -343,7 +343,7 @@ static double of_one(const setting *x, double *out)       { (void)x; return samp
 
 struct batch { const finite_horizon *f; agent *b; const double *logp_old; };
 
-/* sum_t gamma^t A_t grad r_t = T grad L_CPI with A_t weighted */
+/* PPO-27   sum_t gamma^t A_t grad r_t = T grad L_CPI with A_t weighted */
 static void surrogate_gradient(void *context, const traj *tau, double *g)
 {
     const struct batch *d = context;

@@ -121,7 +121,7 @@ static double tabulated(clipped_mean L, int first, int last, double *out)
 
 enum reading { BY_CASES, AT_BEST, ERR_61 };
 
-/* The same by cases, no min and no clip; AT_BEST: what can be gained at most, and the steepest */
+/* PPO-5, PPO-6, PPO-37   The same by cases, no min and no clip; AT_BEST: the most to be gained, and the steepest */
 static double by_cases(enum reading reading, int first, int last, double *out)
 {
     for (int i = first; i < last; i++)
@@ -191,7 +191,8 @@ static double clip_at_samples(const setting *x, double *out) { return at_samples
 static double g_at_samples(const setting *x, double *out)    { return at_samples(x, ppo_L_g, out); }
 static double g_with_sides_swapped(const setting *x, double *out) { return at_samples(x, g_of_minus_eps, out); }
 
-/* Values at the samples; then at r = 1, for A of both signs, the slope and minus it: a bound of both is equality */
+/* PPO-8   Values at the samples; then at r = 1, for A of both signs, the slope and minus it: a bound of both is
+ * equality */
 static int n_and_slopes(const setting *x) { (void)x; return SAMPLES + 2 * SLOPES; }
 
 static double and_slopes(const setting *x, clipped_mean L, double *out)
@@ -222,7 +223,7 @@ static double end_A(int k)   { return (double[]){ 1, 0.25, -1, -4 }[k / 2]; }
 
 static int n_ends(const setting *x) { (void)x; return ENDS; }
 
-/* Between 1 and the furthest r there is, by halves: the last with a slope */
+/* PPO-9   Between 1 and the furthest r there is, by halves: the last with a slope */
 static double ascended(clipped_mean L, double *out)
 {
     ad_tape *t = ad_tape_new();
@@ -271,7 +272,7 @@ static const double p_[STEPS] = { 0.95, 0.99, 0.999, 0.999999 };
 static int    n_steps(const setting *x)    { (void)x; return STEPS * NUMBERS; }
 static double unit_steps(const setting *x) { (void)x; return 16 * DBL_EPSILON; }
 
-/* Beyond 1-eps for the second action L = p - .72: it goes on rising to .28 */
+/* PPO-10   Beyond 1-eps for the second action L = p - .72: it goes on rising to .28 */
 static double away_by_hand(const setting *x, double *out)
 {
     (void)x;
@@ -394,7 +395,7 @@ static const double first_[SAME] = { 0.3, 0.45, 0.5, 0.55, 0.8 };
 
 static int n_same(const setting *x) { (void)x; return SAME; }
 
-/* pi = (p, (1-p) share, (1-p)(1-share)), pi_old = (.5, .25, .25); A = 1 */
+/* PPO-32   pi = (p, (1-p) share, (1-p)(1-share)), pi_old = (.5, .25, .25); A = 1 */
 static double taken_first(double share, double beta, double *out)
 {
     const double z_old[3] = { log(0.5), log(0.25), log(0.25) }, A = 1;
@@ -478,7 +479,7 @@ const derivation ppo_objectives[] = {
           "with r(a_1) <= 1.11 and r(a_2) < .8 the first is never clipped, and p goes to 1", away_by_hand },
         { "=L^{CLIP}(p)", "the training code's, on ten samples: still rising, with a KL of 1.06 and no bound",
           away_in_training },
-        { "r\\in[1-\\epsilon,1+\\epsilon]",
+        { "1-\\epsilon\\le r\\le1+\\epsilon",
           "000 (l.294), 001 (l.625), 002 (l.344-346): the policy at the range's edge, p = .92; 002 itself (l.327)"
           " says that it may go on", kept_in_range, DIFFERS, "ERR-62" } },
       "two actions, pi_old = (.9, .1), A = (1, -9), eps = .2; pi = (p, 1-p), p = .95, .99, .999, .999999" },

@@ -605,7 +605,7 @@ static void explained(void **state)
     (void)state;
     ppo_penalty_config c = ppo_penalty_defaults;
     c.hidden = (widths){ 0 };
-    c.workers = 2, c.n_steps = 4, c.minibatch = 3, c.beta = 4;
+    c.workers = 2, c.n_steps = 4, c.minibatch = 3, c.beta = 4, c.lr = 0.05;
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
