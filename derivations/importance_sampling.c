@@ -523,7 +523,7 @@ const derivation importance_sampling[] = {
         { "=\\int f(x)p(x)dx", "the definition (004: a sum); quadrature", integral_p },
         { "=\\int f(x)\\frac{p(x)}{q(x)}q(x)dx", "q/q = 1 wherever q > 0, and elsewhere p f = 0", integral_ratio_q },
         { "=E_{x\\sim q}[f(x)\\frac{p(x)}{q(x)}]", "a mean under q: over its quantiles", mean_of_q },
-        { "E_{x\\sim q}[f(x)\\frac{p(x)}{q(x)}],\\quad\\exists x:q(x)=0<p(x)|f(x)|",
+        { "E_{x\\sim q}[f(x)\\frac{p(x)}{q(x)}],\\quad q(x)=0<p(x)|f(x)|\\text{ for some }x",
           "001 (l.51), 004 (l.362), 000 eq 14 ask nothing of q. Here it never does the action that adds most to the"
           " mean, or nothing above its own mean: what is missing is missing", mean_without_support, DIFFERS,
           "ERR-50" } } },

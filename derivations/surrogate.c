@@ -509,7 +509,7 @@ const derivation surrogate[] = {
           eta_and_gradient },
         { "=\\nabla_\\theta L_{\\pi_{\\theta_0}}|_{\\theta_0},\\quad L_{\\pi_{\\theta_0}}(\\pi_{\\theta_0})",
           "by reverse mode: rho and A are those of theta_0, whatever theta is", L_and_gradient },
-        { "=\\nabla_\\theta\\,\\mu_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi|_{\\theta_0}",
+        { "=\\nabla_\\theta\\,\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi|_{\\theta_0}",
           "eta's by reverse mode through the linear solve: with rho's part in it", eta_through_solve } } },
     { "IS-10", "E_pi[(pi~/pi) A_pi] = L(pi~) - eta(pi), not eta(pi~) - eta(pi)", "L - eta(pi)", one, unit_sum, no_ratio,
       NULL, {
@@ -552,17 +552,17 @@ const derivation surrogate[] = {
       "dA^-/dtheta'[i] at theta'", n_theta, unit_gradient, not_comparable, NULL, {
         { "\\nabla_{\\theta'}" A_BAR, "A^- as one node, by reverse mode", grad_A_reverse },
         { "=\\sum_tE_{s_t\\sim p_\\theta}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_{\\theta'}}{\\pi_\\theta}\\gamma^t"
-          "\\nabla_{\\theta'}\\log\\pi_{\\theta'}A^{\\pi_\\theta}]]", "grad pi' = pi' grad log pi'; scores in closed form",
+          "\\nabla_{\\theta'}\\log\\pi_{\\theta'}\\,A^{\\pi_\\theta}]]", "grad pi' = pi' grad log pi'; scores in closed form",
           grad_A_scores },
         { "=\\lim_{h\\to0}(\\bar A(\\theta'+he_i)-\\bar A(\\theta'-he_i))/2h", "values of A^- alone, extrapolated",
           grad_A_differences } } },
     { "KL-9", "grad A^-(theta') = grad J(theta) at theta' = theta, exactly, and nowhere else", "dJ/dtheta[i]", n_theta,
       unit_gradient, not_comparable, NULL, {
         { "\\nabla_\\theta J(\\theta)", "PGT-3", grad_J },
-        { "=\\sum_tE_{s_t\\sim p_\\theta}[E_{a_t\\sim\\pi_\\theta}[\\gamma^t\\nabla_\\theta\\log\\pi_\\theta"
+        { "=\\sum_tE_{s_t\\sim p_\\theta}[E_{a_t\\sim\\pi_\\theta}[\\gamma^t\\nabla_\\theta\\log\\pi_\\theta\\,"
           "A^{\\pi_\\theta}]]", "KL-8 at theta' = theta, where every ratio is 1", grad_A_here },
         { "=\\nabla_{\\theta'}" A_BAR "|_{\\theta'=\\theta}", "by reverse mode", grad_A_here_reverse },
-        { "=\\nabla_\\theta\\,\\mu_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi", "by reverse mode through the linear solve",
+        { "=\\nabla_\\theta\\,\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi", "by reverse mode through the linear solve",
           grad_J_through_solve },
         { "\\nabla_{\\theta'}" A_BAR ",\\quad\\theta'\\approx\\theta",
           "001 (l.450): \"because the gap is very small\" theta may be put for theta'. It must be none: here t = .01",

@@ -87,6 +87,8 @@ static const char *not_applicable(const setting *x)
 {
     const char *reason = small_not_applicable(x);
     if (reason) return reason;
+    if (x->pi->n != x->pi1->n || x->pi->policy.kind != x->pi1->policy.kind)
+        return "pi and pi' are not of one class: training keeps one policy at two thetas";
     for (int i = 0; i < x->pi->nSA; i++)
         if (!(x->pi->pi[i] <= 1e30 * x->pi1->pi[i])) return "pi' never does what pi does: there is no ratio";
     finite_horizon *f = small_new(x);
