@@ -676,7 +676,7 @@ works "verify --id PDI-6 E5" verify --id PDI-6 E5
 check "verify --id PDI-6 E5 is one row" "$(rows)" [ "$(rows | wc -l)" -eq 1 ]
 check "verify --id PDI-6 E5 is a PASS" "$(rows)" [ "$(verdicts PASS)" -eq 1 ]
 works "verify --id ERR-9 E5" verify --id ERR-9 E5
-check "verify of an erratum has the equations that it stands beside" "$(rows)" [ "$(rows | wc -l)" -eq 2 ]
+check "verify of an erratum has the equations that it stands beside" "$(rows)" [ "$(rows | wc -l)" -eq 4 ]
 refuses "an option given twice" 2 'given twice' verify E5 --gamma .5 --gamma .6
 works "verify --policy uniform" verify --policy uniform --id PDI-6 E5
 works "derive ERR-9" derive ERR-9
