@@ -1,5 +1,5 @@
-/* Off-policy policy gradient: the trajectories of pi_theta', an older policy, weighted with products of ratios (001
- * l.38-119; per-decision weights: Precup, Sutton and Singh 2000; clipped ones: Ionides 2008).
+/* Off-policy policy gradient: the trajectories of pi_theta', an older policy, weighted with products of ratios
+ * (001 l.38-119; per-decision weights: Precup, Sutton and Singh 2000; clipped ones: Ionides 2008).
  *
  *     initialise theta
  *     loop
@@ -343,7 +343,8 @@ void off_policy_pg_explain(FILE *out, const void *config, uint64_t seed)
         explain_batch(out, D, logp, logp1, log_rho, w);
     }
     fprintf(out, "\n%s, gamma = %g\nIS-3     ESS = (sum rho_{T-1})^2 / sum rho_{T-1}^2 = %.5f of %d\n"
-            "IS-8     g = (1/|D|) sum_tau sum_t w_t grad log pi_theta(a_t|s_t); theta <- theta + Adam's step along g,"
+            "IS-8     g = (1/|D|) sum_tau sum_t w_t grad log pi_theta(a_t|s_t); theta <- theta + Adam's step"
+            " along g,"
             " alpha = %g;\n         the second time:\n\n", explained_weight[c.ratio], c.gamma, now.ess, D->segments,
             c.lr);
     explained_theta(out, &p, g, before, theta);

@@ -1,6 +1,7 @@
 /* Estimators of the policy gradient and their weights: see estimate.h. */
 #include "derivations/estimate.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "algorithms/critic.h"
 #include "algorithms/gae.h"
 #include "algorithms/nstep.h"
+#include "algorithms/off_policy_pg.h"
 #include "algorithms/psi.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/returns.h"
@@ -159,6 +161,34 @@ static void a2c_weights(const weighing *c, const traj *tau, double *w)
     free(V);
 }
 
+/* IS-6: the log products of the ratios to who acts, up to each step [T], to be freed */
+static double *log_products(const weighing *c, const traj *tau)
+{
+    size_t T = (size_t)tau->T;
+    double *log_rho = allocate(3 * T, sizeof *log_rho, "products of ratios"), *logp = log_rho + T, *logp1 = logp + T;
+    for (int t = 0; t < tau->T; t++) {
+        int i = tau->s[t] * c->nA + tau->a[t];
+        logp[t] = c->log_pi[i], logp1[t] = c->log_pi1[i];
+    }
+    off_policy_log_products(tau->T, logp, logp1, log_rho);
+    return log_rho;
+}
+
+static void off_policy_whole(const weighing *c, const traj *tau, double *w)
+{
+    double *log_rho = log_products(c, tau);
+    off_policy_trajectory(tau->T, tau->r, c->gamma, off_policy_product(log_rho[tau->T - 1], 0), 0, w);
+    free(log_rho);
+}
+
+static void off_policy_each(const weighing *c, const traj *tau, double *w)
+{
+    double *log_rho = log_products(c, tau);
+    for (int t = 0; t < tau->T; t++) log_rho[t] = off_policy_product(log_rho[t], 0);
+    off_policy_per_decision(tau->T, tau->r, c->gamma, log_rho, 0, w);
+    free(log_rho);
+}
+
 const gradient_estimator gradient_estimators[] = {
     { "total-return", "sum_k gamma^k r_k", total_return },
     { "reward-to-go", "gamma^t G_t", reward_to_go },
@@ -190,6 +220,10 @@ const gradient_estimator gradient_estimators[] = {
     { "vpg-total-return-steps", "R(tau) / T: the mean over steps (VPG-4)", vpg_total, BY_VPG_STEPS },
     { "vpg-reward-to-go-steps", "G_t / T: biased (ERR-42)", vpg_to_go, BY_VPG_STEPS },
     { "vpg-advantage-steps", "(G_t - V_t(s_t)) / T", vpg_advantages, BY_VPG_STEPS, NEEDS_V },
+    { "off-policy-trajectory", "rho_T-1 R(tau), tau of --behaviour: as `train off_policy_pg` (IS-8)",
+      off_policy_whole, BY_OFF_POLICY, NEEDS_BEHAVIOUR },
+    { "off-policy-per-decision", "sum_{k>=t} gamma^k rho_k r_k, tau of --behaviour", off_policy_each, BY_OFF_POLICY,
+      NEEDS_BEHAVIOUR },
     { .name = NULL }
 };
 
@@ -213,12 +247,12 @@ struct gradient_estimate {
     double *one_hot;            /* [H+1 x nS] row t: s_t */
     agent *agent;               /* NULL but for the training code; */
     network critic;
+    double *log_pi1;            /* [nS x nA] of who acts, where it is another policy */
     double *phi, *g;            /* of A2C: a critic's network, which gets no part in theta's gradient; both gradients */
     actor_steps *steps;         /* or the on-line actor-critics */
 };
 
 static bool on_line(enum estimate_by by) { return by >= BY_Q_ACTOR_CRITIC; }
-
 
 gradient_estimate *gradient_estimate_new(const finite_horizon *f, const gradient_estimator *e)
 {
@@ -229,7 +263,8 @@ gradient_estimate *gradient_estimate_with(const finite_horizon *f, const gradien
                                           const value_table *critic, int n, double lambda)
 {
     gradient_estimate *g = allocate(1, sizeof *g, "an estimate");
-    *g = (gradient_estimate){ .f = f, .e = e, .with = { f->gamma, critic, n, lambda }, .t = ad_tape_new() };
+    *g = (gradient_estimate){ .f = f, .e = e, .t = ad_tape_new() };
+    g->with = (weighing){ f->gamma, critic, n, lambda, f->x->logpi, f->x->logpi, f->M->nA };
     if (!critic) g->with.critic = g->exact = value_table_exact(f);
     require(g->with.critic->Q || !(e->needs & NEEDS_Q), "%s with a critic without Q", e->name);
     if (on_line(e->by)) g->steps = actor_steps_new(f->policy, f->theta, e->by);
@@ -253,6 +288,7 @@ void gradient_estimate_free(gradient_estimate *g)
     agent_free(g->agent);
     actor_steps_free(g->steps);
     free(g->phi);
+    free(g->log_pi1);
     value_table_free(g->exact);
     ad_tape_free(g->t);
     free(g->w);
@@ -280,6 +316,7 @@ static const double *by_training(gradient_estimate *e, const traj *tau)         
             a2c_gradient(b->t, &c, &b->pi, &e->critic, b->theta, e->phi, b->tau, e->w, e->w, e->g);
             return e->g;
         }
+        case BY_OFF_POLICY: off_policy_gradient(b->t, &b->pi, b->theta, b->tau, e->w, b->g); break;
         case BY_REINFORCE: reinforce_gradient(b->t, &b->pi, b->theta, b->tau, e->w, b->g); break;
         case BY_VPG_STEPS:
             vpg_gradient(b->t, &b->pi, b->theta, b->tau, e->w, VPG_MEAN_OVER_STEPS, b->g);
@@ -322,5 +359,22 @@ void gradient_estimator_moments_with(const finite_horizon *f, const char *name, 
     require(e, "no estimator %s", name);
     gradient_estimate *g = gradient_estimate_with(f, e, critic, n, lambda);
     enumerate_moments(f->M, f->x->pi, f->H, gradient_estimate_run, g, f->policy->n, mean, variance);
+    gradient_estimate_free(g);
+}
+
+void gradient_estimate_behaviour(gradient_estimate *g, const double *pi1)
+{
+    int n = g->f->M->nS * g->f->M->nA;
+    require(g->e->needs & NEEDS_BEHAVIOUR, "%s from another policy's trajectories", g->e->name);
+    g->with.log_pi1 = g->log_pi1 = reallocate(g->log_pi1, (size_t)n, sizeof *pi1, "log pi'");
+    for (int i = 0; i < n; i++) g->log_pi1[i] = log(pi1[i]);
+}
+
+void gradient_estimator_moments_off_policy(const finite_horizon *f, const char *name, const double *pi1, double *mean,
+                                           double *variance)
+{
+    gradient_estimate *g = gradient_estimate_new(f, gradient_estimator_find(name));
+    gradient_estimate_behaviour(g, pi1);
+    enumerate_moments(f->M, pi1, f->H, gradient_estimate_run, g, f->policy->n, mean, variance);
     gradient_estimate_free(g);
 }

@@ -13,14 +13,16 @@ typedef struct {
     const value_table *critic;
     int n;                                          /* steps of an n-step return, >= 1 */
     double lambda;                                  /* of GAE, in [0, 1] */
+    const double *log_pi, *log_pi1;                 /* [nS x nA] log pi(a|s) of the policy, and of who acts */
+    int nA;
 } weighing;
 
 /* Who makes a gradient of the weights: psi_objective; reinforce_gradient; vpg_gradient, whose mean over one
- * trajectory is its sum, or with the mean over its steps; a2c_gradient. Or the on-line actor-critics, which know their
- * weights: the sum of theta's steps (tabular policies only). */
-enum estimate_by { BY_PSI, BY_REINFORCE, BY_VPG, BY_VPG_STEPS, BY_A2C,
+ * trajectory is its sum, or with the mean over its steps; a2c_gradient; off_policy_gradient. Or the on-line
+ * actor-critics, which know their weights: the sum of theta's steps (tabular policies only). */
+enum estimate_by { BY_PSI, BY_REINFORCE, BY_VPG, BY_VPG_STEPS, BY_A2C, BY_OFF_POLICY,
                    BY_Q_ACTOR_CRITIC, BY_ADVANTAGE_ACTOR_CRITIC, BY_TD_ACTOR_CRITIC };
-enum { NEEDS_V = 1, NEEDS_Q = 2, NEEDS_N = 4, NEEDS_LAMBDA = 8 };
+enum { NEEDS_V = 1, NEEDS_Q = 2, NEEDS_N = 4, NEEDS_LAMBDA = 8, NEEDS_BEHAVIOUR = 16 };
 typedef struct {
     const char *name;
     const char *about;                              /* w_t, in text */
@@ -41,9 +43,14 @@ gradient_estimate *gradient_estimate_with(const finite_horizon *f, const gradien
 void               gradient_estimate_free(gradient_estimate *g);            /* NULL is fine */
 void               gradient_estimate_run(void *estimate, const traj *tau, double *g);   /* an `estimator` */
 
+/* Trajectories of pi1 [nS x nA], another policy: for estimators of NEEDS_BEHAVIOUR, which else see their own */
+void gradient_estimate_behaviour(gradient_estimate *g, const double *pi1);
+
 /* Exact mean and, unless NULL, variance [n] of a named estimator. */
 void gradient_estimator_moments(const finite_horizon *f, const char *name, double *mean, double *variance);
 void gradient_estimator_moments_with(const finite_horizon *f, const char *name, const value_table *critic, int n,
                                      double lambda, double *mean, double *variance);
+void gradient_estimator_moments_off_policy(const finite_horizon *f, const char *name, const double *pi1, double *mean,
+                                           double *variance);
 
 #endif

@@ -17,7 +17,7 @@ enum { MOST_TRAJECTORIES = 10000000 };          /* some 20 s */
 
 /* What was asked for: NULL where an option was not given */
 struct asked {
-    const char *path, *name, *policy, *horizon, *gamma, *n, *lambda, *critic, *plot;
+    const char *path, *name, *policy, *horizon, *gamma, *n, *lambda, *critic, *behaviour, *plot;
     bool all, json;
     int n_steps;                        /* of --n, */
     double lambda_value;                /* --lambda */
@@ -66,6 +66,8 @@ static void print_text(const struct result *r)
     if (r->e->needs & (NEEDS_V | NEEDS_Q)) printf("critic %s", r->asked->critic ? r->asked->critic : "exact");
     if (r->e->needs & NEEDS_N) printf(", n = %d", r->asked->n_steps);
     if (r->e->needs & NEEDS_LAMBDA) printf(", lambda = %.15g", r->asked->lambda_value);
+    if (r->e->needs & NEEDS_BEHAVIOUR)
+        printf("behaviour %s", r->asked->behaviour ? r->asked->behaviour : "pi itself");
     printf(r->e->needs ? "\n\n" : "\n");
     printf("%*s %*s %24s %24s %12s %24s\n", state, "state", action, "action", "mean", "exact gradient", "bias",
            "variance");
@@ -88,10 +90,10 @@ static void print_json(const struct result *r)
     json_print(o);
 }
 
-/* The trajectories of so many runs, or exit 2 */
-static double count_for(const finite_horizon *f, int runs)
+/* The trajectories of pi in so many runs, or exit 2 */
+static double count_for(const finite_horizon *f, const double *pi, int runs)
 {
-    double count = enumerate_count(f->M, f->x->pi, f->H);
+    double count = enumerate_count(f->M, pi, f->H);
     if (!(count * runs <= MOST_TRAJECTORIES))
         bad_input("estimate: %s: expected at most %d trajectories%s, found %s%.3g at --horizon %d", f->M->name,
                   MOST_TRAJECTORIES / runs, runs > 1 ? " with --all" : "", isinf(count) ? "more than " : "",
@@ -99,20 +101,40 @@ static double count_for(const finite_horizon *f, int runs)
     return count;
 }
 
+/* pi [nS x nA] of the file that --behaviour names, or of "uniform", to be freed; NULL without one */
+static double *behaviour(const struct asked *asked, const mdp *M)
+{
+    char error[512];
+    if (!asked->behaviour) return NULL;
+    double *pi = allocate((size_t)M->nS * (size_t)M->nA, sizeof *pi, "a policy");
+    if (strcmp(asked->behaviour, "uniform") != 0 && !policy_read(asked->behaviour, M, pi, error, sizeof error))
+        bad_input("%s", error);
+    for (int s = 0; s < M->nS; s++) {
+        double *row = pi + s * M->nA, most = row[0], Z = 0;
+        for (int a = 1; a < M->nA; a++) most = fmax(most, row[a]);
+        for (int a = 0; a < M->nA; a++) Z += row[a] = exp(row[a] - most);
+        for (int a = 0; a < M->nA; a++) row[a] /= Z;
+    }
+    return pi;
+}
+
 static void estimate(const finite_horizon *f, const value_table *critic, const struct asked *asked)
 {
     int n = f->M->nS * f->M->nA;
-    double count = count_for(f, 1);
+    double *pi1 = behaviour(asked, f->M), count = count_for(f, pi1 ? pi1 : f->x->pi, 1);
     double *p = allocate(4 * (size_t)n, sizeof *p, "an estimate");
     struct result r = { f, gradient_estimator_find(asked->name), asked, count, p, p + n, p + 2 * n, p + 3 * n };
     if ((r.e->needs & NEEDS_Q) && !critic->Q)
         bad_input("%s: expected V(s), Q(s,0), .., Q(s,%d) in each row for the estimator %s, found V alone",
                   asked->critic, f->M->nA - 1, asked->name);
-    gradient_estimator_moments_with(f, asked->name, critic, asked->n_steps, asked->lambda_value, r.mean, r.variance);
+    if (pi1) gradient_estimator_moments_off_policy(f, asked->name, pi1, r.mean, r.variance);
+    else gradient_estimator_moments_with(f, asked->name, critic, asked->n_steps, asked->lambda_value, r.mean,
+                                         r.variance);
     finite_gradient(f, r.exact);
     for (int i = 0; i < n; i++) r.bias[i] = r.mean[i] - r.exact[i];
     if (asked->json) print_json(&r);
     else             print_text(&r);
+    free(pi1);
     free(p);
 }
 
@@ -145,7 +167,7 @@ static void print_table_json(const estimate_table *t)
 
 static void estimate_all(const finite_horizon *f, const value_table *other, const struct asked *asked)
 {
-    double count = count_for(f, estimate_table_runs(f, other));
+    double count = count_for(f, f->x->pi, estimate_table_runs(f, other));
     estimate_table *t = estimate_table_new(f, other, asked->critic ? asked->critic : "X29");
     if (asked->plot) {
         char *text = estimate_table_svg(t);
@@ -216,6 +238,7 @@ static void check(struct asked *asked)
     useless(asked, "--n", asked->n, NEEDS_N);
     useless(asked, "--lambda", asked->lambda, NEEDS_LAMBDA);
     useless(asked, "--critic", asked->critic, NEEDS_V | NEEDS_Q);
+    useless(asked, "--behaviour", asked->behaviour, NEEDS_BEHAVIOUR);
     const char *end = asked->plot ? strrchr(asked->plot, '.') : NULL;
     if (asked->plot && !asked->all) bad_input("estimate: --plot: expected --all beside it");
     if (asked->plot && (!end || strcmp(end, ".svg") != 0))
@@ -259,13 +282,15 @@ int estimate_command(int argc, char **argv)
         { "--critic", "FILE", "V and Q: `exact`, `X29` or a CSV file", &asked.critic, NULL },
         { "--n", "N", "steps of nstep, nstep-segments and a2c (5)", &asked.n, NULL },
         { "--lambda", "L", "lambda of gae and a2c (0.95)", &asked.lambda, NULL },
+        { "--behaviour", "FILE", "who acts, of off-policy-..: logits or `uniform`; without it pi", &asked.behaviour,
+          NULL },
         { "--plot", "FILE.svg", "with --all: a picture of bias against standard deviation", &asked.plot, NULL },
         { "--json", NULL, "one JSON object", NULL, &asked.json },
         { NULL, NULL, NULL, NULL, NULL } };
     char *help = about();
     int left = options_parse(argc, argv,
         "estimate MDP --estimator NAME|--all --horizon H [--policy uniform|FILE] [--gamma G] [--critic"
-        " exact|X29|FILE] [--n N] [--lambda L] [--plot FILE.svg] [--json]", help, table);
+        " exact|X29|FILE] [--n N] [--lambda L] [--behaviour uniform|FILE] [--plot FILE.svg] [--json]", help, table);
     free(help);
     if (left != 1) bad_input("estimate: expected one MDP, found %d arguments", left);
     check(&asked);

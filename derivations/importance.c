@@ -124,8 +124,8 @@ importance importance_gaussian(const importance_gaussians *g)
     return x;
 }
 
-/* 2 s2^2 - s1^2 loses digits, and with it the exponent, m and s; f^2 grows with them by a power of 4 at most, e^{2 t x}
- * by its exponent, and 1 - Phi(z) by z^2. Of sizes that add, not cancel: so it is with all of m1, m2 and t. */
+/* 2 s2^2 - s1^2 loses digits, and with it the exponent, m and s; f^2 grows with them by a power of 4 at most,
+ * e^{2 t x} by its exponent, and 1 - Phi(z) by z^2. Of sizes that add, not cancel: so it is with m1, m2 and t. */
 double importance_gaussian_condition(const importance_gaussians *g)
 {
     double s1 = g->s1 * g->s1, s2 = g->s2 * g->s2, v = s1 * s2 / room(g);

@@ -1,7 +1,7 @@
-/* Importance sampling: the mean under p from samples of q, and its variance, which decides how many are needed. 001
- * (l.38-74), 004 (l.360-390), 000 eq (14). Discrete: in each state, p = pi'(.|s), q = pi(.|s) and f = A_pi(s,.), as
- * 004 substitutes (l.368); A is divided by max|A|, so that its square is a number. Continuous: Gaussians, by
- * quadrature and in closed form. */
+/* Importance sampling: the mean under p from samples of q, and its variance, which decides how many are needed.
+ * 001 (l.38-74), 004 (l.360-390), 000 eq (14). Discrete: in each state, p = pi'(.|s), q = pi(.|s) and f =
+ * A_pi(s,.), as 004 substitutes (l.368); A is divided by max|A|, so that its square is a number. Continuous:
+ * Gaussians, by quadrature and in closed form. */
 #include <float.h>
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_integration.h>
@@ -43,8 +43,8 @@ static double integrate(integrand h, const importance_gaussians *g, double from,
     return result;
 }
 
-/* All of p, q and p^2/q lies within FAR of their larger standard deviation about their means, but for some e^-72; cut
- * in two at the jump of 1{x > t}, or at the mean. */
+/* All of p, q and p^2/q lies within FAR of their larger standard deviation about their means, but for some e^-72;
+ * cut in two at the jump of 1{x > t}, or at the mean. */
 enum { FAR = 12 };
 static double over_line(integrand h, const importance_gaussians *g, double *error)
 {
@@ -299,7 +299,10 @@ static double minus_mean_of_p(const setting *x, of_state h, integrand i, double 
     return error;
 }
 
-static double square_under_q(const setting *x, double *out) { return minus_mean_of_p(x, sum_square_q, square_q, out); }
+static double square_under_q(const setting *x, double *out)
+{
+    return minus_mean_of_p(x, sum_square_q, square_q, out);
+}
 
 static double square_under_p(const setting *x, double *out)
 {
@@ -326,7 +329,7 @@ static const importance_gaussians apart[] = {
     { 0, 1, 0.5, 1, IMPORTANCE_ONE, 0 }, { 0, 1, 1, 1, IMPORTANCE_ONE, 0 }, { 0, 1, 2, 1, IMPORTANCE_ONE, 0 },
     { 0, 1, 3, 1, IMPORTANCE_ONE, 0 }, { 0, 1, 0, 2, IMPORTANCE_ONE, 0 }, { 0, 1, 0, 0.8, IMPORTANCE_ONE, 0 },
     { 0, 1, 0, 0.75, IMPORTANCE_ONE, 0 }, { 0, 1, 1, 1, IMPORTANCE_EXP, 1 }, { 0, 1, 0, 1, IMPORTANCE_EXP, 1 } };
-/* Behind them: p and q in sixteenths; and p^2/q of p = N(0, 1), q = N(0, .36) over |x| < 2, 4, 8, which has no end */
+/* Behind them: p and q in sixteenths; and p^2/q of p = N(0, 1), q = N(0, .36) over |x| < 2, 4, 8: no end to it */
 enum { SHIFTS = 4, Q_AS_F_P = 7, Q_AS_P };
 enum { APART = sizeof apart / sizeof *apart, SIXTEENTHS = 3, CUTS = 3, N_APART = APART + 1 + CUTS };
 static const double p16[SIXTEENTHS] = { 8, 6, 2 }, q16[SIXTEENTHS] = { 3, 8, 5 }, narrow = 0.6;
@@ -376,11 +379,12 @@ static double log_closed_form(const setting *x, double *out)
     for (int i = 0; i < SIXTEENTHS; i++) p[i] = p16[i] / 16, q[i] = q16[i] / 16;
     out[APART] = log1p(importance_discrete(SIXTEENTHS, p, q, one).var_w);
     for (int k = 0; k < CUTS; k++)
-        out[APART + 1 + k] = log(2 * narrow / sqrt(2 * M_PI * a) * gsl_sf_dawson(cut[k] * sqrt(a))) + a * gsl_pow_2(cut[k]);
+        out[APART + 1 + k] = log(2 * narrow / sqrt(2 * M_PI * a) * gsl_sf_dawson(cut[k] * sqrt(a)))
+                           + a * gsl_pow_2(cut[k]);
     return 4 * DBL_EPSILON * condition;
 }
 
-/* IS-3   ESS = 1/(1 + chi^2) of a sample, where f = 1; of sixteen samples, as often as q says, by the training code */
+/* IS-3   ESS = 1/(1 + chi^2) of a sample, where f = 1; of sixteen samples, as often as q says, by training code */
 static double minus_log_ess(const setting *x, double *out)
 {
     double L[16], room = log_closed_form(x, out);
@@ -420,7 +424,8 @@ static void page_apart(const setting *x, FILE *out)
         if (isinf(g.var_w) || k == 4) fprintf(out, "  sd = %-8s %17s %30s\n", as[k], "infinite", "0");
         else                          fprintf(out, "  sd = %-8s %17.6g %30.4g\n", as[k], g.var_w, g.ess);
     }
-    fprintf(out, "f = e^x: Var/mean^2 of a sample of p itself %.4g, of q = N(1,1) ~ f p %.4g: q far from p need not be"
+    fprintf(out, "f = e^x: Var/mean^2 of a sample of p itself %.4g, of q = N(1,1) ~ f p %.4g: q far from p need"
+        " not be"
             " worse\nq = N(0, .6^2): the part of E_q[w^2] from |x| < 2, 4, 8: %.4g, %.4g, %.4g: without end, though"
             " E_q[w] = 1\n", expm1(number[Q_AS_P]), fabs(number[Q_AS_F_P]) < 1e-9 ? 0 : expm1(number[Q_AS_F_P]),
             exp(number[APART + 1]), exp(number[APART + 2]), exp(number[APART + 3]));
@@ -432,8 +437,8 @@ static const double ladder[] = { 0.25, 0.5, 1, 2 };
 enum { STEPS = sizeof ladder / sizeof *ladder };
 static int n_ladder(const setting *x) { (void)x; return STEPS; }
 
-/* P, Q, f [nSA] in one block, to be freed: Q(s,a) = d(s) pi(a|s), P with pi_t, f = A / sqrt(E_Q[A^2]). A larger than 2
- * is first made 2 for the step: no ratio is then above e^4t. NULL where E_Q[A^2] is 0. */
+/* P, Q, f [nSA] in one block, to be freed: Q(s,a) = d(s) pi(a|s), P with pi_t, f = A / sqrt(E_Q[A^2]). A larger
+ * than 2 is first made 2 for the step: no ratio is then above e^4t. NULL where E_Q[A^2] is 0. */
 static double *moved(const setting *x, double t)
 {
     const exact *pi = x->pi;
@@ -518,12 +523,15 @@ static void page_of_ladder(const setting *x, FILE *out)
 #define OF_PAIRS "in each state, p = pi'(.|s), q = pi(.|s), f = A/max|A|; then five pairs of Gaussians"
 
 const derivation importance_sampling[] = {
-    { "IS-1", "E_p[f] = E_q[f p/q], where q(x) = 0 => p(x) f(x) = 0", OF_PAIRS, n_pairs, unit_mean, no_ratio, NULL, {
-        { "E_{x\\sim p}[f(x)]", "what is wanted: f of the first action, and what the others add; moments of a Gaussian", mean_of_p },
+    { "IS-1", "E_p[f] = E_q[f p/q], where q(x) = 0 => p(x) f(x) = 0", OF_PAIRS, n_pairs, unit_mean, no_ratio,
+      NULL, {
+        { "E_{x\\sim p}[f(x)]", "what is wanted: f of the first action, and what the others add; moments of a"
+          " Gaussian", mean_of_p },
         { "=\\int f(x)p(x)dx", "the definition (004: a sum); quadrature", integral_p },
-        { "=\\int f(x)\\frac{p(x)}{q(x)}q(x)dx", "q/q = 1 wherever q > 0, and elsewhere p f = 0", integral_ratio_q },
+        { "=\\int f(x)\\frac{p(x)}{q(x)}q(x)dx", "q/q = 1 wherever q > 0, and elsewhere p f = 0",
+          integral_ratio_q },
         { "=E_{x\\sim q}[f(x)\\frac{p(x)}{q(x)}]", "a mean under q: over its quantiles", mean_of_q },
-        { "E_{x\\sim q}[f(x)\\frac{p(x)}{q(x)}],\\quad\\exists x:q(x)=0<p(x)|f(x)|",
+        { "E_{x\\sim q}[f(x)\\frac{p(x)}{q(x)}],\\quad q(x)=0<p(x)|f(x)|\\text{ for some }x",
           "001 (l.51), 004 (l.362), 000 eq 14 ask nothing of q. Here it never does the action that adds most to the"
           " mean, or nothing above its own mean: what is missing is missing", mean_without_support, DIFFERS,
           "ERR-50" } } },
@@ -531,14 +539,16 @@ const derivation importance_sampling[] = {
         { "Var_{x\\sim q}[f(x)\\frac{p(x)}{q(x)}]", "the mean squared distance from the mean", variance_of_q },
         { "=E_{x\\sim q}[(f(x)\\frac{p(x)}{q(x)})^2]-(E_{x\\sim q}[f(x)\\frac{p(x)}{q(x)}])^2",
           "Var Z = E Z^2 - (E Z)^2 (004 l.380)", moments_of_q },
-        { "=\\int(f(x)\\frac{p(x)}{q(x)})^2q(x)dx-(E_{x\\sim p}[f(x)])^2", "IS-1 in the second term", square_under_q },
+        { "=\\int(f(x)\\frac{p(x)}{q(x)})^2q(x)dx-(E_{x\\sim p}[f(x)])^2", "IS-1 in the second term",
+          square_under_q },
         { "=\\int(f(x)\\frac{p(x)}{q(x)})^2\\frac{q(x)}{p(x)}p(x)dx-(E_{x\\sim p}[f(x)])^2", "p/p = 1",
           square_under_p },
         { "=E_{x\\sim p}[f(x)^2\\frac{p(x)}{q(x)}]-(E_{x\\sim p}[f(x)])^2",
           "one of the two ratios is gone (004 l.384); Gaussians in closed form", second_moment_of_p } } },
     { "IS-3", "p, q far apart: more samples, by 1 + chi^2; or fewer, with q ~ |f| p none but one",
       "log E_q[(w f)^2]/E_p[f]^2, see below; w = p/q", n_apart, unit_apart, NULL, NULL, {
-        { "\\log E_q[(f\\frac pq)^2]/E_p[f]^2", "by quadrature: one sample's variance over its squared mean, plus 1",
+        { "\\log E_q[(f\\frac pq)^2]/E_p[f]^2", "by quadrature: one sample's variance over its squared mean,"
+          " plus 1",
           log_second_moments },
         { "=\\log(1+\\chi^2(p\\|q)),\\ f=1", "chi^2 = Var_q[p/q], the whole variance where f is constant",
           log_closed_form },
@@ -547,12 +557,15 @@ const derivation importance_sampling[] = {
           " 0 where f = 1, but 1 where f = e^x, more than with q ~ f p", log_on_policy, DIFFERS } },
       "Gaussians apart, narrower, q ~ f p; p and q in sixteenths; parts of an infinite variance", page_apart },
     { "IS-11", "the ratio estimator's variance: E_P[(P/Q) A^2] - E_P[A]^2, bounded by chi^2 only",
-      "Var of ratio A, over that of A; (s,a) ~ d pi, logits + tA, t = 1/4, 1/2, 1, 2", n_ladder, unit_ladder, all_alike, NULL, {
+      "Var of ratio A, over that of A; (s,a) ~ d pi, logits + tA, t = 1/4, 1/2, 1, 2", n_ladder, unit_ladder,
+      all_alike, NULL, {
         { "Var[Z],\\quad Z=\\frac{P(X)}{Q(X)}f(X)",
           "an expectation has none, as 004 (l.378) writes it: Z, one sample of it, has", ladder_variance },
-        { "=E_{X\\sim Q}[(\\frac{P(X)}{Q(X)}f(X))^2]-E_{X\\sim Q}[\\frac{P(X)}{Q(X)}f(X)]^2", "Var Z = E Z^2 - (E Z)^2",
+        { "=E_{X\\sim Q}[(\\frac{P(X)}{Q(X)}f(X))^2]-E_{X\\sim Q}[\\frac{P(X)}{Q(X)}f(X)]^2",
+          "Var Z = E Z^2 - (E Z)^2",
           ladder_moments },
-        { "=E_{X\\sim P}[\\frac{P(X)}{Q(X)}f(X)^2]-E_{X\\sim P}[f(X)]^2", "IS-2, P = d pi~, Q = d pi, f = A", ladder_of_P },
+        { "=E_{X\\sim P}[\\frac{P(X)}{Q(X)}f(X)^2]-E_{X\\sim P}[f(X)]^2", "IS-2, P = d pi~, Q = d pi, f = A",
+          ladder_of_P },
         { "\\le\\max f^2\\,(1+\\chi^2(P\\|Q))-E_{X\\sim P}[f(X)]^2",
           "so it stays small where pi~ stays near pi", ladder_bound, AT_LEAST } },
       .page = page_of_ladder },

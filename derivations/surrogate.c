@@ -1,7 +1,7 @@
 /* The surrogate L_pi(pi~): what another policy pi~ would earn if it went where pi goes. It is pi's own importance
- * sampling of actions, not of states; equals eta in value and gradient at pi~ = pi, and is off by O(t^2) beside it.
- * 002 (images TRPO7, TRPO8), 004 (l.333-374), 001 (l.300-460), 000 eq (14); Schulman et al. 2015.
- * 001 calls what is added to eta(pi) A^-(theta'), and writes theta' for the new policy. */
+ * sampling of actions, not of states; equals eta in value and gradient at pi~ = pi, and is off by O(t^2) beside
+ * it. 002 (images TRPO7, TRPO8), 004 (l.333-374), 001 (l.300-460), 000 eq (14); Schulman et al. 2015. 001 calls
+ * what is added to eta(pi) A^-(theta'), and writes theta' for the new policy. */
 #include <float.h>
 #include <gsl/gsl_math.h>
 #include <math.h>
@@ -118,7 +118,7 @@ static void score_form(const exact *pi, const exact *pi_new, double *g)
             for (int b = 0; b < pi->nA; b++) {
                 int i = s * pi->nA + a;
                 double ratio = pi->pi[i] > 0 ? pi_new->pi[i] / pi->pi[i] : 0;
-                double score = (a == b) - pi_new->pi[s * pi->nA + b];                   /* d log pi~(a|s) / d z[s,b] */
+                double score = (a == b) - pi_new->pi[s * pi->nA + b];           /* d log pi~(a|s) / d z[s,b] */
                 w[s * pi->nA + b] += exact_rho(pi, s) * pi->pi[i] * ratio * score * pi->A[i];
             }
     exact_chain(pi_new, w, g);
@@ -127,7 +127,7 @@ static void score_form(const exact *pi, const exact *pi_new, double *g)
 
 /* ---- PDI-9 ---- */
 
-/* max(1, the change of a logit from theta to theta'); a unit of a network sees three times the change of a weight */
+/* max(1, the change of a logit from theta to theta'); a unit of a network sees 3 times the change of a weight */
 static double length(const setting *x)
 {
     double most = 1;
@@ -151,9 +151,10 @@ static double off_at(const setting *x, double constant, double t)
 enum { HALVINGS = 12 };
 static const double SLOPE = 1.9;                /* 2, less what t^4 does to it at small t > 0 */
 
-/* The slope of log |off| against log t, where t is small against 1/k, the reach of eta's series: of its even part, c_0 +
- * c_2 t^2 + c_4 t^4 .., and of its odd one, c_1 t + c_3 t^3 ..; the smaller of the two. Each at the three smallest t
- * where it stands out of rounding, J's and A's, and of these the greatest: it may cross 0. NaN where it never does. */
+/* The slope of log |off| against log t, where t is small against 1/k, the reach of eta's series: of its even part,
+ * c_0 + c_2 t^2 + c_4 t^4 .., and of its odd one, c_1 t + c_3 t^3 ..; the smaller of the two. Each at the three
+ * smallest t where it stands out of rounding, J's and A's, and of these the greatest: it may cross 0. NaN where it
+ * never does. */
 static double slope(const setting *x, double constant)
 {
     double found[2][3] = { { NAN, NAN, NAN }, { NAN, NAN, NAN } }, last[2] = { NAN, NAN };
@@ -219,7 +220,8 @@ static void page_of_slopes(const setting *x, FILE *out)
 {
     const exact *pi = x->pi;
     double *theta = allocate((size_t)pi->n, sizeof *theta, "theta"), last = NAN;
-    fprintf(out, "theta + t (theta' - theta):\n       t  eta(pi~) - eta(pi)     L - eta(pi)      L - eta(pi~)   slope\n");
+    fprintf(out, "theta + t (theta' - theta):\n       t  eta(pi~) - eta(pi)     L - eta(pi)      L - eta(pi~)"
+        "   slope\n");
     for (double t = 1; t >= 1.0 / 256; t /= 2) {
         for (int i = 0; i < pi->n; i++) theta[i] = pi->theta[i] + t * (x->pi1->theta[i] - pi->theta[i]);
         double rise = exact_J_at(pi, theta) - pi->J, L = gain_at(pi, theta), off = fabs(L - rise);
@@ -334,7 +336,10 @@ static double the_same(const setting *x, double y, double *out)
     return 0;
 }
 
-static double betas_none(const setting *x, double *out) { return the_same(x, visited_gain(x->pi, x->pi1->pi), out); }
+static double betas_none(const setting *x, double *out)
+{
+    return the_same(x, visited_gain(x->pi, x->pi1->pi), out);
+}
 
 /* TRPO-11   sum_s rho_old(s) sum_a beta(a|s) pi_theta(a|s)/beta(a|s) A_old(s,a) */
 static double betas_by_ratio(const setting *x, double *out)
@@ -509,9 +514,10 @@ const derivation surrogate[] = {
           eta_and_gradient },
         { "=\\nabla_\\theta L_{\\pi_{\\theta_0}}|_{\\theta_0},\\quad L_{\\pi_{\\theta_0}}(\\pi_{\\theta_0})",
           "by reverse mode: rho and A are those of theta_0, whatever theta is", L_and_gradient },
-        { "=\\nabla_\\theta\\,\\mu_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi|_{\\theta_0}",
+        { "=\\nabla_\\theta\\,\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi|_{\\theta_0}",
           "eta's by reverse mode through the linear solve: with rho's part in it", eta_through_solve } } },
-    { "IS-10", "E_pi[(pi~/pi) A_pi] = L(pi~) - eta(pi), not eta(pi~) - eta(pi)", "L - eta(pi)", one, unit_sum, no_ratio,
+    { "IS-10", "E_pi[(pi~/pi) A_pi] = L(pi~) - eta(pi), not eta(pi~) - eta(pi)", "L - eta(pi)", one, unit_sum,
+      no_ratio,
       NULL, {
         { "\\sum_s\\rho_\\pi(s)\\sum_a\\pi(a|s)[\\frac{\\tilde\\pi(a|s)}{\\pi(a|s)}A_\\pi(s,a)]",
           "IS-1 with P = pi~(a|s), Q = pi(a|s) (004 l.368 prints pi(s|a))", by_ratio },
@@ -522,29 +528,35 @@ const derivation surrogate[] = {
           "004 (l.366, 372) takes it for J: there the states would have to be pi~'s", gain_of_eta, DIFFERS,
           "ERR-5" } } },
     { "PDI-11", "a sum over rho is 1/(1-gamma) times a mean", "L - eta(pi)", one, unit_sum, no_distribution, NULL, {
-        { "\\sum_s\\rho_{\\pi_\\theta}(s)\\sum_a\\pi_\\theta(a|s)[\\frac{\\pi_{\\tilde\\theta}}{\\pi_\\theta}A_{\\pi_\\theta}]",
-          "rho by a linear solve", by_ratio },
+        { "\\sum_s\\rho_{\\pi_\\theta}(s)\\sum_a\\pi_\\theta(a|s)"
+          "[\\frac{\\pi_{\\tilde\\theta}}{\\pi_\\theta}A_{\\pi_\\theta}]", "rho by a linear solve", by_ratio },
         { "=\\frac1{1-\\gamma}E_{s\\sim d_\\gamma,a\\sim\\pi_\\theta}[\\frac{\\pi_{\\tilde\\theta}}{\\pi_\\theta}"
           "A_{\\pi_\\theta}]", "d_gamma = (1-gamma) rho is a distribution: of s_T, T of chance (1-gamma) gamma^T",
           scaled_mean },
         { "E_{\\pi_\\theta}[\\frac{\\pi_{\\tilde\\theta}(a|s)}{\\pi_\\theta(a|s)}A_{\\pi_\\theta}(s,a)]",
           "004 (l.356): a mean has lost the factor", mean_alone, DIFFERS, "ERR-9" } } },
-    { "TRPO-11", "L - eta(pi_old) with actions from any beta", "L - eta(pi_old), by beta = pi_old, half of each, uniform",
+    { "TRPO-11", "L - eta(pi_old) with actions from any beta",
+      "L - eta(pi_old), by beta = pi_old, half of each, uniform",
       n_betas, unit_sum, no_distribution, NULL, {
-        { "\\sum_s\\rho_{old}(s)\\sum_a\\pi_\\theta(a|s)\\hat A_{old}(s,a)", "000 eq 14, with the (s) that it leaves out",
+        { "\\sum_s\\rho_{old}(s)\\sum_a\\pi_\\theta(a|s)\\hat A_{old}(s,a)",
+          "000 eq 14, with the (s) that it leaves out",
           betas_none },
         { "=\\sum_s\\rho_{old}(s)\\sum_a\\beta(a|s)\\frac{\\pi_\\theta(a|s)}{\\beta(a|s)}\\hat A_{old}(s,a)",
           "beta/beta = 1, wherever pi_theta acts (IS-1)", betas_by_ratio },
-        { "=\\frac1{1-\\gamma}E_{s\\sim d_{old},a\\sim\\beta}[\\frac{\\pi_\\theta(a|s)}{\\beta(a|s)}\\hat A_{old}(s,a)]",
+        { "=\\frac1{1-\\gamma}E_{s\\sim d_{old},a\\sim\\beta}[\\frac{\\pi_\\theta(a|s)}{\\beta(a|s)}\\hat"
+          " A_{old}(s,a)]",
           "PDI-11; a from beta, which 000 calls alpha", betas_scaled },
-        { "J(\\theta)", "000 eq 14 calls it J: it is the surrogate, without its eta(pi_old)", betas_J, DIFFERS, "ERR-56" },
+        { "J(\\theta)", "000 eq 14 calls it J: it is the surrogate, without its eta(pi_old)", betas_J, DIFFERS,
+          "ERR-56" },
         { "E_{s\\sim\\rho_{old},a\\sim\\beta}[\\frac{\\pi_\\theta(a|s)}{\\beta(a|s)}\\hat A_{old}(s,a)]",
-          "000 eq 14: rho sums to 1/(1-gamma), and has to be made a distribution first", betas_mean, DIFFERS, "ERR-9" } } },
+          "000 eq 14: rho sums to 1/(1-gamma), and has to be made a distribution first", betas_mean, DIFFERS,
+          "ERR-9" } } },
     { "KL-7", "A^-(theta') = sum_t E_{p_theta}[E_{pi_theta}[ratio gamma^t A]], A^-(theta) = 0",
       "A^- at theta', and at theta", two, unit_sum, no_ratio, NULL, {
         { A_BAR "=\\sum_tE_{s_t\\sim p_\\theta(s_t)}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_{\\theta'}(a_t|s_t)}"
           "{\\pi_\\theta(a_t|s_t)}\\gamma^tA^{\\pi_\\theta}(s_t,a_t)]]", "summed over time", A_over_time },
-        { "=\\sum_s\\rho_\\theta(s)\\sum_a\\pi_{\\theta'}(a|s)A^{\\pi_\\theta}(s,a)", "rho = sum_t gamma^t Pr(s_t = s)",
+        { "=\\sum_s\\rho_\\theta(s)\\sum_a\\pi_{\\theta'}(a|s)A^{\\pi_\\theta}(s,a)",
+          "rho = sum_t gamma^t Pr(s_t = s)",
           A_by_visits },
         { "=L_{\\pi_\\theta}(\\pi_{\\theta'})-\\eta(\\pi_\\theta),\\quad\\bar A(\\theta)=0",
           "PDI-9; sum_a pi A = 0", A_by_surrogate } } },
@@ -552,20 +564,23 @@ const derivation surrogate[] = {
       "dA^-/dtheta'[i] at theta'", n_theta, unit_gradient, not_comparable, NULL, {
         { "\\nabla_{\\theta'}" A_BAR, "A^- as one node, by reverse mode", grad_A_reverse },
         { "=\\sum_tE_{s_t\\sim p_\\theta}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_{\\theta'}}{\\pi_\\theta}\\gamma^t"
-          "\\nabla_{\\theta'}\\log\\pi_{\\theta'}A^{\\pi_\\theta}]]", "grad pi' = pi' grad log pi'; scores in closed form",
+          "\\nabla_{\\theta'}\\log\\pi_{\\theta'}\\,A^{\\pi_\\theta}]]",
+          "grad pi' = pi' grad log pi'; scores in closed form",
           grad_A_scores },
         { "=\\lim_{h\\to0}(\\bar A(\\theta'+he_i)-\\bar A(\\theta'-he_i))/2h", "values of A^- alone, extrapolated",
           grad_A_differences } } },
-    { "KL-9", "grad A^-(theta') = grad J(theta) at theta' = theta, exactly, and nowhere else", "dJ/dtheta[i]", n_theta,
+    { "KL-9", "grad A^-(theta') = grad J(theta) at theta' = theta, exactly, and nowhere else", "dJ/dtheta[i]",
+      n_theta,
       unit_gradient, not_comparable, NULL, {
         { "\\nabla_\\theta J(\\theta)", "PGT-3", grad_J },
-        { "=\\sum_tE_{s_t\\sim p_\\theta}[E_{a_t\\sim\\pi_\\theta}[\\gamma^t\\nabla_\\theta\\log\\pi_\\theta"
+        { "=\\sum_tE_{s_t\\sim p_\\theta}[E_{a_t\\sim\\pi_\\theta}[\\gamma^t\\nabla_\\theta\\log\\pi_\\theta\\,"
           "A^{\\pi_\\theta}]]", "KL-8 at theta' = theta, where every ratio is 1", grad_A_here },
         { "=\\nabla_{\\theta'}" A_BAR "|_{\\theta'=\\theta}", "by reverse mode", grad_A_here_reverse },
-        { "=\\nabla_\\theta\\,\\mu_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi", "by reverse mode through the linear solve",
+        { "=\\nabla_\\theta\\,\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi", "by reverse mode through the linear solve",
           grad_J_through_solve },
         { "\\nabla_{\\theta'}" A_BAR ",\\quad\\theta'\\approx\\theta",
-          "001 (l.450): \"because the gap is very small\" theta may be put for theta'. It must be none: here t = .01",
+          "001 (l.450): \"because the gap is very small\" theta may be put for theta'. It must be none: here t ="
+          " .01",
           grad_A_near, DIFFERS, "ERR-37" } },
       .page = page_of_gaps },
     { .id = NULL }

@@ -1,6 +1,7 @@
-/* Importance sampling of whole trajectories: products of ratios, one for each step. 001 (l.85-119). theta' is the policy
- * that acts, theta the one whose J and gradient are wanted; J_H over all trajectories of a small problem (enumerate.h)
- * that theta' makes, with r(tau) = sum_t gamma^t r_t; 001 is undiscounted. Training code: algorithms/off_policy_pg.c. */
+/* Importance sampling of whole trajectories: products of ratios, one for each step. 001 (l.85-119). theta' is the
+ * policy that acts, theta the one whose J and gradient are wanted; J_H over all trajectories of a small problem
+ * (enumerate.h) that theta' makes, with r(tau) = sum_t gamma^t r_t; 001 is undiscounted. Training code:
+ * algorithms/off_policy_pg.c. */
 #include <float.h>
 #include <gsl/gsl_math.h>
 #include <gsl/gsl_randist.h>
@@ -87,6 +88,8 @@ static const char *not_applicable(const setting *x)
 {
     const char *reason = small_not_applicable(x);
     if (reason) return reason;
+    if (x->pi->n != x->pi1->n || x->pi->policy.kind != x->pi1->policy.kind)
+        return "pi and pi' are not of one class: training keeps one policy at two thetas";
     for (int i = 0; i < x->pi->nSA; i++)
         if (!(x->pi->pi[i] <= 1e30 * x->pi1->pi[i])) return "pi' never does what pi does: there is no ratio";
     finite_horizon *f = small_new(x);
@@ -95,7 +98,8 @@ static const char *not_applicable(const setting *x)
     return count > MOST_TRAJECTORIES ? "too many trajectories of pi'" : NULL;
 }
 
-/* A ratio e^{log pi - log pi'} is right to u times their sizes, here in the mean over pi: E_{pi'}[rho ...] = E_pi[...] */
+/* A ratio e^{log pi - log pi'} is right to u times their sizes, here in the mean over pi: E_{pi'}[rho ...] =
+ * E_pi[...] */
 static double size_of_logs(const setting *x)
 {
     double most = 0;
@@ -511,18 +515,22 @@ static void page_of_products(const setting *x, FILE *out)
 {
     double number[CASES * PER_CASE];
     binomial_law_trained(x, number);
-    fprintf(out, "pi from pi' = (.5, .5)     T     median       mean        Var   samples of pi' that count for one\n");
+    fprintf(out, "pi from pi' = (.5, .5)     T     median       mean        Var   samples of pi' that count for"
+        " one\n");
     for (int k = 0; k < CASES; k++)
-        fprintf(out, "(%g, %g) %21d %10.3g %10.3g %10.3g %20.3g\n", likely[k / 2], 1 - likely[k / 2], lengths[k % 2],
+        fprintf(out, "(%g, %g) %21d %10.3g %10.3g %10.3g %20.3g\n", likely[k / 2], 1 - likely[k / 2],
+            lengths[k % 2],
                 exp(number[PER_CASE * k]), exp(number[PER_CASE * k + 1]), expm1(number[PER_CASE * k + 2]),
                 exp(number[PER_CASE * k + 2]));
-    fprintf(out, "The mean stays 1: what almost every product lacks, a few hold, which a batch will hardly have.\n");
+    fprintf(out, "The mean stays 1: what almost every product lacks, a few hold, which a batch will hardly"
+        " have.\n");
 }
 
 #define TRAINED "over all trajectories of pi', through algorithms/off_policy_pg.c"
 
 const derivation trajectory_product[] = {
-    { "IS-5", "J(theta) = E_{tau ~ pi_theta'}[pi_theta(tau)/pi_theta'(tau) r(tau)]", "J over " FINITE_SMALL, one, unit_J,
+    { "IS-5", "J(theta) = E_{tau ~ pi_theta'}[pi_theta(tau)/pi_theta'(tau) r(tau)]", "J over " FINITE_SMALL, one,
+      unit_J,
       not_applicable, NULL, {
         { "J(\\theta)", "what is wanted: solved on the time-expanded MDP, no trajectory", J_solved },
         { "=E_{\\tau\\sim\\pi_\\theta(\\tau)}[r(\\tau)]", "over all trajectories of pi_theta", J_under_theta },
@@ -538,11 +546,12 @@ const derivation trajectory_product[] = {
           "start and transitions are the same for both", steps_product },
         { "=\\sum_t\\log\\pi_\\theta(a_t|s_t)-\\log\\pi_{\\theta'}(a_t|s_t)", "through algorithms/off_policy_pg.c",
           steps_training } } },
-    { "IS-7", "grad J = E_{tau ~ pi_theta'}[ratio grad log pi_theta(tau) r(tau)]", "dJ/dtheta[i] over " FINITE_SMALL,
+    { "IS-7", "grad J = E_{tau ~ pi_theta'}[ratio grad log pi_theta(tau) r(tau)]",
+      "dJ/dtheta[i] over " FINITE_SMALL,
       small_n, unit_gradient, not_applicable, NULL, {
         { "\\nabla_\\theta J(\\theta)", "PGT-3 on the time-expanded MDP", small_gradient },
-        { "=E_{\\tau\\sim\\pi_{\\theta'}}[\\frac{\\nabla_\\theta\\pi_\\theta(\\tau)}{\\pi_{\\theta'}(\\tau)}r(\\tau)]",
-          "theta' acts, whatever theta is: the gradient goes inside. By reverse mode through the product",
+        { "=E_{\\tau\\sim\\pi_{\\theta'}}[\\frac{\\nabla_\\theta\\pi_\\theta(\\tau)}"
+          "{\\pi_{\\theta'}(\\tau)}r(\\tau)]", "theta' acts, whatever theta is: the gradient goes inside. By reverse mode through the product",
           gradient_in_ratio },
         { "=E_{\\tau\\sim\\pi_{\\theta'}}[\\frac{\\pi_\\theta(\\tau)}{\\pi_{\\theta'}(\\tau)}\\nabla_\\theta\\log"
           "\\pi_\\theta(\\tau)r(\\tau)]", "grad p = p grad log p; scores in closed form", ratio_times_score } },
@@ -557,17 +566,21 @@ const derivation trajectory_product[] = {
         { "=\\nabla_\\theta J(\\theta)", "both, PGT-3 on the time-expanded MDP (traces as above)", both_exact },
         { "=E[g]", TRAINED ", ratio=trajectory and ratio=per-decision", both_by_training },
         { "E[\\prod_t\\frac{\\pi_\\theta}{\\pi_{\\theta'}}]E[(\\sum_t\\nabla\\log\\pi_\\theta(a_{i,t}|o_{i,t}))"
-          "(\\sum_tr(s_{i,t},a_{i,t}))]", "001 (l.114) has the actions and rewards of a sample i inside the mean over"
+          "(\\sum_tr(s_{i,t},a_{i,t}))]", "001 (l.114) has the actions and rewards of a sample i inside the mean"
+          " over"
           " tau. Read as it stands, i is another one: the ratio's mean 1 drops out", both_of_another, DIFFERS,
           "ERR-51" },
         { "E[(\\prod_t\\frac{\\pi_\\theta}{\\pi_{\\theta'}})^2\\dots]",
-          "a control: the ratio stands in the weight already, and comes again with the objective", both_twice, DIFFERS },
+          "a control: the ratio stands in the weight already, and comes again with the objective", both_twice,
+          DIFFERS },
         { "E[\\dots\\sum_{k\\ge t}\\rho_{k-1}r_k]", "a control: the product up to the action before r_k's",
           both_too_early, DIFFERS } },
       .page = page_of_ratios },
     { "IS-9", "the product of T ratios: median e^(-T KL(pi'||pi)), mean 1, Var (1 + chi^2)^T - 1",
-      "log of median, mean, 1 + Var; (.6, .4) and (.9, .1) from (.5, .5), T = 20, 100", n_cases, unit_cases, NULL, NULL, {
-        { "-T\\,KL(\\pi_{\\theta'}\\|\\pi_\\theta),\\quad\\log1,\\quad T\\log(1+\\chi^2(\\pi_\\theta\\|\\pi_{\\theta'}))",
+      "log of median, mean, 1 + Var; (.6, .4) and (.9, .1) from (.5, .5), T = 20, 100", n_cases, unit_cases,
+      NULL, NULL, {
+        { "-T\\,KL(\\pi_{\\theta'}\\|\\pi_\\theta),\\quad\\log1,\\quad"
+          " T\\log(1+\\chi^2(\\pi_\\theta\\|\\pi_{\\theta'}))",
           "a sum of T logs, each of mean -KL, and its median where they lie evenly about it; products of"
           " independent means", closed_form },
         { "=\\log\\mathrm{med}\\,\\rho,\\quad\\log E\\rho,\\quad\\log E\\rho^2",

@@ -676,7 +676,7 @@ works "verify --id PDI-6 E5" verify --id PDI-6 E5
 check "verify --id PDI-6 E5 is one row" "$(rows)" [ "$(rows | wc -l)" -eq 1 ]
 check "verify --id PDI-6 E5 is a PASS" "$(rows)" [ "$(verdicts PASS)" -eq 1 ]
 works "verify --id ERR-9 E5" verify --id ERR-9 E5
-check "verify of an erratum has the equations that it stands beside" "$(rows)" [ "$(rows | wc -l)" -eq 2 ]
+check "verify of an erratum has the equations that it stands beside" "$(rows)" [ "$(rows | wc -l)" -eq 4 ]
 refuses "an option given twice" 2 'given twice' verify E5 --gamma .5 --gamma .6
 works "verify --policy uniform" verify --policy uniform --id PDI-6 E5
 works "derive ERR-9" derive ERR-9
@@ -834,6 +834,11 @@ critic "Q with a critic" 0.25 0.25 Q --critic critic.csv
 critic "the actor of Q" 0.25 0.25 q-actor-critic --critic critic.csv
 critic "the actor of TD errors" 0.425 0.180625 td-actor-critic --critic values.csv
 critic "A2C" 0.2 0.04 a2c --n 2 --lambda 1 --critic values.csv
+# Who acts does a0 with .8 in state 0, .25 in state 1: E[g^2] = .8 (.3125 x .9)^2 (1/.25 + 1/.75) + .2 (2.5 x .5)^2
+printf '1.3862943611198906,0\n0,1.0986122886681098\n0,0\n' >behaviour.csv
+critic "off-policy, whole products" 0.2 0.61 off-policy-trajectory --behaviour behaviour.csv
+critic "off-policy, products up to each reward" 0.2 0.61 off-policy-per-decision --behaviour behaviour.csv
+critic "off-policy, but pi acts" 0.2 0.49 off-policy-trajectory
 critic "advantage with a critic" 0.25 0 advantage --critic critic.csv
 works "estimate --all with V alone" estimate chain.mdp --horizon 2 --all --critic values.csv
 check "estimate --all: V alone is said" "it is not" grep -qx 'values.csv has V alone: no row of it for estimators with Q' out
@@ -875,6 +880,8 @@ refuses "estimate: n of what has none" 2 'td has none' estimate E5 --horizon 2 -
 refuses "estimate: lambda of what has none" 2 'nstep has none' estimate E5 --horizon 2 --estimator nstep --lambda 1
 refuses "estimate: a critic where there is none" 2 'total-return has none' \
     estimate E5 --horizon 2 --estimator total-return --critic X29
+refuses "estimate: one who acts where there is none" 2 'td has none' \
+    estimate E5 --horizon 2 --estimator td --behaviour uniform
 refuses "estimate: one and all" 2 'found both' estimate E5 --horizon 2 --estimator td --all
 refuses "estimate: all, with one's n" 2 'found --all' estimate E5 --horizon 2 --all --n 2
 refuses "estimate: a picture of one" 2 -- --all estimate E5 --horizon 2 --estimator td --plot a.svg

@@ -1,6 +1,6 @@
-/* Importance sampling, products of ratios and the surrogate: by sampling, within what a mean of so many may be off, and
- * the same with a mistake, which must be; numbers that the errata quote, an independent program's; and what may and may
- * not be infinite.
+/* Importance sampling, products of ratios and the surrogate: by sampling, within what a mean of so many may be
+ * off, and the same with a mistake, which must be; numbers that the errata quote, an independent program's; and
+ * what may and may not be infinite.
  *     test_importance [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>
@@ -27,7 +27,7 @@ static void near(double x, double want, double bound, int line)
 #define assert_near(x, want, bound) near(x, want, bound, __LINE__)
 
 /* ---- means by sampling ----
- * |z| < 5: a false alarm in 1.7e6, of some 30. POWER: what the mistakes below are off, at least, in standard errors. */
+ * |z| < 5: a false alarm in 1.7e6, of some 30. POWER: what the mistakes are off, at least, in standard errors. */
 enum { SAMPLES = 40000 };
 static const double Z = 5, POWER = 15;
 
@@ -78,7 +78,8 @@ static void gaussians(void **state)
         gsl_rng *rng = random_stream(2, (uint32_t)f, RANDOM_TEST);
         struct mean mean = { 0 }, square = { 0 };
         for (int k = 0; k < SAMPLES; k++) {
-            double x = g.m2 + gsl_ran_gaussian(rng, g.s2), wf = importance_gaussian_w(&g, x) * importance_gaussian_f(&g, x);
+            double x = g.m2 + gsl_ran_gaussian(rng, g.s2);
+            double wf = importance_gaussian_w(&g, x) * importance_gaussian_f(&g, x);
             add(&mean, wf);
             add(&square, pow(wf - known.mean_f, 2));
         }
@@ -91,7 +92,7 @@ static void gaussians(void **state)
 static void infinite(void **state)
 {
     (void)state;
-    const double s2[] = { 0.5, 0.7071067811865475, 0.708 };         /* s2^2 below, at (rounded down), above s1^2 / 2 */
+    const double s2[] = { 0.5, 0.7071067811865475, 0.708 };     /* s2^2 below, at (rounded down), above s1^2 / 2 */
     for (int k = 0; k < 3; k++) {
         importance x = importance_gaussian(&(importance_gaussians){ 0, 1, 0.2, s2[k], IMPORTANCE_X, 0 });
         assert_true(isinf(x.var_wf) == (k < 2) && isinf(x.var_w) == (k < 2) && x.mean_wf == 0);
@@ -154,8 +155,8 @@ static void known_numbers(void **state)
     example_free(&e);
 }
 
-/* TRPO-11: s where pi is after a time T of chance (1-gamma) gamma^T, a from three betas; without the factor; with the
- * ratio to pi where beta acts; and taken for J's gain (ERR-56, ERR-5), which it is not by a little */
+/* TRPO-11: s where pi is after a time T of chance (1-gamma) gamma^T, a from three betas; without the factor; with
+ * the ratio to pi where beta acts; and taken for J's gain (ERR-56, ERR-5), which it is not by a little */
 static void three_betas(void **state)
 {
     (void)state;

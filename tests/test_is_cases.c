@@ -3,7 +3,7 @@
  *   test_is_cases [DIR]      DIR/is/discrete.csv, discrete_exact.csv, gaussian.csv
  *
  * through derivations/importance.h, which the derivations use. Prints `name error limit PASS|FAIL` for each number of
- * each case; infinite ones must be infinite. Errors are absolute; limits, from what each formula adds up, in double. */
+ * each case; infinite ones must be infinite. Errors are absolute; limits, from what each formula adds up. */
 #include <float.h>
 #include <gsl/gsl_math.h>
 #include <math.h>
@@ -20,7 +20,8 @@ static int passed, failed;
 static void report(const char *name, const char *what, double found, double want, double limit)
 {
     bool ok = isinf(want) ? found == want : fabs(found - want) <= limit;
-    printf("is/%s/%s %.3g %.3g %s\n", name, what, isinf(want) && ok ? 0 : fabs(found - want), isinf(want) ? 0 : limit,
+    printf("is/%s/%s %.3g %.3g %s\n", name, what, isinf(want) && ok ? 0 : fabs(found - want),
+        isinf(want) ? 0 : limit,
            ok ? "PASS" : "FAIL");
     ok ? passed++ : failed++;
 }
@@ -108,7 +109,7 @@ static struct table case_of(const char *dir, const char *name)
 }
 
 /* A sum of n numbers is right to n u times the sum of their sizes: here those of f, f^2, (w f)^2, w^2 and so on. A
- * variance is about a mean that is itself off by that much; 4 of these units for the few roundings of each number. */
+ * variance is about a mean that is itself off by that much; 4 of these units for the roundings of each number. */
 static void check_discrete(const char *dir, const struct csv *c)
 {
     struct table x = case_of(dir, text(c, "case"));
@@ -126,7 +127,8 @@ static void check_discrete(const char *dir, const struct csv *c)
         { "E_q_wf", found.mean_wf, unit * f }, { "Var_q_wf", found.var_wf, unit * wf2 },
         { "E_q_w", found.mean_w, unit }, { "Var_q_w", found.var_w, unit * w2 },
         { "ess_fraction", found.ess, unit * found.ess }, { "kl_p_q", found.kl_pq, unit * log_w },
-        { "kl_q_p", found.kl_qp, unit * log_w }, { "tv", found.tv, unit }, { "max_w", found.max_w, unit * found.max_w },
+        { "kl_q_p", found.kl_qp, unit * log_w }, { "tv", found.tv, unit },
+        { "max_w", found.max_w, unit * found.max_w },
         { "snis_bias_n1", found.self_bias, unit * f }, { "snis_asym_var", found.self_var, self } };
     if (x.n != (int)number(c, "n")) bad_input("%s: expected %g rows of %s in discrete.csv, found %d", c->path,
                                               number(c, "n"), text(c, "case"), x.n);

@@ -1,5 +1,5 @@
-/* Off-policy policy gradient: each function against a plain loop, and whole training runs, with every option, against
- * the same updates done by hand in long double.
+/* Off-policy policy gradient: each function against a plain loop, and whole training runs, with every option,
+ * against the same updates done by hand in long double.
  *     test_off_policy_pg [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>
@@ -115,7 +115,8 @@ static void gradients(void **state)
         for (int i = 0; i < pi.n; i++) at[i] = theta[i] = gsl_ran_gaussian(rng, 0.6);
         for (int t = 0; t < T; t++) {
             for (int i = 0; i < 3; i++) s[i] = gsl_ran_gaussian(rng, 1);
-            for (int i = 0; i < pi.k; i++) a[i] = pi.nA ? (double)gsl_rng_uniform_int(rng, 4) : gsl_ran_gaussian(rng, 1);
+            for (int i = 0; i < pi.k; i++)
+                a[i] = pi.nA ? (double)gsl_rng_uniform_int(rng, 4) : gsl_ran_gaussian(rng, 1);
             rollout_add(D, s, a, r[t]);
             if (t == 3 || t == T - 1) rollout_end(D, s, true, true, false);
             w[t] = (long double)r[t] / 2;                       /* two segments: their mean */
@@ -140,7 +141,10 @@ static void hand_logps(const policy *pi, const long double *theta, const rollout
     for (int t = 0; t < D->T; t++) logp[t] = creall(hand_logp(pi, at, D->s + t * D->d, D->a + t * D->k));
 }
 
-static long double clipped(const off_policy_pg_config *c, long double x) { return c->clip > 0 ? fminl(x, c->clip) : x; }
+static long double clipped(const off_policy_pg_config *c, long double x)
+{
+    return c->clip > 0 ? fminl(x, c->clip) : x;
+}
 
 /* w [D->T] over |D|; *ess, *ratio_max: of the products of whole trajectories, not clipped */
 static void hand_weights(const off_policy_pg_config *c, const rollout *D, const long double *logp,
@@ -273,7 +277,8 @@ static void options(void **state)
     const int limit[] = { 7, 15, 4 };
     int early[2] = { 0 };
     for (int k = 0; k < 27; k++) {
-        off_policy_pg_config c = { .gamma = k % 4 ? 0.9 : 1, .lr = 2e-2, .trajectories = 1 + k % 5, .uses = 1 + k % 4,
+        off_policy_pg_config c = { .gamma = k % 4 ? 0.9 : 1, .lr = 2e-2, .trajectories = 1 + k % 5,
+            .uses = 1 + k % 4,
                                    .ess_least = k % 2 ? 0.9 : 0, .refresh = 1 + k / 2 % 3, .ratio = k / 3 % 3,
                                    .clip = k % 7 < 4 ? 0 : 1.05, .b_rate = k % 3 ? 0.3 : 0,
                                    .hidden = { k / 9, { 4, 3 } }, .activation = k % 2 ? AD_TANH : AD_RELU };
@@ -308,7 +313,8 @@ static void explained(void **state)
         for (int i = 0; i < 7; i++) {                           /* s, then g, before, after: 3 numbers each */
             double x[9];
             row = strchr(row, '\n') + 1;
-            assert_int_equal(sscanf(row + 5, "%lf %lf %lf %lf %lf %lf %lf %lf %lf", &x[0], &x[1], &x[2], &x[3], &x[4],
+            assert_int_equal(sscanf(row + 5, "%lf %lf %lf %lf %lf %lf %lf %lf %lf", &x[0], &x[1], &x[2], &x[3],
+                &x[4],
                                     &x[5], &x[6], &x[7], &x[8]), 9);
             for (int a = 0; a < 3; a++) assert_near(x[6 + a], first->theta[3 * i + a], 0.51e-4);
         }
