@@ -7,8 +7,8 @@
 
 #include "derivations/improvement_bound.h"
 
-/* J, its surrogate and lower bounds from pi along logits + t d, 0 <= t <= 1: first, from 0 to `near`, where the bound of
- * TRPO-4 is above J(pi), then all the way. */
+/* J, its surrogate and lower bounds from pi along logits + t d, 0 <= t <= 1: first, from 0 to `near`, where the
+ * bound of TRPO-4 is above J(pi), then all the way. */
 enum { BOUNDS_POINTS = 61 };
 typedef struct { double t; improvement_bounds b; } bounds_point;
 typedef struct {
