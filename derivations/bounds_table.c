@@ -82,7 +82,8 @@ bool bounds_line_holds(const bounds_line *l)
 {
     for (int i = 0; i < 2 * BOUNDS_POINTS; i++) {
         const improvement_bounds *b = &l->point[i / BOUNDS_POINTS][i % BOUNDS_POINTS].b;
-        double gap = fabs(b->dJ - b->dL) - ROUNDING * fmax(fabs(b->J), b->eps);
+        double rounding = ROUNDING * fmax(fabs(b->J), b->eps) + 10 * l->pi->unit_V * l->pi->k;
+        double gap = fabs(b->dJ - b->dL) - rounding;
         if (!(gap <= b->shift && gap <= b->linear && gap <= b->tv && gap <= b->trpo)) return false;
     }
     return true;

@@ -342,6 +342,29 @@ static double greedy_step(const setting *x, double *out)
     return 0;
 }
 
+/* pi with the best step of length eps in every state, and where gamma < 1 what it is worth */
+static void page_of_best_steps(const setting *x, FILE *out)
+{
+    static const double lengths[] = { 0.3, 0.1, 0.03, 0.01, 0.003 };
+    const exact *pi = x->pi;
+    char error[256];
+    double *p = allocate((size_t)pi->nSA, sizeof *p, "a policy");
+    if (!(pi->gamma < 1)) fprintf(out, "gamma = 1: no bound on what these steps gain is finite\n");
+    else fprintf(out, "That step in every state: its gain in the surrogate, in J, and what TRPO-3 promises of it\n"
+                 "     eps          L - J         J' - J   L - J - TRPO-3\n");
+    for (int k = 0; k < 5 && pi->gamma < 1; k++) {
+        for (int s = 0; s < pi->nS; s++)
+            improvement_step(pi->nA, pi->pi + s * pi->nA, pi->A + s * pi->nA, lengths[k], p + s * pi->nA);
+        for (int i = 0; i < pi->nSA; i++) p[i] = p[i] > 0 ? log(p[i]) : -1e4;       /* exp(-1e4) is 0 */
+        exact *pi1 = exact_new(pi->M, pi->gamma, p, error, sizeof error);
+        require(pi1, "%s", error);
+        improvement_bounds b = improvement_bounds_of(pi, pi1);
+        fprintf(out, "  %6g %14.6g %14.6g %16.6g\n", lengths[k], b.dL, b.dJ, b.dL - b.tv);
+        exact_free(pi1);
+    }
+    free(p);
+}
+
 /* ---- DSB-13: along theta + t A, A the natural gradient of a table ---- */
 
 enum { LENGTHS = 4 };
@@ -777,7 +800,8 @@ const derivation improvement_bound[] = {
           "a mixture with the greedy policy is allowed, and takes from good actions as from bad", mixed_step,
           AT_MOST },
         { "\\ge\\sum_ap(a)A(s,a)", "the best of 100 random p that are allowed", random_steps, AT_MOST },
-        { "\\le\\max_aA(s,a)", "without a constraint", greedy_step, AT_LEAST } } },
+        { "\\le\\max_aA(s,a)", "without a constraint", greedy_step, AT_LEAST } },
+      .page = page_of_best_steps },
     { "DSB-13", "small enough a step improves J: by the quadratic penalty; 001's linear one promises nothing",
       "(J(theta + t A) - J) / (L - J), t = .1, .03, .01, .001", n_lengths, unit_length, no_gain, NULL, {
         { "\\frac{J(\\theta_t)-J(\\theta)}{L(\\theta_t)-J(\\theta)},\\quad\\theta_t=\\theta+tA^{\\pi_\\theta}",
