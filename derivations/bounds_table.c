@@ -157,7 +157,8 @@ static tightness_row row_of(const random_pair *r)
 
 tightness tightness_new(int n, uint64_t seed)
 {
-    tightness t = { n, seed, allocate((size_t)n, sizeof *t.row, "random MDPs") };
+    tightness t = { n, seed, allocate((size_t)n, sizeof *t.row, "random MDPs"), NULL };
+    t.sorted = allocate((size_t)n, sizeof *t.sorted, "ratios");
     for (int i = 0; i < n; i++) {
         random_pair r = random_pair_new(seed, (uint32_t)i);
         t.row[i] = row_of(&r);
@@ -166,7 +167,11 @@ tightness tightness_new(int n, uint64_t seed)
     return t;
 }
 
-void tightness_free(tightness *t) { free(t->row); }
+void tightness_free(tightness *t)
+{
+    free(t->row);
+    free(t->sorted);
+}
 
 int tightness_worst(const tightness *t, int bound)
 {
@@ -191,7 +196,7 @@ static int by_size(const void *a, const void *b)
 
 void tightness_text(const tightness *t, FILE *out)
 {
-    double *ratio = allocate((size_t)t->n, sizeof *ratio, "ratios");
+    double *ratio = t->sorted;
     fprintf(out, "%d random MDPs with two policies each: what is bounded over its bound\n\n"
             "%-7s %9s %9s %9s  %s\n", t->n, "", "greatest", "90 %", "median", "of the MDP");
     for (int bound = 0; bound < TIGHT_BOUNDS; bound++) {
@@ -205,7 +210,6 @@ void tightness_text(const tightness *t, FILE *out)
     fputc('\n', out);
     for (int bound = 0; bound < TIGHT_BOUNDS; bound++)
         fprintf(out, "%-7s %s\n", tightness_name[bound].id, tightness_name[bound].of);
-    free(ratio);
 }
 
 void tightness_csv(const tightness *t, FILE *out)
