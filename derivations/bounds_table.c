@@ -136,7 +136,7 @@ static double pinsker(const random_pair *r)     /* a TV less its rounding, which
     for (int s = 0, nA = r->M->nA; s < r->M->nS; s++) {
         double kl = kl_divergence(nA, r->pi->logpi + s * nA, r->pi1->logpi + s * nA);
         double TV = total_variation(nA, r->pi->pi + s * nA, r->pi1->pi + s * nA) - nA * DBL_EPSILON;
-        worst = fmax(worst, TV / sqrt(kl / 2));
+        worst = linalg_greater(worst, TV / sqrt(kl / 2));
     }
     return worst;
 }

@@ -45,7 +45,7 @@ double shift_ratio(const mdp *M, const double *pi, const double *pi1, double eps
 {
     double *p = shift_states(M, pi, T), *p1 = shift_states(M, pi1, T), worst = 0;
     for (int t = 1; t <= T && eps > 0; t++)
-        worst = fmax(worst, shift_L1(M->nS, p + t * M->nS, p1 + t * M->nS) / shift_bound(eps, t));
+        worst = linalg_greater(worst, shift_L1(M->nS, p + t * M->nS, p1 + t * M->nS) / shift_bound(eps, t));
     free(p);
     free(p1);
     return worst;
