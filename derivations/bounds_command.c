@@ -10,9 +10,9 @@
 #include "derivations/policy_file.h"
 
 static const char about[] =
-    "With an MDP: the true J(pi'), the surrogate L_pi(pi') and its lower bounds, for policies pi' on the way from\n"
-    "pi to the policy --against, logits + t (logits' - logits), t = 0 .. 1; or, without one, along the natural\n"
-    "gradient, logits + t A. First as far as the bound of TRPO-4 promises anything, then all the way.\n"
+    "With an MDP: the true J(pi'), the surrogate L_pi(pi') and its lower bounds, for policies pi' on the way\n"
+    "from pi to the policy --against, logits + t (logits' - logits), t = 0 .. 1; or, without one, along the\n"
+    "natural gradient, logits + t A. First as far as the bound of TRPO-4 promises anything, then all the way.\n"
     "  DSB-10   L - 2 alpha gamma C / (1-gamma)^2       C = max_s |sum_a pi'(a|s) A(s,a)|, alpha = max TV\n"
     "  TRPO-3   L - 4 eps gamma alpha^2 / (1-gamma)^2   eps = max |A|\n"
     "  TRPO-4   L - 4 eps gamma max KL / (1-gamma)^2\n"
@@ -48,8 +48,8 @@ static bool on_random_mdps(int n, uint64_t seed, const char *plot, bool csv)
     return holds;
 }
 
-static bool along_a_line(const char *name, const char *gamma, const char *policy, const char *against, const char *plot,
-                         bool csv)
+static bool along_a_line(const char *name, const char *gamma, const char *policy, const char *against,
+                         const char *plot, bool csv)
 {
     char error[512];
     mdp *M = mdp_open(name, error, sizeof error);
@@ -58,7 +58,8 @@ static bool along_a_line(const char *name, const char *gamma, const char *policy
     if (!(G < 1)) bad_input("bounds: expected gamma < 1, found 1: the bounds are infinite");
     exact *pi = policy_on(M, G, policy), *pi1 = against ? policy_on(M, G, against) : NULL;
     bounds_line *l = bounds_line_new(pi, pi1);
-    if (!bounds_line_finite(l)) bad_input("%s: bounds: the policies or rewards are so large that a bound overflows", name);
+    if (!bounds_line_finite(l))
+        bad_input("%s: bounds: the policies or rewards are so large that a bound overflows", name);
     if (plot) save(plot, bounds_line_svg(l));
     if (csv) bounds_line_csv(l, stdout);
     else     bounds_line_text(l, stdout);

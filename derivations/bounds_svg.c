@@ -58,8 +58,8 @@ static double py(const struct panel *p, double y) { return p->top + p->height * 
 static void x_line(FILE *out, const struct panel *p, double x, const char *text)
 {
     int below = p->top + p->height;
-    fprintf(out, "<line class=\"grid\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>\n", px(p, x), p->top, px(p, x),
-            below);
+    fprintf(out, "<line class=\"grid\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>\n", px(p, x), p->top,
+            px(p, x), below);
     words(out, (int)lround(px(p, x)), below + 18, "middle", text);
 }
 
@@ -116,12 +116,12 @@ static void draw_panel(FILE *out, const bounds_point *p, const struct panel *pan
     }
     words(out, panel->left, TOP - 12, "start", title);
     words(out, panel->left + LINE_WIDTH / 2, TOP + LINE_HEIGHT + 36, "middle", "t");
-    fprintf(out, "<clipPath id=\"panel%d\"><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/></clipPath>\n", number,
-            panel->left, TOP, LINE_WIDTH, LINE_HEIGHT);
+    fprintf(out, "<clipPath id=\"panel%d\"><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/></clipPath>\n",
+            number, panel->left, TOP, LINE_WIDTH, LINE_HEIGHT);
     for (int k = 0; k < CURVES; k++) {
         int which = k < CURVES - 2 ? CURVES - 1 - k : k - (CURVES - 2);         /* J, and L over it, last */
-        fprintf(out, "<polyline class=\"curve\" clip-path=\"url(#panel%d)\" stroke=\"var(--c%d)\"%s points=\"", number,
-                which, drawn[which].dash);
+        fprintf(out, "<polyline class=\"curve\" clip-path=\"url(#panel%d)\" stroke=\"var(--c%d)\"%s points=\"",
+                number, which, drawn[which].dash);
         for (int i = 0; i < BOUNDS_POINTS; i++) {           /* far below the panel is below it */
             double y = fmin(py(panel, value(&p[i].b, which)), TOP + 50 * LINE_HEIGHT);
             fprintf(out, "%.1f,%.1f ", px(panel, p[i].t), y);
@@ -134,8 +134,8 @@ static void key(FILE *out, int which)
 {
     int y = TOP + LINE_HEIGHT + 62 + LINE * which;
     char text[160];
-    fprintf(out, "<line class=\"curve\" stroke=\"var(--c%d)\"%s x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\"/>\n", which,
-            drawn[which].dash, LEFT, y, LEFT + 26, y);
+    fprintf(out, "<line class=\"curve\" stroke=\"var(--c%d)\"%s x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\"/>\n",
+            which, drawn[which].dash, LEFT, y, LEFT + 26, y);
     snprintf(text, sizeof text, "%s%s%s", drawn[which].id, *drawn[which].of ? ": " : "", drawn[which].of);
     words(out, LEFT + 36, y + 5, "start", text);
 }
@@ -145,7 +145,8 @@ char *bounds_line_svg(const bounds_line *l)
     char *text;
     size_t size;
     FILE *out = print_to_memory(&text, &size);
-    struct panel near = panel_of(l->point[0], LEFT, 1), far = panel_of(l->point[1], LEFT + LINE_WIDTH + BETWEEN, 0.3);
+    struct panel near = panel_of(l->point[0], LEFT, 1);
+    struct panel far = panel_of(l->point[1], LEFT + LINE_WIDTH + BETWEEN, 0.3);
     begin(out, l->title, far.left + LINE_WIDTH + RIGHT, TOP + LINE_HEIGHT + 66 + LINE * CURVES);
     draw_panel(out, l->point[0], &near, 0, "where TRPO-4 promises something");
     draw_panel(out, l->point[1], &far, 1, "all the way");
@@ -157,11 +158,13 @@ char *bounds_line_svg(const bounds_line *l)
 
 /* ---- ratios on random MDPs, by how far the policies are from one another: a panel for each bound ---- */
 
-enum { COLUMNS = 3, WIDE = 260, HIGH = 190, ACROSS = WIDE + 78, DOWN = HIGH + 78, LEAST_TV = -4, LEAST_RATIO = -6 };
+enum { COLUMNS = 3, WIDE = 260, HIGH = 190, ACROSS = WIDE + 78, DOWN = HIGH + 78 };
+enum { LEAST_TV = -4, LEAST_RATIO = -6 };                   /* powers of ten */
 
 static struct panel panel_at(int i)
 {
-    return (struct panel){ LEFT + i % COLUMNS * ACROSS, TOP + i / COLUMNS * DOWN, WIDE, HIGH, LEAST_TV, 0, LEAST_RATIO, 0 };
+    return (struct panel){ LEFT + i % COLUMNS * ACROSS, TOP + i / COLUMNS * DOWN, WIDE, HIGH,
+                           LEAST_TV, 0, LEAST_RATIO, 0 };
 }
 
 static void draw_bound(FILE *out, const tightness *t, int bound)

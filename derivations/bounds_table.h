@@ -7,8 +7,8 @@
 
 #include "derivations/improvement_bound.h"
 
-/* J, its surrogate and lower bounds from pi along logits + t d, 0 <= t <= 1: first, from 0 to `near`, where the bound of
- * TRPO-4 is above J(pi), then all the way. */
+/* J, its surrogate and lower bounds from pi along logits + t d, 0 <= t <= 1: first, from 0 to `near`, where the
+ * bound of TRPO-4 is above J(pi), then all the way. */
 enum { BOUNDS_POINTS = 61 };
 typedef struct { double t; improvement_bounds b; } bounds_point;
 typedef struct {
@@ -32,7 +32,12 @@ enum { TIGHT_DSB_1, TIGHT_DSB_10, TIGHT_DSB_14, TIGHT_DSB_15, TIGHT_TRPO_3, TIGH
 enum { TIGHTNESS_MOST = 10000 };                /* MDPs */
 extern const struct bound_name { const char *id, *of; } tightness_name[TIGHT_BOUNDS];
 typedef struct { int states, actions; double gamma, alpha, ratio[TIGHT_BOUNDS]; } tightness_row;
-typedef struct { int n; uint64_t seed; tightness_row *row; } tightness;
+typedef struct {
+    int n;
+    uint64_t seed;
+    tightness_row *row;                         /* [n] */
+    double *sorted;                             /* [n] room for the text */
+} tightness;
 tightness tightness_new(int n, uint64_t seed);
 void      tightness_free(tightness *t);
 bool      tightness_holds(const tightness *t);              /* no ratio above 1, beyond rounding */

@@ -168,7 +168,8 @@ const derivation coupling[] = {
           "what there is to be agreed; the marginals are pi and pi'", one_minus_TV },
         { "=\\sum_ap(a,a),\\quad p(a,a')=1_{a=a'}\\min(\\pi_\\theta,\\pi_{\\theta'})(a)"
           "+(\\pi_\\theta-\\pi_{\\theta'})^+(a)\\,(\\pi_{\\theta'}-\\pi_\\theta)^+(a')/\\epsilon",
-          "the coupling built; what is left over is drawn independently, and its sums over a' and a are the marginals",
+          "the coupling built; what is left over is drawn independently, and its sums over a' and a are the "
+          "marginals",
           maximal },
         { "=1-\\max_{f,g}\\{\\sum_af(a)\\pi_\\theta(a)-\\sum_{a'}g(a')\\pi_{\\theta'}(a'):"
           "f(a)-g(a')\\le1_{a\\ne a'}\\}",

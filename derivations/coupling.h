@@ -1,5 +1,5 @@
-/* Two distributions p, q [n] made into one of pairs: joint [n x n], joint[x n + y] = Pr(X = x, Y = y), with p and q as
- * its marginals. 001 (l.246-248); Lindvall (1992), Lectures on the coupling method. */
+/* Two distributions p, q [n] made into one of pairs: joint [n x n], joint[x n + y] = Pr(X = x, Y = y), with p
+ * and q as its marginals. 001 (l.246-248); Lindvall (1992), Lectures on the coupling method. */
 #ifndef ASCENT_COUPLING_H
 #define ASCENT_COUPLING_H
 

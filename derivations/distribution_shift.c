@@ -1,6 +1,6 @@
-/* The distribution shift: if pi' is close to pi, it goes where pi goes. 001 (l.189-288), 004 (l.349). The simple case
- * compares pi' with a deterministic policy, the general one with any; both keep account of the share of trajectories
- * on which the two have agreed so far. Where the document prints |.| stands the L1 norm. */
+/* The distribution shift: if pi' is close to pi, it goes where pi goes. 001 (l.189-288), 004 (l.349). The simple
+ * case compares pi' with a deterministic policy, the general one with any; both keep account of the share of
+ * trajectories on which the two have agreed so far. Where the document prints |.| stands the L1 norm. */
 #include "derivations/distribution_shift.h"
 
 #include <float.h>
@@ -45,7 +45,7 @@ double shift_ratio(const mdp *M, const double *pi, const double *pi1, double eps
 {
     double *p = shift_states(M, pi, T), *p1 = shift_states(M, pi1, T), worst = 0;
     for (int t = 1; t <= T && eps > 0; t++)
-        worst = fmax(worst, shift_L1(M->nS, p + t * M->nS, p1 + t * M->nS) / shift_bound(eps, t));
+        worst = linalg_greater(worst, shift_L1(M->nS, p + t * M->nS, p1 + t * M->nS) / shift_bound(eps, t));
     free(p);
     free(p1);
     return worst;
@@ -80,7 +80,7 @@ static two_policies general(const setting *x)
     return c;
 }
 
-/* pi takes the action that x->pi likes best; pi' too, but for a share eps (in every other state eps/2) of x->pi1 */
+/* pi takes the action that x->pi likes best; pi' too, but for a share eps, in every other state eps/2, of x->pi1 */
 static two_policies simple(const setting *x)
 {
     two_policies c = general(x);
@@ -112,8 +112,8 @@ static void agreed(const two_policies *c, int s, double *w)
         w[a] = absorbing ? (1 - c->eps) * pi[a] : both > 0 ? (1 - c->eps) / both * fmin(pi[a], pi1[a]) : 0;
 }
 
-/* The states of a trajectory, [T+1 x nS] each: of those that have agreed so far, ok, (1-eps)^t of all; and of those
- * that have not, under pi and under pi'. */
+/* The states of a trajectory, [T+1 x nS] each: of those that have agreed so far, ok, (1-eps)^t of all; and of
+ * those that have not, under pi and under pi'. */
 typedef struct { double *ok, *mistake, *mistake1; } parted_states;
 
 static parted_states part(const two_policies *c)
@@ -266,11 +266,11 @@ static void page_of_general(const setting *x, FILE *out)
     const double p[2] = { 0.5, 0.5 }, p1[2] = { 0.6, 0.4 };
     double eps = total_variation(2, p, p1);
     (void)x;
-    fprintf(out, "ERR-31: of one step to state a by action a with pi = (.5, .5), pi' = (.6, .4), eps = %.2g, \"likewise\"\n"
-            "would need p_mistake = (p' - (1-eps) p) / eps = (%.2g, %.2g): no distribution. What is left of pi' when\n"
-            "the two agree is (%.2g, %.2g), and of pi (%.2g, %.2g).\n", eps, (p1[0] - (1 - eps) * p[0]) / eps,
-            (p1[1] - (1 - eps) * p[1]) / eps, (p1[0] - fmin(p[0], p1[0])) / eps, (p1[1] - fmin(p[1], p1[1])) / eps,
-            (p[0] - fmin(p[0], p1[0])) / eps, (p[1] - fmin(p[1], p1[1])) / eps);
+    fprintf(out, "ERR-31: of one step to state a by action a with pi = (.5, .5), pi' = (.6, .4), eps = %.2g,\n"
+            "\"likewise\" would need p_mistake = (p' - (1-eps) p) / eps = (%.2g, %.2g): no distribution. What is\n"
+            "left of pi' when the two agree is (%.2g, %.2g), and of pi (%.2g, %.2g).\n", eps,
+            (p1[0] - (1 - eps) * p[0]) / eps, (p1[1] - (1 - eps) * p[1]) / eps,
+            (p1[0] - fmin(p[0], p1[0])) / eps, (p1[1] - fmin(p[1], p1[1])) / eps, (p[0] - fmin(p[0], p1[0])) / eps, (p[1] - fmin(p[1], p1[1])) / eps);
 }
 
 /* ---- Bernoulli's inequality ---- */
@@ -315,7 +315,8 @@ static double nothing(const setting *x, double *out)
 static void page_of_grid(const setting *x, FILE *out)
 {
     (void)x;
-    fprintf(out, "t must be a whole number: at eps = .5, t = .5, (1-eps)^t = %.4f < 1 - eps t = %.4f.\n", sqrt(0.5),
+    fprintf(out, "t must be a whole number: at eps = .5, t = .5, (1-eps)^t = %.4f < 1 - eps t = %.4f.\n",
+        sqrt(0.5),
             1 - 0.25);
 }
 
@@ -361,8 +362,8 @@ static double single_action(const setting *x, double *out)      /* as typed: max
     return 0;
 }
 
-/* ---- DSB-9: E_{p'(s_t)}[f(s_t)] for t = 1 .. T and FS functions f: random ones, but for the last, which is -10 where
- * pi' is found more often than pi and -1 elsewhere ---- */
+/* ---- DSB-9: E_{p'(s_t)}[f(s_t)] for t = 1 .. T and FS functions f: random ones, but for the last, which is -10
+ * where pi' is found more often than pi and -1 elsewhere ---- */
 
 enum { FS = 4 };
 
@@ -447,7 +448,11 @@ static double mean_backward(const means *m, int t)              /* mu0^T P_pi'^t
     return mean;
 }
 
-static double norm_at(const means *m, int t) { return shift_L1(m->c.M->nS, m->p + t * m->c.M->nS, m->p1 + t * m->c.M->nS); }
+static double norm_at(const means *m, int t)
+{
+    int nS = m->c.M->nS;
+    return shift_L1(nS, m->p + t * nS, m->p1 + t * nS);
+}
 
 static double sharp(const means *m, int t)
 {
@@ -457,7 +462,10 @@ static double sharp(const means *m, int t)
 }
 
 /* DSB-9   E_p[f] - || p - p' ||_1 max|f| */
-static double by_norm(const means *m, int t)   { return mean_of(m, m->p, t) - norm_at(m, t) * linalg_max_abs(m->c.M->nS, m->f); }
+static double by_norm(const means *m, int t)
+{
+    return mean_of(m, m->p, t) - norm_at(m, t) * linalg_max_abs(m->c.M->nS, m->f);
+}
 
 static double by_eps_t(const means *m, int t)
 {
@@ -594,8 +602,8 @@ static void page_of_pairs(const setting *x, FILE *out)
 {
     double ratio[2];
     on_random_pairs(x, ratio);
-    fprintf(out, "|| p'(s_t) - p(s_t) ||_1 over 2 (1 - (1-eps)^t), t = 1 .. %d, on %d random MDPs: at most %.3f where\n"
-            "eps <= .1, %.3f elsewhere. `ascent bounds --mdps 3000 --plot FILE.svg` draws more of them.\n",
+    fprintf(out, "|| p'(s_t) - p(s_t) ||_1 over 2 (1 - (1-eps)^t), t = 1 .. %d, on %d random MDPs: at most %.3f\n"
+            "where eps <= .1, %.3f elsewhere. `ascent bounds --mdps 3000 --plot FILE.svg` draws more of them.\n",
             RANDOM_PAIR_STEPS, MDPS, ratio[0], ratio[1]);
 }
 
@@ -606,7 +614,8 @@ const derivation distribution_shift[] = {
         { "\\ge\\frac{\\|p_{\\theta'}(s_t)-p_\\theta(s_t)\\|_1}{2(1-(1-\\epsilon)^t)}",
           "300 random MDPs with two policies each, near and far", on_random_pairs, AT_MOST },
         { "=\\frac{\\|p_{\\theta'}(s_t)-p_\\theta(s_t)\\|_1}{2(1-(1-\\epsilon)^t)}",
-          "attained: an ok state that a mistake, of probability .1 or .5, leaves for a bad one for ever", on_ok_bad },
+          "attained: an ok state that a mistake, of probability .1 or .5, leaves for a bad one for ever",
+          on_ok_bad },
         { "\\ge\\frac{\\|p_{\\theta'}(s_1)-p_\\theta(s_1)\\|_1}{2\\epsilon},\\quad"
           "\\epsilon=\\max_a|\\pi_{\\theta'}(a|s)-\\pi_\\theta(a|s)|",
           "001 l.240, l.256 as typed, for each action: four actions to four states, pi = .25 each,"
@@ -620,7 +629,8 @@ const derivation distribution_shift[] = {
         { "=(1-\\epsilon)^tp_\\theta(s_t)+(1-(1-\\epsilon)^t)p_{mistake}(s_t),\\quad\\sum_s|p_{mistake}(s_t)|",
           "forward in time, those that have made no mistake apart from those that have", mixture },
         { "=p_{\\theta'}(s_t),\\quad\\sum_s\\frac{|p_{\\theta'}(s_t)-(1-\\epsilon)^tp_\\theta(s_t)|}"
-          "{1-(1-\\epsilon)^t}", "what the identity implies p_mistake to be: none of it is negative", implied } } },
+          "{1-(1-\\epsilon)^t}", "what the identity implies p_mistake to be: none of it is negative",
+          implied } } },
     { "DSB-3", "simple case: || p' - p ||_1 = (1-(1-eps)^t) || p_mistake - p ||_1 <= 2 (1-(1-eps)^t) <= 2 eps t",
       "|| p'(s_t) - p(s_t) ||_1, t = 1 .. 16", n_norms, unit, NULL, NULL, {
         { "\\|p_{\\theta'}(s_t)-p_\\theta(s_t)\\|_1", "both forward in time; the policies of DSB-2", simple_L1 },
@@ -630,14 +640,16 @@ const derivation distribution_shift[] = {
     { "DSB-4", "(1-eps)^t >= 1 - eps t for eps in [0,1] and t = 1, 2, ..", "(1-eps)^t - (1 - eps t), t <= 20",
       n_grid, unit_grid, NULL, NULL, {
         { "(1-\\epsilon)^t-(1-\\epsilon t)", "on a grid of 21 eps and 20 t", excess },
-        { "=\\epsilon^2\\sum_{j=1}^{t-1}(t-j)(1-\\epsilon)^{j-1}", "by induction: no term is negative", excess_sum },
+        { "=\\epsilon^2\\sum_{j=1}^{t-1}(t-j)(1-\\epsilon)^{j-1}", "by induction: no term is negative",
+            excess_sum },
         { "\\ge0", "Bernoulli", nothing, AT_MOST },
         { "t-\\tfrac12", "the control: half a step less, negative from t = 1/2 on", between, DIFFERS } },
       "eps = 0, .05, .. 1 and t = 1 .. 20", page_of_grid },
     { "DSB-5", "close: D_TV(pi'(.|s), pi(.|s)) <= eps in each state", "D_TV in each state", n_states, unit, NULL,
       NULL, {
         { "\\tfrac12\\sum_a|\\pi_{\\theta'}(a|s)-\\pi_\\theta(a|s)|", "the definition", half_L1 },
-        { "=\\max_B|\\pi_{\\theta'}(B|s)-\\pi_\\theta(B|s)|", "over sets B of actions: those that gain", best_event },
+        { "=\\max_B|\\pi_{\\theta'}(B|s)-\\pi_\\theta(B|s)|", "over sets B of actions: those that gain",
+            best_event },
         { "\\le\\epsilon", "eps their greatest", greatest_eps, AT_LEAST },
         { "\\max_a|\\pi_{\\theta'}(a|s)-\\pi_\\theta(a|s)|",
           "001 l.240 as typed, action by action: the same for two or three actions, and too small for more",
@@ -651,18 +663,22 @@ const derivation distribution_shift[] = {
         { "\\le2(1-(1-\\epsilon)^t)", "two distributions are at most 2 apart", general_bound, AT_LEAST },
         { "\\le2\\epsilon t", "DSB-4", general_linear, AT_LEAST },
         { "=(1-(1-\\epsilon)^t)\\|p_{mistake}(s_t)-p_\\theta(s_t)\\|_1",
-          "001 l.256, \"likewise\": while they agree the actions follow min(pi, pi'), not pi, so p does not split off",
+          "001 l.256, \"likewise\": while they agree the actions follow min(pi, pi'), not pi, so p does not split "
+          "off",
           likewise, DIFFERS, "ERR-31" } }, .page = page_of_general },
     { "DSB-9", "E_p'[f] >= E_p[f] - || p - p' ||_1 max|f| >= E_p[f] - 2 eps t max|f|",
       "E_{p'}[f(s_t)], t = 1 .. 16, of three random f and one against it", n_means, unit_means, NULL, NULL, {
-        { "\\sum_sp_{\\theta'}(s_t)f(s_t)", "f in [-1,1], random; every fourth -10 where p' > p, else -1", means_1 },
+        { "\\sum_sp_{\\theta'}(s_t)f(s_t)", "f in [-1,1], random; every fourth -10 where p' > p, else -1",
+          means_1 },
         { "=\\sum_sp_\\theta(s_t)f(s_t)+\\sum_s(p_{\\theta'}(s_t)-p_\\theta(s_t))f(s_t)", "p added and taken away",
           means_2 },
         { "=E_{p_\\theta}[f]-\\tfrac12\\|p_\\theta-p_{\\theta'}\\|_1(\\max f-\\min f)",
-          "for every fourth f: the next line is attained. The others: (P_pi')^t f in the mean over s_0", attained },
+          "for every fourth f: the next line is attained. The others: (P_pi')^t f in the mean over s_0",
+          attained },
         { "\\ge E_{p_\\theta}[f]-\\tfrac12\\|p_\\theta-p_{\\theta'}\\|_1(\\max f-\\min f)",
           "p' - p sums to 0: half of it gains at most max f, half loses at least min f", means_4, AT_MOST },
-        { "\\ge E_{p_\\theta}[f]-\\|p_\\theta-p_{\\theta'}\\|_1\\max_s|f(s)|", "max f - min f <= 2 max|f|", means_5,
+        { "\\ge E_{p_\\theta}[f]-\\|p_\\theta-p_{\\theta'}\\|_1\\max_s|f(s)|", "max f - min f <= 2 max|f|",
+          means_5,
           AT_MOST },
         { "\\ge E_{p_\\theta}[f]-2\\epsilon t\\max_s|f(s)|", "DSB-8", means_6, AT_MOST },
         { "\\ge E_{p_\\theta}[f]-\\|p_\\theta-p_{\\theta'}\\|_1\\max_sf(s)",
@@ -673,8 +689,10 @@ const derivation distribution_shift[] = {
         { "\\|\\rho_{\\pi_{\\tilde\\theta}}-\\rho_{\\pi_\\theta}\\|_1", "two linear solves", rho_apart },
         { "=\\|\\sum_t(\\gamma P_{\\tilde\\theta}^T)^t\\,\\gamma(P_{\\tilde\\theta}-P_\\theta)^T\\rho_{\\pi_\\theta}"
           "\\|_1", "they part by one step each time, and go on with pi'", rho_by_one_step },
-        { "\\le\\sum_t\\gamma^t2(1-(1-\\epsilon)^t)=\\frac{2\\gamma\\epsilon}{(1-\\gamma)(1-\\gamma+\\gamma\\epsilon)}",
+        { "\\le\\sum_t\\gamma^t2(1-(1-\\epsilon)^t)="
+          "\\frac{2\\gamma\\epsilon}{(1-\\gamma)(1-\\gamma+\\gamma\\epsilon)}",
           "DSB-8, summed over time", rho_by_shift, AT_LEAST },
-        { "\\le\\frac{2\\gamma\\epsilon}{(1-\\gamma)^2}", "2 eps t for 2 (1-(1-eps)^t)", rho_linear, AT_LEAST } } },
+        { "\\le\\frac{2\\gamma\\epsilon}{(1-\\gamma)^2}", "2 eps t for 2 (1-(1-eps)^t)", rho_linear,
+          AT_LEAST } } },
     { .id = NULL }
 };

@@ -1,5 +1,6 @@
 /* How far the states that pi' visits are from those of pi when the two policies are close: 001 (l.189-288). Here
- * |.| is the L1 norm, sum_s |p'(s) - p(s)|, of state distributions, and eps = max_s D_TV(pi'(.|s), pi(.|s)) (ERR-6). */
+ * |.| is the L1 norm, sum_s |p'(s) - p(s)|, of state distributions, and eps = max_s D_TV(pi'(.|s), pi(.|s))
+ * (ERR-6). */
 #ifndef ASCENT_DISTRIBUTION_SHIFT_H
 #define ASCENT_DISTRIBUTION_SHIFT_H
 

@@ -93,7 +93,7 @@ static double parted_over_time(double gamma, double eps)
     return 2 * gamma * eps / ((1 - gamma) * (1 - gamma + gamma * eps));
 }
 
-/* sum_t 2 eps t gamma^t by doubling: S = sum_{t<T} gamma^t, W = sum_{t<T} t gamma^t, until gamma^T T is below 2^-60 W */
+/* sum_t 2 eps t gamma^t by doubling T: S = sum_{t<T} gamma^t, W = sum_{t<T} t gamma^t, until W stands still */
 static double linear_over_time(double gamma, double eps)
 {
     double S = 1, W = 0, power = gamma;
@@ -192,8 +192,8 @@ static double penalty_closed(const setting *x, double *out)
     return 0;
 }
 
-/* Every value lies between those of the least and of the greatest reward for ever: so |C| <= alpha R / (1-gamma) with R
- * their difference, at absorbing states 0 */
+/* Every value lies between those of the least and of the greatest reward for ever: so |C| <= alpha R / (1-gamma)
+ * with R their difference, at absorbing states 0 */
 static double reward_range(const setting *x)
 {
     double least = INFINITY, most = -INFINITY;
@@ -230,8 +230,8 @@ static void page_of_penalty(const setting *x, FILE *out)
 {
     static const double gammas[] = { 0.9, 0.99, 0.999 };
     improvement_bounds b = improvement_bounds_of(x->pi, x->pi1);
-    fprintf(out, "ERR-33: sum_t 2 eps t gamma^t over 1/(1-gamma), which an O(r_max/(1-gamma)) would keep bounded (eps = %.3g):\n",
-            b.alpha);
+    fprintf(out, "ERR-33: sum_t 2 eps t gamma^t over 1/(1-gamma), which an O(r_max/(1-gamma)) would keep bounded\n"
+            "(eps = %.3g):\n", b.alpha);
     for (int i = 0; i < 3; i++)
         fprintf(out, "  gamma = %-5g  %.4g\n", gammas[i], linear_over_time(gammas[i], b.alpha) * (1 - gammas[i]));
 }
@@ -277,7 +277,8 @@ double improvement_step_dual(int n, const double *pi, const double *A, double ep
 
 static double unit_step(const setting *x)
 {
-    return fmax(2 * x->pi->unit_V, 4 * DBL_EPSILON * fmax(4, x->pi->nA) * fmax(1, linalg_max_abs(x->pi->nSA, x->pi->A)));
+    double A = fmax(1, linalg_max_abs(x->pi->nSA, x->pi->A));
+    return fmax(2 * x->pi->unit_V, 4 * DBL_EPSILON * fmax(4, x->pi->nA) * A);
 }
 
 static double best_step(const setting *x, double *out)
@@ -341,6 +342,29 @@ static double greedy_step(const setting *x, double *out)
     return 0;
 }
 
+/* pi with the best step of length eps in every state, and where gamma < 1 what it is worth */
+static void page_of_best_steps(const setting *x, FILE *out)
+{
+    static const double lengths[] = { 0.3, 0.1, 0.03, 0.01, 0.003 };
+    const exact *pi = x->pi;
+    char error[256];
+    double *p = allocate((size_t)pi->nSA, sizeof *p, "a policy");
+    if (!(pi->gamma < 1)) fprintf(out, "gamma = 1: no bound on what these steps gain is finite\n");
+    else fprintf(out, "That step in every state: its gain in the surrogate, in J, and what TRPO-3 promises of it\n"
+                 "     eps          L - J         J' - J   L - J - TRPO-3\n");
+    for (int k = 0; k < 5 && pi->gamma < 1; k++) {
+        for (int s = 0; s < pi->nS; s++)
+            improvement_step(pi->nA, pi->pi + s * pi->nA, pi->A + s * pi->nA, lengths[k], p + s * pi->nA);
+        for (int i = 0; i < pi->nSA; i++) p[i] = p[i] > 0 ? log(p[i]) : -1e4;       /* exp(-1e4) is 0 */
+        exact *pi1 = exact_new(pi->M, pi->gamma, p, error, sizeof error);
+        require(pi1, "%s", error);
+        improvement_bounds b = improvement_bounds_of(pi, pi1);
+        fprintf(out, "  %6g %14.6g %14.6g %16.6g\n", lengths[k], b.dL, b.dJ, b.dL - b.tv);
+        exact_free(pi1);
+    }
+    free(p);
+}
+
 /* ---- DSB-13: along theta + t A, A the natural gradient of a table ---- */
 
 enum { LENGTHS = 4 };
@@ -378,7 +402,7 @@ static double unit_length(const setting *x)
 static const char *no_gain(const setting *x)
 {
     if (!(x->pi->gamma < 1)) return no_bound(x);
-    if (linalg_max_abs(x->pi->nSA, x->pi->A) > 1e2) return "advantages beyond 100: no step of theta + t A is small";
+    if (linalg_max_abs(x->pi->nSA, x->pi->A) > 1e2) return "advantages beyond 100: theta + t A is far off";
     double unit = unit_length(x);                           /* 0: nothing is to be gained at all */
     return unit > 0 && unit < 1e-3 ? NULL : "no action is better than another where pi goes";
 }
@@ -422,12 +446,13 @@ static double gained_less_linear(const setting *x, double *out)
 
 static void page_of_lengths(const setting *x, FILE *out)
 {
-    fprintf(out, "The gain L - J over each penalty, at theta + t A: it must exceed 1 for a step to be guaranteed.\n"
+    fprintf(out, "The gain L - J over each penalty, at theta + t A: it must exceed 1 for a step to be sure.\n"
             "       t   linear, C = max|A|   DSB-10, C = max_s |sum_a pi' A|   TRPO-3, quadratic\n");
     for (int i = 0; i < LENGTHS; i++) {
         improvement_bounds b = bounds_at(x->pi, length[i]);
         double gain = b.dL;
-        fprintf(out, "  %6g   %18.4f   %29.3g   %17.3g\n", length[i], gain / b.linear, gain / b.shift, gain / b.tv);
+        fprintf(out, "  %6g   %18.4f   %29.3g   %17.3g\n", length[i], gain / b.linear, gain / b.shift,
+            gain / b.tv);
     }
 }
 
@@ -466,7 +491,7 @@ static double J_lipschitz(const setting *x, double *out)
     return enumerate_defect(x->pi->M) * x->pi1->k * x->pi1->k * b.eps;
 }
 
-/* ---- DSB-16: pi(1) = sigma(k theta) on one state that goes on for ever, action 1 pays 1. theta = 0 -> .05 ---- */
+/* ---- pi(1) = sigma(k theta) in one state for ever, where action 1 pays 1; theta = 0 -> .05 ---- */
 
 enum { SLOPES = 3 };
 static const double slope[SLOPES] = { 1, 10, 100 }, STEP = 0.05;
@@ -514,7 +539,8 @@ static double jumps_closed(const setting *x, double *out)       /* 10 (sigma(k d
     return 0;
 }
 
-static double jumps_by_alpha(const setting *x, double *out)     /* 2 alpha max|A| / (1-gamma), -log(1 - 4 alpha^2)/2 */
+/* 2 alpha max|A| / (1-gamma), -log(1 - 4 alpha^2)/2 */
+static double jumps_by_alpha(const setting *x, double *out)
 {
     (void)x;
     for (int i = 0; i < SLOPES; i++) {
@@ -525,7 +551,8 @@ static double jumps_by_alpha(const setting *x, double *out)     /* 2 alpha max|A
     return 0;
 }
 
-static double jumps_in_theta(const setting *x, double *out)     /* ERR-52: an interval of theta, at the slope of k = 1 */
+/* ERR-52: an interval of theta, at the slope of k = 1 */
+static double jumps_in_theta(const setting *x, double *out)
 {
     jumps(x, out);
     for (int i = 1; i < SLOPES; i++) out[i] = out[0], out[SLOPES + i] = out[SLOPES];
@@ -629,6 +656,30 @@ static double J_minus_trpo(const setting *x, double *out)
     return room(x, b.eps);
 }
 
+/* On ok-bad pi is always right, pi' wrong with probability e: |J(pi') - L| = 2 gamma e^2 / ((1-gamma) (1-gamma+gamma e)) */
+static void page_of_tightness(const setting *x, FILE *out)
+{
+    static const double es[] = { 0.1, 0.01, 0.001 };
+    char error[256];
+    mdp *M = mdp_builtin("ok-bad");
+    (void)x;
+    fprintf(out, "|J(pi') - L| over the penalty where it is largest: ok-bad, gamma .9, pi right, pi' wrong with"
+            " probability e\n");
+    for (int k = 0; k < 3; k++) {
+        const double e = es[k], z[4] = { 0, -1e4, 0, -1e4 }, z1[4] = { log1p(-e), log(e), log1p(-e), log(e) };
+        exact *pi = exact_new(M, 0.9, z, error, sizeof error), *pi1 = exact_new(M, 0.9, z1, error, sizeof error);
+        require(pi && pi1, "%s", error);
+        improvement_bounds b = improvement_bounds_of(pi, pi1);
+        fprintf(out, "  e = %-6g TRPO-3 %.4f   TRPO-4 %.4f   DSB-10 %.4f\n", e, fabs(b.dJ - b.dL) / b.tv,
+                fabs(b.dJ - b.dL) / b.trpo, fabs(b.dJ - b.dL) / b.shift);
+        exact_free(pi);
+        exact_free(pi1);
+    }
+    fprintf(out, "TRPO-3: (1-gamma) / (2 (1 - gamma + gamma e)), up to 1/2. On random MDPs it is far less:\n"
+            "`ascent bounds --mdps 3000`.\n");
+    mdp_free(M);
+}
+
 /* ---- TRPO-7: the step that the penalty allows, against delta = .01, on E5 along theta + t A ---- */
 
 static const double DELTA = 0.01;
@@ -713,7 +764,7 @@ static double practice(const setting *x, double *out)       /* a hundredth of de
 
 static double with_theory(const setting *x, double *out)    { (void)x; return steps_with(0, out); }
 
-static double with_C_1(const setting *x, double *out)       { (void)x; return steps_with(1, out); }    /* the control */
+static double with_C_1(const setting *x, double *out)       { (void)x; return steps_with(1, out); }
 
 static void page_of_steps(const setting *x, FILE *out)
 {
@@ -723,9 +774,9 @@ static void page_of_steps(const setting *x, FILE *out)
         exact *pi = E5_at(gammas[i]);
         double t = penalised_step(pi, 0), t1 = constrained_step(pi);
         improvement_bounds p = bounds_at(pi, t), c = bounds_at(pi, t1);
-        fprintf(out, "gamma = %-4g C = %.0f: the step of the penalty t = %.3g has max KL %.2g and gains %.3f; with mean\n"
-                "  KL = .01 t = %.3g, %.0f times as long, gains %.3f\n", gammas[i], p.trpo / p.kl, t, p.kl, p.dJ, t1,
-                t1 / t, c.dJ);
+        fprintf(out, "gamma = %-4g C = %.0f: the step of the penalty, t = %.3g, has max KL %.2g and gains %.3f;\n"
+                "  with mean KL = .01 t = %.3g, %.0f times as long, gains %.3f\n", gammas[i], p.trpo / p.kl, t, p.kl,
+                p.dJ, t1, t1 / t, c.dJ);
         E5_free(pi);
     }
 }
@@ -735,37 +786,46 @@ const derivation improvement_bound[] = {
       "J(pi') - J(pi)", one, unit_J, no_bound, NULL, {
         { "J(\\theta')-J(\\theta)", "two policies, two linear solves", objective },
         { "=\\sum_tE_{s_t\\sim p_{\\theta'}}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_{\\theta'}(a_t|s_t)}"
-          "{\\pi_\\theta(a_t|s_t)}\\gamma^tA^{\\pi_\\theta}(s_t,a_t)]]", "PDI-1, on the states of pi'", on_new_states },
-        { "\\ge\\sum_tE_{s_t\\sim p_\\theta}[\\dots]-\\sum_t\\gamma^t\\|p_{\\theta'}(s_t)-p_\\theta(s_t)\\|_1C,\\quad "
-          "C=\\max_s|\\sum_a\\pi_{\\theta'}(a|s)A^{\\pi_\\theta}(s,a)|",
-          "DSB-9 for f(s) the inner mean; 64 steps forward in time, and DSB-8 for what is behind them", minus_shift,
+          "{\\pi_\\theta(a_t|s_t)}\\gamma^tA^{\\pi_\\theta}(s_t,a_t)]]", "PDI-1, on the states of pi'",
+          on_new_states },
+        { "\\ge\\sum_tE_{s_t\\sim p_\\theta}[\\dots]-\\sum_t\\gamma^t\\|p_{\\theta'}(s_t)-p_\\theta(s_t)\\|_1C,"
+          "\\quad C=\\max_s|\\sum_a\\pi_{\\theta'}(a|s)A^{\\pi_\\theta}(s,a)|",
+          "DSB-9 for f(s) the inner mean; 64 steps forward in time, and DSB-8 for what is behind them",
+          minus_shift,
           AT_MOST },
         { "\\ge\\sum_tE_{s_t\\sim p_\\theta}[\\dots]-\\sum_t\\gamma^t2(1-(1-\\epsilon)^t)C", "DSB-8", minus_parted,
           AT_MOST },
         { "\\ge\\sum_tE_{s_t\\sim p_\\theta}[\\dots]-\\sum_t2\\epsilon t\\gamma^tC",
-          "DSB-4; 001 l.299 prints no gamma^t, and the sum over all t would be infinite", minus_linear, AT_MOST } } },
+          "DSB-4; 001 l.299 prints no gamma^t, and the sum over all t would be infinite", minus_linear,
+          AT_MOST } } },
     { "DSB-11", "sum_t 2 eps t gamma^t C = 2 eps gamma C / (1-gamma)^2: one 1/(1-gamma) is C's, two are the sum's",
       "the sum over all t; over T = 100 steps without gamma^t; C", n_penalty, unit_penalty, no_bound, NULL, {
         { "\\sum_t2\\epsilon t\\gamma^tC,\\quad\\sum_{t<T}2\\epsilon tC,\\quad "
-          "C=\\max_s|\\sum_a\\pi_{\\theta'}(a|s)A^{\\pi_\\theta}(s,a)|", "summed: the first by doubling", penalty_summed },
+          "C=\\max_s|\\sum_a\\pi_{\\theta'}(a|s)A^{\\pi_\\theta}(s,a)|", "summed: the first by doubling",
+          penalty_summed },
         { "=\\frac{2\\epsilon\\gamma C}{(1-\\gamma)^2},\\quad\\epsilon T(T-1)C,\\quad"
-          "\\max_s|\\sum_a(\\pi_{\\theta'}-\\pi_\\theta)(a|s)Q^{\\pi_\\theta}(s,a)|", "in closed form", penalty_closed },
+          "\\max_s|\\sum_a(\\pi_{\\theta'}-\\pi_\\theta)(a|s)Q^{\\pi_\\theta}(s,a)|", "in closed form",
+          penalty_closed },
         { "\\le\\dots,\\quad C\\le\\epsilon\\frac{r_{max}-r_{min}}{1-\\gamma}",
-          "no two values are further apart than those of the best and the worst reward for ever", penalty_by_rewards,
+          "no two values are further apart than those of the best and the worst reward for ever",
+          penalty_by_rewards,
           AT_LEAST },
         { "O(\\frac{r_{max}}{1-\\gamma}),\\quad O(Tr_{max})",
           "001 l.299 has this below the whole sum: it is what C may be", underbrace, DIFFERS, "ERR-33" } },
       .page = page_of_penalty },
-    { "DSB-12", "argmax of the surrogate s.t. D_TV <= eps = .1: in each state the worst actions' share to the best",
+    { "DSB-12", "argmax of the surrogate s.t. D_TV <= eps = .1: the worst actions' share to the best",
       "the best sum_a p(a) A(s,a) in each state", n_states, unit_step, NULL, NULL, {
         { "\\max_p\\sum_ap(a)A(s,a)\\;s.t.\\;D_{TV}(p,\\pi_\\theta(\\cdot|s))\\le\\epsilon",
           "a linear program: eps taken from the worst actions, given to the best", best_step },
-        { "=\\min_{\\lambda\\ge0}\\{\\lambda\\epsilon+\\sum_a\\pi_\\theta(a|s)\\max(A(s,a),\\max_bA(s,b)-\\lambda)\\}",
+        { "=\\min_{\\lambda\\ge0}\\{\\lambda\\epsilon+\\sum_a\\pi_\\theta(a|s)"
+          "\\max(A(s,a),\\max_bA(s,b)-\\lambda)\\}",
           "its dual, at the corners: no p does better", best_step_dual },
         { "\\ge\\sum_a((1-\\epsilon)\\pi_\\theta+\\epsilon\\,1_{a=\\arg\\max A})A(s,a)",
-          "a mixture with the greedy policy is allowed, and takes from good actions as from bad", mixed_step, AT_MOST },
+          "a mixture with the greedy policy is allowed, and takes from good actions as from bad", mixed_step,
+          AT_MOST },
         { "\\ge\\sum_ap(a)A(s,a)", "the best of 100 random p that are allowed", random_steps, AT_MOST },
-        { "\\le\\max_aA(s,a)", "without a constraint", greedy_step, AT_LEAST } } },
+        { "\\le\\max_aA(s,a)", "without a constraint", greedy_step, AT_LEAST } },
+      .page = page_of_best_steps },
     { "DSB-13", "small enough a step improves J: by the quadratic penalty; 001's linear one promises nothing",
       "(J(theta + t A) - J) / (L - J), t = .1, .03, .01, .001", n_lengths, unit_length, no_gain, NULL, {
         { "\\frac{J(\\theta_t)-J(\\theta)}{L(\\theta_t)-J(\\theta)},\\quad\\theta_t=\\theta+tA^{\\pi_\\theta}",
@@ -773,7 +833,8 @@ const derivation improvement_bound[] = {
         { "\\ge1-\\frac{4\\alpha^2\\gamma\\max|A|}{(1-\\gamma)^2(L-J)}",
           "TRPO-3: the penalty falls as t^2, the gain as t, so this is above 0 for t small enough",
           gained_less_quadratic, AT_MOST },
-        { "\\ge1-\\frac{2\\alpha\\gamma C}{(1-\\gamma)^2(L-J)},\\quad C=\\max_s|\\sum_a\\pi_{\\theta'}(a|s)A(s,a)|",
+        { "\\ge1-\\frac{2\\alpha\\gamma C}{(1-\\gamma)^2(L-J)},\\quad "
+          "C=\\max_s|\\sum_a\\pi_{\\theta'}(a|s)A(s,a)|",
           "DSB-10: quadratic as well, since C is 0 at t = 0", gained_less_shift, AT_MOST },
         { "1-\\frac{2\\alpha\\gamma C}{(1-\\gamma)^2(L-J)},\\quad C=\\max_{s,a}|A(s,a)|",
           "001 l.299, l.321, l.375 with a constant C: penalty and gain both fall as t, and nothing is guaranteed",
@@ -790,7 +851,8 @@ const derivation improvement_bound[] = {
     { "DSB-16", "a small step in theta may be a large one in the policy: sigma(k theta), from theta = 0 to .05",
       "|J(.05) - J(0)| for k = 1, 10, 100; then D_KL", n_slopes, unit_slopes, NULL, NULL, {
         { "|J(\\theta+.05)-J(\\theta)|,\\quad D_{KL}", "by linear solves", jumps },
-        { "=\\frac{\\sigma(.05k)-\\sigma(0)}{1-\\gamma},\\quad\\log\\frac{e^{.025k}+e^{-.025k}}{2}", "in closed form", jumps_closed },
+        { "=\\frac{\\sigma(.05k)-\\sigma(0)}{1-\\gamma},\\quad\\log\\frac{e^{.025k}+e^{-.025k}}{2}",
+            "in closed form", jumps_closed },
         { "=\\frac{2\\alpha}{1-\\gamma}\\max|A|,\\quad-\\tfrac12\\log(1-4\\alpha^2),\\quad\\alpha=D_{TV}",
           "functions of how far the policy goes, whatever k: DSB-15, attained", jumps_by_alpha },
         { "|J(\\theta+.05)-J(\\theta)|_{k=1}",
@@ -798,7 +860,8 @@ const derivation improvement_bound[] = {
           jumps_in_theta, DIFFERS, "ERR-52" } },
       "one state, two actions, the second pays 1; gamma .9; pi(1) = sigma(k theta)" },
     { "TRPO-1", "D_TV^max = max_s 1/2 sum_a |pi(a|s) - pi'(a|s)|", "D_TV^max", one, unit_TV, NULL, NULL, {
-        { "\\max_s\\tfrac12\\sum_a|\\pi(a|s)-\\tilde\\pi(a|s)|", "as `ascent solve --against` prints it: tv_max", TV_max },
+        { "\\max_s\\tfrac12\\sum_a|\\pi(a|s)-\\tilde\\pi(a|s)|", "as `ascent solve --against` prints it: tv_max",
+          TV_max },
         { "=\\max_s\\sum_a(\\pi(a|s)-\\tilde\\pi(a|s))^+", "what one loses is what another gains", TV_by_events },
         { "=\\max_s\\{1-\\sum_a\\min(\\pi(a|s),\\tilde\\pi(a|s))\\}", "how often they must differ: DSB-6",
           TV_by_overlap },
@@ -817,18 +880,21 @@ const derivation improvement_bound[] = {
         { "\\ge L-\\sum_t\\gamma^t4\\alpha(1-(1-\\alpha)^t)\\epsilon=L-\\frac{4\\alpha^2\\gamma\\epsilon}"
           "{(1-\\gamma)(1-\\gamma(1-\\alpha))}",
           "sum_a pi A = 0, so |sum_a (pi' - pi) A| <= 2 alpha max|A|", J_minus_two_alpha, AT_MOST },
-        { "\\ge L-\\frac{4\\epsilon\\gamma}{(1-\\gamma)^2}\\alpha^2", "1 - gamma (1-alpha) >= 1 - gamma", J_minus_tv,
-          AT_MOST } } },
+        { "\\ge L-\\frac{4\\epsilon\\gamma}{(1-\\gamma)^2}\\alpha^2", "1 - gamma (1-alpha) >= 1 - gamma",
+          J_minus_tv, AT_MOST } }, .page = page_of_tightness },
     { "TRPO-4", "J(pi') >= L_pi(pi') - C D_KL^max(pi, pi'), C = 4 eps gamma / (1-gamma)^2", "J(pi')", one, unit_J,
       no_bound, NULL, {
         { "\\eta(\\tilde\\pi)", "a linear solve", J_new },
-        { "\\ge L_\\pi(\\tilde\\pi)-\\frac{4\\epsilon\\gamma}{(1-\\gamma)^2}\\alpha^2", "TRPO-3", J_minus_tv, AT_MOST },
-        { "\\ge L_\\pi(\\tilde\\pi)-\\tfrac12C\\,D_{KL}^{max}(\\pi,\\tilde\\pi)", "Pinsker, DSB-14: alpha^2 <= KL/2",
+        { "\\ge L_\\pi(\\tilde\\pi)-\\frac{4\\epsilon\\gamma}{(1-\\gamma)^2}\\alpha^2", "TRPO-3", J_minus_tv,
+          AT_MOST },
+        { "\\ge L_\\pi(\\tilde\\pi)-\\tfrac12C\\,D_{KL}^{max}(\\pi,\\tilde\\pi)",
+          "Pinsker, DSB-14: alpha^2 <= KL/2",
           J_minus_pinsker, AT_MOST },
         { "\\ge L_\\pi(\\tilde\\pi)-C\\,D_{KL}^{max}(\\pi,\\tilde\\pi)", "TRPO takes alpha^2 <= KL", J_minus_trpo,
           AT_MOST } } },
     { "TRPO-7", "the C of theory is too large: its step is tiny beside that of a trust region of delta = .01",
-      "gamma = .9, .99: log10 of the step's max KL over delta; of its gain over that of delta", n_steps, unit_steps, NULL,
+      "gamma = .9, .99: log10 of the step's max KL over delta; of its gain over that of delta", n_steps,
+      unit_steps, NULL,
       NULL, {
         { "-2,\\quad-1", "a hundredth of delta; a tenth of the gain", practice },
         { "\\ge\\log_{10}\\frac{D_{KL}^{max}}{\\delta},\\quad\\log_{10}\\frac{\\eta_C-\\eta}{\\eta_\\delta-\\eta}",

@@ -1,4 +1,4 @@
-/* Lower bounds on J(pi') by what is known of pi: 001 (l.297-321), 002 (images TRPO9-12), Schulman et al. (2015). */
+/* Lower bounds on J(pi') by what is known of pi: 001 (l.297-321), 002 (images TRPO9-12), Schulman et al. (2015) */
 #ifndef ASCENT_IMPROVEMENT_BOUND_H
 #define ASCENT_IMPROVEMENT_BOUND_H
 
@@ -18,7 +18,7 @@ typedef struct {
 } improvement_bounds;
 improvement_bounds improvement_bounds_of(const exact *pi, const exact *pi1);
 
-/* DSB-12   max_p sum_a p(a) A(a) over distributions p [n] with D_TV(p, pi) <= eps; p receives one that attains it */
+/* DSB-12   max_p sum_a p(a) A(a) over distributions p [n] with D_TV(p, pi) <= eps; p receives one of them */
 double improvement_step(int n, const double *pi, const double *A, double eps, double *p);
 double improvement_step_dual(int n, const double *pi, const double *A, double eps);     /* the same by its dual */
 

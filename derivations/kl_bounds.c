@@ -131,7 +131,7 @@ static double greatest(const setting *x, in_states value, const exact *p, const 
 }
 
 static double new_old(const setting *x, double *out) { return greatest(x, sum_of_log_ratios, x->pi1, x->pi, out); }
-static double new_old_tangent(const setting *x, double *out) { return greatest(x, above_tangent, x->pi1, x->pi, out); }
+static double new_old_flat(const setting *x, double *out) { return greatest(x, above_tangent, x->pi1, x->pi, out); }
 static double old_new(const setting *x, double *out) { return greatest(x, term_by_term, x->pi, x->pi1, out); }
 
 static double mean_over_states(const setting *x, double *out)           /* sum_s rho(s) D(s) / sum_s rho(s) */
@@ -162,8 +162,9 @@ static void page_of_directions(const setting *x, FILE *out)
     char error[256];
     double *z = allocate((size_t)pi->nSA, sizeof *z, "logits"), *D = allocate((size_t)pi->nS, sizeof *D, "KL");
     const double p[2] = { log(0.5), log(0.5) }, q[2] = { log(0.9), log(0.1) };
-    fprintf(out, "ERR-34: p = (.5, .5), q = (.9, .1): D(p||q) = %.4f, D(q||p) = %.4f. In the mean over the states of pi,\n"
-            "along theta + t A, over t^2/2 sum_a pi(a|s) A(s,a)^2, which is both to second order:\n",
+    fprintf(out, "ERR-34: p = (.5, .5), q = (.9, .1): D(p||q) = %.4f, D(q||p) = %.4f.\n"
+            "Along theta + t A, over t^2/2 sum_a pi(a|s) A(s,a)^2, which is both to second order, in the mean over\n"
+            "the states of pi:\n",
             kl_divergence(2, p, q), kl_divergence(2, q, p));
     for (int k = 0; k < 3; k++) {
         double t = pow(10, -k), mean[2] = { 0 }, square = 0;
@@ -174,9 +175,10 @@ static void page_of_directions(const setting *x, FILE *out)
             term_by_term(way ? pi1 : pi, way ? pi : pi1, D);
             for (int s = 0; s < pi->nS; s++) mean[way] += exact_rho(pi, s) * D[s];
         }
-        for (int i = 0; i < pi->nSA; i++) square += exact_rho(pi, i / pi->nA) * pi->pi[i] * pi->A[i] * pi->A[i] / 2;
+        for (int i = 0; i < pi->nSA; i++)
+            square += t * t / 2 * exact_rho(pi, i / pi->nA) * pi->pi[i] * pi->A[i] * pi->A[i];
         if (square > 0)
-            fprintf(out, "  t = %-4g  old||new %.4f   new||old %.4f\n", t, mean[0] / (t * t * square), mean[1] / (t * t * square));
+            fprintf(out, "  t = %-4g  old||new %.4f   new||old %.4f\n", t, mean[0] / square, mean[1] / square);
         exact_free(pi1);
     }
     fprintf(out, "Where the new policy drops an action, new||old stays finite, and old||new does not.\n");
@@ -235,32 +237,37 @@ const derivation kl_bounds[] = {
         { "=\\sum_ap(a)(e^{d(a)}-1-d(a)),\\quad d(a)=\\log\\frac{q(a)}{p(a)}",
           "sum_a q(a) - p(a) = 0 added: e^d >= 1 + d, so that no term is negative", KL_terms },
         { "\\ge0", "and 0 only where q = p", least, AT_MOST } } },
-    { "KL-2", "D_KL(pi || pi'), the old policy first: what TRPO and PPO measure", "in each state", n_states, unit, NULL,
-      NULL, {
-        { "\\sum_a\\pi_\\theta(a|s)\\log\\frac{\\pi_\\theta(a|s)}{\\pi_{\\tilde\\theta}(a|s)}", "old||new", KL_sum },
+    { "KL-2", "D_KL(pi || pi'), the old policy first: what TRPO and PPO measure", "in each state", n_states,
+      unit, NULL, NULL, {
+        { "\\sum_a\\pi_\\theta(a|s)\\log\\frac{\\pi_\\theta(a|s)}{\\pi_{\\tilde\\theta}(a|s)}", "old||new",
+          KL_sum },
         { "=D_{KL}(\\pi_\\theta\\|\\pi_{\\tilde\\theta})", "by categorical_kl, with which policies are trained",
           KL_trained },
         { "=lse(z')-lse(z)-\\sum_a\\pi_\\theta(a|s)(z'(a)-z(a)),\\quad lse(z)=\\log\\sum_be^{z(b)}",
           "from the logits z, z': how far lse is above its tangent at z", KL_tangent },
         { "D_{KL}(\\pi_{\\tilde\\theta}\\|\\pi_\\theta)",
-          "001 l.339, l.371, l.396, l.562, l.587: the new policy first, but in its rule for beta (l.600)", KL_new_old,
+          "001 l.339, l.371, l.396, l.562, l.587: the new policy first, but in its rule for beta (l.600)",
+          KL_new_old,
           DIFFERS, "ERR-34" } }, .page = page_of_directions },
     { "KL-3", "001's constraint D_KL(pi' || pi) <= eps: the new policy first, and in every state",
       "max_s D_KL(pi'(.|s) || pi(.|s))", one, unit, never_decides, NULL, {
         { "\\max_s\\sum_a\\pi_{\\theta'}(a|s)\\log\\frac{\\pi_{\\theta'}(a|s)}{\\pi_\\theta(a|s)}", "new||old",
           new_old },
-        { "=\\max_s\\{lse(z)-lse(z')-\\sum_a\\pi_{\\theta'}(a|s)(z(a)-z'(a))\\}", "KL-2's line with z and z' swapped",
-          new_old_tangent },
+        { "=\\max_s\\{lse(z)-lse(z')-\\sum_a\\pi_{\\theta'}(a|s)(z(a)-z'(a))\\}",
+          "KL-2's line with z and z' swapped",
+          new_old_flat },
         { "\\sum_s\\rho(s)D_{KL}(\\pi_{\\theta'}\\|\\pi_\\theta)/\\sum_s\\rho(s)",
-          "001 l.339, l.371, l.388 name no state: one lambda for all needs the maximum, or this mean, which is less",
+          "001 l.339, l.371, l.388 name no state: one lambda for all needs the maximum, or this mean",
           mean_over_states, DIFFERS, "ERR-35" },
         { "\\max_sD_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})", "the other direction: 001 l.600, 000, 004, both papers",
           old_new, DIFFERS, "ERR-34" } } },
-    { "DSB-14", "Pinsker: D_TV(p, q) <= sqrt(D_KL(p || q) / 2)", "D_TV in each state", n_states, unit_TV, NULL, NULL, {
+    { "DSB-14", "Pinsker: D_TV(p, q) <= sqrt(D_KL(p || q) / 2)", "D_TV in each state", n_states, unit_TV, NULL,
+      NULL, {
         { "\\tfrac12\\sum_a|\\pi_\\theta(a|s)-\\pi_{\\theta'}(a|s)|", "the total variation", TV },
         { "\\le\\sqrt{\\tfrac12D_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})}", "Pinsker, old||new", pinsker_old_new,
           AT_LEAST },
-        { "\\le\\sqrt{\\tfrac12D_{KL}(\\pi_{\\theta'}\\|\\pi_\\theta)}", "D_TV is symmetric: new||old bounds it as well",
+        { "\\le\\sqrt{\\tfrac12D_{KL}(\\pi_{\\theta'}\\|\\pi_\\theta)}",
+          "D_TV is symmetric: new||old bounds it as well",
           pinsker_new_old, AT_LEAST },
         { "\\le\\sqrt{D_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})}",
           "002 image TRPO10, D_TV^2 <= D_KL: the same with a factor of 2 to spare", trpo, AT_LEAST } },

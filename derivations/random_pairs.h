@@ -1,5 +1,6 @@
-/* Random MDPs with two policies each, on which bounds are tried: the i-th of a seed is always the same. 2 to 9 states
- * and 2 to 5 actions, gamma in [.5, .99], pi with logits ~ N(0, 1), pi' as far from it as 10^-3 to 10 of these. */
+/* Random MDPs with two policies each, on which bounds are tried: the i-th of a seed is always the same. 2 to 9
+ * states and 2 to 5 actions, gamma in [.5, .99], pi with logits ~ N(0, 1), pi' as far from it as 10^-3 to 10 of
+ * these. */
 #ifndef ASCENT_RANDOM_PAIRS_H
 #define ASCENT_RANDOM_PAIRS_H
 

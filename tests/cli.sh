@@ -585,7 +585,7 @@ printed() {
     for arguments in --help help "solve --help" "verify --help" "derive --help" "list --help" "solve E5" \
             "solve E5 --json" "solve E5 --policy policy.csv --against policy.csv --fisher --optimal" \
             "solve E5 --policy policy.csv --against policy.csv --fisher --optimal --json" \
-            "verify --id PDI-6 E5" "verify --id PDI-6 E5 --json" "verify --unbound" "derive PDI-1" list \
+            "verify --id PDI-6 E5" "verify --id PDI-6 E5 --json" "verify --unbound" "derive PDI-1" "bounds E5" list \
             "list PDI-6" "env --help" env "env Pendulum-v1" "env Pendulum-v1 --check" "env E5 --export" \
             "env Pendulum-v1 --transitions steps.csv"; do
         eval "$3"
@@ -608,7 +608,7 @@ printed "nobody reads, SIGPIPE ignored" 3 '(trap "" PIPE; exec "$ascent" $argume
 exec 9>&-
 
 # without a stderr: the same exit status, the same stdout, and no word of it anywhere else
-for arguments in "solve E5" "solve E5 --json" "verify --id PDI-6 E5" "derive PDI-1" list "solve NoSuch" \
+for arguments in "solve E5" "solve E5 --json" "verify --id PDI-6 E5" "derive PDI-1" "bounds E5" list "solve NoSuch" \
         "solve short.mdp" "solve E5 --policy policy.csv --against short.csv" "solve E5 --gamma 2" nosuch; do
     sed 6d chain.mdp >short.mdp
     policy | sed 2d >short.csv
@@ -645,7 +645,7 @@ done
 # ---- the same command, the same bytes ----
 
 mkdir -p elsewhere
-for arguments in "solve FrozenLake-v1 --fisher --optimal --json" "verify --id PDI-6 E5" "derive PDI-1" \
+for arguments in "solve FrozenLake-v1 --fisher --optimal --json" "verify --id PDI-6 E5" "derive PDI-1" "bounds --mdps 20" \
                  list; do
     run $arguments
     cp out once

@@ -94,6 +94,7 @@ faults whole plot ../run --out ../curve.svg
 printf '1,1,0\n2,0,1\n' >../critic.csv
 faults whole estimate two.mdp --horizon 1 --estimator gae --critic ../critic.csv
 faults whole estimate two.mdp --horizon 1 --all --critic ../critic.csv --plot ../bias.svg
+faults whole bounds --mdps 1 --plot ../tight.svg
 faults lines watch ../run --episodes 1
 faults whole watch ../run --episodes 1 --svg ../film.svg
 faults whole explain nosuch

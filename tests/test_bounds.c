@@ -1,6 +1,6 @@
-/* Bounds between policies. What they say is checked against closed forms (an ok state that a mistake leaves for ever,
- * two actions), all whole-number solutions of small linear programs, and numbers for E5 of an independent program
- * (plain Python, Gauss-Jordan); that they hold, on random MDPs. */
+/* Bounds between policies. What they say is checked against closed forms (an ok state that a mistake leaves for
+ * ever, two actions), all whole-number solutions of small linear programs, and numbers for E5 of an independent
+ * program (plain Python, Gauss-Jordan); that they hold, on random MDPs. */
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>
@@ -80,6 +80,10 @@ static void bound_of_shift(void **state)
             assert_true(fabs(shift_bound((double)eps, t) - (double)(2 * (1 - power))) <= 1e-14);
         }
     near("of tiny eps", shift_bound(1e-18, 3), 6e-18, 1e-14);
+    const double pi[4] = { 0.25, 0.25, 0.25, 0.25 }, pi1[4] = { 0.35, 0.35, 0.15, 0.15 };       /* ERR-6 */
+    mdp *M = mdp_garnet("one", 1, 4, 1, 1);
+    near("TV, and no action's difference", shift_eps(M, pi, pi1), 0.2, 1e-14);
+    mdp_free(M);
 }
 
 /* ---- E5, theta(s,a) = cos(s+2a), pi' = theta + t A; gain over each penalty (ERR-33) ---- */
@@ -88,8 +92,8 @@ static void e5(void **state)
 {
     (void)state;
     static const struct { double gamma, t, eps, alpha, kl, dJ, dL, linear, shift, tv; } known[] = {
-        { 0.9, 1, 1.5647679246897868, 0.3552121543485893, 0.2867560684328717, 2.6585968155648665, 2.614611772681908,
-          0.026133462491705922, 0.06299273610905767, 0.036785709852230605 },
+        { 0.9, 1, 1.5647679246897868, 0.3552121543485893, 0.2867560684328717, 2.6585968155648665,
+          2.614611772681908, 0.026133462491705922, 0.06299273610905767, 0.036785709852230605 },
         { 0.9, 0.1, 1.5647679246897868, 0.025205045019560342, 0.002077523481192974, 0.23612020400788847,
           0.23614981147360614, 0.033264246129657636, 1.2270907607041131, 0.659872777530113 },
         { 0.99, 0.1, 1.5544941092655593, 0.025433698944709225, 0.0020604255543786518, 2.313838774134327,
@@ -224,7 +228,7 @@ static void kl(void **state)
     near("an action dropped", kl_divergence(2, sure, other), 2000, 1e-14);
 }
 
-/* The maximum and mean are over decision states: TV .1, .4, and .9 in the absorbing one; rho = (1, .5, .) at gamma .5 */
+/* The maximum and mean are over decision states: TV .1, .4, and .9 in the absorbing one; rho = (1, .5, .) */
 static void which_states(void **state)
 {
     (void)state;
@@ -280,15 +284,17 @@ static void random_mdps(void **state)
 static void every_line(void **state)
 {
     (void)state;
-    static const char *const ids[] = { "DSB-2", "DSB-3", "DSB-5", "DSB-6", "DSB-7", "DSB-8", "DSB-9", "DSB-10", "DSB-11",
-        "DSB-12", "DSB-13", "DSB-14", "DSB-15", "KL-1", "KL-2", "KL-3", "PDI-12", "TRPO-1", "TRPO-3", "TRPO-4" };
+    static const char *const ids[] = { "DSB-2", "DSB-3", "DSB-5", "DSB-6", "DSB-7", "DSB-8", "DSB-9", "DSB-10",
+        "DSB-11", "DSB-12", "DSB-13", "DSB-14", "DSB-15", "KL-1", "KL-2", "KL-3", "PDI-12", "TRPO-1", "TRPO-3",
+        "TRPO-4" };
     int passed = 0;
     for (uint32_t i = 0; i < 60; i++) {
         random_pair r = random_pair_new(9, i);
         setting *x = setting_new(r.pi, r.pi1, i);
         for (size_t k = 0; k < sizeof ids / sizeof *ids; k++) {
             derivation_result d = derivation_run(derivation_find(ids[k]), x);
-            if (d.verdict == FAIL) fail_msg("%s on MDP %u: line %d, %.3g units", ids[k], i, d.worst + 1, d.units[d.worst]);
+            if (d.verdict == FAIL)
+                fail_msg("%s on MDP %u: line %d, %.3g units", ids[k], i, d.worst + 1, d.units[d.worst]);
             passed += d.verdict == PASS;
             derivation_result_free(&d);
         }
@@ -324,9 +330,10 @@ static void a_line(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(ok_bad), cmocka_unit_test(bound_of_shift), cmocka_unit_test(e5),
-                                        cmocka_unit_test(couplings), cmocka_unit_test(steps_in_a_state),
-                                        cmocka_unit_test(kl), cmocka_unit_test(which_states),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(ok_bad), cmocka_unit_test(bound_of_shift),
+                                        cmocka_unit_test(e5), cmocka_unit_test(couplings),
+                                        cmocka_unit_test(steps_in_a_state), cmocka_unit_test(kl),
+                                        cmocka_unit_test(which_states),
                                         cmocka_unit_test(random_mdps), cmocka_unit_test(every_line),
                                         cmocka_unit_test(a_line) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
