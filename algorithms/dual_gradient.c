@@ -217,6 +217,7 @@ static improvement descend(const dual_gradient_config *c, const exact_table *x, 
 }
 
 /*[snip dual-gradient-improve later]*/
+/* KL-4   argmax A_bar(pi_new) subject to mean KL(pi_new||pi) <= epsilon */
 static improvement improve(const dual_gradient_config *c, const exact_table *x, double *pi_new, FILE *out)
 {
     size_t n = (size_t)(x->nS * x->nA);
