@@ -62,9 +62,9 @@ double dual_gradient_kl(int nA, const double *pi1, const double *pi)
         if (!(pi[a] > 0) && pi1[a] > 0) return INFINITY;
         double ratio = pi[a] > 0 ? pi1[a] / pi[a] : 0, e = pi[a] > 0 ? (pi1[a] - pi[a]) / pi[a] : 0;
         bool near = e > -0.5 && e < 1;
-        if (near)           kl += pi[a] * ((1 + e) * gsl_sf_log_1plusx_mx(e) + e * e);
-        else if (ratio > 0) kl += pi[a] * (ratio * log(ratio) - e);
-        else                kl += pi[a];                        /* 0 log 0 = 0 */
+        if (near)            kl += pi[a] * ((1 + e) * gsl_sf_log_1plusx_mx(e) + e * e);
+        else if (ratio == 0) kl += pi[a];                       /* 0 log 0 = 0 */
+        else                 kl += pi[a] * (ratio * log(ratio) - e);
     }
     return kl;
 }
