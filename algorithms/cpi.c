@@ -57,7 +57,7 @@ void cpi_greedy(const exact_table *x, double *pi1)
     /* END SOLUTION */
 }
 
-/* TRPO-2   epsilon = max_s |E_{a ~ pi'}[A(s,a)]| */
+/* Its epsilon: max_s |E_{a ~ pi'}[A(s,a)]| */
 double cpi_epsilon(const exact_table *x, const double *pi1)
 {
     /* BEGIN SOLUTION TRPO-2 */

@@ -62,9 +62,9 @@ double dual_gradient_kl(int nA, const double *pi1, const double *pi)
         if (!(pi[a] > 0) && pi1[a] > 0) return INFINITY;
         double ratio = pi[a] > 0 ? pi1[a] / pi[a] : 0, e = pi[a] > 0 ? (pi1[a] - pi[a]) / pi[a] : 0;
         bool near = e > -0.5 && e < 1;
-        if (near)           kl += pi[a] * ((1 + e) * gsl_sf_log_1plusx_mx(e) + e * e);
-        else if (ratio > 0) kl += pi[a] * (ratio * log(ratio) - e);
-        else                kl += pi[a];                        /* 0 log 0 = 0 */
+        if (near)            kl += pi[a] * ((1 + e) * gsl_sf_log_1plusx_mx(e) + e * e);
+        else if (ratio == 0) kl += pi[a];                       /* 0 log 0 = 0 */
+        else                 kl += pi[a] * (ratio * log(ratio) - e);
     }
     return kl;
 }
@@ -217,6 +217,7 @@ static improvement descend(const dual_gradient_config *c, const exact_table *x, 
 }
 
 /*[snip dual-gradient-improve later]*/
+/* KL-4   argmax A_bar(pi_new) subject to mean KL(pi_new||pi) <= epsilon */
 static improvement improve(const dual_gradient_config *c, const exact_table *x, double *pi_new, FILE *out)
 {
     size_t n = (size_t)(x->nS * x->nA);
@@ -252,13 +253,19 @@ void dual_gradient_explain(FILE *out, const void *config, uint64_t seed)
     const dual_gradient_config *c = config;
     const exact_table *x = &improvement_example;
     double pi_new[6], kl[2], unit = dual_gradient_unit(x, c->delta_kl);
+    char *rows;
+    size_t n;
+    FILE *to_rows = print_to_memory(&rows, &n);
+    improvement i = improve(c, x, pi_new, to_rows);
+    print_done(to_rows, &rows);
     fprintf(out, "Dual gradient descent, an update of two states and three actions; gamma = %g, eta(pi) = %g; nothing is"
             " drawn\n\nKL-4     max A_bar subject to mean KL <= epsilon = %g\n"
             "         unit of lambda: sqrt(sum(rho) sum_s rho(s) Var[A(s,.)] / (2 epsilon)) = %.7f\n"
             "KL-6     lambda <- max(0, lambda + alpha (mean KL - epsilon)), alpha = %g unit / (2 epsilon) = %.5f\n\n"
             "    k       lambda      mean KL        A_bar   Lagrangian        alpha\n", x->gamma, x->J, c->delta_kl, unit, c->alpha,
             c->alpha * unit / (2 * c->delta_kl));
-    improvement i = improve(c, x, pi_new, out);
+    fputs(rows, out);
+    free(rows);
     for (int s = 0; s < 2; s++) kl[s] = dual_gradient_kl(x->nA, pi_new + s * x->nA, x->pi + s * x->nA);
     fprintf(out, "         %s, steps of lambda: %d\n\n", improvement_outcome_name(i.outcome), i.steps);
     improvement_print(out, x, pi_new, "KL(s)", kl);

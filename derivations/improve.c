@@ -205,8 +205,8 @@ static void about(char *text, size_t size)
     FILE *out = fmemopen(text, size, "w");
     if (!out) out_of_memory(0, "a text of help");
     fprintf(out, "Improves a softmax policy on a finite MDP again and again, with exact advantages and visits. A row for"
-                 " each\npolicy: J; and of the update that made it the surrogate L, the bound below J, the step, the"
-                 " KL between both\npolicies. Exit 1 if a promise is not held. Algorithms, and what --set can change:\n");
+                 " each\npolicy has J, and of the update that made it the surrogate L, the bound below J, the step and"
+                 " the KL of both\npolicies. Exit 1 if a promise is not held. Algorithms, and what --set can change:\n");
     for (const algorithm *a = algorithms; a->name; a++) {
         if (!a->improve) continue;
         fprintf(out, "\n%s: %s\n", a->name, a->about);

@@ -55,12 +55,14 @@ static double log_Z(const exact *pi, double lambda, double *kl)
     *kl = 0;
     for (int s = 0; s < pi->nS; s++) {
         const double *q = pi->pi + s * pi->nA, *A = pi->A + s * pi->nA;
-        double top = -INFINITY, Z_1 = 0, E = 0, w = exact_rho(pi, s) / N;
+        double top = -INFINITY, Z = 0, Z_1 = 0, E = 0, w = exact_rho(pi, s) / N;
         for (int a = 0; a < pi->nA; a++) top = q[a] > 0 ? fmax(top, A[a]) : top;
-        double shift = top * N / lambda < 1 ? 0 : top;          /* small exponents: log1p of a sum of expm1 */
+        bool small = top * N / lambda < 1;                      /* then log1p of a sum of expm1 */
+        double shift = small ? 0 : top;
         for (int a = 0; a < pi->nA; a++) Z_1 += q[a] * expm1((A[a] - shift) * N / lambda);
-        for (int a = 0; a < pi->nA; a++) E += q[a] * exp((A[a] - shift) * N / lambda) / (1 + Z_1) * A[a] * N / lambda;
-        double logs = log1p(Z_1) + shift * N / lambda;
+        for (int a = 0; a < pi->nA; a++) Z += q[a] * exp((A[a] - shift) * N / lambda);
+        for (int a = 0; a < pi->nA; a++) E += q[a] * exp((A[a] - shift) * N / lambda) / Z * A[a] * N / lambda;
+        double logs = small ? log1p(Z_1) : log(Z) + shift * N / lambda;
         if (w > 0) sum += w * logs, *kl += w * (E - logs);
     }
     return sum;

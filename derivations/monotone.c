@@ -204,11 +204,12 @@ static double M_from_above(const pair *p, double *room)
     }
     for (int s = 0; s < pi->nS; s++) {
         const double *q = pi->pi + s * pi->nA, *A = pi->A + s * pi->nA, *q1 = p->table1 + s * pi->nA;
-        double l = lambda[s] * (p->C / sum), mu = A[0] + l * q[0] / q1[0], logs = 0;
+        double l = lambda[s] * (p->C / sum), top = -INFINITY, above = 0, logs = 0;      /* above: mu - top */
         if (!(lambda[s] > 0) || exact_rho(pi, s) == 0) continue;
-        for (int a = 1; a < pi->nA; a++) mu = fmax(mu, A[a] + l * q[a] / q1[a]);
-        for (int a = 0; a < pi->nA; a++) logs += q[a] * log(l / (mu - A[a]));
-        U += exact_rho(pi, s) * (mu - l + l * logs);
+        for (int a = 0; a < pi->nA; a++) top = fmax(top, A[a]);
+        for (int a = 0; a < pi->nA; a++) above = fmax(above, l * (q[a] / q1[a]) - (top - A[a]));
+        for (int a = 0; a < pi->nA; a++) logs += q[a] * log(l / (above + (top - A[a])));
+        U += exact_rho(pi, s) * (top + above - l + l * logs);
     }
     free(lambda);
     *room = fmax(*room, 1e4 * DBL_EPSILON * p->C);              /* C and lambda go out of the sum */

@@ -191,7 +191,7 @@ awk 'BEGIN { for (s = 0; s < 17; s++) print "0,0.5,-1," s / 4 }' >lake.csv
 # ---- help, commands, options ----
 
 works "--help" --help
-for command in solve verify derive estimate bounds list env; do
+for command in solve verify derive estimate improve bounds list env; do
     works "$command --help" "$command" --help
     check "$command --help names the command" "no 'ascent $command'" grep -q "ascent $command" out
 done
@@ -202,6 +202,10 @@ done
 run verify --help
 for option in --id --gamma --unbound --json; do
     check "verify --help explains $option" "it is not there" grep -q -e "^  $option " out
+done
+run improve --help
+for option in --iterations --gamma --policy --set --out --json; do
+    check "improve --help explains $option" "it is not there" grep -q -e "^  $option " out
 done
 run estimate --help
 for name in total-return reward-to-go baseline Q advantage td nstep nstep-segments gae missing-gamma \
@@ -223,6 +227,17 @@ for a in $(sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p' all); do
     check "explain $a names equations of the list" "not all" awk '
         NR == FNR { known[$1] = 1; next } { n++; if (!($1 in known)) bad = 1 } END { exit bad || !n }' ids shown
 done
+run improve --help
+cp out all
+for a in $(sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p' all); do
+    works "explain $a" explain "$a"
+    grep -oE '\b[A-Z0-9]{2,4}-[0-9]+' out | grep -v ERR | sort -u >shown
+    check "explain $a names equations of the list" "not all" awk '
+        NR == FNR { known[$1] = 1; next } { n++; if (!($1 in known)) bad = 1 } END { exit bad || !n }' ids shown
+    refuses "train $a" 2 "^$a does not act and learn: .*ascent improve $a" train "$a" --env E5 --out none
+done
+check "improve --help has its three algorithms" "$(sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p' all)" [ \
+    "$(sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p' all | paste -sd' ')" = "cpi trpo_mm dual_gradient" ]
 refuses "a schedule without a run to replay" 2 '^--set schedule=replay: expected --replay DIR' \
     train a3c --env E5x --set schedule=replay --out none
 check "and no folder" "it is there" [ ! -e none ]
@@ -248,7 +263,7 @@ for gamma in 0x1p-1 ' 0.5' '0.5 ' 0.5f; do
         solve E5 --gamma "$gamma"
 done
 works "--gamma 1 where the end is sure" solve chain.mdp --gamma 1
-for command in solve verify derive bounds list env; do
+for command in solve verify derive improve bounds list env; do
     run $command -h
     cp out short
     run $command --help
@@ -894,6 +909,71 @@ refuses "estimate: too large" 2 'expected at most 20000 states' estimate E5 --es
 refuses "estimate: no horizon" 2 -- --horizon estimate E5 --estimator td
 refuses "estimate: half a step" 2 'whole number' estimate E5 --estimator td --horizon 1.5
 refuses "estimate: no such estimator" 2 'NAME' estimate E5 --estimator NOPE --horizon 2
+
+# ---- improve ----
+
+# chain.mdp, uniform: only state 0 decides, A(0,.) = .4, -.4, rho(0) = 1, so that gain = epsilon = .4 and
+# alpha = (1-gamma)^2 / (4 gamma); pi' = (1 + alpha)/2 to the right has J = 1.4 + .4 alpha = L.
+json "improve cpi" improve cpi chain.mdp --iterations 1
+keys "improve: keys" '' algorithm states actions discount iterations outcome fell held policy
+keys "improve: keys of an iteration" 'iterations\[1\]\.' J surrogate bound alpha kl_max kl_mean held
+near "improve: the first J" 'iterations[0].J' 1.4
+is "improve: nothing was promised of the first" 'iterations[0].bound' null
+near "improve cpi: alpha" 'iterations[1].alpha' 0.00277777777777777778
+near "improve cpi: J" 'iterations[1].J' 1.40111111111111111
+near "improve cpi: L" 'iterations[1].surrogate' 1.40111111111111111
+near "improve cpi: bound" 'iterations[1].bound' 1.40055555555555556
+is "improve cpi: held" held true
+json "improve cpi, Kakade" improve cpi chain.mdp --iterations 1 --set alpha=kakade
+near "improve cpi: Kakade's alpha" 'iterations[1].alpha' 0.00005             # (1-gamma)^3 gain / (4R), R = 2
+json "improve, another first policy" improve cpi E5 --iterations 0 --policy policy.csv
+check "improve, another first policy: J" "not that of solve" eval '
+    J=$(member "iterations[0].J"); "$ascent" solve E5 --policy policy.csv --json >out && awk -f json.awk out >flat &&
+    [ "$(member J)" = "$J" ]'
+# KL(1/2 || p) = delta with p = (1 + t)/2: -log(1 - t^2)/2; max .4 t - C delta has .4 = C t/(1 - t^2)
+json "improve trpo_mm" improve trpo_mm chain.mdp --iterations 1
+near "improve trpo_mm: J" 'iterations[1].J' "$(awk 'BEGIN {
+    C = 4 * .4 * .9 / .01; printf "%.15f", 1.4 + .4 * (sqrt(C * C + .64) - C) / .8 }')" 1e-12
+keys "improve trpo_mm: keys of an iteration" 'iterations\[1\]\.' J surrogate bound delta kl_max kl_mean held
+json "improve dual_gradient" improve dual_gradient chain.mdp --iterations 3 --set delta_kl=0.02
+near "improve dual_gradient: KL" 'iterations[3].kl_mean' 0.02 1e-10
+is "improve dual_gradient: no bound" 'iterations[3].bound' null
+is "improve dual_gradient: held" held true
+json "improve dual_gradient at gamma 1" improve dual_gradient chain.mdp --gamma 1
+is "improve dual_gradient at gamma 1: held" held true
+json "improve where nothing can be gained" improve trpo_mm zero.mdp
+is "improve where nothing can be gained: outcome" outcome '"optimal"'
+check "improve where nothing can be gained: no iteration" "there is one" [ -z "$(member 'iterations[1].J')" ]
+works "improve, as text" improve trpo_mm E5 --iterations 4 --gamma 0.5
+check "improve, as text: held" "it is not said" grep -q 'Held in 4 of 4 iterations$' out
+# --out is read back to the same policy: 2 iterations and 3 more are 5
+works "improve --out" improve trpo_mm E5 --iterations 2 --out improved.csv
+json "improve --policy of --out" improve trpo_mm E5 --iterations 3 --policy improved.csv
+J=$(member 'iterations[3].J')
+json "improve, in one go" improve trpo_mm E5 --iterations 5
+near "improve, in two parts" 'iterations[5].J' "$J" 1e-13
+refuses "improve --out nowhere" 3 nowhere/p.csv improve cpi E5 --out nowhere/p.csv
+for a in cpi trpo_mm; do
+    refuses "improve $a at gamma 1" 2 "gamma < 1 for $a, found 1: its bound has" improve $a chain.mdp --gamma 1
+    json "improve $a at gamma 0" improve $a E5 --gamma 0
+    is "improve $a at gamma 0: one greedy step" outcome '"optimal"'
+    is "improve $a at gamma 0: held" held true
+    json "improve $a at gamma .9999999" improve $a E5 --gamma 0.9999999
+    is "improve $a at gamma .9999999: held" held true
+done
+refuses "improve without an MDP" 2 'an algorithm and an MDP, found 1' improve cpi
+refuses "improve by what trains" 2 'a2c takes no exact tables.*ascent train a2c' improve a2c E5
+refuses "improve by what is not" 2 'expected an algorithm' improve nosuch E5
+refuses "improve --set of nothing" 2 'name of alpha, tolerance' improve cpi E5 --set nosuch=1
+refuses "improve --iterations -1" 2 -- --iterations improve cpi E5 --iterations -1
+grep -v '^R:' chain.mdp >huge.mdp
+echo 'R: 0 : 0 : 1 : * 9e306' >>huge.mdp
+refuses "improve, a penalty that overflows" 4 'penalty .* overflows' improve trpo_mm huge.mdp
+"$ascent" train reinforce --env E5x --steps 10 --out tables --quiet
+sed -i 's/"reinforce"/"cpi"/' tables/config.json
+for command in eval watch; do
+    refuses "$command of an algorithm on tables" 2 'ascent improve cpi' $command tables
+done
 
 works "list" list
 check "list has 322 rows" "$(rows | wc -l) rows" [ "$(rows | wc -l)" -eq 322 ]

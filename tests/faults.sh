@@ -98,6 +98,10 @@ faults whole bounds --mdps 1 --plot ../tight.svg
 faults lines watch ../run --episodes 1
 faults whole watch ../run --episodes 1 --svg ../film.svg
 faults whole explain nosuch
+faults whole improve --help
+faults whole improve cpi two.mdp --policy pi.csv --iterations 2
+faults whole improve trpo_mm two.mdp --iterations 2 --json
+faults whole improve dual_gradient two.mdp --iterations 2 --set steps=2 --out ../improved.csv
 if [ "${FAULTS:-}" = all ]; then
     faults whole train --help
     faults whole plot ../run --out ../curve.png

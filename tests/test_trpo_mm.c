@@ -228,7 +228,9 @@ static void multipliers(void **state)
     for (uint64_t seed = 0; seed < 40; seed++) {
         hand_problem p = hand_garnet(seed, 0.8, 2);
         double C = trpo_mm_C(trpo_mm_epsilon(&p.x), 0.8), delta = trpo_mm_delta(&p.x, C), sum = 0, pi1[5];
-        hand_near(C, 4 * 0.8 / (0.2 * 0.2) * trpo_mm_epsilon(&p.x), 1e-14, "C");
+        double epsilon = 0;
+        for (int i = 0; i < p.pi->nSA; i++) epsilon = fmax(epsilon, fabs(p.x.A[i]));
+        hand_near(C, 4 * 0.8 / (0.2 * 0.2) * epsilon, 1e-14, "C");
         for (int s = 0; s < p.x.nS; s++) {
             const double *pi = p.x.pi + s * p.x.nA, *A = p.x.A + s * p.x.nA;
             double lambda = trpo_mm_state(p.x.nA, pi, A, delta, pi1), h = 1e-4 * delta;
@@ -355,6 +357,7 @@ static void states(void **state)
     double few[12], all[12];
     improvement i = trpo_mm_improve(&trpo_mm_defaults, &x, few);
     assert_memory_equal(few + 3, pi + 3, 3 * sizeof *few);
+    hand_near(trpo_mm_kl_max(&x, few), i.step, 1e-9, "the maximum over a state that moves and one that does not");
     x.nS = 3;
     improvement j = trpo_mm_improve(&trpo_mm_defaults, &x, all);
     assert_true(i.L == j.L && i.step == j.step);
