@@ -55,7 +55,7 @@ const trpo_vine_config trpo_vine_defaults = {
     .trpo = { .workers = 2, .n_steps = 128, .gamma = 0.99, .lambda = 0.98, .delta = 0.01, .damping = 1e-3,
               .cg_iterations = 15, .cg_tol = 1e-10, .F_every = 1, .alpha = 0.8, .backtracks = 10, .lr_V = 1e-3,
               .V_epochs = 20, .V_batch = 128, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH },
-    .states = 16, .estimator = VINE_ALL, .actions = 4, .length = 32, .common = 1,
+    .states = 64, .estimator = VINE_ALL, .actions = 4, .length = 8, .common = 1,
 };
 
 #define FIELD(name) #name, .at = offsetof(trpo_vine_config, name)
