@@ -56,7 +56,7 @@ const a3c_config a3c_defaults = {
 #define WHOLE(least, most) .kind = CONFIG_WHOLE, .low = least, .high = most
 #define CHOICE(names) .kind = CONFIG_CHOICE, .choices = names
 const config_field a3c_fields[] = {
-    { FIELD(workers), WHOLE(1, SCHEDULE_MAX_WORKERS), .about = "N: threads; the paper: 16" },
+    { FIELD(workers), WHOLE(1, SCHEDULE_MAX_WORKERS), .about = "N: threads, 26 at most; the paper: 16" },
     { FIELD(t_max), WHOLE(1, 1e6), .about = "steps of a worker an update; 002: 20, the paper: 5" },
     { FIELD(gamma), REAL(1), .about = "discount gamma; the paper: .99" },
     { FIELD(c_V), REAL(1e300), .about = "weight of V's squared error; 004: 1" },

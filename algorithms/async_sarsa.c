@@ -65,7 +65,7 @@ const config_field async_sarsa_fields[] = {
     { FIELD(epsilons), CHOICE(epsilon_ways), .about = "last ones; drawn: .1, .01, .5 by .4, .3, .3" },
     { FIELD(epsilon), REAL(1), .about = "of eval; and of all workers where they are the same" },
     { FIELD(anneal_steps), WHOLE(0, 1e15), .about = "steps of all until epsilon has come from 1 to its last" },
-    { FIELD(workers), WHOLE(1, SCHEDULE_MAX_WORKERS), .about = "actor-learners; the paper: 16" },
+    { FIELD(workers), WHOLE(1, SCHEDULE_MAX_WORKERS), .about = "actor-learners, 26 at most; the paper: 16" },
     { FIELD(schedule), CHOICE(schedules), .about = "whose turn it is; threads: the system decides" },
     { FIELD(locks), CHOICE(config_switch), .about = "threads: off: Hogwild!; on: written down, to be replayed" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of Q" },

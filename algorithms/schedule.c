@@ -120,6 +120,18 @@ void schedule_end(schedule *s, run *r)
     }
 }
 
+/* Before anything is made of it: a whole order of some workers' turns. How many they are is seen at schedule_begin. */
+static void require_whole(int fd, char *path)
+{
+    schedule s = { .kind = SCHEDULE_REPLAY, .workers = SCHEDULE_MAX_WORKERS, .path = path, .fd = fd };
+    off_t found = lseek(fd, 0, SEEK_END);
+    if (found <= 0) bad_input("%s: expected the order of the workers' turns, found nothing", path);
+    read_whole(&s, (size_t)found);
+    require_order(&s);
+    free(s.text);
+    lseek(fd, 0, SEEK_SET);
+}
+
 void schedule_bring(const char *from, const char *to)
 {
     char *path = path_of(from, "schedule"), *own = to ? path_of(to, "schedule") : NULL, some[4096];
@@ -127,6 +139,7 @@ void schedule_bring(const char *from, const char *to)
     if (fd < 0)
         bad_input("%s: expected the order of the workers' turns (a run of threads has one with locks=on): %s",
                   path, strerror(errno));
+    require_whole(fd, path);
     if (own) {
         whole_file out = whole_file_open(own);
         for (ssize_t n; (n = read(fd, some, sizeof some)) != 0;) {

@@ -157,6 +157,7 @@ static void estimate_all(const finite_horizon *f, const value_table *other, cons
         printf("%s: %d states, %d actions, gamma %.15g, horizon %d: %.0f trajectories; |grad J| = %.6g\n\n",
                f->M->name, f->M->nS, f->M->nA, f->gamma, f->H, count, t->size);
         estimate_table_text(t, stdout);
+        if (!other->Q) printf("\n%s has V alone: no row of it for estimators with Q\n", asked->critic);
     }
     estimate_table_free(t);
 }

@@ -799,6 +799,8 @@ critic "the actor of Q" 0.25 0.25 q-actor-critic --critic critic.csv
 critic "the actor of TD errors" 0.425 0.180625 td-actor-critic --critic values.csv
 critic "A2C" 0.2 0.04 a2c --n 2 --lambda 1 --critic values.csv
 critic "advantage with a critic" 0.25 0 advantage --critic critic.csv
+works "estimate --all with V alone" estimate chain.mdp --horizon 2 --all --critic values.csv
+check "estimate --all: V alone is said" "it is not" grep -qx 'values.csv has V alone: no row of it for estimators with Q' out
 critic "td with the exact critic" 0.2 0 td --critic exact
 json "estimate: over one step" estimate chain.mdp --horizon 1 --estimator td --critic values.csv
 near "estimate: nothing behind the horizon" 'mean[0][0]' -0.25

@@ -59,6 +59,14 @@ train --steps 1000 $small --set workers=2 --out "$dir/free"
 "$ascent" train vpg --env E5x --steps 100 --quiet --out "$dir/alone"
 "$ascent" train a3c --env E5x --set schedule=replay --out "$dir/nothing" >"$dir/said" 2>&1
 [ $? -eq 2 ] && [ ! -e "$dir/nothing" ] && grep -q 'expected --replay DIR' "$dir/said" && ok || bad "replay, but of what?"
+cp -r "$dir/r2" "$dir/damaged"
+: >"$dir/damaged/schedule"
+"$ascent" train --replay "$dir/damaged" --out "$dir/damaged.again" >"$dir/said" 2>&1
+[ $? -eq 2 ] && [ ! -e "$dir/damaged.again" ] && grep -q 'found nothing$' "$dir/said" && ok || bad "an empty order"
+printf 'aAB\n' >"$dir/damaged/schedule"
+"$ascent" train --replay "$dir/damaged" --out "$dir/damaged.again" >"$dir/said" 2>&1
+[ $? -eq 2 ] && [ ! -e "$dir/damaged.again" ] && grep -q 'schedule:1:3: expected turns of' "$dir/said" && ok ||
+    bad "an order that nobody can follow"
 "$ascent" train --replay "$dir/alone" --out "$dir/alone.again" >"$dir/said" 2>&1
 [ $? -eq 2 ] && grep -q 'expected a run of workers, found one of vpg' "$dir/said" && ok || bad "no workers, nothing to replay"
 
