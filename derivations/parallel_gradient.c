@@ -1,6 +1,6 @@
-/* Averaging gradients over processes (002, l.306: Spinning Up's PPO over MPI), through algorithms/ppo_parallel.c and
- * processes that are forked for it: the mean of the workers' gradients is one process's gradient on all their samples,
- * where the means are over as many samples in each and what is no mean is made of all. */
+/* Averaging gradients over processes (002, l.306: Spinning Up's PPO over MPI), through algorithms/ppo_parallel.c
+ * and processes that are forked for it: the mean of the workers' gradients is one process's gradient on all their
+ * samples, where the means are over as many samples in each and what is no mean is made of all. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -37,7 +37,8 @@ static void batch_new(struct batch *b, uint64_t seed)
     critic_bootstrap(b->t, &b->f, b->phi, seen, b->D->V_old, V_end);
     for (int i = 0; i < seen->segments; i++) {
         int first = seen->segment[i].first;
-        gae_advantages(seen->segment[i].T, seen->r + first, b->D->V_old + first, V_end[i], 0.9, 0.95, b->D->A + first);
+        gae_advantages(seen->segment[i].T, seen->r + first, b->D->V_old + first, V_end[i], 0.9, 0.95,
+                       b->D->A + first);
     }
     for (int k = 0; k < T; k++) b->D->R[k] = b->D->A[k] + b->D->V_old[k] + 0.1;
     rollout_free(seen);
@@ -168,12 +169,12 @@ const derivation parallel_gradient[] = {
         { "\\nabla J,\\quad J=\\frac1{KM}\\sum_{i=1}^K\\sum_{t=1}^M J_{i,t}",
           "all samples, by hand: scores and entropy in closed form, A normalised over all", by_hand },
         { "=\\nabla J", "one process, through algorithms/ppo_clip.c", one_process },
-        { "=\\frac12\\sum_{i=1}^2\\nabla J_i", "two processes, added in rank order, through algorithms/ppo_parallel.c",
-          two_processes },
+        { "=\\frac12\\sum_{i=1}^2\\nabla J_i",
+          "two processes, added in rank order, through algorithms/ppo_parallel.c", two_processes },
         { "=\\frac13\\sum_{i=1}^3\\nabla J_i", "three", three_processes },
         { "=\\frac18\\sum_{i=1}^8\\nabla J_i", "eight", eight_processes },
-        { "\\sum_{i=1}^4\\nabla J_i", "the control: the sum, whose step grows with the number of processes", sum_of_four,
-          DIFFERS },
+        { "\\sum_{i=1}^4\\nabla J_i", "the control: the sum, whose step grows with the number of processes",
+          sum_of_four, DIFFERS },
         { "\\frac14\\sum_{i=1}^4\\nabla J_i,\\quad A_i",
           "the control: advantages normalised in each process by itself", each_by_itself, DIFFERS } },
       "E5x, 24 sampled steps, pi near pi_old" },

@@ -133,7 +133,8 @@ static run *train(env *e, int K, int played, long steps)
     return r;
 }
 
-/* What rank 0 knows at the end is what one process that plays all parts knows: counts, returns, environments, streams. */
+/* What rank 0 knows at the end is what one process that plays all parts knows: counts, returns, environments,
+ * streams. */
 static void counts(void **state)
 {
     (void)state;
@@ -248,7 +249,8 @@ static void endings(void **state)
         if (status != expected[k].status || WIFSIGNALED(end.status) != expected[k].signalled)
             fail_msg("ending %d: %#x: %s", k, (unsigned)end.status, end.err);
         if (!strstr(end.err, expected[k].says)) fail_msg("ending %d: %s", k, end.err);
-        if (expected[k].lines >= 0 && lines != expected[k].lines) fail_msg("ending %d, %d lines: %s", k, lines, end.err);
+        if (expected[k].lines >= 0 && lines != expected[k].lines)
+            fail_msg("ending %d, %d lines: %s", k, lines, end.err);
     }
 }
 
