@@ -1,6 +1,6 @@
-/* PPO by worker processes that average their gradients (002, l.306: Spinning Up's parallelisation by MPI; Schulman et
- * al. 2017, arXiv:1707.06347, Algorithm 1). The update is ppo_clip.c's: K processes with one (theta, phi), each with N
- * actors, samples and minibatches of its own, so that a minibatch of M in each is one of K M.
+/* PPO by worker processes that average their gradients (002, l.306: Spinning Up's parallelisation by MPI; Schulman
+ * et al. 2017, arXiv:1707.06347, Algorithm 1). The update is ppo_clip.c's: K processes with one (theta, phi), each
+ * with N actors, samples and minibatches of its own, so that a minibatch of M in each is one of K M.
  *
  *     initialise theta, phi in all processes alike
  *     loop, in process i = 1 .. K
@@ -13,15 +13,17 @@
  *         until KL(pi_old||pi_theta), mean over all, > 1.5 target_kl                   PPO-11
  *
  * Deviations from the source
- *   1. Spinning Up averages by MPI_Allreduce, whose order of adding is MPI's own; here it is that of the ranks, so that a
- *      seed and K give the same bits each time, over sockets as over MPI (processes.h).
- *   2. Its step takes the whole batch, and V is fitted after the policy; here minibatches, V with it, as in ppo_clip.c.
+ *   1. Spinning Up averages by MPI_Allreduce, whose order of adding is MPI's own; here it is that of the ranks, so
+ *      that a seed and K give the same bits each time, over sockets as over MPI (processes.h).
+ *   2. Its step takes the whole batch, and V is fitted after the policy; here minibatches, V with it, as in
+ *      ppo_clip.c.
  *
  * Critical
- *   - The mean, not the sum: with the sum K would be a step size, hidden by Adam until clip_norm or a plain step shows it.
+ *   - The mean, not the sum: with the sum K would be a step size, hidden by Adam until clip_norm or a plain step
+ *     shows it.
  *   - J's means are over as many samples in each process. Then the mean of means is the mean over the K M samples.
- *   - What is no mean over samples must be made of all of them: the advantages' mean and standard deviation, and the norm
- *     that is bounded. Normalised in each process by itself, the gradients' mean is that of no batch.
+ *   - What is no mean over samples must be made of all of them: the advantages' mean and standard deviation, and
+ *     the norm that is bounded. Normalised in each process by itself, the gradients' mean is that of no batch.
  *   - Whether the epochs end is decided by a mean over all, else some would wait for those that have left.
  *   - K changes the order of the samples, so two K give two runs; with M = N T they differ by rounding only. */
 #include "algorithms/ppo_parallel.h"
@@ -171,7 +173,7 @@ static void prepare(const ppo_clip_config *c, processes *all, learner *l, const 
 }
 
 /*[snip ppo-parallel-gradient later]*/
-/* PPO-29   g = (1/K) sum_i g_i,   g_i of the samples of process i, A_t normalised over those of all where c says so */
+/* PPO-29   g = (1/K) sum_i g_i,   g_i of the samples of process i; A_t normalised over those of all, if at all */
 void ppo_parallel_gradient(processes *all, ad_tape *t, const ppo_clip_config *c, const policy *p, const network *f,
                            const double *theta, const double *phi, samples *b, double *g)
 {
@@ -295,7 +297,7 @@ void ppo_parallel(run *training, const void *config)
     learner_free(&l);
 }
 
-/* ---- one update, with its numbers: the first of a training run from that seed, in one step of the whole batch ---- */
+/* ---- one step, with its numbers: the first of a training run from that seed, with M = N T ---- */
 
 enum { EXPLAINED_PROCESSES = 2, EXPLAINED_STEPS = 4 };
 

@@ -16,7 +16,8 @@ extern const config_field ppo_parallel_fields[];
 
 /* A [T]: mean 0 and standard deviation 1 over all processes; K T >= 2 */
 void ppo_parallel_normalise(processes *all, int T, double *A);
-/* PPO-29   g [p->n + n of V]: the gradient of J for the samples of all, which stand in b's; b->A is normalised if c is */
+/* PPO-29   g [p->n + n of V]: the gradient of J for the samples of all, b in each; changes b->A where c normalises
+ * minibatches */
 void ppo_parallel_gradient(processes *all, ad_tape *t, const ppo_clip_config *c, const policy *p, const network *f,
                            const double *theta, const double *phi, samples *b, double *g);
 ppo_measured ppo_parallel_measure(processes *all, ad_tape *t, const ppo_clip_config *c, const policy *p,

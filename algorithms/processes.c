@@ -40,7 +40,8 @@ static _Noreturn void lost(const processes *all, int i)
     if (WIFEXITED(status)) finish(WEXITSTATUS(status));
     int n = WTERMSIG(status);
     if (n != SIGABRT)                                   /* `require` has said more */
-        fprintf(stderr, "ascent: process %d of %d (pid %ld) was ended by signal %d\n", i, all->n, (long)other->pid, n);
+        fprintf(stderr, "ascent: process %d of %d (pid %ld) was ended by signal %d\n", i, all->n, (long)other->pid,
+                n);
     finish(128 + n);
 }
 
@@ -264,16 +265,16 @@ static size_t numbers(const rollout *b, int T, int segments)
 
 static double *write_numbers(double *x, const double *from, size_t n)
 {
-    memcpy(x, from, n * sizeof *x);
+    if (n > 0) memcpy(x, from, n * sizeof *x);
     return x + n;
 }
 
 static void write_batch(const rollout *b, double *x)
 {
     size_t T = (size_t)b->T, d = (size_t)b->d;
-    x = write_numbers(x, b->s, b->T ? T * d : 0);
-    x = write_numbers(x, b->a, b->T ? T * (size_t)b->k : 0);
-    x = write_numbers(x, b->r, b->T ? T : 0);
+    x = write_numbers(x, b->s, T * d);
+    x = write_numbers(x, b->a, T * (size_t)b->k);
+    x = write_numbers(x, b->r, T);
     for (int i = 0; i < b->segments; i++) {
         const segment *g = &b->segment[i];
         const double of[OF_SEGMENT] = { g->T, g->starts, g->terminated, g->truncated, g->worker };

@@ -1,5 +1,5 @@
-/* Worker processes of one run: the plumbing of ppo_parallel. All run the same code with the same parameters, each with
- * environments, random streams and minibatches of its own, and meet where a gradient is averaged:
+/* Worker processes of one run: the plumbing of ppo_parallel. All run the same code with the same parameters, each
+ * with environments, random streams and minibatches of its own, and meet where a gradient is averaged:
  *
  *     processes *all = processes_new(K);              one process comes in, K come out: all->rank = 0 .. K-1
  *     processes_begin(all, run, survives, shown);     run_begin; then all know what rank 0 knows
@@ -15,8 +15,8 @@
  * depends on who is faster, and a run of K processes is the same bit for bit each time.
  *
  * The others are forked, and hold a socket to rank 0 each. If rank 0 ends, however it ends, they read its end and
- * leave without a word. If one of them ends, rank 0 says what that one had to say (what it writes to stderr is kept for
- * it) and ends with its exit status; with 128 + n if it was signal n that ended it.
+ * leave without a word. If one of them ends, rank 0 says what that one had to say (what it writes to stderr is
+ * kept for it) and ends with its exit status; with 128 + n if it was signal n that ended it.
  *
  * A program made with `make MPI=1` and started by mpirun -n K forks nobody: its K processes are the ones that MPI
  * started, and talk over MPI. All else is the same, to the bytes of the checkpoint. */

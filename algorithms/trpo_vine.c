@@ -1,6 +1,6 @@
-/* TRPO with the vine procedure (002, l.271, images TRPO20-21; Schulman et al. 2015, arXiv:1502.05477, section 5.2): Q is
- * not read off the trajectory that is there, but tried out. From some of its states the environment is run again and
- * again, each time with another first action.
+/* TRPO with the vine procedure (002, l.271, images TRPO20-21; Schulman et al. 2015, arXiv:1502.05477, section
+ * 5.2): Q is not read off the trajectory that is there, but tried out. From some of its states the environment is
+ * run again and again, each time with another first action.
  *
  *     initialise theta, phi, and N workers
  *     loop
@@ -17,16 +17,16 @@
  *         phi: as in trpo.c, from the trunk
  *
  * Deviations from the source
- *   1. The paper's rollouts have no V: they go on until gamma^l is small. Here at most H steps, then V_phi; H beyond the
- *      time limit and the paper's Q^ differ by gamma^l V_phi where the limit cuts.
+ *   1. The paper's rollouts have no V: they go on until gamma^l is small. Here at most H steps, then V_phi; H
+ *      beyond the time limit and the paper's Q^ differ by gamma^l V_phi where the limit cuts.
  *   2. A state's index in the trunk does not weight it (ERR-3), and the trunk's own rewards are V's only.
- *   3. The paper draws K actions uniformly where they are few; all of them (K = nA) is its first case.
+ *   3. Drawn actions are pi_old's, as TRPO-16 has it; on Atari the paper draws them uniformly.
  *
  * Critical
- *   - All rollouts of s_n begin at s_n: state, clock of the time limit, and what the agent saw there. The trunk has an
- *     environment of its own, and goes on where it was.
- *   - Common random numbers: the rollouts of s_n draw the same ones, from the same places of their streams, so that Q's
- *     differences are those of the actions. Those of the next state draw others.
+ *   - All rollouts of s_n begin at s_n: state, clock of the time limit, and what the agent saw there. The trunk
+ *     has an environment of its own, and goes on where it was.
+ *   - Common random numbers: the rollouts of s_n draw the same ones, from the same places of their streams, so
+ *     that Q's differences are those of the actions. Those of the next state draw others.
  *   - Every step counts, those of the rollouts too. A rollout is no episode: its return is none of pi_theta's.
  *   - The time limit or H ends a rollout, not what follows: V_phi(s_end) there, 0 only where the task ended.
  *   - TRPO-16 does not feel a constant added to Q, and TRPO-15 only through rounding; with K = 1 drawn, g = 0. */
@@ -55,7 +55,7 @@ const trpo_vine_config trpo_vine_defaults = {
     .trpo = { .workers = 2, .n_steps = 128, .gamma = 0.99, .lambda = 0.98, .delta = 0.01, .damping = 1e-3,
               .cg_iterations = 15, .cg_tol = 1e-10, .F_every = 1, .alpha = 0.8, .backtracks = 10, .lr_V = 1e-3,
               .V_epochs = 20, .V_batch = 128, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH },
-    .states = 16, .estimator = VINE_ALL, .actions = 4, .length = 32, .common = 1,
+    .states = 64, .estimator = VINE_ALL, .actions = 4, .length = 8, .common = 1,
 };
 
 #define FIELD(name) #name, .at = offsetof(trpo_vine_config, name)
@@ -70,7 +70,7 @@ const config_field trpo_vine_fields[] = {
     { FIELD(estimator), CHOICE(estimators), .about = "TRPO-15: all actions (of a box: drawn); TRPO-16: drawn" },
     { FIELD(actions), WHOLE(2, 1000), .about = "K of each state, where they are drawn; paper: 4" },
     { FIELD(length), WHOLE(1, 1e6), .about = "H: steps of a rollout at most, then V" },
-    { FIELD(common), CHOICE(config_switch), .about = "the rollouts of a state draw the same random numbers; paper: on" },
+    { FIELD(common), CHOICE(config_switch), .about = "rollouts of a state draw the same random numbers; paper: on" },
     { OWN(gamma), REAL(0, 1), .about = "discount gamma" },
     { OWN(lambda), REAL(0, 1), .about = "of V's targets; SB3 Zoo: .98" },
     { OWN(delta), REAL(1e-12, 1e6), .about = "trust radius, greatest KL; paper: .01" },
@@ -256,8 +256,8 @@ static void try_out(const trpo_vine_config *c, vine *v, int n, const places *x, 
             random_seek(w->env_rng, env_at);
             random_seek(w->policy_rng, policy_at);
         }
-        vine_rollout(b, w->env, x->state + at * w->env->state_n, x->time[at], a + i * k, (int)c->length, w->env_rng, pi,
-                     w->policy_rng);
+        vine_rollout(b, w->env, x->state + at * w->env->state_n, x->time[at], a + i * k, (int)c->length, w->env_rng,
+                     pi, w->policy_rng);
         env_end    = largest(env_end, random_position(w->env_rng));
         policy_end = largest(policy_end, random_position(w->policy_rng));
     }
@@ -309,8 +309,8 @@ static void values_of(const trpo_vine_config *c, vine *v, const rollout *b, int 
 }
 
 /* PPO-17   R_t = A_t + V_t of the trunk's T steps: V's targets */
-static void targets(const trpo_vine_config *c, const rollout *b, int trunk, int T, const double *V, const double *V_end,
-                    double *R)
+static void targets(const trpo_vine_config *c, const rollout *b, int trunk, int T, const double *V,
+                    const double *V_end, double *R)
 {
     for (int i = 0; i < trunk; i++) {
         int first = b->segment[i].first;
@@ -365,8 +365,8 @@ static trpo_step update(ad_tape *t, const trpo_config *c, const policy *p, doubl
 }
 /*[/snip]*/
 
-/* V_epochs times through the trunk, the first T steps of b, in minibatches of V_batch steps drawn anew: phi along the gradient of
- * -mean_t (V(s_t) - R_t)^2. What is left of the last one is left out. */
+/* V_epochs times through the trunk, the first T steps of b, in minibatches of V_batch steps drawn anew: phi along
+ * the gradient of -mean_t (V(s_t) - R_t)^2. What is left of the last one is left out. */
 static void fit_V(ad_tape *t, const trpo_config *c, const network *f, double *phi, adam *step, const rollout *b,
                   int T, const double *R, gsl_rng *rng)
 {
@@ -466,13 +466,14 @@ void trpo_vine(run *training, const void *config)
 
 enum { EXPLAINED_STEPS = 6, EXPLAINED_STATES = 3 };
 
-static void explain_vine(FILE *out, const vine *v, const rollout *b, int trunk, const double *V_end, const double *pi_s)
+static void explain_vine(FILE *out, const vine *v, const rollout *b, int trunk, const double *V_end,
+                         const double *logp)
 {
     fprintf(out, "\n  n  s_n  a_nk  pi(a|s) %10s %9s %10s  the rollout's states\n", "steps", "V_end", "Q_nk");
     for (int i = 0; i < v->N * v->K; i++) {
         const segment *g = &b->segment[trunk + i];
         fprintf(out, "%3d %4d %5d %8.5f %10d %9.5f %10.5f ", i / v->K + 1, explained_state(b, g->first), v->index[i],
-                exp(pi_s[i]), g->T, V_end[trunk + i], v->Q[i]);
+                exp(logp[i]), g->T, V_end[trunk + i], v->Q[i]);
         for (int t = g->first; t < g->first + g->T; t++) fprintf(out, " %d", explained_state(b, t));
         fprintf(out, "%s\n", g->terminated ? ", the end" : ", cut");
     }
@@ -492,8 +493,8 @@ void trpo_vine_explain(FILE *out, const void *config, uint64_t seed)
     run *streams = run_new("trpo_vine", e, seed, 0);
     vine v = vine_new(&p, &own);
     int n = p.n, nV = network_n(&f), most = EXPLAINED_STEPS + v.N * v.K;
-    double *theta = allocate((size_t)(3 * n + nV + most), sizeof *theta, "theta, phi"), *old = theta + n, *g = old + n;
-    double *phi = g + n, *V_end = phi + nV;
+    double *theta = allocate((size_t)(3 * n + nV + most), sizeof *theta, "theta, phi"), *old = theta + n;
+    double *g = old + n, *phi = g + n, *V_end = phi + nV;
     run_workers(streams, 2);
     actor *pi = actor_new(&p, theta);
     rollout *b = rollout_new(e);
@@ -506,8 +507,8 @@ void trpo_vine_explain(FILE *out, const void *config, uint64_t seed)
     int trunk = act(&own, streams, pi, streams->update_rng, &x, &v, b);
     ends(t, &f, phi, b, V_end);
     values_of(&own, &v, b, trunk, V_end);
-    fprintf(out, "TRPO with a vine, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\na trunk of"
-            " %ld steps, N = %d rollout states of it, K = %d actions each, no hidden layers, gamma = %g\n", e->id,
+    fprintf(out, "TRPO with a vine, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\na"
+            " trunk of %ld steps, N = %d rollout states of it, K = %d actions each, no hidden layers, gamma = %g\n", e->id,
             (unsigned long long)seed, c->n_steps, v.N, v.K, c->gamma);
     fprintf(out, "\ntrunk:");
     for (int k = 0; k < EXPLAINED_STEPS; k++) fprintf(out, " %d", explained_state(b, k));
@@ -521,12 +522,13 @@ void trpo_vine_explain(FILE *out, const void *config, uint64_t seed)
     fprintf(out, "TRPO-15  Q_nk = sum_l gamma^l r_l + gamma^H V_end, H <= %ld steps%s\n%s\n", own.length,
             own.common ? "; the same random numbers for each a_nk" : "",
             v.all ? "         L = mean_n sum_k pi_theta'(a_k|s_n) Q_nk; g, its gradient at theta, stands below"
-                  : "TRPO-16  L = mean_n sum_k r_nk Q_nk / sum_k r_nk, r_nk = pi_theta'/pi_theta; g, its gradient at theta,"
-                    " stands below");
+                  : "TRPO-16  L = mean_n sum_k r_nk Q_nk / sum_k r_nk, r_nk = pi_theta'/pi_theta; g, its gradient at"
+                    " theta, stands below");
     fprintf(out, "TRPO-23  beta = sqrt(2 delta / x^T F x) = %.5f, delta = %g, F x = g to %.1e |g| in %g iterations\n",
             step.beta, c->delta, step.residual, step.cg_iterations);
     if (step.outcome == TRPO_ACCEPTED)
-        fprintf(out, "TRPO-24  j = %g: KL = %.6f <= delta, L(theta') - L(theta) = %.6f > 0\n\n", step.j, step.kl, step.L);
+        fprintf(out, "TRPO-24  j = %g: KL = %.6f <= delta, L(theta') - L(theta) = %.6f > 0\n\n", step.j, step.kl,
+                step.L);
     else fprintf(out, "TRPO-24  no step: theta stays\n\n");
     explained_theta(out, &p, g, old, theta);
 

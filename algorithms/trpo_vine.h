@@ -7,7 +7,7 @@
 enum { VINE_ALL, VINE_DRAWN };
 
 typedef struct {
-    trpo_config trpo;       /* trunk: workers, n_steps; V: lambda, lr_V, V_epochs, V_batch; the step: all but F_every */
+    trpo_config trpo;       /* workers and n_steps are the trunk's; normalise and F_every are not used */
     long states;            /* N: rollout states, of the trunk's */
     int estimator;          /* VINE_ALL: every action of a discrete space, TRPO-15; _DRAWN, and of a box: TRPO-16 */
     long actions;           /* K, where they are drawn */

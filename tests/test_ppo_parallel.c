@@ -1,5 +1,5 @@
-/* PPO by worker processes: their gradient against one process's on all samples, and whole runs against one process that
- * plays all of them.
+/* PPO by worker processes: their gradient against one process's on all samples, and whole runs against one process
+ * that plays all of them.
  *     test_ppo_parallel [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>
@@ -66,8 +66,8 @@ static void fill(gsl_rng *rng, const policy *p, samples *b)
     }
 }
 
-/* PPO-29   The mean of K processes' gradients is the gradient of one on the joined samples, whatever is normalised. Each
- * sum of T terms is right to T u of its absolute terms; 1e-12 is the goal. */
+/* PPO-29   The mean of K processes' gradients is the gradient of one on the joined samples, whatever is normalised.
+ * Each sum of T terms is right to T u of its absolute terms; 1e-12 is the goal. */
 static void gradients(void **state)
 {
     (void)state;
@@ -138,8 +138,8 @@ static void normalised(void **state)
 /* ---- whole runs ---- */
 
 static const struct { const char *env; int limit; ppo_clip_config c; } runs[] = {
-    { "CartPole-v1", 30, { .workers = 2, .n_steps = 16, .epochs = 3, .minibatch = 8, .normalise = PPO_NORMALISE_MINIBATCH,
-                           .clip_norm = 0.5, .joint = 1, .c2 = 0.01 } },
+    { "CartPole-v1", 30, { .workers = 2, .n_steps = 16, .epochs = 3, .minibatch = 8,
+                           .normalise = PPO_NORMALISE_MINIBATCH, .clip_norm = 0.5, .joint = 1, .c2 = 0.01 } },
     { "CartPole-v1", 30, { .workers = 1, .n_steps = 24, .epochs = 2, .minibatch = 7, .normalise = PPO_NORMALISE_BATCH,
                            .target_kl = 5e-5, .eps_V = 0.2, .anneal_steps = 3000, .anneal_eps = 1 } },
     { "Pendulum-v1", 25, { .workers = 2, .n_steps = 12, .epochs = 4, .minibatch = 24, .objective = PPO_G,
@@ -163,7 +163,7 @@ static run *parallel(env *e, long K, const ppo_clip_config *c)
     return r;
 }
 
-/* One process that plays K: all actors, and in each step the K minibatches joined, each in the order of its own stream */
+/* One process that plays K: all actors, and in each step the K minibatches joined, each by its own stream */
 static void by_one_process(env *e, int K, const ppo_clip_config *c, double *x, run **r_at)
 {
     run *r = run_new("one", e, 4, 1000000);
@@ -248,7 +248,8 @@ static void against_one_process(void **state)
             if (!(off <= 1e-12)) fail_msg("run %d, K = %d: theta off by %.3g", k, K, off);
             assert_int_equal(r->steps, UPDATES * K * c.workers * c.n_steps);
             for (int i = 0; i < r->workers; i++)
-                assert_int_equal(random_position(r->worker[i].policy_rng), random_position(one->worker[i].policy_rng));
+                assert_int_equal(random_position(r->worker[i].policy_rng),
+                                 random_position(one->worker[i].policy_rng));
             run_free(r), run_free(one);
             env_free(e), env_free(e1);
         }

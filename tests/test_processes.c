@@ -133,13 +133,16 @@ static run *train(env *e, int K, int played, long steps)
     return r;
 }
 
-/* What rank 0 knows at the end is what one process that plays all parts knows: counts, returns, environments, streams. */
+/* What rank 0 knows at the end is what one process that plays all parts knows: counts, returns, environments,
+ * streams. */
 static void counts(void **state)
 {
     (void)state;
-    for (int K = 1; K <= 4; K++) {
+    int over = 0, under_way = 0;
+    for (int k = 0; k < 24; k++) {
+        int K = 1 + k % 4, steps = 600 + k / 4 * K * EACH * STEPS;
         env *e = make_env(), *e1 = make_env();
-        run *r = train(e, K, 0, 600), *want = train(e1, 0, K, 600);
+        run *r = train(e, K, 0, steps), *want = train(e1, 0, K, steps);
         assert_int_equal(r->steps, want->steps);
         assert_int_equal(r->episodes, want->episodes);
         assert_true(r->episodes > 40);
@@ -151,6 +154,7 @@ static void counts(void **state)
             assert_int_equal(random_position(w->policy_rng), random_position(w1->policy_rng));
             assert_true(w->episode_return == w1->episode_return);
             assert_int_equal(w->env->over, w1->env->over);
+            if (i >= EACH) over += w->env->over, under_way += !w->env->over;        /* of other processes */
             if (w->env->over) continue;
             assert_int_equal(w->env->t, w1->env->t);
             assert_memory_equal(w->env->state, w1->env->state, (size_t)w->env->state_n * sizeof(double));
@@ -158,6 +162,7 @@ static void counts(void **state)
         run_free(r), run_free(want);
         env_free(e), env_free(e1);
     }
+    assert_true(over > 3 && under_way > 3);
 }
 
 /* ---- how they end ---- */
@@ -244,7 +249,8 @@ static void endings(void **state)
         if (status != expected[k].status || WIFSIGNALED(end.status) != expected[k].signalled)
             fail_msg("ending %d: %#x: %s", k, (unsigned)end.status, end.err);
         if (!strstr(end.err, expected[k].says)) fail_msg("ending %d: %s", k, end.err);
-        if (expected[k].lines >= 0 && lines != expected[k].lines) fail_msg("ending %d, %d lines: %s", k, lines, end.err);
+        if (expected[k].lines >= 0 && lines != expected[k].lines)
+            fail_msg("ending %d, %d lines: %s", k, lines, end.err);
     }
 }
 

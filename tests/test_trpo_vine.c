@@ -1,5 +1,5 @@
-/* TRPO with a vine: its estimators and its problem against plain loops, single rollouts against the environment driven by
- * hand, and whole runs in long double, the rollouts from clones of the streams.
+/* TRPO with a vine: its estimators and its problem against plain loops, single rollouts against the environment
+ * driven by hand, and whole runs in long double, the rollouts from clones of the streams.
  *     test_trpo_vine [pattern]       runs the tests whose names match */
 #include <float.h>
 #include <math.h>
@@ -95,7 +95,8 @@ static void problems(void **state)
     for (int k = 0; k < 24; k++) {
         env e = { .observation = { .dim = 3 }, .action = { .n = k % 3 ? 4 : 0, .dim = k % 3 ? 1 : 2 } };
         trpo_vine_config c = { .trpo = { .hidden = { k % 2, { 5 } }, .activation = AD_TANH, .constraint = k / 3 % 2 },
-                               .states = 1 + k % 5, .estimator = k % 3 == 1 ? VINE_ALL : VINE_DRAWN, .actions = 2 + k % 4 };
+                               .states = 1 + k % 5, .estimator = k % 3 == 1 ? VINE_ALL : VINE_DRAWN,
+                               .actions = 2 + k % 4 };
         const policy p = trpo_vine_policy(&e, &c);
         vine v = vine_new(&p, &c);
         assert_int_equal(v.K, v.all ? 4 : c.actions);
@@ -107,7 +108,8 @@ static void problems(void **state)
         for (int i = 0; i < v.N * v.K; i++) {
             v.Q[i] = 3 + gsl_ran_gaussian(rng, 1);
             for (int j = 0; j < v.k; j++)
-                v.a[i * v.k + j] = !p.nA ? gsl_ran_gaussian(rng, 1) : v.all ? i % v.K : (int)gsl_rng_uniform_int(rng, 4);
+                v.a[i * v.k + j] = !p.nA ? gsl_ran_gaussian(rng, 1)
+                                 : v.all ? i % v.K : (int)gsl_rng_uniform_int(rng, 4);
             if (v.index) v.index[i] = (int)v.a[i];
         }
         struct hand_vine by_hand = { &p, &v, old };
@@ -126,7 +128,8 @@ static void problems(void **state)
         }
         ad_plan again = ad_slice(1, &at.theta, 2, (ad[]){ at.L, at.kl });
         ad_run(&again);
-        assert_near(ad_scalar(at.L), (double)creall(hand_vine_L(&by_hand, at_new) - hand_vine_L(&by_hand, at_old)), 1e-13);
+        number change = hand_vine_L(&by_hand, at_new) - hand_vine_L(&by_hand, at_old);
+        assert_near(ad_scalar(at.L), (double)creall(change), 1e-13);
         for (int n = 0; n < v.N; n++) {
             double its = (double)hand_kl_at(&p, old, new, v.s + n * v.d);
             kl = c.trpo.constraint == TRPO_MAX ? fmax(kl, its) : kl + its / v.N;
@@ -140,8 +143,8 @@ static void problems(void **state)
 
 /* ---- single rollouts ---- */
 
-/* From any place of an episode: the first action, then the policy's; the flags are the environment's; the clock of the
- * time limit goes on. */
+/* From any place of an episode: the first action, then the policy's; the flags are the environment's; the clock of
+ * the time limit goes on. */
 static void rollouts(void **state)
 {
     (void)state;
@@ -194,7 +197,8 @@ static const struct { const char *env; int limit; trpo_vine_config c; } runs[] =
                   .estimator = VINE_ALL, .actions = 2, .length = 4, .common = 1 } },
     { "E5x", 7, { .trpo = { .workers = 1, .n_steps = 9, .V_epochs = 1, .V_batch = 40 }, .states = 6,
                   .estimator = VINE_DRAWN, .actions = 3, .length = 30, .common = 1 } },
-    { "CartPole-v1", 12, { .trpo = { .workers = 3, .n_steps = 6, .V_epochs = 1, .V_batch = 5, .constraint = TRPO_MAX },
+    { "CartPole-v1", 12, { .trpo = { .workers = 3, .n_steps = 6, .V_epochs = 1, .V_batch = 5,
+                                     .constraint = TRPO_MAX },
                            .states = 18, .estimator = VINE_ALL, .actions = 2, .length = 3, .common = 0 } },
     { "garnet:4,3,2,5", 5, { .trpo = { .workers = 2, .n_steps = 8, .V_epochs = 2, .V_batch = 8 }, .states = 5,
                              .estimator = VINE_DRAWN, .actions = 4, .length = 6, .common = 0 } },
@@ -218,8 +222,8 @@ struct counted { long steps, episodes; double last_return; };
 
 /* One rollout: Q, by its definition; draws from the two streams */
 static long double Q_by_hand(const trpo_vine_config *c, const network *f, const long double *phi, env *e,
-                             const struct place *from, const double *a, gsl_rng *env_rng, gsl_rng *policy_rng, actor *pi,
-                             struct counted *n)
+                             const struct place *from, const double *a, gsl_rng *env_rng, gsl_rng *policy_rng,
+                             actor *pi, struct counted *n)
 {
     long double Q = 0, weight = 1;
     bool terminated = false, truncated = false;
@@ -235,8 +239,9 @@ static long double Q_by_hand(const trpo_vine_config *c, const network *f, const 
 }
 
 /* Everything of a state's K rollouts begins at clones of the streams; the one that went furthest goes on. */
-static void vine_by_hand(const trpo_vine_config *c, const policy *p, const network *f, const long double *phi, run_worker *w,
-                         const struct place *from, actor *pi, int K, bool all, double *a, long double *Q, struct counted *n)
+static void vine_by_hand(const trpo_vine_config *c, const policy *p, const network *f, const long double *phi,
+                         run_worker *w, const struct place *from, actor *pi, int K, bool all, double *a, long double *Q,
+                         struct counted *n)
 {
     for (int i = 0; i < K; i++) {
         if (all) a[i] = i;
@@ -255,7 +260,8 @@ static void vine_by_hand(const trpo_vine_config *c, const policy *p, const netwo
 }
 
 /* The trunk of one worker, with its places */
-static void trunk_by_hand(const trpo_config *c, run_worker *w, actor *pi, rollout *b, struct place *at, struct counted *n)
+static void trunk_by_hand(const trpo_config *c, run_worker *w, actor *pi, rollout *b, struct place *at,
+                          struct counted *n)
 {
     env *e = w->env;
     double a[4], r;
