@@ -9,10 +9,12 @@
 #include "algorithms/async_q.h"
 #include "algorithms/async_sarsa.h"
 #include "algorithms/maxent_pg.h"
+#include "algorithms/npg.h"
 #include "algorithms/nstep_q.h"
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/td_actor_critic.h"
+#include "algorithms/trpo.h"
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
 
@@ -39,6 +41,9 @@ const algorithm algorithms[] = {
       async_sarsa_explain, .discrete = true },
     { "nstep_q", "asynchronous n-step Q-learning", CONFIG(nstep_q), nstep_q, nstep_q_policy, nstep_q_explain,
       .discrete = true },
+    { "npg", "natural policy gradient", CONFIG(npg), npg, npg_policy, npg_explain, .check = npg_check },
+    { "trpo", "trust region: a natural step, shortened until the KL is small and the surrogate grows", CONFIG(trpo),
+      trpo, trpo_policy, trpo_explain, .check = trpo_check },
     { .name = NULL },
 };
 

@@ -79,7 +79,7 @@ static void compare(const policy *p, double damping)
     any(rng, p->n, 0.6, theta);
     any(rng, T * D, 1, s);
     ad_tape *t = ad_tape_new();
-    fisher_vector F = fisher_vector_of(t, p, ad_input(t, theta, p->n, 1), ad_input(t, s, T, D), damping, memory);
+    fisher_vector F = fisher_vector_of(t, p, ad_input(t, theta, p->n, 1), ad_input(t, s, T, D), NULL, damping, memory);
     for (int trial = 0; trial < 3; trial++) {                   /* the second and third are replays */
         long double want[N_MAX] = { 0 }, size = 0;
         any(rng, p->n, 1, v);
@@ -121,7 +121,7 @@ static void solves(void **state)
     any(rng, T * D, 1, s);
     any(rng, p.n, 1, g);
     ad_tape *t = ad_tape_new();
-    fisher_vector F = fisher_vector_of(t, &p, ad_input(t, theta, p.n, 1), ad_input(t, s, T, D), 0.1, memory);
+    fisher_vector F = fisher_vector_of(t, &p, ad_input(t, theta, p.n, 1), ad_input(t, s, T, D), NULL, 0.1, memory);
     cg_result r = cg(fisher_vector_times, &F, p.n, g, 1e-12, 20 * p.n, x);
     assert_int_equal(r.outcome, CG_CONVERGED);
     fisher_vector_times(&F, p.n, x, back);
