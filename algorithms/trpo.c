@@ -152,16 +152,17 @@ int trpo_line_search(const trpo_config *c, int n, double *theta, const double *x
 }
 /*[/snip]*/
 
-/* What F is averaged over: every F_every-th state, s [T x d] and w [T]; returns T */
+/* What F is averaged over: every F_every-th state, s [T x d], and w_F [T], with the sum of all w. Returns T */
 static int some_states(const trpo_config *c, const rollout *b, const double *w, double *s, double *w_F)
 {
     int T = 0;
-    double sum = 0;
+    double all = 0, some = 0;
+    for (int k = 0; k < b->T; k++) all += w ? w[k] : 1.0 / b->T;
     for (int k = 0; k < b->T; k += (int)c->F_every, T++) {
         memcpy(s + T * b->d, b->s + k * b->d, (size_t)b->d * sizeof *s);
-        sum += w_F[T] = w ? w[k] : 1;
+        some += w_F[T] = w ? w[k] : 1.0 / b->T;
     }
-    for (int k = 0; k < T; k++) w_F[k] /= sum;
+    for (int k = 0; k < T; k++) w_F[k] *= all / some;
     return T;
 }
 

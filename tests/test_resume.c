@@ -42,6 +42,10 @@ static const struct { const char *name, *env; int limit; const char *set; } case
     { "nstep_q", "CartPole-v1", 30,
       "schedule=stale workers=3 target_every=301 anneal_steps=4000 lr_half=500" },
     { "nstep_q", "E5x", 7, "schedule=random workers=4" },
+    { "npg", "E5x", 7, "solver=lapack workers=3 n_steps=40 V_batch=16" },
+    { "npg", "lqr", 20, "n_steps=50 V_epochs=3" },
+    { "trpo", "CartPole-v1", 30, "workers=3 n_steps=40 V_batch=16" },
+    { "trpo", "lqr", 20, "constraint=max n_steps=50 F_every=3 V_epochs=3" },
 };
 enum { CASES = sizeof cases / sizeof *cases, WHOLE = 1600 };
 static const long cut_at[] = { 100, 330, 770, 1180, WHOLE };
