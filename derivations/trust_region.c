@@ -7,12 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <gsl/gsl_randist.h>
-
 #include "autodiff/linalg.h"
-#include "autodiff/random.h"
 #include "autodiff/require.h"
 #include "derivations/fisher.h"
+#include "derivations/natural_step.h"
 #include "derivations/performance_difference.h"
 
 /* ---- the exact optimum ---- */
@@ -172,73 +170,12 @@ static double least_dual(const exact *pi, const double *w, int first, int end, d
     return spread > 0 ? least(dual_of_eta, &D, log(spread) - 70, log(spread) + 7) : 0;
 }
 
-/* ---- steps in theta ---- */
-
-static void log_policy_at(const exact *pi, const double *v, double t, double *logp)
-{
-    double *theta = allocate((size_t)pi->n, sizeof *theta, "theta");
-    for (int i = 0; i < pi->n; i++) theta[i] = pi->theta[i] + t * v[i];
-    policy_logits_at(&pi->policy, theta, logp);
-    for (int s = 0; s < pi->nS; s++) {
-        double *z = logp + s * pi->nA, top = -INFINITY, sum = 0;
-        for (int a = 0; a < pi->nA; a++) top = fmax(top, z[a]);
-        for (int a = 0; a < pi->nA; a++) sum += exp(z[a] - top);
-        for (int a = 0; a < pi->nA; a++) z[a] -= top + log(sum);
-    }
-    free(theta);
-}
-
-region_step step_along(const exact *pi, const double *v, double t)
-{
-    region_step step = { 0 };
-    double *logp = allocate((size_t)pi->nSA, sizeof *logp, "a policy");
-    log_policy_at(pi, v, t, logp);
-    for (int s = 0; s < pi->nS; s++) {
-        double kl = 0, reversed = 0, gain = 0;
-        for (int i = s * pi->nA; i < (s + 1) * pi->nA && !pi->absorbing[s]; i++) {
-            kl += pi->pi[i] * (pi->logpi[i] - logp[i]);
-            reversed += exp(logp[i]) * (logp[i] - pi->logpi[i]);
-            gain += exp(logp[i]) * pi->A[i];
-        }
-        step.kl += pi->d[s] * kl;
-        step.kl_reversed += pi->d[s] * reversed;
-        step.kl_max = fmax(step.kl_max, kl);
-        step.gain += pi->d[s] * gain;
-    }
-    free(logp);
-    return step;
-}
-
-double step_length(const exact *pi, const double *v, bool greatest, double delta)
-{
-    double low = 0, high = 0x1p-20;
-    for (;; low = high, high *= 2) {
-        region_step step = step_along(pi, v, high);
-        if ((greatest ? step.kl_max : step.kl) > delta) break;
-        if (high > 0x1p20) return INFINITY;
-    }
-    for (int k = 0; k < 60; k++) {
-        double t = (low + high) / 2;
-        region_step step = step_along(pi, v, t);
-        if ((greatest ? step.kl_max : step.kl) > delta) high = t;
-        else                                            low = t;
-    }
-    return low;
-}
-
-void natural_step(const setting *x, double delta, double *v)
-{
-    for (int i = 0; i < x->pi->n; i++) v[i] = sqrt(2 * delta) * (x->x[i] / x->x_F);    /* x_F^2 = g^T F^+ g */
-}
-
-
 /* ---- units and where the lines apply ---- */
 
 static const double delta = 0.01;
 
 static int one(const setting *x)     { (void)x; return 1; }
 static int two(const setting *x)     { (void)x; return 2; }
-static int n_theta(const setting *x) { return x->pi->n; }
 
 static const char *no_direction(const setting *x)
 {
@@ -292,9 +229,9 @@ static double by_kkt(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     double *p = new_table(pi), eta = trust_region_mean(pi, delta, p).eta;
-    *out = -eta;
+    *out = 0;
     for (int i = 0; i < pi->nSA; i++)
-        *out += pi->d[i / pi->nA] * pi->pi[i] * (pi->A[i] + eta * (pi->pi[i] / p[i]));
+        *out += pi->d[i / pi->nA] * pi->pi[i] * (pi->A[i] + eta * (pi->pi[i] / p[i] - 1));
     free(p);
     return 0;
 }
@@ -643,292 +580,95 @@ static double no_ratio(const setting *x, double *out)
     return 0;
 }
 
-/* ---- TRPO-23: the quadratic problem, max g^T v subject to v^T F v / 2 <= delta ---- */
-
-static double unit_distance(const setting *x) { return fisher_distance_bound(x->spectrum->cond) / 10; }
-
-static double distance(const setting *x, int n, const double *a, const double *b)
+/* What TRPO's step loses against the optimum */
+static void page_of_gains(const setting *x, FILE *out)
 {
-    return fisher_distance(n, x->F, a, b);
-}
-
-static double closed_step(const setting *x, double *out)
-{
-    natural_step(x, delta, out);
-    return 0;
-}
-
-/* KKT: g = mu F v and v^T F v = 2 delta. In F's eigenvectors v_i = g_i / (mu lambda_i), of g / |g|; mu by bisection */
-static double step_by_kkt(const setting *x, double *out)
-{
-    const fisher_spectrum *f = x->spectrum;
-    double norm = linalg_norm2(f->n, x->g), low = 0, high = 1, gFg = 0;
-    memset(out, 0, (size_t)f->n * sizeof *out);
-    for (int i = f->n - f->rank; i < f->n; i++) {
-        const double *u = f->Ut + i * f->n;
-        double c = linalg_dot(f->n, u, x->g) / norm;
-        gFg += c * c / f->lambda[i];
-        for (int j = 0; j < f->n; j++) out[j] += c / f->lambda[i] * u[j];
+    static const double radius[] = { 0.001, 0.01, 0.1, 1 };
+    const exact *pi = x->pi;
+    double *v = new_step(x), *p = new_table(pi), norm = linalg_norm2(pi->n, x->g);
+    fprintf(out, "gain over that of the best policy with mean KL <= delta, each step as long as the KL lets\n%8s %14s"
+            " %10s %10s %12s\n", "delta", "best gain", "natural", "gradient", "max KL <= delta");
+    for (int k = 0; k < 4; k++) {
+        double best = trust_region_mean(pi, radius[k], p).gain;
+        natural_step(x, radius[k], v);
+        double natural = step_along(pi, v, step_length(pi, v, false, radius[k])).gain;
+        for (int i = 0; i < pi->n; i++) v[i] = x->g[i] / norm;
+        double gradient = step_along(pi, v, step_length(pi, v, false, radius[k])).gain;
+        fprintf(out, "%8g %14.6g %10.4f %10.4f %12.4f\n", radius[k], best, natural / best, gradient / best,
+                trust_region_max(pi, radius[k], p).gain / best);
     }
-    while (gFg / (high * high) > 2 * delta) high *= 2;
-    for (int k = 0; k < 200; k++) {
-        double mu = (low + high) / 2;
-        if (gFg / (mu * mu) > 2 * delta) low = mu;
-        else                             high = mu;
-    }
-    for (int j = 0; j < f->n; j++) out[j] /= high;
-    return 0;
-}
-
-/* TRPO-24's form, x by conjugate gradients and H the Hessian of the mean KL, by autodiff */
-static double step_by_cg(const setting *x, double *out)
-{
-    int n = x->pi->n;
-    if (n > FISHER_MAX_N / 10) return -1;
-    double *H = allocate((size_t)n * (size_t)n, sizeof *H, "a Hessian");
-    cg_result result = natural_gradient_cg(x->pi, x->spectrum, x->g, out);
-    fisher_kl(x->pi, H);
-    double x_H = fisher_norm(n, H, out);
-    for (int i = 0; i < n; i++) out[i] *= sqrt(2 * delta) / x_H;
-    free(H);
-    return result.outcome == CG_CONVERGED ? 0 : -1;
-}
-
-static double step_printed(const setting *x, double *out)           /* alpha = sqrt(2 delta / g^T F g) */
-{
-    double g_F = fisher_norm(x->pi->n, x->F, x->g);
-    for (int i = 0; i < x->pi->n; i++) out[i] = sqrt(2 * delta) * (x->x[i] / g_F);
-    return g_F > 0 ? 0 : -1;
-}
-
-/* ---- the same step in other coordinates: theta = M phi, or, M NULL, theta = sinh(phi) ---- */
-
-enum { REPARAMETRISED_MAX = 128 };      /* numbers in theta: a reverse sweep for each pair (s,a), through M */
-
-/* [n x n] 1 + a random matrix of norm about 1/2 */
-static double *coordinates_new(const setting *x)
-{
-    int n = x->pi->n;
-    double *M = allocate((size_t)n * (size_t)n, sizeof *M, "a change of coordinates");
-    gsl_rng *rng = random_stream(x->seed, 0, RANDOM_TEST);
-    for (int i = 0; i < n * n; i++) M[i] = (i % (n + 1) == 0) + gsl_ran_gaussian(rng, 0.25 / sqrt(n));
-    gsl_rng_free(rng);
-    return M;
-}
-
-static void phi_of(const double *M, int n, const double *theta, double *phi)
-{
-    if (!M) {
-        for (int i = 0; i < n; i++) phi[i] = asinh(theta[i]);
-        return;
-    }
-    linalg_lu *f = linalg_lu_new(n);
-    require(linalg_lu_factor(f, M) == LINALG_OK, "coordinates of no rank");
-    linalg_lu_solve(f, false, 1, theta, phi);
-    linalg_lu_free(f);
-}
-
-static void theta_of(const double *M, int n, const double *phi, double *theta)
-{
-    if (M) linalg_matvec(n, n, M, phi, theta);
-    for (int i = 0; i < n && !M; i++) theta[i] = sinh(phi[i]);
-}
-
-static ad theta_node(ad_tape *t, const double *M, ad phi)
-{
-    int n = ad_nrows(phi);
-    return M ? ad_matmul(ad_input(t, M, n, n), phi) : ad_scale(0.5, ad_sub(ad_exp(phi), ad_exp(ad_neg(phi))));
-}
-
-/* F [n x n] and g [n] in phi, from the scores and the policy gradient theorem, by a reverse sweep each */
-static void fisher_and_gradient_in(const exact *pi, const double *M, const double *phi, double *F, double *g)
-{
-    size_t n = (size_t)pi->n, nSA = (size_t)pi->nSA;
-    double *scores = allocate(2 * nSA * n, sizeof *scores, "scores"), *weighted = scores + nSA * n;
-    ad_tape *t = ad_tape_new();
-    ad x = ad_input(t, phi, pi->n, 1);
-    ad logpi = ad_log_softmax(policy_logits(t, &pi->policy, theta_node(t, M, x)));
-    memset(g, 0, n * sizeof *g);
-    for (size_t i = 0; i < nSA; i++) {
-        ad_mark start = ad_here(t);
-        memcpy(scores + i * n, ad_value(ad_grad(ad_view(logpi, (int)i, 1, 1), x)), n * sizeof *scores);
-        ad_reset(t, start);
-        double p = pi->pi[i] * pi->d[(int)i / pi->nA], rho_A = pi->pi[i] * exact_rho(pi, (int)i / pi->nA) * pi->A[i];
-        for (size_t j = 0; j < n; j++) {
-            weighted[i * n + j] = p * scores[i * n + j];
-            g[j] += rho_A * scores[i * n + j];
-        }
-    }
-    linalg_matmul(true, false, pi->n, pi->n, pi->nSA, scores, weighted, F);
-    ad_tape_free(t);
-    free(scores);
-}
-
-/* The natural step in phi, w [n]. Its distance bound; -1 where F's rank there is not what it is in theta */
-static double natural_step_in(const setting *x, const double *M, const double *phi, double *w)
-{
-    int n = x->pi->n;
-    double *F = allocate((size_t)n * (size_t)n + (size_t)n, sizeof *F, "F in phi"), *g = F + n * n, room = -1;
-    fisher_and_gradient_in(x->pi, M, phi, F, g);
-    fisher_spectrum *f = fisher_spectrum_new(n, F);
-    natural_gradient_lapack(f, F, g, w);
-    double w_F = fisher_norm(n, F, w);
-    for (int i = 0; i < n; i++) w[i] *= sqrt(2 * delta) / w_F;
-    if (f->rank == x->spectrum->rank && !fisher_spectrum_doubtful(f)) room = fisher_distance_bound(f->cond);
-    fisher_spectrum_free(f);
-    free(F);
-    return room;
-}
-
-/* theta = M phi: v = M w */
-static double step_in_linear(const setting *x, double *out)
-{
-    int n = x->pi->n;
-    if (n > REPARAMETRISED_MAX) return -1;
-    double *M = coordinates_new(x), *phi = allocate(2 * (size_t)n, sizeof *phi, "phi"), *w = phi + n;
-    phi_of(M, n, x->pi->theta, phi);
-    double room = natural_step_in(x, M, phi, w);
-    linalg_matvec(n, n, M, w, out);
-    free(phi);
-    free(M);
-    return room;
-}
-
-/* theta = sinh(phi): (sinh(phi + t w) - theta) / t, at t, t/2, ...: 0, or extrapolated to t -> 0 from its values */
-static double step_in_sinh(const setting *x, bool limit, double *out)
-{
-    enum { LEVELS = 7 };
-    int n = x->pi->n;
-    if (n > REPARAMETRISED_MAX) return -1;
-    double *phi = allocate(2 * (size_t)n, sizeof *phi, "phi"), *w = phi + n, error = 0;
-    phi_of(NULL, n, x->pi->theta, phi);
-    double room = natural_step_in(x, NULL, phi, w);
-    for (int i = 0; i < n; i++) {
-        double D[LEVELS], t = 1 / fmax(1, 4 * linalg_max_abs(n, w));
-        if (!limit) {
-            out[i] = sinh(phi[i] + w[i]) - x->pi->theta[i];
-            continue;
-        }
-        for (int k = 0; k < LEVELS; k++, t /= 2)
-            D[k] = (sinh(phi[i] + t * w[i]) - sinh(phi[i] - t * w[i])) / (2 * t);   /* an error in even powers of t */
-        for (int j = 1, weight = 4; j < LEVELS; j++, weight *= 4)
-            for (int k = LEVELS - 1; k >= j; k--) D[k] += (D[k] - D[k - 1]) / (weight - 1);
-        out[i] = D[LEVELS - 1];
-        error = fmax(error, fabs(D[LEVELS - 1] - D[LEVELS - 2]));
-    }
-    free(phi);
-    return room < 0 ? room : room + error;
-}
-
-static double step_in_sinh_at_0(const setting *x, double *out)   { return step_in_sinh(x, true, out); }
-static double step_in_sinh_finite(const setting *x, double *out) { return step_in_sinh(x, false, out); }
-
-/* The gradient in phi, M^T g, as long as its quadratic KL lets, in theta: M M^T g */
-static double gradient_step_in(const setting *x, bool other, double *out)
-{
-    int n = x->pi->n;
-    double *h = allocate((size_t)n, sizeof *h, "a gradient"), norm = linalg_norm2(n, x->g);
-    for (int i = 0; i < n; i++) out[i] = x->g[i] / norm;
-    if (other) {
-        double *M = coordinates_new(x);
-        linalg_matmul(true, false, n, 1, n, M, out, h);
-        linalg_matvec(n, n, M, h, out);
-        free(M);
-    }
-    double F_norm = fisher_norm(n, x->F, out);
-    for (int i = 0; i < n; i++) out[i] *= sqrt(2 * delta) / F_norm;
-    free(h);
-    return F_norm > 0 ? 0 : -1;
-}
-
-static double gradient_step(const setting *x, double *out) { return gradient_step_in(x, false, out); }
-
-/* sqrt(2) times the sine of half the angle: 0 for one step and itself */
-static double cosine_F(const setting *x, const double *a, const double *b)
-{
-    int n = x->pi->n;
-    double *Fb = allocate((size_t)n, sizeof *Fb, "F b");
-    linalg_matvec(n, n, x->F, b, Fb);
-    double cosine = linalg_dot(n, a, Fb) / (fisher_norm(n, x->F, a) * fisher_norm(n, x->F, b));
-    free(Fb);
-    return cosine;
-}
-
-static void print_step(const setting *x, const char *name, const double *v, double t, const double *again, FILE *out)
-{
-    region_step step = step_along(x->pi, v, t);
-    double F_norm = t * fisher_norm(x->pi->n, x->F, v);
-    fprintf(out, "%-30s %8.4f %12.3g %12.3g %12.3g", name, t * linalg_norm2(x->pi->n, v), F_norm * F_norm / 2, step.kl,
-            step.gain);
-    if (again) fprintf(out, " %10.6f", cosine_F(x, v, again));
-    fputc('\n', out);
-}
-
-/* The step in parameter space against the natural step */
-static void page_of_steps(const setting *x, FILE *out)
-{
-    size_t n = (size_t)x->pi->n;
-    double *v = allocate(2 * n, sizeof *v, "steps"), *again = v + n;
-    bool small = x->pi->n <= REPARAMETRISED_MAX;
-    fprintf(out, "delta = %g; cos: between a step and the one made in phi, theta = M phi, in the F-norm\n%-30s %8s %12s"
-            " %12s %12s %10s\n", delta, "", "|v|", "v^T F v / 2", "KL", "gain", small ? "cos" : "");
-    natural_step(x, delta, v);
-    double length = linalg_norm2(x->pi->n, v);
-    print_step(x, "natural step", v, 1, small && step_in_linear(x, again) >= 0 ? again : NULL, out);
-    if (gradient_step(x, v) >= 0) {
-        if (small) gradient_step_in(x, true, again);
-        print_step(x, "gradient, as much KL", v, 1, small ? again : NULL, out);
-        print_step(x, "gradient, as long", v, length / linalg_norm2(x->pi->n, v), NULL, out);
-        print_step(x, "gradient, |v|^2 = delta", v, sqrt(delta) / linalg_norm2(x->pi->n, v), NULL, out);
-    }
+    free(p);
     free(v);
 }
 
-/* ---- TRPO-31: how far the two constraints let the natural step go, in natural steps ---- */
+#define L "E_{s\\sim d,a\\sim\\pi}[\\frac{\\pi'(a|s)}{\\pi(a|s)}A^\\pi(s,a)]"
+#define KL_S "D_{KL}(\\pi(\\cdot|s)\\|\\pi'(\\cdot|s))"
+#define ST "\\ \\text{s.t.}\\ "
 
-static double unit_length(const setting *x) { return unit_kl(x) / delta; }
-
-static double length_along(const setting *x, bool greatest, double *out)
-{
-    double *v = new_step(x);
-    natural_step(x, delta, v);
-    *out = step_length(x->pi, v, greatest, delta);
-    free(v);
-    return isinf(*out) ? -1 : 0;
-}
-
-static double length_mean(const setting *x, double *out) { return length_along(x, false, out); }
-static double length_max(const setting *x, double *out)  { return length_along(x, true, out); }
-
-/* The same by secants on the KL as a node of autodiff, whose square root is nearly linear in t */
-static double length_by_node(const setting *x, double *out)
-{
-    int n = x->pi->n;
-    double *v = new_step(x), *theta = new_step(x), t = 1, t_last = 0, root_last = 0;
-    natural_step(x, delta, v);
-    for (int k = 0; k < 60; k++) {
-        ad_tape *tape = ad_tape_new();
-        for (int i = 0; i < n; i++) theta[i] = x->pi->theta[i] + t * v[i];
-        double root = sqrt(fmax(0, ad_scalar(fisher_mean_kl(tape, x->pi, ad_input(tape, theta, n, 1)))));
-        ad_tape_free(tape);
-        double next = t + (sqrt(delta) - root) * (t - t_last) / (root - root_last);
-        if (root == root_last || fabs(next - t) <= 1e-15 * t) break;
-        t_last = t, root_last = root, t = next;
-    }
-    *out = t;
-    free(theta);
-    free(v);
-    return 0;
-}
-
-/* max KL <= mean KL / min d: a region of the mean that lies within that of the maximum */
-static double length_within_max(const setting *x, double *out)
-{
-    double least_d = 1, *v = new_step(x);
-    for (int s = 0; s < x->pi->nS; s++)
-        if (!x->pi->absorbing[s]) least_d = fmin(least_d, x->pi->d[s]);
-    natural_step(x, delta, v);
-    *out = least_d > 0 ? step_length(x->pi, v, false, least_d * delta) : 0;
-    free(v);
-    return 0;
-}
+const derivation trust_region[] = {
+    { "TRPO-8", "the most that the greatest KL <= delta allows: each state for itself", "gain at delta = 0.01", one,
+      unit_gain, no_optimum, NULL, {
+        { "\\max_{\\pi'}" L ST "\\max_s" KL_S "\\le\\delta",
+          "in each state pi' = eta pi/(nu - A): nu so that it sums to 1, eta_s so that KL_s = delta", optimum_max },
+        { "=E_s[\\min_{\\eta,\\nu}\\eta\\delta+\\nu-\\eta-\\eta\\sum_a\\pi\\log\\frac{\\nu-A}\\eta]",
+          "the dual of each state, which no policy of the region exceeds: minimised by golden sections", dual_max },
+        { "=\\max_{\\pi'}(" L "-C\\max_s" KL_S ")+C\\delta,\\quad C=E_s[\\eta_s]",
+          "002 l.261: penalty to constraint; this C is the one that leads to delta", optimum_penalised },
+        { "\\le\\max_{\\pi'}" L ST "E_s[" KL_S "]\\le\\delta", "if all are at most delta, so is their mean: TRPO-10",
+          optimum_mean, AT_LEAST } } },
+    { "TRPO-9", "the mean KL over states: never above the greatest, and so a weaker constraint", "mean KL", one, unit_kl,
+      not_comparable, NULL, {
+        { "E_{s\\sim d}[" KL_S "]", "weights d = (1-gamma) rho, which sum to 1", kl_mean },
+        { "=(1-\\gamma)\\sum_t\\gamma^tE_{s_t\\sim\\pi}[D_{KL}(\\pi(\\cdot|s_t)\\|\\pi'(\\cdot|s_t))]",
+          "as a mean over time along pi's trajectories", kl_over_time },
+        { "\\le\\max_s" KL_S, "a mean is at most the greatest: TRPO-8's constraint implies this one", kl_max,
+          AT_LEAST },
+        { "D_{KL}(\\pi_{\\theta'}(a_t|s_t)\\|\\pi_\\theta(a_t|s_t))",
+          "001 (l.339, 371, 388): no mean, no maximum over s_t. One reading: for all, so the greatest", kl_max, DIFFERS,
+          "ERR-35" },
+        { "E_{s\\sim d}[D_{KL}(\\pi'(\\cdot|s)\\|\\pi(\\cdot|s))]",
+          "001 (l.339, 371, 396, 562, 587) has new||old", kl_reversed, DIFFERS, "ERR-34" } } },
+    { "TRPO-10", "the most that mean KL <= delta allows, and what a step along F^+ g makes of it",
+      "gain at delta = 0.01", one, unit_gain, no_optimum, NULL, {
+        { "\\max_{\\pi'}" L ST "E_s[" KL_S "]\\le\\delta",
+          "pi' = eta pi/(nu - A), nu for each state, one eta for all so that the mean KL is delta", optimum_mean },
+        { "=\\min_{\\eta,\\nu}\\eta\\delta+E_s[\\nu_s-\\eta-\\eta\\sum_a\\pi\\log\\frac{\\nu_s-A}\\eta]",
+          "the dual, which no policy of the region exceeds: minimised by golden sections", dual_mean },
+        { "=E_{s,a\\sim\\pi}[A+\\eta\\frac\\pi{\\pi'}]-\\eta",
+          "KKT: A + eta pi/pi' = nu_s for every a, so the gain in s is nu_s - eta", by_kkt },
+        { "\\ge " L ",\\ \\theta'=\\theta+tF^+g", "the natural step, t as long as mean KL <= delta", gain_natural,
+          AT_MOST },
+        { "\\ge " L ",\\ \\theta'=\\theta+tg", "the gradient's, with the same KL", gain_gradient, AT_MOST },
+        { "g^Tv=\\sqrt{2\\delta\\,g^TF^+g}", "the control: what the linear model promises for a quadratic KL",
+          gain_predicted, DIFFERS } },
+      .page = page_of_gains },
+    { "TRPO-12", "the same with visits for probabilities: 1/(1-gamma) times as much", "gain at delta = 0.01", one,
+      unit_sum, no_optimum, NULL, {
+        { "\\max_{\\pi'}\\sum_s\\rho(s)\\sum_a\\pi'(a|s)A^\\pi(s,a)" ST "E_s[" KL_S "]\\le\\delta",
+          "at TRPO-10's optimum", sum_of_visits },
+        { "=\\frac1{1-\\gamma}\\min_{\\eta,\\nu}\\dots", "TRPO-10's dual; rho = d/(1-gamma)", scaled_dual },
+        { "=L_\\pi(\\pi')-J(\\pi)", "the surrogate of that policy, solved like any other: PDI-9", surrogate_less_J },
+        { "\\max_{\\pi'}\\sum_s\\rho(s)\\sum_a\\pi'(a|s)A^\\pi(s,a)" ST
+          "E_s[D_{KL}(\\pi'(\\cdot|s)\\|\\pi(\\cdot|s))]\\le\\delta",
+          "001 (l.371, 396) has new||old: another region, whose best is pi exp(A/eta)/Z", sum_in_reversed_region,
+          DIFFERS, "ERR-34" } } },
+    { "PPO-19", "E_t[ratio A] subject to E_t[KL] <= delta: TRPO's problem, as a mean over time", "gain, KL", two,
+      unit_gain_and_kl, no_optimum, NULL, {
+        { "L(\\pi'),\\ E_s[" KL_S "]", "of TRPO-10's optimum, over states", optimum_and_kl },
+        { "=(1-\\gamma)\\sum_t\\gamma^tE_\\pi[r_t(\\theta)A_t],\\ (1-\\gamma)\\sum_t\\gamma^tE_\\pi[KL_t]",
+          "over time, along pi's trajectories", over_time },
+        { "=\\min_{\\eta,\\nu}\\dots,\\ \\delta", "no policy has more gain, and the constraint is active",
+          dual_and_delta },
+        { "\\hat E_t[r_tA_t],\\ \\hat E_t[KL_t]",
+          "the control: a batch's plain mean over t, without gamma^t, is another mean", over_batch, DIFFERS } } },
+    { "TRPO-13", "any q that covers pi', and Q in place of A: the same but for a constant", "value, gradient at theta'",
+      n_value_and_gradient, unit_objective, not_covered, NULL, {
+        { "\\sum_s\\rho(s)\\sum_a\\pi'(a|s)A(s,a)+\\sum_s\\rho(s)V(s),\\quad\\nabla_{\\theta'}",
+          "the surrogate and a constant; by autodiff", with_A },
+        { "=\\frac1{1-\\gamma}E_{s\\sim d,a\\sim\\pi}[\\frac{\\pi'(a|s)}{\\pi(a|s)}Q(s,a)],\\quad\\nabla_{\\theta'}",
+          "single path, q = pi: Q = A + V, and sum_a pi' = 1; score by score", q_is_old },
+        { "=\\frac1{1-\\gamma}E_{s\\sim d,a\\sim q}[\\frac{\\pi'(a|s)}{q(a|s)}Q(s,a)],\\quad\\nabla_{\\theta'}",
+          "vine, q uniform", q_is_uniform },
+        { "\\sum_s\\rho(s)E_{a\\sim\\pi}[\\pi'(a|s)Q(s,a)]", "the control: not divided by q", no_ratio, DIFFERS } } },
+    { .id = NULL }
+};
