@@ -1,5 +1,6 @@
-/* The natural step, v = sqrt(2 delta / g^T F^+ g) F^+ g, as the answer to a constrained problem: the same step in whatever
- * coordinates, and how far along it the true KL lets one go. 001 (l.464-552), 004 (l.410, 461-470); Kakade 2002. */
+/* The natural step, v = sqrt(2 delta / g^T F^+ g) F^+ g, as the answer to a constrained problem: the same step in
+ * whatever coordinates, and how far along it the true KL lets one go. 001 (l.464-552), 004 (l.410, 461-470); Kakade
+ * 2002. */
 #include "derivations/natural_step.h"
 
 #include <float.h>
@@ -33,10 +34,17 @@ static void log_policy_at(const exact *pi, const double *v, double t, double *lo
     free(theta);
 }
 
+double visited(const exact *pi)
+{
+    double sum = 0;
+    for (int s = 0; s < pi->nS; s++) sum += pi->d[s];
+    return sum;
+}
+
 region_step step_along(const exact *pi, const double *v, double t)
 {
     region_step step = { 0 };
-    double *logp = allocate((size_t)pi->nSA, sizeof *logp, "a policy");
+    double *logp = allocate((size_t)pi->nSA, sizeof *logp, "a policy"), all = visited(pi);
     log_policy_at(pi, v, t, logp);
     for (int s = 0; s < pi->nS; s++) {
         double kl = 0, gain = 0;
@@ -44,9 +52,9 @@ region_step step_along(const exact *pi, const double *v, double t)
             kl += pi->pi[i] * (pi->logpi[i] - logp[i]);
             gain += exp(logp[i]) * pi->A[i];
         }
-        step.kl += pi->d[s] * kl;
+        step.kl += pi->d[s] / all * kl;
         step.kl_max = fmax(step.kl_max, kl);
-        step.gain += pi->d[s] * gain;
+        step.gain += pi->d[s] / all * gain;
     }
     free(logp);
     return step;
@@ -69,10 +77,13 @@ double step_length(const exact *pi, const double *v, bool greatest, double delta
     return low;
 }
 
-void natural_step(const setting *x, double delta, double *v)
+/* v^T F v / 2 = radius */
+static void step_of(const setting *x, double radius, double *v)
 {
-    for (int i = 0; i < x->pi->n; i++) v[i] = sqrt(2 * delta) * (x->x[i] / x->x_F);    /* x_F^2 = g^T F^+ g */
+    for (int i = 0; i < x->pi->n; i++) v[i] = sqrt(2 * radius) * (x->x[i] / x->x_F);       /* x_F^2 = g^T F^+ g */
 }
+
+void natural_step(const setting *x, double delta, double *v) { step_of(x, delta * visited(x->pi), v); }
 
 
 static const double delta = 0.01;
@@ -142,7 +153,7 @@ static double distance(const setting *x, int n, const double *a, const double *b
 
 static double closed_step(const setting *x, double *out)
 {
-    natural_step(x, delta, out);
+    step_of(x, delta, out);
     return 0;
 }
 
@@ -245,7 +256,8 @@ static void fisher_and_gradient_in(const exact *pi, const double *M, const doubl
         ad_mark start = ad_here(t);
         memcpy(scores + i * n, ad_value(ad_grad(ad_view(logpi, (int)i, 1, 1), x)), n * sizeof *scores);
         ad_reset(t, start);
-        double p = pi->pi[i] * pi->d[(int)i / pi->nA], rho_A = pi->pi[i] * exact_rho(pi, (int)i / pi->nA) * pi->A[i];
+        int s = (int)i / pi->nA;
+        double p = pi->d[s] * pi->pi[i], rho_A = exact_rho(pi, s) * pi->pi[i] * pi->A[i];
         for (size_t j = 0; j < n; j++) {
             weighted[i * n + j] = p * scores[i * n + j];
             g[j] += rho_A * scores[i * n + j];
@@ -351,9 +363,9 @@ static double cosine_F(const setting *x, const double *a, const double *b)
 static void print_step(const setting *x, const char *name, const double *v, double t, const double *again, FILE *out)
 {
     region_step step = step_along(x->pi, v, t);
-    double F_norm = t * fisher_norm(x->pi->n, x->F, v);
-    fprintf(out, "%-30s %8.4f %12.3g %12.3g %12.3g", name, t * linalg_norm2(x->pi->n, v), F_norm * F_norm / 2, step.kl,
-            step.gain);
+    double all = visited(x->pi), F_norm = t * fisher_norm(x->pi->n, x->F, v);
+    fprintf(out, "%-30s %8.4f %12.3g %12.3g %12.3g", name, t * linalg_norm2(x->pi->n, v), F_norm * F_norm / 2,
+            step.kl * all, step.gain * all);
     if (again) fprintf(out, " %10.6f", cosine_F(x, v, again));
     fputc('\n', out);
 }
@@ -366,7 +378,7 @@ static void page_of_steps(const setting *x, FILE *out)
     bool small = x->pi->n <= REPARAMETRISED_MAX;
     fprintf(out, "delta = %g; cos: between a step and the one made in phi, theta = M phi, in the F-norm\n%-30s %8s %12s"
             " %12s %12s %10s\n", delta, "", "|v|", "v^T F v / 2", "KL", "gain", small ? "cos" : "");
-    natural_step(x, delta, v);
+    step_of(x, delta, v);
     double length = linalg_norm2(x->pi->n, v);
     print_step(x, "natural step", v, 1, small && step_in_linear(x, again) >= 0 ? again : NULL, out);
     if (gradient_step(x, v) >= 0) {
@@ -398,31 +410,42 @@ static double length_along(const setting *x, bool greatest, double radius, doubl
 static double length_max(const setting *x, double *out)  { return length_along(x, true, delta, out); }
 static double length_mean(const setting *x, double *out) { return length_along(x, false, delta, out); }
 
-/* The least of the lengths t_s at which KL_s = delta: by secants on its square root, nearly linear in t. Not of a
- * network, where a KL may rise more than once */
+/* KL_s(t) = log E_pi[e^{t w}] - t E_pi[w], w [nA] the change of the logits: linear in theta */
+static double cumulant(int nA, const double *pi, const double *w, double t)
+{
+    double top = 0, E = 0, mean = 0;
+    for (int a = 0; a < nA; a++) top = fmax(top, t * w[a]);
+    for (int a = 0; a < nA; a++) {
+        E += pi[a] * exp(t * w[a] - top);
+        mean += pi[a] * w[a];
+    }
+    return log(E) + top - t * mean;
+}
+
+/* The least of the lengths t_s at which KL_s = delta; not of a network */
 static double least_length(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     if (pi->policy.kind == POLICY_MLP) return -1;
-    double *v = new_step(x), *logp = new_table(pi);
+    double *v = new_step(x), *theta = new_step(x), *w = new_table(pi);
     natural_step(x, delta, v);
+    for (int i = 0; i < pi->n; i++) theta[i] = pi->theta[i] + v[i];
+    policy_logits_at(&pi->policy, theta, w);
+    for (int i = 0; i < pi->nSA; i++) w[i] -= pi->logits[i];
     *out = INFINITY;
     for (int s = 0; s < pi->nS; s++) {
-        double t = 1, t_last = 0, root_last = 0;
-        for (int k = 0; k < 60 && !pi->absorbing[s]; k++) {
-            double kl = 0;
-            log_policy_at(pi, v, t, logp);
-            for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) kl -= pi->pi[i] * (logp[i] - pi->logpi[i]);
-            double root = sqrt(fmax(0, kl)), next = t + (sqrt(delta) - root) * (t - t_last) / (root - root_last);
-            if (root == root_last || fabs(next) > 1e6) break;           /* this state does not move, or hardly */
-            if (fabs(next - t) <= 1e-12 * t) {
-                *out = fmin(*out, next);
-                break;
-            }
-            t_last = t, root_last = root, t = next;
+        const double *pi_s = pi->pi + s * pi->nA, *w_s = w + s * pi->nA;
+        double low = 0, high = 1;
+        while (high < 1e6 && cumulant(pi->nA, pi_s, w_s, high) <= delta) high *= 2;
+        for (int k = 0; k < 100; k++) {
+            double t = (low + high) / 2;
+            if (cumulant(pi->nA, pi_s, w_s, t) > delta) high = t;
+            else                                        low = t;
         }
+        if (!pi->absorbing[s]) *out = fmin(*out, low);
     }
-    free(logp);
+    free(w);
+    free(theta);
     free(v);
     return 0;
 }
@@ -432,7 +455,7 @@ static double length_within(const setting *x, double *out)
 {
     double least_d = 1;
     for (int s = 0; s < x->pi->nS; s++)
-        if (!x->pi->absorbing[s]) least_d = fmin(least_d, x->pi->d[s]);
+        if (!x->pi->absorbing[s]) least_d = fmin(least_d, x->pi->d[s] / visited(x->pi));
     *out = 0;
     return least_d > 0 ? length_along(x, false, least_d * delta, out) : 0;
 }
@@ -505,19 +528,24 @@ static void page_of_constraints(const setting *x, FILE *out)
 #define ST "\\ \\text{s.t.}\\ "
 
 const derivation natural_steps[] = {
-    { "NPG-4", "theta' = theta + sqrt(2 delta / g^T F^+ g) F^+ g has quadratic KL delta", "quadratic KL at delta = 0.01",
+    { "NPG-4", "theta' = theta + sqrt(2 delta / g^T F^+ g) F^+ g has quadratic KL delta",
+      "quadratic KL at delta = 0.01",
       one, unit_quadratic, no_direction, NULL, {
         { "\\delta", "the radius of the region", radius },
         { "=\\tfrac12v^TFv,\\quad v=\\sqrt{2\\delta/(g^TF^+g)}\\,F^+g", "v^T F v = alpha^2 g^T F^+ F F^+ g",
           quadratic_kl },
-        { "=\\tfrac12v^TFv,\\quad v=\\beta x", "algorithms/npg.c: x by Cholesky or pseudo-inverse, and its length",
+        { "=\\tfrac12v^TFv,\\quad v=\\beta x",
+          "algorithms/npg.c: x by Cholesky or pseudo-inverse, and its length",
           quadratic_kl_trained },
         { "\\tfrac12v^TFv,\\quad v=\\sqrt{2\\delta/(g^TFg)}\\,F^{-1}g", "001 (l.528) has F for its inverse",
           quadratic_kl_printed, DIFFERS, "ERR-54" } } },
-    { "TRPO-23", "the natural step solves the quadratic problem, in whatever coordinates", "v at delta = 0.01", n_theta,
+    { "TRPO-23", "the natural step solves the quadratic problem, in whatever coordinates",
+      "v at delta = 0.01", n_theta,
       unit_distance, no_direction, distance, {
-        { "v=\\sqrt{\\frac{2\\delta}{g^TH^+g}}\\,H^+g", "H = F, the scores' covariance; LAPACK", closed_step },
-        { "=\\arg\\max_vg^Tv" ST "\\tfrac12v^THv\\le\\delta", "KKT: g = mu H v, v^T H v = 2 delta; mu by bisection",
+        { "v=\\sqrt{\\frac{2\\delta}{g^TH^+g}}\\,H^+g",
+          "H = F, the scores' covariance; LAPACK", closed_step },
+        { "=\\arg\\max_vg^Tv" ST "\\tfrac12v^THv\\le\\delta",
+          "KKT: g = mu H v, v^T H v = 2 delta; mu by bisection",
           step_by_kkt },
         { "=\\sqrt{\\frac{2\\delta}{x^THx}}\\,x,\\ x\\approx H^{-1}g",
           "conjugate gradients; H by differentiating the mean KL twice; algorithms/trpo.c", step_by_cg },
@@ -528,14 +556,18 @@ const derivation natural_steps[] = {
         { "\\sinh(\\phi+w)-\\theta", "the control: not to second order", step_in_sinh_finite, DIFFERS },
         { "\\sqrt{\\frac{2\\delta}{g^TFg}}\\,g", "the control: a step along the gradient with as much KL",
           gradient_step, DIFFERS },
-        { "\\sqrt{\\frac{2\\delta}{g^TFg}}\\,F^+g", "001 (l.528) has F for its inverse", step_printed, DIFFERS,
+        { "\\sqrt{\\frac{2\\delta}{g^TFg}}\\,F^+g",
+          "001 (l.528) has F for its inverse", step_printed, DIFFERS,
           "ERR-54" } },
       .page = page_of_steps },
     { "TRPO-31", "the greatest KL is the stricter constraint: it ends the same step sooner",
       "length of the step, 1: quadratic KL = delta", one, unit_length, no_direction, NULL, {
-        { "\\max t" ST "\\max_s" KL_S "\\le\\delta,\\quad\\theta'=\\theta+t\\,v", "v of TRPO-23; bisection", length_max },
-        { "=\\min_s(t_s:" KL_S "=\\delta)", "state by state, by secants", least_length },
-        { "\\le\\max t" ST "E_s[" KL_S "]\\le\\delta", "004 (l.410): too strict, the mean is used", length_mean,
+        { "\\max t" ST "\\max_s" KL_S "\\le\\delta,\\quad\\theta'=\\theta+t\\,v",
+          "v of TRPO-23; bisection", length_max },
+        { "=\\min_s(t_s:\\log E_\\pi[e^{tw}]-tE_\\pi[w]=\\delta)",
+          "state by state: the KL of a softmax whose logits move by t w", least_length },
+        { "\\le\\max t" ST "E_s[" KL_S "]\\le\\delta",
+          "004 (l.410): too strict, the mean is used", length_mean,
           AT_LEAST },
         { "\\ge\\max t" ST "E_s[" KL_S "]\\le\\delta\\min_sd(s)",
           "not without bound: max KL <= mean KL / min d", length_within, AT_MOST } },

@@ -1,7 +1,8 @@
 /* Steps in theta on a finite MDP: what they gain, how far the KL lets them go, and the natural one.
- *   gain   E_{s~d}[ sum_a pi'(a|s) A_pi(s,a) ]
- *   KL     E_{s~d}[ KL_s ], KL_s = KL(pi(.|s) || pi'(.|s)), or the maximum of KL_s over the decision states
- * with d the weights of the Fisher matrix (exact.h): where an episode has ended A and KL_s are 0. */
+ *   gain   E_s[ sum_a pi'(a|s) A_pi(s,a) ]
+ *   KL     E_s[ KL_s ], KL_s = KL(pi(.|s) || pi'(.|s)), or the maximum of KL_s
+ * over the decision states, in the mean weighted by rho: by exact.h's d, the weights of the Fisher matrix F, divided by
+ * their sum, which is less than 1 where episodes end. So the KL's Hessian is F / sum d. */
 #ifndef ASCENT_NATURAL_STEP_H
 #define ASCENT_NATURAL_STEP_H
 
@@ -15,8 +16,9 @@ region_step step_along(const exact *pi, const double *v, double t);
 /* The first t > 0 at which the KL (its maximum) is delta; INFINITY if it stays below */
 double      step_length(const exact *pi, const double *v, bool greatest, double delta);
 
-/* TRPO-23   v [n] = sqrt(2 delta / g^T F^+ g) F^+ g; where natural_gradient_none is NULL */
+/* TRPO-23   v [n] = sqrt(2 delta sum d / g^T F^+ g) F^+ g; where natural_gradient_none is NULL */
 void        natural_step(const setting *x, double delta, double *v);
+double      visited(const exact *pi);       /* sum d */
 
 /* A random problem: a Garnet of 10 states, 4 actions and 3 successors, a random table, gamma .9 */
 typedef struct { mdp *M; policy_class *table; exact *pi; setting *x; } random_problem;

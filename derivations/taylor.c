@@ -393,7 +393,8 @@ const derivation taylor[] = {
           J_by_sweeps },
         { "f(c+tv)=f(c)+t\\nabla f(c)^Tv+\\tfrac12t^2v^THv+O(t^3)",
           "the same three from values of J at small t, differences extrapolated to t = 0", J_by_values } } },
-    { "TRPO-18", "the surrogate is linear to first order: L(theta) = 0, its slope is J's", "L, slope, half the curvature",
+    { "TRPO-18", "the surrogate is linear to first order: L(theta) = 0, its slope is J's",
+      "L, slope, half the curvature",
       n_J, unit_surrogate, not_comparable, NULL, {
         { "0,\\quad g^Tv,\\quad\\tfrac12\\sum_s\\rho E_\\pi[A(w-E_\\pi w)^2]",
           "E_pi[A] = 0; g = grad J by the policy gradient theorem; w = J_z v, linear logits", surrogate_closed },

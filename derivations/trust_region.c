@@ -85,19 +85,29 @@ static double eta_of(const exact *pi, const double *w, int first, int end, doubl
     return high;
 }
 
-/* E_{s~d}[ sum_a p(a|s) A(s,a) ] */
+/* E_s[ sum_a p(a|s) A(s,a) ] */
 static double gain_of(const exact *pi, const double *p)
 {
-    double gain = 0;
-    for (int i = 0; i < pi->nSA; i++) gain += pi->d[i / pi->nA] * p[i] * pi->A[i];
+    double gain = 0, all = visited(pi);
+    for (int i = 0; i < pi->nSA; i++) gain += pi->d[i / pi->nA] / all * p[i] * pi->A[i];
     return gain;
 }
 
-/* TRPO-10   max_p E_{s~d}[sum_a p(a|s) A(s,a)]  subject to  E_{s~d}[KL(pi(.|s) || p(.|s))] <= delta */
+/* d / sum d [nS] */
+static double *new_weights(const exact *pi)
+{
+    double *w = allocate((size_t)pi->nS, sizeof *w, "weights"), all = visited(pi);
+    for (int s = 0; s < pi->nS; s++) w[s] = pi->d[s] / all;
+    return w;
+}
+
+/* TRPO-10   max_p E_s[sum_a p(a|s) A(s,a)]  subject to  E_s[KL(pi(.|s) || p(.|s))] <= delta */
 region_optimum trust_region_mean(const exact *pi, double delta, double *p)
 {
+    double *w = new_weights(pi);
     memcpy(p, pi->pi, (size_t)pi->nSA * sizeof *p);
-    double eta = eta_of(pi, pi->d, 0, pi->nS, delta, p);
+    double eta = eta_of(pi, w, 0, pi->nS, delta, p);
+    free(w);
     return (region_optimum){ gain_of(pi, p), eta };
 }
 
@@ -108,7 +118,7 @@ region_optimum trust_region_max(const exact *pi, double delta, double *p)
     memcpy(p, pi->pi, (size_t)pi->nSA * sizeof *p);
     for (int s = 0; s < pi->nS; s++) {
         one[s] = pi->d[s] > 0;
-        eta += pi->d[s] * eta_of(pi, one, s, s + 1, delta, p);
+        eta += pi->d[s] / visited(pi) * eta_of(pi, one, s, s + 1, delta, p);
     }
     free(one);
     return (region_optimum){ gain_of(pi, p), eta };
@@ -197,11 +207,11 @@ static const char *no_optimum(const setting *x)
 
 static bool too_many_pairs(const setting *x) { return x->pi->nSA > DUAL_MAX; }
 
-/* u N max|A| / sqrt(2 delta): eta is that large, and the dual subtracts two sums of its size. */
+/* u nSA max|A| / sqrt(2 delta): eta is that large, and the dual subtracts two sums of its size. */
 static double unit_gain(const setting *x)
 {
     double A_max = linalg_max_abs(x->pi->nSA, x->pi->A);
-    return DBL_EPSILON * fmax(x->pi->nS, 4) * fmax(A_max, DBL_MIN) / sqrt(2 * delta);
+    return DBL_EPSILON * x->pi->nSA * fmax(A_max, DBL_MIN) / sqrt(2 * delta);
 }
 
 static double *new_table(const exact *pi) { return allocate((size_t)pi->nSA, sizeof(double), "a policy"); }
@@ -220,7 +230,9 @@ static double optimum_mean(const setting *x, double *out)
 static double dual_mean(const setting *x, double *out)
 {
     if (too_many_pairs(x)) return -1;
-    *out = least_dual(x->pi, x->pi->d, 0, x->pi->nS, delta);
+    double *w = new_weights(x->pi);
+    *out = least_dual(x->pi, w, 0, x->pi->nS, delta);
+    free(w);
     return 0;
 }
 
@@ -231,7 +243,7 @@ static double by_kkt(const setting *x, double *out)
     double *p = new_table(pi), eta = trust_region_mean(pi, delta, p).eta;
     *out = 0;
     for (int i = 0; i < pi->nSA; i++)
-        *out += pi->d[i / pi->nA] * pi->pi[i] * (pi->A[i] + eta * (pi->pi[i] / p[i] - 1));
+        *out += pi->d[i / pi->nA] / visited(pi) * pi->pi[i] * (pi->A[i] + eta * (pi->pi[i] / p[i] - 1));
     free(p);
     return 0;
 }
@@ -259,10 +271,10 @@ static double gain_gradient(const setting *x, double *out)
     return 0;
 }
 
-/* TRPO-10's linear model at the natural step: g^T v = sqrt(2 delta g^T F^+ g), g = fisher_scale grad J */
+/* TRPO-10's linear model at the natural step: sqrt(2 delta g^T H^+ g), g = scale grad J / sum d and H = F / sum d */
 static double gain_predicted(const setting *x, double *out)
 {
-    *out = sqrt(2 * delta) * x->x_F * x->pi->fisher_scale;
+    *out = sqrt(2 * delta / visited(x->pi)) * x->x_F * x->pi->fisher_scale;
     return 0;
 }
 
@@ -280,8 +292,10 @@ static double dual_max(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     if (too_many_pairs(x)) return -1;
+    double *w = new_weights(pi);
     *out = 0;
-    for (int s = 0; s < pi->nS; s++) *out += least_dual(pi, pi->d, s, s + 1, pi->d[s] * delta);
+    for (int s = 0; s < pi->nS; s++) *out += least_dual(pi, w, s, s + 1, w[s] * delta);
+    free(w);
     return 0;
 }
 
@@ -328,15 +342,15 @@ static double kl_of_state(const exact *p, const exact *q, int s)
     return kl;
 }
 
-/* TRPO-9   E_{s~rho}[ KL(pi(.|s) || pi'(.|s)) ], rho normalised */
+/* TRPO-9   E_{s~rho}[ KL(pi(.|s) || pi'(.|s)) ], rho normalised over the states where pi decides */
 static double kl_mean(const setting *x, double *out)
 {
     *out = 0;
-    for (int s = 0; s < x->pi->nS; s++) *out += x->pi->d[s] * kl_of_state(x->pi, x->pi1, s);
+    for (int s = 0; s < x->pi->nS; s++) *out += x->pi->d[s] / visited(x->pi) * kl_of_state(x->pi, x->pi1, s);
     return 0;
 }
 
-/* Over time: (1-gamma) sum_t gamma^t E_{s_t ~ pi}[KL_s_t] */
+/* Over time: sum_t gamma^t E_{s_t ~ pi}[KL_s_t] / sum_t gamma^t Pr(not ended) */
 static double kl_over_time(const setting *x, double *out)
 {
     const exact *pi = x->pi;
@@ -344,8 +358,9 @@ static double kl_over_time(const setting *x, double *out)
     double *f = allocate(2 * (size_t)pi->nS, sizeof *f, "sums over time"), *sum = f + pi->nS;
     for (int s = 0; s < pi->nS; s++) f[s] = kl_of_state(pi, x->pi1, s);
     exact_sum_over_time(pi, false, f, sum);
-    *out = pi->fisher_scale * linalg_dot(pi->nS, pi->M->mu0, sum);
-    double room = 10 * pi->fisher_scale * pi->unit_rho * linalg_max_abs(pi->nS, f);
+    double scale = pi->fisher_scale / visited(pi);
+    *out = scale * linalg_dot(pi->nS, pi->M->mu0, sum);
+    double room = 10 * scale * pi->unit_rho * linalg_max_abs(pi->nS, f);
     free(f);
     return room;
 }
@@ -360,19 +375,16 @@ static double kl_max(const setting *x, double *out)
 static double kl_reversed(const setting *x, double *out)
 {
     *out = 0;
-    for (int s = 0; s < x->pi->nS; s++) *out += x->pi->d[s] * kl_of_state(x->pi1, x->pi, s);
+    for (int s = 0; s < x->pi->nS; s++) *out += x->pi->d[s] / visited(x->pi) * kl_of_state(x->pi1, x->pi, s);
     return 0;
 }
 
 /* ---- TRPO-12, PPO-19: the same problem with visits for probabilities, and as a mean over time ---- */
 
-/* c = 1-gamma: unit_gain, and the rounding of rho for that of d */
-static double unit_sum(const setting *x)
-{
-    const exact *pi = x->pi;
-    double A_max = linalg_max_abs(pi->nSA, pi->A);
-    return unit_gain(x) / pi->fisher_scale + pi->unit_rho * A_max + pi->unit_V;
-}
+static double sum_rho(const exact *pi) { return visited(pi) / pi->fisher_scale; }
+
+/* unit_gain as often as there are visits; J's rounding of the surrogate's */
+static double unit_sum(const setting *x) { return unit_gain(x) * sum_rho(x->pi) + x->pi->unit_V * x->pi->k; }
 
 /* The policy p as one of logits log p; NULL when that does not end */
 static exact *solved(const exact *pi, const double *p)
@@ -400,7 +412,7 @@ static double sum_of_visits(const setting *x, double *out)
 static double scaled_dual(const setting *x, double *out)
 {
     if (dual_mean(x, out) < 0) return -1;
-    *out /= x->pi->fisher_scale;
+    *out *= sum_rho(x->pi);
     return 0;
 }
 
@@ -424,7 +436,7 @@ static double reversed_at(const exact *pi, double beta, double *p)
         double Z = 0, E = 0, top = greatest_advantage(pi, s);
         for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) Z += p[i] = pi->pi[i] * exp(beta * (pi->A[i] - top));
         for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) E += (p[i] /= Z) * beta * (pi->A[i] - top);
-        kl += pi->d[s] * (E - log(Z));
+        kl += pi->d[s] / visited(pi) * (E - log(Z));
     }
     return kl;
 }
@@ -439,12 +451,12 @@ static double sum_in_reversed_region(const setting *x, double *out)
         if (reversed_at(pi, beta, p) > delta) high = beta;
         else                                  low = beta;
     }
-    *out = gain_of(pi, p) / pi->fisher_scale;
+    *out = gain_of(pi, p) * sum_rho(pi);
     free(p);
     return 0;
 }
 
-/* PPO-19   E_t[ pi'/pi A ] and E_t[KL] of the optimum: c mu0^T sum_t (gamma P)^t f, weights w for c rho where given */
+/* PPO-19   E_t[ pi'/pi A ] and E_t[KL] of the optimum: mu0^T sum_t (gamma P)^t f / sum rho, or w^T f with weights of its own */
 static double means_over_time(const setting *x, const double *w, double *out)
 {
     const exact *pi = x->pi;
@@ -459,8 +471,8 @@ static double means_over_time(const setting *x, const double *w, double *out)
             if (!pi->absorbing[i / pi->nA]) f[i / pi->nA] += pi->pi[i] * (k == 0 ? ratio * pi->A[i] : -log(ratio));
         }
         exact_sum_over_time(pi, false, f, sum);
-        out[k] = w ? linalg_dot(pi->nS, w, f) : pi->fisher_scale * linalg_dot(pi->nS, pi->M->mu0, sum);
-        room = fmax(room, 10 * pi->fisher_scale * pi->unit_rho * linalg_max_abs(pi->nS, f));
+        out[k] = w ? linalg_dot(pi->nS, w, f) : linalg_dot(pi->nS, pi->M->mu0, sum) / sum_rho(pi);
+        room = fmax(room, 10 * pi->unit_rho / sum_rho(pi) * linalg_max_abs(pi->nS, f));
     }
     free(f);
     free(p);
@@ -490,7 +502,8 @@ static double optimum_and_kl(const setting *x, double *out)
     double *p = new_table(pi);
     out[0] = trust_region_mean(pi, delta, p).gain;
     out[1] = 0;
-    for (int i = 0; i < pi->nSA; i++) out[1] += pi->d[i / pi->nA] * pi->pi[i] * log(pi->pi[i] / p[i]);
+    for (int i = 0; i < pi->nSA; i++)
+        out[1] += pi->d[i / pi->nA] / visited(pi) * pi->pi[i] * log(pi->pi[i] / p[i]);
     free(p);
     return 0;
 }
@@ -606,7 +619,8 @@ static void page_of_gains(const setting *x, FILE *out)
 #define ST "\\ \\text{s.t.}\\ "
 
 const derivation trust_region[] = {
-    { "TRPO-8", "the most that the greatest KL <= delta allows: each state for itself", "gain at delta = 0.01", one,
+    { "TRPO-8", "the most that the greatest KL <= delta allows: each state for itself",
+      "gain at delta = 0.01", one,
       unit_gain, no_optimum, NULL, {
         { "\\max_{\\pi'}" L ST "\\max_s" KL_S "\\le\\delta",
           "in each state pi' = eta pi/(nu - A): nu so that it sums to 1, eta_s so that KL_s = delta", optimum_max },
@@ -614,12 +628,14 @@ const derivation trust_region[] = {
           "the dual of each state, which no policy of the region exceeds: minimised by golden sections", dual_max },
         { "=\\max_{\\pi'}(" L "-C\\max_s" KL_S ")+C\\delta,\\quad C=E_s[\\eta_s]",
           "002 l.261: penalty to constraint; this C is the one that leads to delta", optimum_penalised },
-        { "\\le\\max_{\\pi'}" L ST "E_s[" KL_S "]\\le\\delta", "if all are at most delta, so is their mean: TRPO-10",
+        { "\\le\\max_{\\pi'}" L ST "E_s[" KL_S "]\\le\\delta",
+          "if all are at most delta, so is their mean: TRPO-10",
           optimum_mean, AT_LEAST } } },
-    { "TRPO-9", "the mean KL over states: never above the greatest, and so a weaker constraint", "mean KL", one, unit_kl,
+    { "TRPO-9", "the mean KL over states: never above the greatest, and so a weaker constraint",
+      "mean KL", one, unit_kl,
       not_comparable, NULL, {
-        { "E_{s\\sim d}[" KL_S "]", "weights d = (1-gamma) rho, which sum to 1", kl_mean },
-        { "=(1-\\gamma)\\sum_t\\gamma^tE_{s_t\\sim\\pi}[D_{KL}(\\pi(\\cdot|s_t)\\|\\pi'(\\cdot|s_t))]",
+        { "E_{s\\sim d}[" KL_S "]", "weights d = rho / sum rho, which sum to 1", kl_mean },
+        { "=\\sum_t\\gamma^tE_{s_t\\sim\\pi}[D_{KL}(\\pi(\\cdot|s_t)\\|\\pi'(\\cdot|s_t))]/\\sum_s\\rho(s)",
           "as a mean over time along pi's trajectories", kl_over_time },
         { "\\le\\max_s" KL_S, "a mean is at most the greatest: TRPO-8's constraint implies this one", kl_max,
           AT_LEAST },
@@ -636,32 +652,38 @@ const derivation trust_region[] = {
           "the dual, which no policy of the region exceeds: minimised by golden sections", dual_mean },
         { "=E_{s,a\\sim\\pi}[A+\\eta\\frac\\pi{\\pi'}]-\\eta",
           "KKT: A + eta pi/pi' = nu_s for every a, so the gain in s is nu_s - eta", by_kkt },
-        { "\\ge " L ",\\ \\theta'=\\theta+tF^+g", "the natural step, t as long as mean KL <= delta", gain_natural,
+        { "\\ge " L ",\\ \\theta'=\\theta+tF^+g",
+          "the natural step, t as long as mean KL <= delta", gain_natural,
           AT_MOST },
         { "\\ge " L ",\\ \\theta'=\\theta+tg", "the gradient's, with the same KL", gain_gradient, AT_MOST },
         { "g^Tv=\\sqrt{2\\delta\\,g^TF^+g}", "the control: what the linear model promises for a quadratic KL",
           gain_predicted, DIFFERS } },
       .page = page_of_gains },
-    { "TRPO-12", "the same with visits for probabilities: 1/(1-gamma) times as much", "gain at delta = 0.01", one,
+    { "TRPO-12", "the same with visits for probabilities: sum rho times as much",
+      "gain at delta = 0.01", one,
       unit_sum, no_optimum, NULL, {
         { "\\max_{\\pi'}\\sum_s\\rho(s)\\sum_a\\pi'(a|s)A^\\pi(s,a)" ST "E_s[" KL_S "]\\le\\delta",
           "at TRPO-10's optimum", sum_of_visits },
-        { "=\\frac1{1-\\gamma}\\min_{\\eta,\\nu}\\dots", "TRPO-10's dual; rho = d/(1-gamma)", scaled_dual },
-        { "=L_\\pi(\\pi')-J(\\pi)", "the surrogate of that policy, solved like any other: PDI-9", surrogate_less_J },
+        { "=\\sum_s\\rho(s)\\,\\min_{\\eta,\\nu}\\dots",
+          "TRPO-10's dual; 002: sum_s rho(s) = 1/(1-gamma) where nothing ends", scaled_dual },
+        { "=L_\\pi(\\pi')-J(\\pi)",
+          "the surrogate of that policy, solved like any other: PDI-9", surrogate_less_J },
         { "\\max_{\\pi'}\\sum_s\\rho(s)\\sum_a\\pi'(a|s)A^\\pi(s,a)" ST
           "E_s[D_{KL}(\\pi'(\\cdot|s)\\|\\pi(\\cdot|s))]\\le\\delta",
           "001 (l.371, 396) has new||old: another region, whose best is pi exp(A/eta)/Z", sum_in_reversed_region,
           DIFFERS, "ERR-34" } } },
-    { "PPO-19", "E_t[ratio A] subject to E_t[KL] <= delta: TRPO's problem, as a mean over time", "gain, KL", two,
+    { "PPO-19", "E_t[ratio A] subject to E_t[KL] <= delta: TRPO's problem, as a mean over time",
+      "gain, KL", two,
       unit_gain_and_kl, no_optimum, NULL, {
         { "L(\\pi'),\\ E_s[" KL_S "]", "of TRPO-10's optimum, over states", optimum_and_kl },
-        { "=(1-\\gamma)\\sum_t\\gamma^tE_\\pi[r_t(\\theta)A_t],\\ (1-\\gamma)\\sum_t\\gamma^tE_\\pi[KL_t]",
+        { "=\\sum_t\\gamma^tE_\\pi[r_t(\\theta)A_t]/\\sum\\rho,\\ \\sum_t\\gamma^tE_\\pi[KL_t]/\\sum\\rho",
           "over time, along pi's trajectories", over_time },
         { "=\\min_{\\eta,\\nu}\\dots,\\ \\delta", "no policy has more gain, and the constraint is active",
           dual_and_delta },
         { "\\hat E_t[r_tA_t],\\ \\hat E_t[KL_t]",
           "the control: a batch's plain mean over t, without gamma^t, is another mean", over_batch, DIFFERS } } },
-    { "TRPO-13", "any q that covers pi', and Q in place of A: the same but for a constant", "value, gradient at theta'",
+    { "TRPO-13", "any q that covers pi', and Q in place of A: the same but for a constant",
+      "value, gradient at theta'",
       n_value_and_gradient, unit_objective, not_covered, NULL, {
         { "\\sum_s\\rho(s)\\sum_a\\pi'(a|s)A(s,a)+\\sum_s\\rho(s)V(s),\\quad\\nabla_{\\theta'}",
           "the surrogate and a constant; by autodiff", with_A },
@@ -669,6 +691,7 @@ const derivation trust_region[] = {
           "single path, q = pi: Q = A + V, and sum_a pi' = 1; score by score", q_is_old },
         { "=\\frac1{1-\\gamma}E_{s\\sim d,a\\sim q}[\\frac{\\pi'(a|s)}{q(a|s)}Q(s,a)],\\quad\\nabla_{\\theta'}",
           "vine, q uniform", q_is_uniform },
-        { "\\sum_s\\rho(s)E_{a\\sim\\pi}[\\pi'(a|s)Q(s,a)]", "the control: not divided by q", no_ratio, DIFFERS } } },
+        { "\\sum_s\\rho(s)E_{a\\sim\\pi}[\\pi'(a|s)Q(s,a)]",
+          "the control: not divided by q", no_ratio, DIFFERS } } },
     { .id = NULL }
 };

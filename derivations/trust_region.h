@@ -10,7 +10,7 @@ typedef struct {
     double gain;
     double eta;             /* the multiplier: what a little more KL is worth, d gain / d delta */
 } region_optimum;
-region_optimum trust_region_mean(const exact *pi, double delta, double *p);     /* E_{s~d}[KL_s] <= delta */
+region_optimum trust_region_mean(const exact *pi, double delta, double *p);     /* E_s[KL_s] <= delta */
 region_optimum trust_region_max(const exact *pi, double delta, double *p);      /* KL_s <= delta in each s */
 
 #endif
