@@ -354,7 +354,7 @@ static ad wave_node(ad_tape *t, ad theta)
 }
 
 /* algorithms/trpo.c: the update here, its line search on the wave. g is made from A there and from Q in the setting:
- * its rounding goes into x, divided by the root of F's least eigenvalue. */
+ * its rounding goes into x, and so does what CG leaves of the residual. */
 static double backtracked_trained(const setting *x, double *out)
 {
     trpo_config c = exact_trpo(delta);
@@ -369,9 +369,8 @@ static double backtracked_trained(const setting *x, double *out)
     trpo_line_search(&c, 1, &theta, &up, wave_step(), &problem);
     out[2] = delta - ad_scalar(kl), out[3] = ad_scalar(problem.L);
     ad_tape_free(t);
-    const fisher_spectrum *f = x->spectrum;
-    double off = x->pi->unit_gradient * sqrt(f->n * f->cond / f->lambda[f->n - 1]) / x->x_F;
-    return off * fmax(delta, greatest_gain(x));
+    double off = natural_step_rounding(x) + step.residual * sqrt(x->spectrum->cond);
+    return off < 1e-3 ? off * fmax(delta, greatest_gain(x)) : -1;
 }
 
 static double zeros(const setting *x, double *out)
@@ -578,8 +577,8 @@ static double beta_is_old(const setting *x, double *out)
     return 0;
 }
 
-/* Actions of beta = pi'; divided by what they were drawn by, or by pi_old as if they were its own */
-static double beta_is_other(const setting *x, bool divided_by_old, double *out)
+/* Actions of beta = pi'; divided by how likely they were, or not */
+static double beta_is_other(const setting *x, bool divided, double *out)
 {
     const exact *pi = x->pi;
     exact_batch B = exact_batch_new(pi);
@@ -588,7 +587,7 @@ static double beta_is_other(const setting *x, bool divided_by_old, double *out)
     for (int i = 0, k = 0; i < pi->nSA; i++) {
         if (pi->d[i / pi->nA] <= 0) continue;
         B.w[k] = pi->d[i / pi->nA] * x->pi1->pi[i] / visited(pi);
-        logp_beta[k++] = divided_by_old ? pi->logpi[i] : x->pi1->logpi[i];
+        logp_beta[k++] = divided ? x->pi1->logpi[i] : 0;
     }
     ad_tape *t = B.b->t;
     ad theta = ad_input(t, B.b->theta, B.b->pi.n, 1), s = ad_input(t, b->s, b->T, b->d);
@@ -600,8 +599,8 @@ static double beta_is_other(const setting *x, bool divided_by_old, double *out)
     return 0;
 }
 
-static double beta_divided(const setting *x, double *out)     { return beta_is_other(x, false, out); }
-static double beta_not_divided(const setting *x, double *out) { return beta_is_other(x, true, out); }
+static double beta_divided(const setting *x, double *out)     { return beta_is_other(x, true, out); }
+static double beta_not_divided(const setting *x, double *out) { return beta_is_other(x, false, out); }
 
 #define RANDOM "30 random problems: Garnets of 10 states, 4 actions, 3 successors; random tables"
 #define WAVE "p = .5 + .45 sin theta at 1.4"
@@ -670,8 +669,7 @@ const derivation line_search[] = {
           beta_is_old },
         { "=\\nabla E_{a\\sim\\beta}[\\frac{\\pi_\\theta}\\beta A]",
           "beta = pi': 000 eq (14)", beta_divided },
-        { "\\nabla E_{a\\sim\\beta}[\\frac{\\pi_\\theta}{\\pi_{old}}A]",
-          "the control: beta = pi', divided by pi_old",
+        { "\\nabla E_{a\\sim\\beta}[\\pi_\\theta A]", "the control: beta = pi', not divided by",
           beta_not_divided, DIFFERS } } },
     { .id = NULL }
 };

@@ -88,6 +88,12 @@ void natural_step(const setting *x, double delta, double *v) { step_of(x, delta 
 
 static const double delta = 0.01;
 
+double natural_step_rounding(const setting *x)
+{
+    const fisher_spectrum *f = x->spectrum;
+    return x->pi->unit_gradient * sqrt(f->n * f->cond / f->lambda[f->n - 1]) / x->x_F;
+}
+
 static int one(const setting *x)     { (void)x; return 1; }
 static int n_theta(const setting *x) { return x->pi->n; }
 
@@ -278,7 +284,8 @@ static double natural_step_in(const setting *x, const double *M, const double *p
     natural_gradient_lapack(f, F, g, w);
     double w_F = fisher_norm(n, F, w);
     for (int i = 0; i < n; i++) w[i] *= sqrt(2 * delta) / w_F;
-    if (f->rank == x->spectrum->rank && !fisher_spectrum_doubtful(f)) room = fisher_distance_bound(f->cond);
+    if (f->rank == x->spectrum->rank && !fisher_spectrum_doubtful(f))
+        room = fisher_distance_bound(f->cond) + natural_step_rounding(x);
     fisher_spectrum_free(f);
     free(F);
     return room;

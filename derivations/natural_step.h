@@ -19,6 +19,8 @@ double      step_length(const exact *pi, const double *v, bool greatest, double 
 /* TRPO-23   v [n] = sqrt(2 delta sum d / g^T F^+ g) F^+ g; where natural_gradient_none is NULL */
 void        natural_step(const setting *x, double delta, double *v);
 double      visited(const exact *pi);       /* sum d */
+/* How far, relative and in the F-norm, the rounding of g may take F^+ g: divided by the root of the least eigenvalue */
+double      natural_step_rounding(const setting *x);
 
 /* A random problem: a Garnet of 10 states, 4 actions and 3 successors, a random table, gamma .9 */
 typedef struct { mdp *M; policy_class *table; exact *pi; setting *x; } random_problem;

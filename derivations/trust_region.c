@@ -485,7 +485,7 @@ static double over_time(const setting *x, double *out) { return means_over_time(
 static double over_batch(const setting *x, double *out)
 {
     double *w = allocate((size_t)x->pi->nS, sizeof *w, "weights"), room = -1;
-    if (fisher_stationary_weights(x->pi, w)) room = means_over_time(x, w, out);
+    if (x->pi->gamma < 1 && fisher_stationary_weights(x->pi, w)) room = means_over_time(x, w, out);
     free(w);
     return room;
 }
