@@ -50,8 +50,8 @@
 static const char *const constraints[] = { "mean", "max", NULL };
 
 const trpo_config trpo_defaults = {
-    .workers = 2, .n_steps = 512, .gamma = 0.99, .lambda = 0.98, .normalise = 1,
-    .delta = 0.01, .damping = 1e-3, .cg_iterations = 15, .cg_tol = 1e-10, .F_every = 1,
+    .workers = 2, .n_steps = 512, .gamma = 0.99, .lambda = 0.95, .normalise = 1,
+    .delta = 0.01, .damping = 0.1, .cg_iterations = 15, .cg_tol = 1e-10, .F_every = 1,
     .alpha = 0.8, .backtracks = 10, .lr_V = 1e-3, .V_epochs = 20, .V_batch = 128, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
 };
 
@@ -63,11 +63,11 @@ const config_field trpo_fields[] = {
     { FIELD(workers), WHOLE(1, 1000), .about = "N: environments; SB3 Zoo: 2" },
     { FIELD(n_steps), WHOLE(1, 1e6), .about = "n: steps of each an update; SB3 Zoo: 512" },
     { FIELD(gamma), REAL(0, 1), .about = "discount gamma" },
-    { FIELD(lambda), REAL(0, 1), .about = "of the advantage, 1: rewards to go less V; SB3 Zoo: .98" },
+    { FIELD(lambda), REAL(0, 1), .about = "of the advantage, 1: rewards to go less V; SB3: .95" },
     { FIELD(normalise), CHOICE(config_switch), .about = "advantages of a batch" },
     { FIELD(delta), REAL(1e-12, 1e6), .about = "trust radius, greatest KL; paper: .01" },
     { FIELD(constraint), CHOICE(constraints), .about = "of the mean KL over states or the greatest; paper: mean" },
-    { FIELD(damping), REAL(0, 1e300), .about = "added to F's diagonal; SB3 Zoo: 1e-3" },
+    { FIELD(damping), REAL(0, 1e300), .about = "added to F's diagonal; SB3: .1" },
     { FIELD(cg_iterations), WHOLE(1, 1e6), .about = "at most; SB3: 15, paper: 10" },
     { FIELD(cg_tol), REAL(0, 1), .about = "residual at which they stop, as a part of |g|" },
     { FIELD(F_every), WHOLE(1, 1e6), .about = "F from every so manyth state; paper: 10" },

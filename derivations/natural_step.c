@@ -534,7 +534,7 @@ static void page_of_constraints(const setting *x, FILE *out)
 #define KL_S "D_{KL}(\\pi(\\cdot|s)\\|\\pi'(\\cdot|s))"
 #define ST "\\ \\text{s.t.}\\ "
 
-const derivation natural_steps[] = {
+const derivation natural_step_lines[] = {
     { "NPG-4", "theta' = theta + sqrt(2 delta / g^T F^+ g) F^+ g has quadratic KL delta",
       "quadratic KL at delta = 0.01",
       one, unit_quadratic, no_direction, NULL, {
