@@ -1,5 +1,5 @@
 /* The natural gradient: the steepest direction when steps are measured by the KL; in closed form for the tabular
- * softmax, where it is the advantage. 001 (l.418-550), 004 (l.229, 265-314, 461); Kakade 2002. */
+ * softmax, where it is the advantage. 001 (l.418-490), 004 (l.229); Kakade 2002. */
 #include "derivations/natural_gradient.h"
 
 #include <float.h>
@@ -270,38 +270,7 @@ static double gain_of_true_kl(const setting *x, double *out)
     return correction + advantage_distance(x) * x->x_F;
 }
 
-/* ---- NPG-4: the step whose quadratic KL is eps ---- */
-
 static const double eps = 0.01;
-
-static double unit_eps(const setting *x) { return fisher_distance_bound(x->spectrum->cond) / 10 * eps; }
-
-static double radius(const setting *x, double *out)
-{
-    (void)x;
-    *out = eps;
-    return 0;
-}
-
-/* NPG-4   theta' = theta + sqrt(2 eps / g^T F^+ g) F^+ g; what half its F-norm squared is */
-static double quadratic_kl(const setting *x, double *out)
-{
-    direction y = direction_new(x);
-    double alpha = sqrt(2 * eps / linalg_dot(y.n, y.g, y.x));
-    for (int i = 0; i < y.n; i++) y.x[i] *= alpha;
-    *out = form(x, y.x) / 2;
-    direction_free(&y);
-    return 0;
-}
-
-static double quadratic_kl_printed(const setting *x, double *out)   /* alpha = sqrt(2 eps / g^T F g) */
-{
-    direction y = direction_new(x);
-    double gFg = form(x, y.g);
-    *out = gFg > 0 ? eps * (form(x, y.x) / gFg) : INFINITY;         /* alpha^2 x^T F x / 2 */
-    direction_free(&y);
-    return 0;
-}
 
 /* ---- KL-11: the best step of a given length; the gain g^T v at ||v||^2 = eps ---- */
 
@@ -414,72 +383,6 @@ static double gaussian_length(const setting *x, double *out)
     return 0;
 }
 
-/* ---- TRPO-30: a narrow ridge, f(v) = v_1 + 10 v_2 - 50 v_2^2 from v = 0, steps of at most 1 ---- */
-
-static const double ridge_g[2] = { 1, 10 }, ridge_H[2] = { 0, 100 };
-
-static double ridge(double v1, double v2)
-{
-    return ridge_g[0] * v1 + ridge_g[1] * v2 - (ridge_H[0] * v1 * v1 + ridge_H[1] * v2 * v2) / 2;
-}
-
-static double unit_ridge(const setting *x) { (void)x; return 64 * DBL_EPSILON * 10; }
-
-/* TRPO-30  the region first: max f over ||v|| <= 1. (H + mu I) v = g, ||v|| = 1; mu by bisection */
-static double ridge_region(const setting *x, double *out)
-{
-    (void)x;
-    double low = 0, high = 100;
-    for (int i = 0; i < 200; i++) {
-        double mu = (low + high) / 2, v1 = ridge_g[0] / (ridge_H[0] + mu), v2 = ridge_g[1] / (ridge_H[1] + mu);
-        if (v1 * v1 + v2 * v2 > 1) low = mu;
-        else                       high = mu;
-    }
-    *out = ridge(ridge_g[0] / (ridge_H[0] + high), ridge_g[1] / (ridge_H[1] + high));
-    return 0;
-}
-
-/* Every angle of the circle, ever finer about the best; f grows along the ridge, so the best point is there. */
-static double ridge_search(const setting *x, double *out)
-{
-    (void)x;
-    double best = 0, width = M_PI;
-    *out = -INFINITY;
-    for (int round = 0; round < 12; round++, width /= 50) {
-        double about = best;
-        for (int i = -500; i <= 500; i++) {
-            double angle = about + width * i / 500, f = ridge(cos(angle), sin(angle));
-            if (f > *out) { *out = f; best = angle; }
-        }
-    }
-    return 0;
-}
-
-/* The direction first: the best point along g */
-static double ridge_line(const setting *x, double *out)
-{
-    (void)x;
-    double gg = ridge_g[0] * ridge_g[0] + ridge_g[1] * ridge_g[1];
-    double gHg = ridge_H[0] * ridge_g[0] * ridge_g[0] + ridge_H[1] * ridge_g[1] * ridge_g[1], alpha = gg / gHg;
-    *out = ridge(alpha * ridge_g[0], alpha * ridge_g[1]);
-    return 0;
-}
-
-static double ridge_start(const setting *x, double *out)
-{
-    (void)x;
-    *out = ridge(0, 0);
-    return 0;
-}
-
-static double ridge_fixed(const setting *x, double *out)            /* a step of length 1 along g */
-{
-    (void)x;
-    double norm = sqrt(ridge_g[0] * ridge_g[0] + ridge_g[1] * ridge_g[1]);
-    *out = ridge(ridge_g[0] / norm, ridge_g[1] / norm);
-    return 0;
-}
-
 /* ---- NPG-9: distances are relative, in the F-norm ---- */
 
 static double unit_distance(const setting *x) { return fisher_distance_bound(x->spectrum->cond) / 10; }
@@ -553,29 +456,6 @@ const derivation natural_gradient[] = {
           gaussian_fisher },
         { "\\tfrac12\\,m^2", "the length of the step does not", gaussian_length, DIFFERS } },
       "a Gaussian policy whose mean moves by 0.1" },
-    { "NPG-4", "theta' = theta + sqrt(2 eps / g^T F^+ g) F^+ g has quadratic KL eps",
-      "quadratic KL at eps = 0.01",
-      one, unit_eps, no_direction, NULL, {
-        { "\\epsilon", "the radius of the region", radius },
-        { "=\\tfrac12v^TFv,\\quad v=\\sqrt{2\\epsilon/(g^TF^+g)}\\,F^+g",
-          "v^T F v = alpha^2 g^T F^+ F F^+ g",
-          quadratic_kl },
-        { "\\tfrac12v^TFv,\\quad v=\\sqrt{2\\epsilon/(g^TFg)}\\,F^{-1}g",
-          "001 (l.528) has F for its inverse",
-          quadratic_kl_printed, DIFFERS, "ERR-54" } } },
-    { "TRPO-30", "trust region: the region first, then its best point; line search: the direction first",
-      "f after the step",
-      one, unit_ridge, NULL, NULL, {
-        { "\\max_{\\|v\\|\\le1}f(v)",
-          "the best point of the region: (H + mu I) v = g, mu by bisection", ridge_region },
-        { "=\\max_\\phi f(\\cos\\phi,\\sin\\phi)", "found by looking all round its rim", ridge_search },
-        { "\\ge\\max_\\alpha f(\\alpha g)",
-          "the direction first, then the best step along it: off the ridge at once",
-          ridge_line, AT_MOST },
-        { "\\ge f(0)", "the start is in the region: its best point is never worse", ridge_start, AT_MOST },
-        { "f(g/\\|g\\|)",
-          "a step of the same length along the gradient falls off the ridge", ridge_fixed, DIFFERS } },
-      "a narrow ridge, f(v) = v_1 + 10 v_2 - 50 v_2^2, from v = 0 with steps of length 1" },
     { "NPG-9", "tabular softmax: F^+ grad J = A/(1-gamma) up to a constant per state", "x[s,a]",
       n_theta, unit_distance, no_closed_form, distance, {
         { "x=F^+\\nabla_\\theta J", "LAPACK: eigendecomposition of F from the scores", by_lapack },

@@ -1,5 +1,6 @@
-/* Taylor series in theta along v = theta' - theta: of J, and of the mean KL, whose value and slope vanish at
- * theta, so that the Fisher matrix is all that is left to second order. 001 (l.508), 004 (l.425-455), 000 eq (17).
+/* Taylor series in theta along v = theta' - theta: of J, of the surrogate, whose slope at theta is J's, and of the mean
+ * KL, whose value and slope vanish there, so that the Fisher matrix is all that is left to second order. 001 (l.450,
+ * 508), 004 (l.423-455), 000 eq (17).
  * One side of each line differentiates in reverse, as often as is needed; the other knows only values. */
 #include <float.h>
 #include <math.h>
@@ -311,6 +312,76 @@ static double grad_first_and_kl(const setting *x, double *g)
     return 0;
 }
 
+/* ---- TRPO-18: the surrogate ---- */
+
+/* L(theta') = sum_s rho(s) sum_a pi_theta'(a|s) A_pi(s,a), all but theta' of pi */
+static ad surrogate(ad_tape *t, const exact *x, ad theta)
+{
+    ad pi_theta = ad_exp(ad_log_softmax(policy_logits(t, &x->policy, theta)));                  /* [nS x nA] */
+    ad E_A = ad_row_sum(ad_mul(pi_theta, ad_input(t, x->A, x->nS, x->nA)));                     /* [nS x 1] */
+    return ad_scale(1 / x->fisher_scale, ad_dot(ad_input(t, x->d, x->nS, 1), E_A));             /* d = scale rho */
+}
+
+/* A's unit in each of at most k visits, times the second power of the step in the logits */
+static double unit_surrogate(const setting *x)
+{
+    double D = logit_step(x);
+    return 2 * x->pi->unit_V * x->pi->k * D * D;
+}
+
+/* L(theta) = sum_s rho E_pi[A] = 0;  g^T v with g = grad J;  1/2 sum_s rho E_pi[A (w - E_pi[w])^2], w = J_z v, where the
+ * logits are linear in theta */
+static double surrogate_closed(const setting *x, double *c)
+{
+    const exact *pi = x->pi;
+    if (!x->g || pi->policy.kind == POLICY_MLP) return -1;
+    c[0] = c[1] = c[2] = 0;
+    for (int i = 0; i < pi->n; i++) c[1] += x->g[i] * (x->pi1->theta[i] - pi->theta[i]);
+    for (int s = 0; s < pi->nS; s++) {
+        const double *z = pi->logits + s * pi->nA, *z1 = x->pi1->logits + s * pi->nA;
+        const double *p = pi->pi + s * pi->nA, *A = pi->A + s * pi->nA;
+        double E = 0, square = 0;
+        for (int a = 0; a < pi->nA; a++) E += p[a] * (z1[a] - z[a]);
+        for (int a = 0; a < pi->nA; a++) square += p[a] * A[a] * (z1[a] - z[a] - E) * (z1[a] - z[a] - E);
+        c[2] += exact_rho(pi, s) * square / 2;
+    }
+    return 0;
+}
+
+static double surrogate_by_sweeps(const setting *x, double *c)
+{
+    taylor_by_sweeps(surrogate, x, ORDER - 1, c);
+    return 0;
+}
+
+/* TRPO-18   L(theta') = L(theta) + g^T v + O(|v|^2). A's own error is the same in every value. */
+static double surrogate_by_values(const setting *x, double *c)
+{
+    const exact *pi = x->pi;
+    double error[ORDER], rounding = rounding_kl(x) / pi->fisher_scale * linalg_max_abs(pi->nSA, pi->A);
+    taylor_by_values(surrogate, x, ORDER - 1, rounding, c, error);
+    return greatest_error(ORDER, error);
+}
+
+/* The slope at theta' itself */
+static double surrogate_slope_there(const setting *x, double *c)
+{
+    taylor_by_sweeps(surrogate, x, ORDER - 1, c);
+    ad_tape *tape = ad_tape_new();
+    ad t = ad_constant(tape, 1, 1, 1);
+    c[1] = ad_scalar(ad_grad(surrogate(tape, x->pi, along(tape, x, t)), t));
+    ad_tape_free(tape);
+    return 0;
+}
+
+/* What is left at t = 1: L(theta') for L(theta) */
+static double surrogate_there(const setting *x, double *c)
+{
+    taylor_by_sweeps(surrogate, x, ORDER - 1, c);
+    c[0] = value_at(surrogate, x, 1);
+    return 0;
+}
+
 #define L "E_{s\\sim d}[D_{KL}(\\pi_\\theta\\|\\pi_{\\tilde\\theta})]"
 
 const derivation taylor[] = {
@@ -322,6 +393,19 @@ const derivation taylor[] = {
           J_by_sweeps },
         { "f(c+tv)=f(c)+t\\nabla f(c)^Tv+\\tfrac12t^2v^THv+O(t^3)",
           "the same three from values of J at small t, differences extrapolated to t = 0", J_by_values } } },
+    { "TRPO-18", "the surrogate is linear to first order: L(theta) = 0, its slope is J's",
+      "L, slope, half the curvature",
+      n_J, unit_surrogate, not_comparable, NULL, {
+        { "0,\\quad g^Tv,\\quad\\tfrac12\\sum_s\\rho E_\\pi[A(w-E_\\pi w)^2]",
+          "E_pi[A] = 0; g = grad J by the policy gradient theorem; w = J_z v, linear logits", surrogate_closed },
+        { "=L(\\theta),\\quad\\nabla_{\\tilde\\theta}L|_\\theta^Tv,\\quad\\tfrac12v^T\\nabla^2L\\,v",
+          "v = theta' - theta; by one and two reverse sweeps", surrogate_by_sweeps },
+        { "L(\\theta+tv)=L(\\theta)+tg^Tv+O(t^2)",
+          "from values of L at small t: the slide (004 l.433) drops L(theta), which is 0", surrogate_by_values },
+        { "\\nabla_{\\tilde\\theta}L|_{\\theta'}^Tv",
+          "001 (l.450): the gradient of J because theta' is near; it is, at theta' = theta, and only there",
+          surrogate_slope_there, DIFFERS, "ERR-37" },
+        { "L(\\theta')", "the control: elsewhere L is not 0", surrogate_there, DIFFERS } } },
     { "TRPO-20", "the mean KL's series: l + grad l^T v + 1/2 v^T H v + O(|v|^3), the first two are 0",
       "l, slope, half the curvature, and the coefficient of t^3", n_kl, unit_kl, not_comparable, NULL, {
         { "l(\\theta),\\quad\\nabla l^Tv,\\quad\\tfrac12v^T\\nabla^2l\\,v,\\quad\\tfrac16l'''",

@@ -97,7 +97,7 @@ static void step_sizes(void **state)                                /* X14 */
     is(c * c * linalg_dot(N, e.at->g, Fg), 7.7595e-4, 1e-8);
     is(c * c * linalg_dot(N, e.at->g, e.at->x), 2.3304e-1, 1e-5);
     is(line_number("NPG-4", 1, e.at, 0), 0.01, 1e-6);
-    is(line_number("NPG-4", 2, e.at, 0), 3.0033, 1e-4);
+    is(line_number("NPG-4", 3, e.at, 0), 3.0033, 1e-4);
     static const struct { double eps, printed_kl, kl; } want[] = { { 0.01, 0.89057, 0.010544 },
                                                                    { 0.001, 0.32616, 0.0010165 } };
     for (int k = 0; k < 2; k++) {

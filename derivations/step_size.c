@@ -1,0 +1,224 @@
+/* Why a step must be neither long nor short: the variance of the ratio, and what a batch of data knows. 002 (l.289),
+ * 004 (l.313-317, 370-395). */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include <gsl/gsl_randist.h>
+
+#include "autodiff/linalg.h"
+#include "autodiff/random.h"
+#include "autodiff/require.h"
+#include "derivations/measured.h"
+#include "derivations/natural_step.h"
+
+static const char *not_comparable(const setting *x)
+{
+    if (x->pi->nSA != x->pi1->nSA) return "pi and pi' are not comparable";
+    for (int i = 0; i < x->pi->nSA; i++)
+        if (!(x->pi->pi[i] > 1e-100 && x->pi1->pi[i] > 1e-100)) return "pi or pi' never does some action";
+    return natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
+}
+
+/* ---- TRPO-32: why the change must be small ---- */
+
+/* E_s[Var_{a~pi}[pi'/pi]] = E_s[E_pi[(pi'/pi)^2] - 1], three ways; sums of squares of ratios */
+static double unit_variance(const setting *x)
+{
+    const exact *pi = x->pi, *pi1 = x->pi1;
+    double sum = 1, log_max = fmax(linalg_max_abs(pi->nSA, pi->logpi), linalg_max_abs(pi->nSA, pi1->logpi));
+    for (int i = 0; i < pi->nSA; i++) sum += pi->d[i / pi->nA] * pi1->pi[i] * (pi1->pi[i] / pi->pi[i]);
+    return DBL_EPSILON * fmax(pi->nS, 4) * sum * fmax(1, log_max);
+}
+
+typedef double (*about_state)(const exact *pi, const exact *pi1, int s);
+
+static double mean_over_states(const setting *x, about_state f, double *out)
+{
+    *out = 0;
+    for (int s = 0; s < x->pi->nS; s++)
+        if (x->pi->d[s] > 0) *out += x->pi->d[s] * f(x->pi, x->pi1, s);
+    return 0;
+}
+
+static double second_moment_less_1(const exact *pi, const exact *pi1, int s)
+{
+    double E = 0;
+    for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) E += pi->pi[i] * pow(pi1->pi[i] / pi->pi[i], 2);
+    return E - 1;
+}
+
+static double mean_under_new_less_1(const exact *pi, const exact *pi1, int s)
+{
+    double E = 0;
+    for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) E += pi1->pi[i] * (pi1->pi[i] / pi->pi[i]);
+    return E - 1;
+}
+
+static double deviation(const exact *pi, const exact *pi1, int s)
+{
+    double E = 0;
+    for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) E += pow(pi1->pi[i] - pi->pi[i], 2) / pi->pi[i];
+    return E;
+}
+
+static double kl_of_new(const exact *pi, const exact *pi1, int s)
+{
+    double kl = 0;
+    for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) kl += pi1->pi[i] * (pi1->logpi[i] - pi->logpi[i]);
+    return kl;
+}
+
+static double exp_kl_less_1(const exact *pi, const exact *pi1, int s) { return expm1(kl_of_new(pi, pi1, s)); }
+
+/* TRPO-32   Var[Z] = E_Q[Z^2] - E_Q[Z]^2 = E_P[Z] - 1,  Z = pi'/pi */
+static double variance(const setting *x, double *out)         { return mean_over_states(x, second_moment_less_1, out); }
+static double variance_under_P(const setting *x, double *out) { return mean_over_states(x, mean_under_new_less_1, out); }
+static double chi_square(const setting *x, double *out)       { return mean_over_states(x, deviation, out); }
+static double least_variance(const setting *x, double *out)   { return mean_over_states(x, exp_kl_less_1, out); }
+static double kl_reversed(const setting *x, double *out)      { return mean_over_states(x, kl_of_new, out); }
+
+static void page_of_variance(const setting *x, FILE *out)
+{
+    char error[256];
+    const exact *pi = x->pi;
+    double *v = allocate(2 * (size_t)pi->n, sizeof *v, "a step"), *theta = v + pi->n;
+    fprintf(out, "along the natural step, as far as mean KL(old||new) = delta: Z = pi'/pi; effective: 1 / E[Z^2], the part\n"
+                 "of a batch that is left\n%8s %12s %12s %12s %16s\n", "delta", "Var[Z]", "effective", "max Z",
+            "Var[Z A] / Var[A]");
+    for (double radius = 0.001; radius < 20; radius *= 10) {
+        natural_step(x, radius, v);
+        double t = step_length(pi, v, false, radius), Var = 0, Z_max = 0, VarZA = 0, VarA = 0;
+        if (isinf(t)) break;
+        for (int i = 0; i < pi->n; i++) theta[i] = pi->theta[i] + t * v[i];
+        exact *pi1 = exact_new_policy(pi->M, pi->gamma, &pi->policy, theta, error, sizeof error);
+        if (!pi1) break;
+        for (int s = 0; s < pi->nS; s++) {
+            double E = 0, EA = 0, square = 0;
+            for (int i = s * pi->nA; i < (s + 1) * pi->nA && pi->d[s] > 0; i++) {
+                double Z = pi1->pi[i] / pi->pi[i];
+                Z_max = fmax(Z_max, Z);
+                E += pi->pi[i] * Z * Z;
+                EA += pi->pi[i] * Z * pi->A[i];
+                square += pi->pi[i] * Z * Z * pi->A[i] * pi->A[i];
+                VarA += pi->d[s] * pi->pi[i] * pi->A[i] * pi->A[i];
+            }
+            if (pi->d[s] > 0) Var += pi->d[s] * (E - 1);
+            VarZA += pi->d[s] * (square - EA * EA);
+        }
+        fprintf(out, "%8g %12.4g %12.4g %12.4g %16.4g\n", radius, Var, 1 / (1 + Var), Z_max, VarZA / VarA);
+        exact_free(pi1);
+    }
+    free(v);
+}
+
+/* ---- PPO-35: the largest step that the data allow ---- */
+
+enum { UPDATES = 10, GARNETS = 30 };
+
+/* One update of a table theta [n] along its natural gradient (NPG-9), the advantages, as far as mean KL = radius.
+ * What a batch of N steps knows of A(s,a): seen m = N d(s) pi(a|s) times, it has an error of standard deviation
+ * 1/sqrt(m); seen less than once, it is taken for 0. N infinite: A itself. */
+static void update_from_data(const exact *pi, double N, double radius, gsl_rng *rng, double *theta)
+{
+    double *v = allocate((size_t)pi->n, sizeof *v, "a step");
+    for (int i = 0; i < pi->n; i++) {
+        double m = N * pi->d[i / pi->nA] * pi->pi[i], z = gsl_ran_gaussian(rng, 1);
+        v[i] = isinf(N) ? pi->A[i] : m < 1 ? 0 : pi->A[i] + z / sqrt(m);
+    }
+    double t = step_length(pi, v, false, radius);
+    for (int i = 0; i < pi->n && !isinf(t); i++) theta[i] += t * v[i];
+    free(v);
+}
+
+/* What J gains in so many updates, in the mean over the random problems; fell: how many of them lowered J */
+static double gain_from_data(double N, double radius, int updates, int *fell)
+{
+    char error[256];
+    double gain = 0;
+    *fell = 0;
+    for (int k = 1; k <= GARNETS; k++) {
+        mdp *M = mdp_garnet("a random one", 10, 4, 3, (uint64_t)k);
+        policy_class *table = policy_tabular(M);
+        double *theta = allocate((size_t)table->n, sizeof *theta, "theta");
+        gsl_rng *rng = random_stream((uint64_t)k, 0, RANDOM_TEST);
+        policy_theta_random(table, (uint64_t)k, 0, theta);
+        exact *pi = exact_new_policy(M, M->gamma, table, theta, error, sizeof error);
+        double J_first = pi->J;
+        for (int i = 0; i < updates; i++) {
+            double J = pi->J;
+            update_from_data(pi, N, radius, rng, theta);
+            exact_free(pi);
+            pi = exact_new_policy(M, M->gamma, table, theta, error, sizeof error);
+            *fell += pi->J < J - 10 * pi->unit_V;
+        }
+        gain += (pi->J - J_first) / GARNETS;
+        exact_free(pi);
+        gsl_rng_free(rng);
+        free(theta);
+        policy_free(table);
+        mdp_free(M);
+    }
+    return gain;
+}
+
+static double gain_at(double N, double radius, double *out)
+{
+    int fell;
+    *out = gain_from_data(N, radius, UPDATES, &fell);
+    return 0;
+}
+
+/* PPO-35   max over delta of J after some updates: inside, neither the least nor the greatest */
+static double gain_inside(const setting *x, double *out)  { (void)x; return gain_at(100, 0.1, out); }
+static double gain_small(const setting *x, double *out)   { (void)x; return gain_at(100, 0.001, out); }
+static double gain_large(const setting *x, double *out)   { (void)x; return gain_at(100, 100, out); }
+static double gain_no_noise(const setting *x, double *out) { (void)x; return gain_at(INFINITY, 100, out); }
+
+static void page_of_data(const setting *x, FILE *out)
+{
+    (void)x;
+    static const double Ns[] = { 30, 100, 1000, INFINITY };
+    fprintf(out, "what J gains in %d updates, in the mean over the problems; of %d updates, how many lowered J\n%8s",
+            UPDATES, UPDATES * GARNETS, "delta");
+    for (int i = 0; i < 4; i++) fprintf(out, isinf(Ns[i]) ? "   exact A     " : "   N = %-4.0f    ", Ns[i]);
+    for (double radius = 0.001; radius < 1000; radius *= 10) {
+        fprintf(out, "\n%8g", radius);
+        for (int i = 0; i < 4; i++) {
+            int fell;
+            double gain = gain_from_data(Ns[i], radius, UPDATES, &fell);
+            fprintf(out, " %8.3f %4d ", gain, fell);
+        }
+    }
+    fprintf(out, "\nOne update alone gains most where it is long; but a long one by what a small batch says leaves actions\n"
+                 "that are not tried any more, and no data to find out.\n");
+}
+
+#define RANDOM "30 random problems: Garnets of 10 states, 4 actions, 3 successors; random tables"
+
+const derivation step_sizes[] = {
+    { "TRPO-32", "the ratio's variance grows with the KL, at least as exp(KL) - 1", "mean variance of pi'/pi",
+      measured_one, unit_variance, not_comparable, NULL, {
+        { "E_s[E_{a\\sim\\pi}[Z^2]-1],\\quad Z=\\frac{\\pi'(a|s)}{\\pi(a|s)}",
+          "E[Z] = 1 (004 l.378)", variance },
+        { "=E_s[E_{a\\sim\\pi'}[Z]-1]", "004 (l.382): one ratio into the measure", variance_under_P },
+        { "=E_s[\\sum_a\\frac{(\\pi'-\\pi)^2}\\pi]", "chi square: how far apart they are", chi_square },
+        { "\\ge E_s[e^{D_{KL}(\\pi'\\|\\pi)}-1]",
+          "Jensen: log E_pi'[Z] >= E_pi'[log Z]", least_variance, AT_MOST },
+        { "\\ge E_s[D_{KL}(\\pi'\\|\\pi)]", "e^x - 1 >= x", kl_reversed, AT_MOST } },
+      .page = page_of_variance },
+    { "PPO-35", "the largest step that the data allow: neither small nor as large as can be",
+      "what J gains in ten updates",
+      measured_one, measured_unit, NULL, NULL, {
+        { "J(\\theta_{10})-J(\\theta_0),\\quad\\delta=.1",
+          "advantages as a batch of 100 steps knows them", gain_inside },
+        { "\\ge J(\\theta_{10})-J(\\theta_0),\\quad\\delta=.001",
+          "the same data, hardly used", gain_small, AT_MOST },
+        { "\\ge J(\\theta_{10})-J(\\theta_0),\\quad\\delta=100",
+          "too far: performance collapses", gain_large, AT_MOST },
+        { "\\le J(\\theta_{10})-J(\\theta_0),\\quad\\delta=100",
+          "the control: with exact advantages no step is too long",
+          gain_no_noise, AT_LEAST } },
+      RANDOM, page_of_data },
+    { .id = NULL }
+};
