@@ -204,6 +204,7 @@ npg_problem npg_problem_of(ad_tape *t, const policy *p, const double *theta, con
 /*[/snip]*/
 
 /*[snip npg-update later]*/
+/* NPG-5, NPG-4   a step along the natural gradient */
 npg_step npg_update(ad_tape *t, const npg_config *c, const policy *p, double *theta, const rollout *b,
                       const double *A, const double *w)
 {
@@ -273,7 +274,7 @@ static void act(const npg_config *c, run *training, actor *pi, rollout *b)
     }
 }
 
-/* A, R = A + V [T], segment by segment; then A is normalised */
+/* PPO-17   A_t and R_t = A_t + V(s_t) [T], segment by segment; then A is normalised */
 static void advantages(const npg_config *c, const rollout *b, const double *V, const double *V_end, double *A,
                        double *R)
 {

@@ -207,6 +207,7 @@ trpo_problem trpo_problem_of(ad_tape *t, const trpo_config *c, const policy *p, 
 /*[/snip]*/
 
 /*[snip trpo-update later]*/
+/* TRPO-17, TRPO-29   objective and constraint as means over the batch, and the constrained problem solved */
 trpo_step trpo_update(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const rollout *b,
                       const double *A, const double *w)
 {
@@ -280,7 +281,7 @@ static void act(const trpo_config *c, run *training, actor *pi, rollout *b)
     }
 }
 
-/* A, R = A + V [T], segment by segment; then A is normalised */
+/* TRPO-14, PPO-17   A_t and R_t = A_t + V(s_t) [T], segment by segment; then A is normalised */
 static void advantages(const trpo_config *c, const rollout *b, const double *V, const double *V_end, double *A,
                        double *R)
 {
