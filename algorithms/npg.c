@@ -108,7 +108,9 @@ double npg_beta(double delta, int n, const double *g, const double *x)
     return sqrt(2 * delta / linalg_dot(n, g, x));
     /* END SOLUTION */
 }
+/*[/snip]*/
 
+/*[snip npg-solve later]*/
 /* NPG-4   x = F^{-1} g by Cholesky; where F is singular F^+ g, from its eigenvalues that are not rounding */
 int npg_solve(int n, const double *F, const double *g, double *x)
 {

@@ -206,6 +206,16 @@ trpo_problem trpo_problem_of(ad_tape *t, const trpo_config *c, const policy *p, 
 }
 /*[/snip]*/
 
+/* What holds after every update */
+static void require_improved(const trpo_config *c, const trpo_step *step, int n, const double *old,
+                             const double *theta)
+{
+    if (step->outcome == TRPO_ACCEPTED)
+        require(step->kl <= c->delta && step->L > 0, "a step with KL = %g, L = %g", step->kl, step->L);
+    else
+        require(memcmp(theta, old, (size_t)n * sizeof *theta) == 0, "no step, but another theta");
+}
+
 /*[snip trpo-update later]*/
 /* TRPO-17, TRPO-29   objective and constraint as means over the batch, and the constrained problem solved */
 trpo_step trpo_update(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const rollout *b,
@@ -228,10 +238,7 @@ trpo_step trpo_update(ad_tape *t, const trpo_config *c, const policy *p, double 
         step.outcome = j < 0 ? TRPO_GAVE_UP : TRPO_ACCEPTED;
         if (j >= 0) step.j = j, step.kl = ad_scalar(at.kl), step.L = ad_scalar(at.L);
     }
-    if (step.outcome == TRPO_ACCEPTED)
-        require(step.kl <= c->delta && step.L > 0, "a step with KL = %g, L = %g", step.kl, step.L);
-    else
-        require(memcmp(theta, old, (size_t)n * sizeof *theta) == 0, "no step, but another theta");
+    require_improved(c, &step, n, old, theta);
     ad_reset(t, start);
     free(old);
     return step;
