@@ -90,7 +90,9 @@ ad npg_surrogate(ad ratio, ad A, ad w)
     return ad_dot(w, ad_mul(ratio, A));
     /* END SOLUTION */
 }
+/*[/snip]*/
 
+/*[snip npg-kl later]*/
 /* TRPO-9   sum_t w_t KL(pi_old(.|s_t) || pi(.|s_t)) */
 ad npg_mean_kl(ad kl, ad w)
 {

@@ -101,7 +101,9 @@ ad trpo_surrogate(ad ratio, ad A, ad w)
     return ad_dot(w, ad_mul(ratio, A));
     /* END SOLUTION */
 }
+/*[/snip]*/
 
+/*[snip trpo-kl later]*/
 /* TRPO-9   sum_t w_t KL(pi_old(.|s_t) || pi(.|s_t)) */
 ad trpo_mean_kl(ad kl, ad w)
 {
@@ -119,7 +121,7 @@ ad trpo_max_kl(ad kl)
 }
 /*[/snip]*/
 
-/*[snip trpo-line-search later]*/
+/*[snip trpo-step later]*/
 /* TRPO-23   beta = sqrt(2 delta / x^T F x):   1/2 (beta x)^T F (beta x) = delta */
 double trpo_beta(double delta, int n, const double *x, const double *Fx)
 {
@@ -135,7 +137,9 @@ bool trpo_accepts(double kl, double L, double delta)
     return kl <= delta && L > 0;
     /* END SOLUTION */
 }
+/*[/snip]*/
 
+/*[snip trpo-line-search later]*/
 /* TRPO-24, TRPO-25   theta' = theta + alpha^j beta x,   j = 0, 1, ... until accepted; else theta as it was */
 int trpo_line_search(const trpo_config *c, int n, double *theta, const double *x, double beta,
                      const trpo_problem *at)
