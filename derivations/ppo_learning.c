@@ -157,16 +157,18 @@ static void page_of_surrogates(const setting *x, FILE *out)
 {
     static const double eps[] = { 0, 0.1, 0.2, 0.3 };
     fprintf(out, "the sum of 1 - J/J* on both problems, medians of %d runs:", RUNS);
-    for (int i = 0; i < 4; i++) fprintf(out, "  %s %g: %.3f", i ? "clip" : "none", eps[i], surrogate_gap(eps[i], x->seed));
-    fprintf(out, "\nadaptive KL, the best of delta = .003, .01, .03: %.3f\nOf the table's order (none worst, clip .2 best,"
-            " .1 and .3 near it) the first can be seen"
+    for (int i = 0; i < 4; i++)
+        fprintf(out, "  %s %g: %.3f", i ? "clip" : "none", eps[i], surrogate_gap(eps[i], x->seed));
+    fprintf(out, "\nadaptive KL, the best of delta = .003, .01, .03: %.3f\nOf the table's order (none worst,"
+            " clip .2 best, .1 and .3 near it) the first can be seen"
             " here; the rest is\nwithin what medians of %d runs differ by.\n",
             penalty_gap(0, 0.1, 10, RUNS, x->seed) + penalty_gap(1, 0.1, 50, RUNS, x->seed), RUNS);
 }
 
 /* ---- PPO-30: clip against penalty ---- */
 
-/* PPO-30   the penalty's gap in those of the surrogate with eps, the geometric mean over both problems and alpha = .1, .3 */
+/* PPO-30   the penalty's gap in those of the surrogate with eps: the geometric mean over both problems and
+ *          alpha = .1, .3 */
 static double penalty_over(double eps, uint64_t seed)
 {
     static const double lr[] = { 0.1, 0.3 };
@@ -220,8 +222,9 @@ static void page_of_trpo(const setting *x, FILE *out)
     for (int i = 0; i < 2; i++)
         fprintf(out, "%14s: PPO %.3f, TRPO %.3f, the median of %d runs\n", problems[i],
                 clip_gap(i, 0.2, 0.1, 10, MANY, x->seed), trpo_gap(i, x->seed), MANY);
-    fprintf(out, "TRPO with the best of delta = .01, .03, .1 and of batches of 64 and 256 steps; PPO with one setting."
-            " First order:\nno Fisher matrix; but the surrogate is not linearised either (ERR-65): it is climbed.\n");
+    fprintf(out, "TRPO with the best of delta = .01, .03, .1 and of batches of 64 and 256 steps; PPO with one"
+            " setting. First order:\nno Fisher matrix; but the surrogate is not linearised either (ERR-65): it is"
+            " climbed.\n");
 }
 
 /* ---- PPO-28: a softmax on E5x, a Gaussian on a scalar LQR ---- */
@@ -296,8 +299,8 @@ static double untrained(const setting *x, double *out)
 
 enum { CART_RUNS = 5, CART_STEPS = 80000 };
 
-/* PPO-12   the mean return of the last 100 episodes when it reaches 475, or after so many steps; sign = 1: the worst of
- * five runs, -1: the best */
+/* PPO-12   the mean return of the last 100 episodes when it reaches 475, or after so many steps; sign = 1: the
+ *          worst of five runs, -1: the best */
 static double mean_return(uint64_t seed, long epochs, long minibatch, int sign)
 {
     ppo_clip_config c = ppo_clip_defaults;
@@ -339,7 +342,8 @@ const derivation ppo_learning[] = {
         { "\\ge\\text{mean return},\\ K=1,\\ M=NT",
           "the control: the same batches used for one step each, the best of five runs", one_step, AT_MOST },
         { "\\le\\text{mean return},\\ K=10,\\ M=64",
-          "algorithms/ppo_clip.c, its defaults with one hidden layer, the worst of five runs", ten_epochs, AT_LEAST } },
+          "algorithms/ppo_clip.c, its defaults with one hidden layer, the worst of five runs", ten_epochs,
+          AT_LEAST } },
       "CartPole-v1, N = 8 actors, T = 32 steps", .trains = 8 },
     { "PPO-14", "eps = .1 or .2: neither too slow, nor too far for fifty epochs",
       "1 - J/J*, medians of 11 runs: E5x, alpha = .03, K = 10; a Garnet, alpha = .1, K = 50", measured_two,
@@ -351,8 +355,8 @@ const derivation ppo_learning[] = {
       "E5x and garnet:8,3,2,1, 2000 steps", page_of_eps, .trains = 4 },
     { "PPO-26", "PPO, of first order, comes as near to the optimum as TRPO at equal steps",
       "1 - J/J*, medians of 31 runs", measured_two, measured_unit, NULL, NULL, {
-        { "1.5\\,(1-J/J^*)_{\\mathrm{TRPO}}", "algorithms/trpo.c, the best of six settings; medians differ by so much",
-          half_more_than_trpo },
+        { "1.5\\,(1-J/J^*)_{\\mathrm{TRPO}}",
+          "algorithms/trpo.c, the best of six settings; medians differ by so much", half_more_than_trpo },
         { "\\le(1-J/J^*),\\ L^{CPI}", "the control: PPO's steps, not clipped", without_clip, AT_LEAST },
         { "\\ge(1-J/J^*)_{\\mathrm{PPO}}", "algorithms/ppo_clip.c, eps = .2, alpha = .1, K = 10", clip_at_its_best,
           AT_MOST } },
@@ -363,8 +367,9 @@ const derivation ppo_learning[] = {
         { "\\le|1-J/J^*|,\\ \\alpha=0", "the controls: untrained", untrained, AT_LEAST },
         { "\\ge|1-J/J^*|", "algorithms/ppo_clip.c; the mean action of the Gaussian", both_kinds, AT_MOST } },
       "E5x, 2000 steps; a scalar LQR, gamma .5, 60000 steps", .trains = 3 },
-    { "PPO-30", "clipping comes nearer to the optimum than the adaptive KL penalty", "1 - J/J* of the penalty over that of"
-      " the other, medians of 31 runs, geometric means", measured_one, measured_unit, NULL, NULL, {
+    { "PPO-30", "clipping comes nearer to the optimum than the adaptive KL penalty",
+      "1 - J/J* of the penalty over that of the other, medians of 31 runs, geometric means", measured_one,
+      measured_unit, NULL, NULL, {
         { "1", "equally near", as_much },
         { "\\ge(1-J/J^*)_{KLPEN}/(1-J/J^*)_{CPI}", "the control: it is nearer than what is not held back at all",
           penalty_over_none, AT_MOST },
