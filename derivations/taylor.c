@@ -315,7 +315,7 @@ static double grad_first_and_kl(const setting *x, double *g)
 /* ---- TRPO-18: the surrogate ---- */
 
 /* L(theta') = sum_s rho(s) sum_a pi_theta'(a|s) A_pi(s,a), all but theta' of pi */
-static ad surrogate(ad_tape *t, const exact *x, ad theta)
+static ad surrogate_node(ad_tape *t, const exact *x, ad theta)
 {
     ad pi_theta = ad_exp(ad_log_softmax(policy_logits(t, &x->policy, theta)));                  /* [nS x nA] */
     ad E_A = ad_row_sum(ad_mul(pi_theta, ad_input(t, x->A, x->nS, x->nA)));                     /* [nS x 1] */
@@ -350,7 +350,7 @@ static double surrogate_closed(const setting *x, double *c)
 
 static double surrogate_by_sweeps(const setting *x, double *c)
 {
-    taylor_by_sweeps(surrogate, x, ORDER - 1, c);
+    taylor_by_sweeps(surrogate_node, x, ORDER - 1, c);
     return 0;
 }
 
@@ -359,17 +359,17 @@ static double surrogate_by_values(const setting *x, double *c)
 {
     const exact *pi = x->pi;
     double error[ORDER], rounding = rounding_kl(x) / pi->fisher_scale * linalg_max_abs(pi->nSA, pi->A);
-    taylor_by_values(surrogate, x, ORDER - 1, rounding, c, error);
+    taylor_by_values(surrogate_node, x, ORDER - 1, rounding, c, error);
     return greatest_error(ORDER, error);
 }
 
 /* The slope at theta' itself */
 static double surrogate_slope_there(const setting *x, double *c)
 {
-    taylor_by_sweeps(surrogate, x, ORDER - 1, c);
+    taylor_by_sweeps(surrogate_node, x, ORDER - 1, c);
     ad_tape *tape = ad_tape_new();
     ad t = ad_constant(tape, 1, 1, 1);
-    c[1] = ad_scalar(ad_grad(surrogate(tape, x->pi, along(tape, x, t)), t));
+    c[1] = ad_scalar(ad_grad(surrogate_node(tape, x->pi, along(tape, x, t)), t));
     ad_tape_free(tape);
     return 0;
 }
@@ -377,8 +377,8 @@ static double surrogate_slope_there(const setting *x, double *c)
 /* What is left at t = 1: L(theta') for L(theta) */
 static double surrogate_there(const setting *x, double *c)
 {
-    taylor_by_sweeps(surrogate, x, ORDER - 1, c);
-    c[0] = value_at(surrogate, x, 1);
+    taylor_by_sweeps(surrogate_node, x, ORDER - 1, c);
+    c[0] = value_at(surrogate_node, x, 1);
     return 0;
 }
 
