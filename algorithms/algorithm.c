@@ -9,12 +9,14 @@
 #include "algorithms/async_q.h"
 #include "algorithms/async_sarsa.h"
 #include "algorithms/maxent_pg.h"
+#include "algorithms/npg.h"
 #include "algorithms/nstep_q.h"
 #include "algorithms/ppo_clip.h"
 #include "algorithms/ppo_penalty.h"
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/td_actor_critic.h"
+#include "algorithms/trpo.h"
 #include "algorithms/vpg.h"
 #include "autodiff/require.h"
 
@@ -43,6 +45,9 @@ const algorithm algorithms[] = {
       .discrete = true },
     { "ppo_clip", "proximal policy optimisation, clipped surrogate", CONFIG(ppo_clip), ppo_clip, ppo_clip_policy,
       ppo_clip_explain, .check = ppo_clip_check },
+    { "npg", "natural policy gradient", CONFIG(npg), npg, npg_policy, npg_explain, .check = npg_check },
+    { "trpo", "trust region: a natural step, shortened until the KL is small and the surrogate grows", CONFIG(trpo),
+      trpo, trpo_policy, trpo_explain, .check = trpo_check },
     { "ppo_penalty", "proximal policy optimisation, penalty on the KL", CONFIG(ppo_penalty), ppo_penalty,
       ppo_penalty_policy, ppo_penalty_explain, .check = ppo_penalty_check },
     { .name = NULL },

@@ -15,9 +15,12 @@
  *      x that had it: run on, plain CG drifts into the null space. (The patience is in multiples of n
  *      because ||r||, unlike the error in the F-norm, may rise and stay up for some n steps when F is
  *      ill-conditioned.)
+ *   3. where fewer than 50 steps are allowed, as in TRPO, the last x is returned: (x - x*)^T F (x - x*) falls with
+ *      every step, while ||r|| may rise above ||g||.
  * Critical: p^T F p <= 0 must stop the loop; alpha would send x anywhere. */
 #include "algorithms/cg.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +89,7 @@ cg_result cg(cg_product product, void *F, int n, const double *g, double tol, in
         for (int i = 0; i < n; i++) p[i] = r[i] + beta * p[i];
         rr = rr1;
     }
+    if (result.outcome == CG_STEPS_EXHAUSTED && max_iterations < CHECK_EVERY) best.residual = INFINITY;
     keep_best(&best, n, x, recompute(product, F, n, g, x, r), result.iterations);
     memcpy(x, best.x, (size_t)n * sizeof *x);                   /* 0 where nothing was better */
     result.residual = best.residual / norm_g;

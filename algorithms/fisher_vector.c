@@ -22,15 +22,18 @@ static ad times_M_of_gaussian(ad z, ad u)                                   /* [
     return ad_concat(ad_mul(precision, ad_columns(u, 0, k)), ad_scale(2, ad_columns(u, k, k)));
 }
 
-/* NPG-2, NPG-3   F v = (1/T) sum_t J_t^T M_t (J_t v) */
-fisher_vector fisher_vector_of(ad_tape *t, const policy *p, ad theta, ad s, double damping, double *v)
+/* NPG-2, NPG-3   F v = sum_t w_t J_t^T M_t (J_t v) */
+fisher_vector fisher_vector_of(ad_tape *t, const policy *p, ad theta, ad s, const double *w, double damping,
+                               double *v)
 {
+    int T = ad_nrows(s);
     memset(v, 0, (size_t)p->n * sizeof *v);
     ad x   = ad_input(t, v, p->n, 1);
     ad z   = policy_parameters(p, theta, s);
     ad Jv  = ad_jvp(z, theta, x);
     ad MJv = p->nA ? times_M_of_logits(z, Jv) : times_M_of_gaussian(z, Jv);
-    ad Fv  = ad_vjp(z, theta, ad_scale(1.0 / ad_nrows(s), MJv));
+    ad each = w ? ad_input(t, w, T, 1) : ad_constant(t, 1.0 / T, T, 1);         /* w_t [T x 1] */
+    ad Fv  = ad_vjp(z, theta, ad_mul(ad_cols(each, ad_ncols(z)), MJv));
     return (fisher_vector){ v, Fv, ad_slice(1, &x, 1, &Fv), damping, 0 };
 }
 /*[/snip]*/

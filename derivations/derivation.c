@@ -46,7 +46,7 @@ const derivation *derivation_at(int i)
         actor_critic_mean, actor_critic_learning, a2c_mean, nstep_return, gae, compatible, a2c_against_a3c,
         asynchrony, asynchrony_measured, asynchronous_q, value_learning,
         data_reuse, kl_penalty, ppo_objectives,
-        ppo_iterations, penalty_measured };
+        ppo_iterations, penalty_measured, ppo_learning };
     for (size_t f = 0; f < sizeof file / sizeof *file; f++)
         for (const derivation *d = file[f]; d->id; d++)
             if (i-- == 0) return d;

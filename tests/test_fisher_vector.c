@@ -44,9 +44,10 @@ static int jacobian(const policy *p, const double *theta, const double *s, doubl
     return m;
 }
 
-/* Fv += J^T M J v, in long double. Discrete: sum_a pi(a) score_a (score_a^T v), score_a = J_a - sum_b pi(b) J_b.
+/* Fv += w J^T M J v, in long double. Discrete: sum_a pi(a) score_a (score_a^T v), score_a = J_a - sum_b pi(b) J_b.
  * Gaussian: sum_j Jmean_j Jmean_j^T v / sd_j^2 + 2 Jlog_sd_j Jlog_sd_j^T v. */
-static void add_by_hand(const policy *p, int m, const double *z, const double *J, const double *v, long double *Fv)
+static void add_by_hand(const policy *p, int m, const double *z, const double *J, const double *v, double w,
+                        long double *Fv)
 {
     int n = p->n;
     long double weight[8] = { 0 }, sum = 0, mean[N_MAX] = { 0 };
@@ -58,41 +59,44 @@ static void add_by_hand(const policy *p, int m, const double *z, const double *J
     for (int j = 0; j < m; j++) {
         long double dot = 0;
         for (int i = 0; i < n; i++) dot += (J[j * n + i] - mean[i]) * v[i];
-        for (int i = 0; i < n; i++) Fv[i] += weight[j] * (J[j * n + i] - mean[i]) * dot;
+        for (int i = 0; i < n; i++) Fv[i] += w * weight[j] * (J[j * n + i] - mean[i]) * dot;
     }
 }
 
-static void by_kl(const policy *p, const double *theta, const double *s, const double *v, double *Fv)
+static void by_kl(const policy *p, const double *theta, const double *s, const double *w, const double *v, double *Fv)
 {
     ad_tape *t = ad_tape_new();
     ad x = ad_input(t, theta, p->n, 1), z = policy_parameters(p, x, ad_input(t, s, T, D));
-    ad g = ad_grad(ad_mean(policy_kl(p, ad_detach(z), z)), x);
+    ad g = ad_grad(ad_dot(ad_input(t, w, T, 1), policy_kl(p, ad_detach(z), z)), x);
     memcpy(Fv, ad_value(ad_grad(ad_dot(g, ad_input(t, v, p->n, 1)), x)), (size_t)p->n * sizeof *Fv);
     ad_tape_free(t);
 }
 
-static void compare(const policy *p, double damping)
+/* Weights NULL are 1/T each. */
+static void compare(const policy *p, double damping, const double *weights)
 {
-    double theta[N_MAX], s[T * D], v[N_MAX], memory[N_MAX], Fv[N_MAX], twice[N_MAX], z[8], J[8 * N_MAX];
+    double theta[N_MAX], s[T * D], v[N_MAX], memory[N_MAX], Fv[N_MAX], twice[N_MAX], z[8], J[8 * N_MAX], w[T];
+    for (int k = 0; k < T; k++) w[k] = weights ? weights[k] : 1.0 / T;
     assert_true(p->n <= N_MAX);
     gsl_rng *rng = random_stream(1, (uint32_t)p->nA, RANDOM_TEST);
     any(rng, p->n, 0.6, theta);
     any(rng, T * D, 1, s);
     ad_tape *t = ad_tape_new();
-    fisher_vector F = fisher_vector_of(t, p, ad_input(t, theta, p->n, 1), ad_input(t, s, T, D), damping, memory);
+    fisher_vector F = fisher_vector_of(t, p, ad_input(t, theta, p->n, 1), ad_input(t, s, T, D), weights, damping,
+                                       memory);
     for (int trial = 0; trial < 3; trial++) {                   /* the second and third are replays */
         long double want[N_MAX] = { 0 }, size = 0;
         any(rng, p->n, 1, v);
-        for (int k = 0; k < T; k++) add_by_hand(p, jacobian(p, theta, s + k * D, z, J), z, J, v, want);
-        by_kl(p, theta, s, v, twice);
+        for (int k = 0; k < T; k++) add_by_hand(p, jacobian(p, theta, s + k * D, z, J), z, J, v, w[k], want);
+        by_kl(p, theta, s, w, v, twice);
         fisher_vector_times(&F, p->n, v, Fv);
-        for (int i = 0; i < p->n; i++) size = fmaxl(size, fabsl(want[i] / T));
+        for (int i = 0; i < p->n; i++) size = fmaxl(size, fabsl(want[i]));
         /* some 2 (layers) x 5 sums of at most 7 terms, and their factors: 100 u of the largest entry */
         for (int i = 0; i < p->n; i++) {
-            if (!(fabsl(Fv[i] - want[i] / T - damping * v[i]) <= 100 * 0x1p-52L * size))
-                fail_msg("nA = %d, entry %d: %.17g, expected %.17Lg", p->nA, i, Fv[i], want[i] / T + damping * v[i]);
-            if (!(fabsl(twice[i] - want[i] / T) <= 100 * 0x1p-52L * size))
-                fail_msg("KL twice, nA = %d, entry %d: %.17g, expected %.17Lg", p->nA, i, twice[i], want[i] / T);
+            if (!(fabsl(Fv[i] - want[i] - damping * v[i]) <= 100 * 0x1p-52L * size))
+                fail_msg("nA = %d, entry %d: %.17g, expected %.17Lg", p->nA, i, Fv[i], want[i] + damping * v[i]);
+            if (!(fabsl(twice[i] - want[i]) <= 100 * 0x1p-52L * size))
+                fail_msg("KL twice, nA = %d, entry %d: %.17g, expected %.17Lg", p->nA, i, twice[i], want[i]);
         }
     }
     assert_int_equal(F.products, 3);
@@ -104,10 +108,11 @@ static void products(void **state)
 {
     (void)state;
     policy discrete = make(4, 0), box = make(0, 2);
-    compare(&discrete, 0);
-    compare(&discrete, 0.25);
-    compare(&box, 0);
-    compare(&box, 0.25);
+    const double w[T] = { 0.5, 0, 0.1, 0.05, 0.25, 1, 0.02 };
+    for (int k = 0; k < 4; k++) {
+        compare(&discrete, k % 2 ? 0.25 : 0, k / 2 ? w : NULL);
+        compare(&box, k % 2 ? 0.25 : 0, k / 2 ? w : NULL);
+    }
 }
 
 /* (F + damping 1) x = g by conjugate gradients, whose products these are */
@@ -121,7 +126,7 @@ static void solves(void **state)
     any(rng, T * D, 1, s);
     any(rng, p.n, 1, g);
     ad_tape *t = ad_tape_new();
-    fisher_vector F = fisher_vector_of(t, &p, ad_input(t, theta, p.n, 1), ad_input(t, s, T, D), 0.1, memory);
+    fisher_vector F = fisher_vector_of(t, &p, ad_input(t, theta, p.n, 1), ad_input(t, s, T, D), NULL, 0.1, memory);
     cg_result r = cg(fisher_vector_times, &F, p.n, g, 1e-12, 20 * p.n, x);
     assert_int_equal(r.outcome, CG_CONVERGED);
     fisher_vector_times(&F, p.n, x, back);

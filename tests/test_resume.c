@@ -48,6 +48,10 @@ static const struct { const char *name, *env; int limit; const char *set; } case
     { "ppo_penalty", "E5x", 7, "workers=3 n_steps=8 minibatch=10 adapt=bounds c2=0.01" },
     { "ppo_penalty", "CartPole-v1", 30, "workers=2 n_steps=16 minibatch=8 epochs=3 anneal_steps=4000" },
     { "ppo_penalty", "lqr", 20, "workers=1 n_steps=20 minibatch=20 direction=new-old normalise=batch" },
+    { "npg", "E5x", 7, "solver=lapack workers=3 n_steps=40 V_batch=16" },
+    { "npg", "lqr", 20, "n_steps=50 V_epochs=3" },
+    { "trpo", "CartPole-v1", 30, "workers=3 n_steps=40 V_batch=16" },
+    { "trpo", "lqr", 20, "constraint=max n_steps=50 F_every=3 V_epochs=3" },
 };
 enum { CASES = sizeof cases / sizeof *cases, WHOLE = 1600 };
 static const long cut_at[] = { 100, 330, 770, 1180, WHOLE };

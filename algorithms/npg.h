@@ -1,0 +1,68 @@
+/* NPG, natural policy gradient: see npg.c. */
+#ifndef ASCENT_NPG_H
+#define ASCENT_NPG_H
+
+#include "algorithms/algorithm.h"
+#include "algorithms/fisher_vector.h"
+
+enum { NPG_CG, NPG_LAPACK };
+
+typedef struct {
+    long workers;           /* N: environments */
+    long n_steps;           /* n: steps of each worker an update */
+    double gamma;           /* discount */
+    double lambda;          /* of the advantage, PPO-17 */
+    int normalise;          /* advantages: mean 0, standard deviation 1 in each batch */
+    double delta;           /* KL(old||new) of a step, to second order */
+    int solver;             /* of F x = g: NPG_CG, _LAPACK */
+    double damping;         /* of F + damping 1 */
+    long cg_iterations;     /* at most */
+    double cg_tol;          /* residual, as a part of |g|, at which they stop */
+    long F_every;           /* F from every so manyth state */
+    double lr_V;            /* step size of V */
+    long V_epochs;          /* times that V goes through each batch, */
+    long V_batch;           /* in minibatches of so many steps */
+    widths hidden;          /* of the networks of pi and V */
+    int activation;         /* enum ad_activation */
+} npg_config;
+extern const npg_config npg_defaults;
+extern const config_field npg_fields[];
+
+/* What became of an update. In all but the first theta is what it was. */
+enum npg_outcome {
+    NPG_STEPPED,
+    NPG_NO_GRADIENT,        /* g = 0 */
+    NPG_NO_CURVATURE        /* g^T x <= 0, or too small to be divided by */
+};
+typedef struct {
+    double outcome;         /* enum npg_outcome; numbers, to be shown */
+    double kl, L;           /* KL(old||new) and L(theta') - L(theta), exact on the batch; 0 where theta stayed */
+    double beta;            /* sqrt(2 delta / g^T x); 0 where there is none */
+    double cg_iterations;   /* LAPACK: 0 */
+    double residual;        /* |g - F x| / |g| */
+} npg_step;
+
+/* What is in expectation over the batch has weights w [T x 1], which sum to 1. -> scalar, but ratio */
+ad npg_ratio(ad logp, ad logp_old);                         /* PPO-1    pi(a_t|s_t) / pi_old(a_t|s_t) [T x 1] */
+ad npg_surrogate(ad ratio, ad A, ad w);                     /* TRPO-10  sum_t w_t ratio_t A_t */
+ad npg_mean_kl(ad kl, ad w);                                /* TRPO-9   sum_t w_t KL_t, KL_t by policy_kl [T x 1] */
+double npg_beta(double delta, int n, const double *g, const double *x);     /* NPG-4    sqrt(2 delta / g^T x) */
+/* NPG-4    x [n] = F^{-1} g, or F^+ g; F [n x n]. Returns the rank: an eigenvalue counts above 10 n u max|lambda| */
+int npg_solve(int n, const double *F, const double *g, double *x);
+
+/* L and KL of an update, as nodes in theta' on the caller's tape, which borrows theta [p->n] as theta'; both are counted
+ * from theta as it is now, where they are 0. b: its s and its actions, their advantages A [b->T] and weights w [b->T],
+ * NULL: 1/T each. */
+typedef struct { ad theta, L, kl; } npg_problem;
+npg_problem npg_problem_of(ad_tape *t, const policy *p, const double *theta, const rollout *b, const double *A,
+                           const double *w);
+/* One update of theta */
+npg_step npg_update(ad_tape *t, const npg_config *c, const policy *p, double *theta, const rollout *b,
+                    const double *A, const double *w);
+
+policy npg_policy(const env *e, const void *config);
+void   npg(run *r, const void *config);
+void   npg_check(const void *config);           /* exit 2: a batch of one step, normalised */
+void   npg_explain(FILE *out, const void *config, uint64_t seed);
+
+#endif

@@ -1,0 +1,446 @@
+/* TRPO: trust region policy optimisation, single path (002, l.255-276; 004, l.404-475; 001, l.540-552; 000, l.255-272;
+ * Schulman et al. 2015, arXiv:1502.05477).
+ *
+ *     initialise theta, phi, and N workers
+ *     loop
+ *         worker i = 1 .. N: n steps a_t ~ pi_theta(.|s_t), r_t, s_{t+1}      TRPO-17, TRPO-14
+ *         A_t = sum_l (gamma lambda)^l delta_{t+l}                            PPO-17
+ *         L(theta')  = mean_t pi_theta'(a_t|s_t) / pi_theta(a_t|s_t) A_t      TRPO-10, PPO-1
+ *         KL(theta') = mean_t KL(pi_theta(.|s_t) || pi_theta'(.|s_t))         TRPO-9; max_t: TRPO-8
+ *         g = grad L at theta;  F = the Hessian of KL at theta                TRPO-18, NPG-3
+ *         F x = g, by conjugate gradients on products F v                     NPG-7, NPG-6
+ *         beta = sqrt(2 delta / x^T F x)                                      TRPO-23
+ *         theta' = theta + alpha^j beta x, j = 0, 1, ..                       TRPO-24
+ *             until KL(theta') <= delta and L(theta') > 0; else theta stays
+ *         phi: V_epochs passes over the batch towards R_t = A_t + V_phi(s_t), on (V_phi(s_t) - R_t)^2
+ *
+ * Deviations from the source
+ *   1. 001 and 004 backtrack on the KL alone: a step within it may lower L (ERR-57). The paper (appendix C) and all
+ *      implementations test both.
+ *   2. L is counted from L(theta): the documents' L(theta) = 0 holds of exact advantages, whose mean is 0 in each
+ *      state, and not of estimates.
+ *   3. 002's Q_t is the sum of rewards to go (TRPO-14). That is lambda = 1, less V(s_t), which changes L by no more
+ *      than a constant in the mean (TRPO-13), and its variance much. V is fitted after the step of theta.
+ *   4. F is F + damping 1 in CG and in beta, as in all implementations: F is singular (ERR-55).
+ *   5. States are not weighted by gamma^t, as in all implementations (ERR-3).
+ *   6. The paper estimates F from a tenth of the batch: F_every = 10. Here from all of it.
+ *
+ * Critical
+ *   - The value of the KL at theta is 0 and so is its gradient (TRPO-21, -22): all that it says is in its Hessian.
+ *   - KL(old||new), old held constant: frozen, since the line search runs the graph again at theta'.
+ *   - A line search that fails must put theta back: what it tried last is the shortest step, and a bad one.
+ *   - The natural step may leave the trust region (NPG-10), so KL is looked at as it is, not as x^T F x / 2. */
+#include "algorithms/trpo.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <gsl/gsl_randist.h>
+
+#include "algorithms/cg.h"
+#include "algorithms/critic.h"
+#include "algorithms/explained.h"
+#include "algorithms/gae.h"
+#include "autodiff/linalg.h"
+#include "autodiff/optimiser.h"
+#include "autodiff/require.h"
+
+static const char *const constraints[] = { "mean", "max", NULL };
+
+const trpo_config trpo_defaults = {
+    .workers = 2, .n_steps = 512, .gamma = 0.99, .lambda = 0.98, .normalise = 1,
+    .delta = 0.01, .damping = 1e-3, .cg_iterations = 15, .cg_tol = 1e-10, .F_every = 1,
+    .alpha = 0.8, .backtracks = 10, .lr_V = 1e-3, .V_epochs = 20, .V_batch = 128, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
+};
+
+#define FIELD(name) #name, .at = offsetof(trpo_config, name)
+#define REAL(least, most) .kind = CONFIG_REAL, .low = least, .high = most
+#define WHOLE(least, most) .kind = CONFIG_WHOLE, .low = least, .high = most
+#define CHOICE(names) .kind = CONFIG_CHOICE, .choices = names
+const config_field trpo_fields[] = {
+    { FIELD(workers), WHOLE(1, 1000), .about = "N: environments; SB3 Zoo: 2" },
+    { FIELD(n_steps), WHOLE(1, 1e6), .about = "n: steps of each an update; SB3 Zoo: 512" },
+    { FIELD(gamma), REAL(0, 1), .about = "discount gamma" },
+    { FIELD(lambda), REAL(0, 1), .about = "of the advantage, 1: rewards to go less V; SB3 Zoo: .98" },
+    { FIELD(normalise), CHOICE(config_switch), .about = "advantages of a batch" },
+    { FIELD(delta), REAL(1e-12, 1e6), .about = "trust radius, greatest KL; paper: .01" },
+    { FIELD(constraint), CHOICE(constraints), .about = "of the mean KL over states or the greatest; paper: mean" },
+    { FIELD(damping), REAL(0, 1e300), .about = "added to F's diagonal; SB3 Zoo: 1e-3" },
+    { FIELD(cg_iterations), WHOLE(1, 1e6), .about = "at most; SB3: 15, paper: 10" },
+    { FIELD(cg_tol), REAL(0, 1), .about = "residual at which they stop, as a part of |g|" },
+    { FIELD(F_every), WHOLE(1, 1e6), .about = "F from every so manyth state; paper: 10" },
+    { FIELD(alpha), REAL(1e-3, 1 - 1e-3), .about = "backtracking's factor; SB3: .8" },
+    { FIELD(backtracks), WHOLE(1, 1000), .about = "steps tried at most; SB3: 10" },
+    { FIELD(lr_V), REAL(0, 1e300), .about = "step size of V; SB3: 1e-3" },
+    { FIELD(V_epochs), WHOLE(0, 1e6), .about = "times V goes through a batch; SB3 Zoo: 20" },
+    { FIELD(V_batch), WHOLE(1, 1e6), .about = "steps in a minibatch of V; SB3: 128" },
+    { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of policy and V; SB3: 64,64" },
+    { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
+    { .name = NULL },
+};
+
+/*[snip trpo-surrogate later]*/
+/* PPO-1   ratio_t = pi(a_t|s_t) / pi_old(a_t|s_t) */
+ad trpo_ratio(ad logp, ad logp_old)
+{
+    /* BEGIN SOLUTION PPO-1 */
+    return ad_exp(ad_sub(logp, logp_old));
+    /* END SOLUTION */
+}
+
+/* TRPO-10, TRPO-13   L = sum_t w_t ratio_t A_t */
+ad trpo_surrogate(ad ratio, ad A, ad w)
+{
+    /* BEGIN SOLUTION TRPO-10 */
+    return ad_dot(w, ad_mul(ratio, A));
+    /* END SOLUTION */
+}
+
+/* TRPO-9   sum_t w_t KL(pi_old(.|s_t) || pi(.|s_t)) */
+ad trpo_mean_kl(ad kl, ad w)
+{
+    /* BEGIN SOLUTION TRPO-9 */
+    return ad_dot(w, kl);
+    /* END SOLUTION */
+}
+
+/* TRPO-8   max_t KL(pi_old(.|s_t) || pi(.|s_t)) */
+ad trpo_max_kl(ad kl)
+{
+    /* BEGIN SOLUTION TRPO-8 */
+    return ad_row_max(ad_transpose(kl));
+    /* END SOLUTION */
+}
+/*[/snip]*/
+
+/*[snip trpo-line-search later]*/
+/* TRPO-23   beta = sqrt(2 delta / x^T F x):   1/2 (beta x)^T F (beta x) = delta */
+double trpo_beta(double delta, int n, const double *x, const double *Fx)
+{
+    /* BEGIN SOLUTION TRPO-23 */
+    return sqrt(2 * delta / linalg_dot(n, x, Fx));
+    /* END SOLUTION */
+}
+
+/* TRPO-24   KL <= delta and L > 0 */
+bool trpo_accepts(double kl, double L, double delta)
+{
+    /* BEGIN SOLUTION TRPO-24 */
+    return kl <= delta && L > 0;
+    /* END SOLUTION */
+}
+
+/* TRPO-24, TRPO-25   theta' = theta + alpha^j beta x,   j = 0, 1, ... until accepted; else theta as it was */
+int trpo_line_search(const trpo_config *c, int n, double *theta, const double *x, double beta, const trpo_problem *at)
+{
+    /* BEGIN SOLUTION TRPO-24 */
+    double *old = allocate((size_t)n, sizeof *old, "theta");
+    ad_plan again = ad_slice(1, &at->theta, 2, (ad[]){ at->L, at->kl });
+    int j = 0;
+    memcpy(old, theta, (size_t)n * sizeof *theta);
+    for (; j < c->backtracks; j++, beta *= c->alpha) {
+        for (int i = 0; i < n; i++) theta[i] = old[i] + beta * x[i];
+        ad_run(&again);
+        if (trpo_accepts(ad_scalar(at->kl), ad_scalar(at->L), c->delta)) break;
+    }
+    if (j == c->backtracks) memcpy(theta, old, (size_t)n * sizeof *theta);
+    free(old);
+    return j < c->backtracks ? j : -1;
+    /* END SOLUTION */
+}
+/*[/snip]*/
+
+/* What F is averaged over: every F_every-th state, s [T x d], and w_F [T], with the sum of all w. Returns T */
+static int some_states(const trpo_config *c, const rollout *b, const double *w, double *s, double *w_F)
+{
+    int T = 0;
+    double all = 0, some = 0;
+    for (int k = 0; k < b->T; k++) all += w ? w[k] : 1.0 / b->T;
+    for (int k = 0; k < b->T; k += (int)c->F_every, T++) {
+        memcpy(s + T * b->d, b->s + k * b->d, (size_t)b->d * sizeof *s);
+        some += w_F[T] = w ? w[k] : 1.0 / b->T;
+    }
+    for (int k = 0; k < T; k++) w_F[k] *= all / some;
+    return T;
+}
+
+/*[snip trpo-direction later]*/
+/* NPG-7, TRPO-26   x = F^{-1} g by conjugate gradients, and F x, F as it is at theta */
+static void direction(ad_tape *t, const trpo_config *c, const policy *p, ad theta, const rollout *b, const double *w,
+                      const double *g, double *x, double *Fx, trpo_step *step)
+{
+    size_t d = (size_t)b->d, T = (size_t)b->T;
+    double *v = allocate((size_t)p->n + T * (d + 1), sizeof *v, "v"), *s = v + p->n, *w_F = s + T * d;
+    int T_F = some_states(c, b, w, s, w_F);
+    fisher_vector F = fisher_vector_of(t, p, theta, ad_input(t, s, T_F, b->d), w_F, c->damping, v);
+    cg_result found = cg(fisher_vector_times, &F, p->n, g, c->cg_tol, (int)c->cg_iterations, x);
+    fisher_vector_times(&F, p->n, x, Fx);
+    step->cg_iterations = found.iterations;
+    step->residual = found.residual;
+    free(v);
+}
+/*[/snip]*/
+
+/*[snip trpo-problem later]*/
+/* TRPO-10, TRPO-12, TRPO-27   L(theta') - L(theta) and KL(pi_theta || pi_theta'), as functions of theta' */
+trpo_problem trpo_problem_of(ad_tape *t, const trpo_config *c, const policy *p, const double *theta, const rollout *b,
+                             const double *A, const double *w)
+{
+    /* BEGIN SOLUTION TRPO-10,TRPO-9 */
+    ad x     = ad_input(t, theta, p->n, 1), s = ad_input(t, b->s, b->T, b->d);
+    ad each  = w ? ad_input(t, w, b->T, 1) : ad_constant(t, 1.0 / b->T, b->T, 1);      /* w_t [T x 1] */
+    ad z     = policy_parameters(p, x, s);
+    ad logp  = policy_logp(t, p, x, s, b->a, b->index);                         /* [T x 1] */
+    ad ratio = trpo_ratio(logp, ad_freeze(logp));
+    ad L     = trpo_surrogate(ad_shift(ratio, -1), ad_input(t, A, b->T, 1), each);
+    ad kl    = policy_kl(p, ad_freeze(z), z);                                   /* [T x 1] */
+    return (trpo_problem){ x, L, c->constraint == TRPO_MAX ? trpo_max_kl(kl) : trpo_mean_kl(kl, each) };
+    /* END SOLUTION */
+}
+/*[/snip]*/
+
+/*[snip trpo-update later]*/
+trpo_step trpo_update(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const rollout *b,
+                      const double *A, const double *w)
+{
+    int n = p->n;
+    double *old = allocate(4 * (size_t)n, sizeof *old, "a step"), *g = old + n, *x = g + n, *Fx = x + n;
+    trpo_step step = { .j = NAN };
+    memcpy(old, theta, (size_t)n * sizeof *theta);
+
+    ad_mark start = ad_here(t);
+    trpo_problem at = trpo_problem_of(t, c, p, theta, b, A, w);
+    memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);                /* TRPO-18 */
+    direction(t, c, p, at.theta, b, w, g, x, Fx, &step);
+    if (!(linalg_max_abs(n, g) > 0)) step.outcome = TRPO_NO_GRADIENT;
+    else if (!(linalg_dot(n, x, Fx) >= DBL_MIN)) step.outcome = TRPO_NO_CURVATURE;
+    else {
+        step.beta = trpo_beta(c->delta, n, x, Fx);
+        int j = trpo_line_search(c, n, theta, x, step.beta, &at);
+        step.outcome = j < 0 ? TRPO_GAVE_UP : TRPO_ACCEPTED;
+        if (j >= 0) step.j = j, step.kl = ad_scalar(at.kl), step.L = ad_scalar(at.L);
+    }
+    if (step.outcome == TRPO_ACCEPTED)
+        require(step.kl <= c->delta && step.L > 0, "a step with KL = %g, L = %g", step.kl, step.L);
+    else
+        require(memcmp(theta, old, (size_t)n * sizeof *theta) == 0, "no step, but another theta");
+    ad_reset(t, start);
+    free(old);
+    return step;
+}
+/*[/snip]*/
+
+/* V_epochs times through the batch, in minibatches of V_batch steps drawn anew: phi along the gradient of
+ * -mean_t (V(s_t) - R_t)^2. What is left of the last one is left out. */
+static void fit_V(ad_tape *t, const trpo_config *c, const network *f, double *phi, adam *step, const rollout *b,
+                  const double *R, gsl_rng *rng)
+{
+    int T = b->T, B = T < c->V_batch ? T : (int)c->V_batch;
+    size_t d = (size_t)b->d;
+    double *s = allocate((size_t)B * (d + 1), sizeof *s, "a minibatch"), *R_B = s + (size_t)B * d;
+    int *order = allocate((size_t)T, sizeof *order, "an order");
+    for (int k = 0; k < T; k++) order[k] = k;
+
+    ad_mark start = ad_here(t);
+    ad x = ad_input(t, phi, network_n(f), 1), s_B = ad_input(t, s, B, b->d), target = ad_input(t, R_B, B, 1);
+    ad V = network_forward(f, x, s_B);                                          /* [B x 1] */
+    ad g = ad_grad(ad_neg(ad_mean(ad_square(ad_sub(V, target)))), x);
+    ad_plan again = ad_slice(3, (ad[]){ x, s_B, target }, 1, &g);
+    for (long epoch = 0; epoch < c->V_epochs; epoch++) {
+        gsl_ran_shuffle(rng, order, (size_t)T, sizeof *order);
+        for (int first = 0; first + B <= T; first += B) {
+            for (int k = 0; k < B; k++) {
+                memcpy(s + k * b->d, b->s + order[first + k] * b->d, d * sizeof *s);
+                R_B[k] = R[order[first + k]];
+            }
+            ad_run(&again);
+            adam_ascend(step, phi, ad_value(g));
+        }
+    }
+    ad_reset(t, start);
+    free(order);
+    free(s);
+}
+
+/* The workers' parts of a batch, one behind the other */
+static void act(const trpo_config *c, run *training, actor *pi, rollout *b)
+{
+    rollout_clear(b);
+    for (int i = 0, n = (int)c->n_steps; i < c->workers; i++) {
+        run_worker *k = &training->worker[i];
+        b->worker = i;
+        rollout_steps(b, b->T + n, k->env, k->env_rng, pi, k->policy_rng);
+    }
+}
+
+/* A, R = A + V [T], segment by segment; then A is normalised */
+static void advantages(const trpo_config *c, const rollout *b, const double *V, const double *V_end, double *A,
+                       double *R)
+{
+    for (int i = 0; i < b->segments; i++) {
+        int first = b->segment[i].first;
+        gae_advantages(b->segment[i].T, b->r + first, V + first, V_end[i], c->gamma, c->lambda, A + first);
+    }
+    for (int k = 0; k < b->T; k++) R[k] = A[k] + V[k];
+    if (c->normalise) advantages_normalise(b->T, A);
+}
+
+policy trpo_policy(const env *e, const void *config)
+{
+    const trpo_config *c = config;
+    return policy_of(e, c->hidden.layers, c->hidden.width, (enum ad_activation)c->activation);
+}
+
+void trpo_check(const void *config)
+{
+    const trpo_config *c = config;
+    if (c->normalise && c->workers * c->n_steps < 2)
+        bad_input("--set: expected normalise=off where a batch is of one step: it has no standard deviation");
+}
+
+void trpo(run *training, const void *config)
+{
+    const trpo_config *c = config;
+    const policy p = trpo_policy(training->env, c);
+    const network f = critic_V(&p);
+    size_t n = (size_t)p.n, nV = (size_t)network_n(&f), T = (size_t)(c->workers * c->n_steps);
+    trpo_check(c);
+    double *theta = allocate(n + 3 * nV, sizeof *theta, "theta, phi"), *phi = theta + n, *m = phi + nV;
+    double *V = allocate(4 * T, sizeof *V, "V"), *V_end = V + T, *A = V_end + T, *R = A + T;
+    adam step_V = adam_of(nV, c->lr_V, m);
+    trpo_step step = { .j = NAN };
+    run_workers(training, (int)c->workers);
+    actor *pi = actor_new(&p, theta);
+    rollout *b = rollout_new(training->env);
+    ad_tape *t = ad_tape_new();
+
+    policy_init(&p, training->init_rng, theta);
+    network_init_orthogonal(&f, sqrt(2), 1, training->init_rng, phi);
+    const kept survives[] = { { "theta", theta, n }, { "phi", phi, nV }, { "m, v", m, 2 * nV },
+                              { .name = "t of V", .count = &step_V.t }, { .name = NULL } };
+    const shown columns[] = { { "kl", &step.kl }, { "L", &step.L }, { "j", &step.j }, { "outcome", &step.outcome },
+                              { "cg_iterations", &step.cg_iterations }, { "residual", &step.residual },
+                              { .name = NULL } };
+    run_begin(training, survives, columns);
+    /*[snip trpo-loop later]*/
+    while (run_update(training, b)) {
+        act(c, training, pi, b);
+        critic_bootstrap(t, &f, phi, b, V, V_end);
+        advantages(c, b, V, V_end, A, R);
+        step = trpo_update(t, c, &p, theta, b, A, NULL);
+        fit_V(t, c, &f, phi, &step_V, b, R, training->update_rng);
+    }
+    /*[/snip]*/
+    run_end(training);
+
+    ad_tape_free(t);
+    rollout_free(b);
+    actor_free(pi);
+    free(V);
+    free(theta);
+}
+
+/* ---- one update, with its numbers: the first of a training run from that seed ---- */
+
+enum { EXPLAINED_WORKERS = 2, EXPLAINED_STEPS = 4, MOST = EXPLAINED_WORKERS * EXPLAINED_STEPS };
+
+static void explain_batch(FILE *out, const trpo_config *c, const rollout *b, const double *V, const double *V_end,
+                          const double *A, const double *logp)
+{
+    fprintf(out, "\nworker   t  s_t  a_t %9s %9s %9s %17s\n", "r_t", "V(s_t)", "A_t", "log pi(a_t|s_t)");
+    for (int i = 0; i < b->segments; i++) {
+        const segment *g = &b->segment[i];
+        for (int t = 0, k = g->first; t < g->T; t++, k++)
+            fprintf(out, "%6d %3d %4d %4d %9.5f %9.5f %9.5f %17.5f\n", g->worker, t, explained_state(b, k),
+                    b->index[k], b->r[k], V[k], A[k], logp[k]);
+        fprintf(out, "%9s: V_end = %.5f, %s\n", "then", V_end[i], g->terminated ? "the episode terminated"
+                : g->truncated ? "cut by the time limit" : "cut by the batch");
+    }
+    fprintf(out, "\nPPO-17   A_t = delta_t + gamma lambda A_t+1, delta_t = r_t + gamma V(s_t+1) - V(s_t)%s\n",
+            c->normalise ? "; then less their mean, over\n         (their standard deviation + 1e-8)" : "");
+}
+
+static double V_error(ad_tape *t, const network *f, const double *phi, const rollout *b, const double *R)
+{
+    double V[MOST], sum = 0;
+    critic_values(t, f, phi, b->T, b->s, V);
+    for (int k = 0; k < b->T; k++) sum += (V[k] - R[k]) * (V[k] - R[k]);
+    return sum / b->T;
+}
+
+/* theta is left as the update left it */
+static void explain_step(FILE *out, const trpo_config *c, int n, const trpo_step *step, const trpo_problem *at, int T,
+                         const double *old, double *theta)
+{
+    static const char *const then[] = { "accepted", "no step was accepted: theta stays", "g = 0: theta stays",
+                                        "x^T F x = 0: theta stays" };
+    double new[128];
+    ad_plan again = ad_slice(1, &at->theta, 2, (ad[]){ at->L, at->kl });
+    require(n <= 128, "%d parameters of a policy on E5x", n);
+    memcpy(new, theta, (size_t)n * sizeof *theta);
+    fprintf(out, "TRPO-10  L(theta') = (1/%d) sum_t (ratio_t - 1) A_t; g, its gradient at theta, stands below\n"
+                 "NPG-7    F x = g: %g iterations, |g - F x| = %.1e |g|; %g is added to F's diagonal\n"
+                 "TRPO-23  beta = sqrt(2 delta / x^T F x) = %.5f, delta = %g\n"
+                 "TRPO-24  theta' = theta + alpha^j beta x, alpha = %g, until KL <= delta and L > 0:\n", T,
+            step->cg_iterations, step->residual, c->damping, step->beta, c->delta, c->alpha);
+    for (int j = 0; j <= step->j; j++) {            /* none where j is NaN */
+        for (int i = 0; i < n; i++) theta[i] = old[i] + pow(c->alpha, j - step->j) * (new[i] - old[i]);
+        ad_run(&again);
+        fprintf(out, "         j = %d: KL = %.6f, L = %.6f\n", j, ad_scalar(at->kl), ad_scalar(at->L));
+    }
+    fprintf(out, "         %s\n\n", then[(int)step->outcome]);
+    memcpy(theta, new, (size_t)n * sizeof *theta);
+}
+
+void trpo_explain(FILE *out, const void *config, uint64_t seed)
+{
+    trpo_config c = *(const trpo_config *)config;
+    env *e = explained_env();
+    c.hidden.layers = 0;
+    c.workers = c.workers < EXPLAINED_WORKERS ? c.workers : EXPLAINED_WORKERS;
+    c.n_steps = c.n_steps < EXPLAINED_STEPS ? c.n_steps : EXPLAINED_STEPS;
+    trpo_check(&c);
+    const policy p = trpo_policy(e, &c);
+    const network f = critic_V(&p);
+    run *streams = run_new("trpo", e, seed, 0);
+    int n = p.n, nV = network_n(&f);
+    double *theta = allocate((size_t)(3 * n + 3 * nV), sizeof *theta, "theta, phi"), *old = theta + n, *g = old + n;
+    double *phi = g + n, *m = phi + nV;
+    double V[MOST], V_end[MOST], A[MOST], R[MOST], logp[MOST];
+    adam step_V = adam_of((size_t)nV, c.lr_V, m);
+    run_workers(streams, (int)c.workers);
+    actor *pi = actor_new(&p, theta);
+    rollout *b = rollout_new(e);
+    ad_tape *t = ad_tape_new();
+
+    policy_init(&p, streams->init_rng, theta);
+    network_init_orthogonal(&f, sqrt(2), 1, streams->init_rng, phi);
+    memcpy(old, theta, (size_t)n * sizeof *theta);
+    act(&c, streams, pi, b);
+    critic_bootstrap(t, &f, phi, b, V, V_end);
+    advantages(&c, b, V, V_end, A, R);
+    explained_logp(&p, theta, b, logp);
+    fprintf(out, "TRPO, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n%ld worker%s,"
+            " %ld step%s each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
+            c.workers, c.workers > 1 ? "s" : "", c.n_steps, c.n_steps > 1 ? "s" : "", c.gamma, c.lambda,
+            c.normalise ? ", A_t normalised" : "");
+    explain_batch(out, &c, b, V, V_end, A, logp);
+    trpo_problem at = trpo_problem_of(t, &c, &p, theta, b, A, NULL);
+    memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
+    trpo_step step = trpo_update(t, &c, &p, theta, b, A, NULL);
+    explain_step(out, &c, n, &step, &at, b->T, old, theta);
+    explained_theta(out, &p, g, old, theta);
+    double error = V_error(t, &f, phi, b, R);
+    fit_V(t, &c, &f, phi, &step_V, b, R, streams->update_rng);
+    fprintf(out, "\nphi: %ld steps of Adam on the mean of (V(s_t) - R_t)^2, R_t = A_t + V(s_t)%s, from %.5f to %.5f\n",
+            step_V.t, c.normalise ? " as it was at first" : "", error, V_error(t, &f, phi, b, R));
+
+    ad_tape_free(t);
+    rollout_free(b);
+    actor_free(pi);
+    free(theta);
+    run_free(streams);
+    env_free(e);
+}
