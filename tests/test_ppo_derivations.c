@@ -97,7 +97,7 @@ static void penalties(void **state)
 }
 
 /* The shorter of the two experiments; PPO-31 is left to `make test-full` */
-static void learning(void **state)
+static void learns(void **state)
 {
     (void)state;
     holds("PPO-24", &(setting){ .seed = 1 });
@@ -127,7 +127,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objectives), cmocka_unit_test(iterations), cmocka_unit_test(penalties),
-        cmocka_unit_test(learning), cmocka_unit_test(known_numbers) };
+        cmocka_unit_test(learns), cmocka_unit_test(known_numbers) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
