@@ -292,31 +292,41 @@ static double gain_of_eta(const setting *x, double *out)
     return 0;
 }
 
-/* E_{s ~ d, a ~ beta}[ pi~/beta A ], d = (1-gamma) rho summed over time: Pr(s_T = s) for T of chance
- * (1-gamma) gamma^T; what has ended has A = 0. Negative where there are too many states. */
-static double under_d(const setting *x, const double *beta, double *out)
+/* d = (1-gamma) rho summed over time [nS], to be freed: Pr(s_T = s) for T of chance (1-gamma) gamma^T,
+ * without what has ended, where A = 0; NULL where there are too many states */
+static double *distribution(const exact *pi)
 {
-    const exact *pi = x->pi;
-    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
-    double *mu0 = allocate(2 * (size_t)pi->nS, sizeof *mu0, "a visitation"), *rho = mu0 + pi->nS;
+    if (pi->nS > EXACT_MAX_TIME_SUM) return NULL;
+    double *d = allocate(2 * (size_t)pi->nS, sizeof *d, "a distribution"), *mu0 = d + pi->nS;
     for (int s = 0; s < pi->nS; s++) mu0[s] = pi->absorbing[s] ? 0 : pi->M->mu0[s];
-    exact_sum_over_time(pi, true, mu0, rho);
-    *out = 0;
-    for (int s = 0; s < pi->nS; s++)
-        *out += (1 - pi->gamma) * rho[s] * reweighted(pi, x->pi1->pi, beta, s);
-    free(mu0);
-    return 0;
+    exact_sum_over_time(pi, true, mu0, d);
+    for (int s = 0; s < pi->nS; s++) d[s] *= 1 - pi->gamma;
+    return d;
+}
+
+/* E_{s ~ d, a ~ beta}[ pi~/beta A ] */
+static double mean_under(const setting *x, const double *d, const double *beta)
+{
+    double E = 0;
+    for (int s = 0; s < x->pi->nS; s++) E += d[s] * reweighted(x->pi, x->pi1->pi, beta, s);
+    return E;
+}
+
+static double mean_alone(const setting *x, double *out)
+{
+    double *d = distribution(x->pi);
+    if (d) *out = mean_under(x, d, x->pi->pi);
+    free(d);
+    return d ? 0 : -1;
 }
 
 /* PDI-11   1/(1-gamma) E_{d,pi}[ pi~/pi A ] */
 static double scaled_mean(const setting *x, double *out)
 {
-    double room = under_d(x, x->pi->pi, out);
+    double room = mean_alone(x, out);
     *out /= 1 - x->pi->gamma;
     return room;
 }
-
-static double mean_alone(const setting *x, double *out) { return under_d(x, x->pi->pi, out); }
 
 /* Three policies to draw the action from: pi, all actions alike, half of each */
 enum { BETAS = 3 };
@@ -354,13 +364,14 @@ static double betas_by_ratio(const setting *x, double *out)
 
 static double betas_mean(const setting *x, double *out)
 {
-    double room = 0;
-    for (int k = 0; k < BETAS && room >= 0; k++) {
+    double *d = distribution(x->pi);
+    for (int k = 0; k < BETAS && d; k++) {
         double *beta = beta_of(x, k);
-        room = under_d(x, beta, out + k);
+        out[k] = mean_under(x, d, beta);
         free(beta);
     }
-    return room;
+    free(d);
+    return d ? 0 : -1;
 }
 
 static double betas_scaled(const setting *x, double *out)

@@ -17,8 +17,10 @@
 #include "algorithms/off_policy_pg.h"
 #include "autodiff/random.h"
 #include "derivations/derivation.h"
+#include "derivations/estimate.h"
 #include "derivations/importance.h"
 #include "derivations/performance_difference.h"
+#include "derivations/small_problem.h"
 
 static void near(double x, double want, double bound, int line)
 {
@@ -211,6 +213,31 @@ static void promise_not_kept(void **state)
     assert_true(broken >= 1 && held > 10 * broken);
 }
 
+/* ---- the estimators over all trajectories of another policy: unbiased, unless it never does what pi does ---- */
+
+static void estimators(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "off-policy-trajectory", "off-policy-per-decision" };
+    const double other[4] = { 0.2, 0.8, 0.9, 0.1 }, narrow[4] = { 1, 0, 0.9, 0.1 };
+    double want[4], mean[4], variance[2][4], on_policy[2][4], trace[2] = { 0 };
+    own_problem p = own_problem_X3(3);
+    finite_gradient(p.f, want);
+    for (int k = 0; k < 2; k++) {
+        double off = 0;
+        gradient_estimator_moments(p.f, names[k], mean, on_policy[k]);
+        for (int i = 0; i < 4; i++) assert_near(mean[i], want[i], 1e-14);
+        gradient_estimator_moments_off_policy(p.f, names[k], other, mean, variance[k]);
+        for (int i = 0; i < 4; i++) assert_near(mean[i], want[i], 1e-13);
+        for (int i = 0; i < 4; i++) trace[k] += variance[k][i] - on_policy[k][i];
+        gradient_estimator_moments_off_policy(p.f, names[k], narrow, mean, NULL);
+        for (int i = 0; i < 4; i++) off = fmax(off, fabs(mean[i] - want[i]));
+        assert_true(off > 0.1);
+    }
+    assert_true(trace[0] > 1 && trace[1] > 1 && trace[0] > trace[1]);
+    own_problem_free(&p);
+}
+
 /* ---- the self-normalised weight over all batches of one step of a bandit: its bias falls as 1/|D| ---- */
 
 static double biased(int D)
@@ -251,7 +278,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(discrete), cmocka_unit_test(gaussians), cmocka_unit_test(infinite),
         cmocka_unit_test(known_numbers), cmocka_unit_test(three_betas), cmocka_unit_test(promise_not_kept),
-        cmocka_unit_test(weighted_bias) };
+        cmocka_unit_test(estimators), cmocka_unit_test(weighted_bias) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
