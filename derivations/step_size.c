@@ -196,7 +196,7 @@ static void page_of_data(const setting *x, FILE *out)
 
 #define RANDOM "30 random problems: Garnets of 10 states, 4 actions, 3 successors; random tables"
 
-const derivation step_sizes[] = {
+const derivation step_size_lines[] = {
     { "TRPO-32", "the ratio's variance grows with the KL, at least as exp(KL) - 1", "mean variance of pi'/pi",
       measured_one, unit_variance, not_comparable, NULL, {
         { "E_s[E_{a\\sim\\pi}[Z^2]-1],\\quad Z=\\frac{\\pi'(a|s)}{\\pi(a|s)}",
