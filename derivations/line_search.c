@@ -24,7 +24,8 @@
 
 typedef struct {
     agent *b;               /* its policy, theta and tape; tau holds a row for each pair (s,a), d(s) > 0 */
-    double *A, *w;          /* [T] A(s,a); d(s) pi(a|s) / sum of d */
+    double *A, *w;          /* [T] A(s,a) / scale; d(s) pi(a|s) / sum of d */
+    double scale;           /* max |A|: squares of g must not overflow */
 } exact_batch;
 
 static exact_batch exact_batch_new(const exact *pi)
@@ -32,11 +33,12 @@ static exact_batch exact_batch_new(const exact *pi)
     exact_batch B = { .b = agent_new(&pi->policy, pi->theta, 1) };
     B.A = allocate(2 * (size_t)pi->nSA, sizeof *B.A, "a batch");
     B.w = B.A + pi->nSA;
+    B.scale = linalg_max_abs(pi->nSA, pi->A);
     double all = visited(pi);
     for (int i = 0; i < pi->nSA; i++) {
         int s = i / pi->nA, k = B.b->tau->T;
         if (pi->d[s] <= 0) continue;
-        B.A[k] = pi->A[i];
+        B.A[k] = pi->A[i] / B.scale;
         B.w[k] = pi->d[s] * pi->pi[i] / all;
         rollout_add(B.b->tau, agent_observation(B.b, s), &(double){ i % pi->nA }, 0);
     }
@@ -62,6 +64,7 @@ static trpo_step trpo_on(const exact *pi, const trpo_config *c, double *v)
 {
     exact_batch B = exact_batch_new(pi);
     trpo_step step = trpo_update(B.b->t, c, &B.b->pi, B.b->theta, B.b->tau, B.A, B.w);
+    step.L *= B.scale;
     for (int i = 0; i < pi->n && v; i++) {
         double bias = pi->policy.kind == POLICY_TABULAR ? B.b->theta[pi->n + i % pi->nA] : 0;
         v[i] = B.b->theta[i] + bias - pi->theta[i];
@@ -76,6 +79,7 @@ static npg_step npg_on(const exact *pi, double delta)
     c.delta = delta, c.damping = 0, c.solver = NPG_LAPACK;
     exact_batch B = exact_batch_new(pi);
     npg_step step = npg_update(B.b->t, &c, &B.b->pi, B.b->theta, B.b->tau, B.A, B.w);
+    step.L *= B.scale;
     exact_batch_free(&B);
     return step;
 }
@@ -105,7 +109,7 @@ static void ridge_gradient(const double *v, double *g)
     g[1] = 10 - ridge_H[1] * v[1];
 }
 
-/* The region first: v to max f over ||v' - v|| <= 1. (H + mu 1)(v' - v) = g, of length 1; mu by bisection */
+/* TRPO-30   the region first: v to max f over ||v' - v|| <= 1. (H + mu 1)(v' - v) = g, of length 1; mu by bisection */
 static void region_move(double *v)
 {
     double g[2], low = 0, high = 200;
@@ -572,7 +576,8 @@ static double beta_is_old(const setting *x, double *out)
     trpo_config c = exact_trpo(delta);
     exact_batch B = exact_batch_new(x->pi);
     trpo_problem at = trpo_problem_of(B.b->t, &c, &B.b->pi, B.b->theta, B.b->tau, B.A, B.w);
-    memcpy(out, ad_value(ad_grad(at.L, at.theta)), (size_t)x->pi->n * sizeof *out);
+    const double *g = ad_value(ad_grad(at.L, at.theta));
+    for (int i = 0; i < x->pi->n; i++) out[i] = B.scale * g[i];
     exact_batch_free(&B);
     return 0;
 }
@@ -593,7 +598,8 @@ static double beta_is_other(const setting *x, bool divided, double *out)
     ad theta = ad_input(t, B.b->theta, B.b->pi.n, 1), s = ad_input(t, b->s, b->T, b->d);
     ad ratio = trpo_ratio(policy_logp(t, &B.b->pi, theta, s, b->a, b->index), ad_input(t, logp_beta, b->T, 1));
     ad J = trpo_surrogate(ratio, ad_input(t, B.A, b->T, 1), ad_input(t, B.w, b->T, 1));
-    memcpy(out, ad_value(ad_grad(J, theta)), (size_t)pi->n * sizeof *out);
+    const double *g = ad_value(ad_grad(J, theta));
+    for (int i = 0; i < pi->n; i++) out[i] = B.scale * g[i];
     free(logp_beta);
     exact_batch_free(&B);
     return 0;

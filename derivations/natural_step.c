@@ -193,6 +193,8 @@ static double step_by_cg(const setting *x, double *out)
     double *H = allocate(((size_t)n + 1) * (size_t)n, sizeof *H, "a Hessian"), *Hx = H + n * n;
     cg_result result = natural_gradient_cg(x->pi, x->spectrum, x->g, out);
     fisher_kl(x->pi, H);
+    double scale = linalg_max_abs(n, out);                      /* the squares of x must not overflow */
+    for (int i = 0; i < n; i++) out[i] /= scale;
     linalg_matvec(n, n, H, out, Hx);
     double beta = trpo_beta(delta, n, out, Hx);
     for (int i = 0; i < n; i++) out[i] *= beta;
@@ -414,6 +416,7 @@ static double length_along(const setting *x, bool greatest, double radius, doubl
     return isinf(*out) ? -1 : 0;
 }
 
+/* TRPO-31   t such that max_s KL_s = delta, and t such that E_s[KL_s] is */
 static double length_max(const setting *x, double *out)  { return length_along(x, true, delta, out); }
 static double length_mean(const setting *x, double *out) { return length_along(x, false, delta, out); }
 

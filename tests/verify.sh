@@ -49,6 +49,7 @@ PDI-6 2.658597
 PDI-8 2.658597
 NPG-1 0.116521
 NPG-8 10
+TRPO-9 0.126859
 END
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
