@@ -1,6 +1,6 @@
-/* What natural and trust region steps do to learning, measured: 001 (l.532), 002 (l.209, 255, 271-276). The steps are those
- * of algorithms/npg.c and trpo.c; policies are tables on Garnets, so that J is exact; and batches are all states and
- * actions with their exact advantages (exact_batch.h), or sampled. */
+/* What natural and trust region steps do to learning, measured: 001 (l.532), 002 (l.209, 255, 271-276). The steps are
+ * those of algorithms/npg.c and trpo.c; policies are tables on Garnets, so that J is exact; and batches are all states
+ * and actions with their exact advantages (exact_batch.h), or sampled. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -159,7 +159,8 @@ static void sampled_update(climber *c, const trpo_config *config, env *e, gsl_rn
     actor_free(pi);
 }
 
-typedef struct { double falls, gap; } account;      /* of all iterations, the part in which J fell; 1 - J/J* of the way */
+/* The part of all iterations in which J fell; the mean of 1 - (J - J_0) / (J* - J_0) after them */
+typedef struct { double falls, gap; } account;
 
 static account sampled_account(uint64_t seed, const trpo_config *config)
 {
@@ -245,14 +246,13 @@ static void page_of_falls(const setting *x, FILE *out)
         account a = exact_account(x->seed, &c), b = sampled_account(x->seed, &c);
         fprintf(out, "%7g %10.4f %9.4f %19.4f %9.4f\n", deltas[i], a.falls, a.gap, b.falls, b.gap);
     }
-    fprintf(out, "The theory's penalty is far larger than any step here; what is left of it holds of the batch that L and"
-                 " the KL\nare taken from: J falls where that batch is a sample. A larger region lets it learn from what is"
-                 " not there.\n");
+    fprintf(out, "With exact advantages J hardly ever falls, though delta is far beyond what the theory allows; where"
+                 " the batch is\na sample it does. A region of delta = 10 lets it learn what the sample happens to say.\n");
 }
 
 /* ---- NPG-5 ---- */
 
-/* One step: natural of KL delta, or plain of the same length as the natural one from the same theta. Returns its KL. */
+/* One step, natural of KL delta, or plain and as long as the natural one from the same theta. Returns its KL. */
 static double exact_step(climber *c, bool natural, double delta)
 {
     const npg_config config = { .delta = delta, .solver = NPG_LAPACK, .F_every = 1, .damping = 1e-4 };
@@ -280,7 +280,8 @@ static double exact_step(climber *c, bool natural, double delta)
 enum { RUNS = 20, TURNED = 10 };
 #define DELTA 0.001
 
-typedef struct { double falls, least, most, gap; } stability;       /* least and greatest KL / delta of a step; mean gap */
+/* falls and gap as above, least and greatest KL / delta of a step */
+typedef struct { double falls, least, most, gap; } stability;
 
 static stability stability_of(uint64_t seed, bool natural)
 {
@@ -310,7 +311,8 @@ static void step_in_phi(climber *c, const double *M, bool natural)
     exact_batch b = exact_batch_new(c->x);
     ad_mark start = ad_here(c->t);
     npg_problem at = npg_problem_of(c->t, &c->p, c->theta, b.b, b.A, b.w);
-    fisher_vector product = fisher_vector_of(c->t, &c->p, at.theta, ad_input(c->t, b.b->s, b.b->T, b.b->d), b.w, 0, v);
+    ad s = ad_input(c->t, b.b->s, b.b->T, b.b->d);
+    fisher_vector product = fisher_vector_of(c->t, &c->p, at.theta, s, b.w, 0, v);
     memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
     for (int i = 0; i < n; i++) {
         e[i * n + i] = 1;
@@ -380,10 +382,12 @@ static void page_of_stability(const setting *x, FILE *out)
             ITERATIONS, RUNS);
     for (int natural = 1; natural >= 0; natural--) {
         stability s = stability_of(x->seed, natural);
-        fprintf(out, "%s %13.4f %9.2g .. %-8.3g %.4f\n", natural ? "natural" : "plain  ", s.falls, s.least, s.most, s.gap);
+        fprintf(out, "%s %13.4f %9.2g .. %-8.3g %.4f\n", natural ? "natural" : "plain  ", s.falls, s.least, s.most,
+                s.gap);
     }
-    fprintf(out, "A plain step changes the policy by too little where it is decided already and by too much where it is not.\n"
-                 "With delta = .01 the natural step is no longer that small: where F is nearly 0 it overshoots, too (NPG-10).\n");
+    fprintf(out, "A plain step that is as long changes the policy by anything from nothing to hundreds of delta. Not"
+                 " that natural\nsteps were safe: of ten times that delta they overshoot, too, once F is nearly 0"
+                 " (NPG-10).\n");
 }
 
 /* ---- TRPO-17: the three steps, in training ---- */
@@ -427,11 +431,12 @@ static double confined(const setting *x, double *out)
 
 const derivation trust_region_learning[] = {
     { "TRPO-14", "single path: rewards to go as Q, actions of pi_old: objective and gradient without bias",
-      "grad J, then L(theta') - L(theta), over " FINITE_SMALL, small_n_and_trace, small_unit, small_not_applicable, NULL, {
+      "grad J, then L(theta') - L(theta), over " FINITE_SMALL, small_n_and_trace, small_unit, small_not_applicable,
+      NULL, {
         { "\\nabla J,\\quad\\sum_s\\rho(s)\\sum_a(\\pi_{\\theta'}(a|s)-\\pi_\\theta(a|s))Q(s,a)",
           "on the time-expanded MDP", exact_objective },
-        { "=E\\Big[\\sum_t\\gamma^t\\Big(\\frac{\\pi_{\\theta'}(a_t|s_t)}{\\pi_\\theta(a_t|s_t)}-1\\Big)\\hat Q_t\\Big],"
-          "\\quad\\hat Q_t=\\sum_l\\gamma^lr_{t+l}",
+        { "=E[\\sum_t\\gamma^t(\\frac{\\pi_{\\theta'}(a_t|s_t)}{\\pi_\\theta(a_t|s_t)}-1)"
+          "\\hat Q_t],\\quad\\hat Q_t=\\sum_l\\gamma^lr_{t+l}",
           "and its gradient at theta; over all trajectories, through algorithms/trpo.c", single_path },
         { "\\hat Q_t=r_t", "the control: without the rewards that follow", one_reward, DIFFERS } },
       .page = small_page },
@@ -453,8 +458,8 @@ const derivation trust_region_learning[] = {
       "part of the iterations in which J falls; the gap that is left with sampled advantages", measured_two,
       measured_unit, NULL, NULL, {
         { "0.05,\\quad0.1", "of all iterations; of the way to J*", trpo_marks },
-        { "\\le", "the controls: with sampled advantages it falls more often; delta = 10 does not work", trpo_controls,
-          AT_LEAST },
+        { "\\le", "the controls: with sampled advantages it falls more often; delta = 10 does not work",
+          trpo_controls, AT_LEAST },
         { "\\ge", "exact advantages, 100 Garnets x 50 iterations; sampled ones; delta = .01", trpo_falls, AT_MOST } },
       GARNETS_OF, page_of_falls, .trains = 4 },
     { .id = NULL }
