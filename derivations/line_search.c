@@ -1,7 +1,7 @@
-/* Line search and trust region: what each does on a ridge, where the natural step leaves its region, and what TRPO's
- * backtracking makes of it. Updates are those that train (algorithms/npg.c, trpo.c), on batches without noise: all pairs
- * (s,a), weighted by d(s) pi(a|s), with their exact advantages. 001 (l.530-552), 000 (l.262-272), 004 (l.265-317,
- * 461-475); Schulman et al. 2015, appendix C. */
+/* Line search and trust region: what each does on a ridge, where the natural step leaves its region, and what
+ * TRPO's backtracking makes of it. Updates are those that train (algorithms/npg.c, trpo.c), on batches
+ * without noise: all pairs (s,a), weighted by d(s) pi(a|s), with their exact advantages. 001 (l.530-552), 000
+ * (l.262-272), 004 (l.265-317, 461-475); Schulman et al. 2015, appendix C. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -109,7 +109,8 @@ static void ridge_gradient(const double *v, double *g)
     g[1] = 10 - ridge_H[1] * v[1];
 }
 
-/* TRPO-30   the region first: v to max f over ||v' - v|| <= 1. (H + mu 1)(v' - v) = g, of length 1; mu by bisection */
+/* TRPO-30   the region first: v to max f over ||v' - v|| <= 1. (H + mu 1)(v' - v) = g, of length 1; mu by
+ * bisection */
 static void region_move(double *v)
 {
     double g[2], low = 0, high = 200;
@@ -317,7 +318,8 @@ static double wave_step(void)
     return sqrt(2 * delta * p * (1 - p)) / slope;
 }
 
-/* out: delta - KL and L of theta + alpha^j v, here and of the wave, for the least j that will do; L_too: L > 0 */
+/* out: delta - KL and L of theta + alpha^j v, here and of the wave, for the least j that will do; L_too: with
+ * L > 0 */
 static double backtracked(const setting *x, bool L_too, double *out)
 {
     int n = x->pi->n;
@@ -357,8 +359,8 @@ static ad wave_node(ad_tape *t, ad theta)
     return ad_shift(ad_scale(0.45, sum), 0.5);
 }
 
-/* algorithms/trpo.c: the update here, its line search on the wave. g is made from A there and from Q in the setting:
- * its rounding goes into x, and so does what CG leaves of the residual. */
+/* algorithms/trpo.c: the update here, its line search on the wave. g is made from A there and from Q in the
+ * setting: its rounding goes into x, and so does what CG leaves of the residual. */
 static double backtracked_trained(const setting *x, double *out)
 {
     trpo_config c = exact_trpo(delta);
@@ -535,8 +537,8 @@ static double first_order(const setting *x, double *out)
 static void page_of_cost(const setting *x, FILE *out)
 {
     (void)x;
-    fprintf(out, "policy 4-w-w-2, %d states\n%5s %8s %10s %12s %14s %16s\n", STATES, "w", "n", "products", "|g - Fx|/|g|",
-            "columns of F", "n^3/3 to factor");
+    fprintf(out, "policy 4-w-w-2, %d states\n%5s %8s %10s %12s %14s %16s\n", STATES, "w", "n", "products",
+            "|g - Fx|/|g|", "columns of F", "n^3/3 to factor");
     for (int w = 4; w <= 256; w *= 4) {
         double residual;
         big_problem B = big_problem_new(w);
@@ -666,7 +668,7 @@ const derivation line_search[] = {
           DIFFERS, "ERR-58" },
         { "0", "the control: a first-order method", first_order, DIFFERS } },
       "a policy 4-64-64-2 on 32 random states", page_of_cost },
-    { "TRPO-27", "beta = pi_old: at theta_old the surrogate's gradient is the policy gradient, by any beta divided by",
+    { "TRPO-27", "beta = pi_old: at theta_old the surrogate's gradient is the policy gradient",
       "gradient of the surrogate", n_theta, unit_surrogate_gradient, not_comparable, NULL, {
         { "E_{s\\sim d,a\\sim\\pi}[\\nabla\\log\\pi\\,A]", "the policy gradient theorem, divided by sum rho",
           policy_gradient },
