@@ -20,17 +20,17 @@
 #include "derivations/measured.h"
 #include "derivations/natural_step.h"
 
-/* ---- a batch without noise ---- */
+/* ---- a batch without noise: that of exact_batch.h for any class of policy, in range and of weights that sum to 1 ---- */
 
 typedef struct {
     agent *b;               /* its policy, theta and tape; tau holds a row for each pair (s,a), d(s) > 0 */
     double *A, *w;          /* [T] A(s,a) / scale; d(s) pi(a|s) / sum of d */
     double scale;           /* max |A|: squares of g must not overflow */
-} exact_batch;
+} full_batch;
 
-static exact_batch exact_batch_new(const exact *pi)
+static full_batch full_batch_new(const exact *pi)
 {
-    exact_batch B = { .b = agent_new(&pi->policy, pi->theta, 1) };
+    full_batch B = { .b = agent_new(&pi->policy, pi->theta, 1) };
     B.A = allocate(2 * (size_t)pi->nSA, sizeof *B.A, "a batch");
     B.w = B.A + pi->nSA;
     B.scale = linalg_max_abs(pi->nSA, pi->A);
@@ -45,7 +45,7 @@ static exact_batch exact_batch_new(const exact *pi)
     return B;
 }
 
-static void exact_batch_free(exact_batch *B)
+static void full_batch_free(full_batch *B)
 {
     free(B->A);
     agent_free(B->b);
@@ -62,14 +62,14 @@ static trpo_config exact_trpo(double delta)
 /* v: NULL, or [n] the step that was made; of a table the biases belong to each row's logits. */
 static trpo_step trpo_on(const exact *pi, const trpo_config *c, double *v)
 {
-    exact_batch B = exact_batch_new(pi);
+    full_batch B = full_batch_new(pi);
     trpo_step step = trpo_update(B.b->t, c, &B.b->pi, B.b->theta, B.b->tau, B.A, B.w);
     step.L *= B.scale;
     for (int i = 0; i < pi->n && v; i++) {
         double bias = pi->policy.kind == POLICY_TABULAR ? B.b->theta[pi->n + i % pi->nA] : 0;
         v[i] = B.b->theta[i] + bias - pi->theta[i];
     }
-    exact_batch_free(&B);
+    full_batch_free(&B);
     return step;
 }
 
@@ -77,10 +77,10 @@ static npg_step npg_on(const exact *pi, double delta)
 {
     npg_config c = npg_defaults;
     c.delta = delta, c.damping = 0, c.solver = NPG_LAPACK;
-    exact_batch B = exact_batch_new(pi);
+    full_batch B = full_batch_new(pi);
     npg_step step = npg_update(B.b->t, &c, &B.b->pi, B.b->theta, B.b->tau, B.A, B.w);
     step.L *= B.scale;
-    exact_batch_free(&B);
+    full_batch_free(&B);
     return step;
 }
 
@@ -576,11 +576,11 @@ static double policy_gradient(const setting *x, double *out)
 static double beta_is_old(const setting *x, double *out)
 {
     trpo_config c = exact_trpo(delta);
-    exact_batch B = exact_batch_new(x->pi);
+    full_batch B = full_batch_new(x->pi);
     trpo_problem at = trpo_problem_of(B.b->t, &c, &B.b->pi, B.b->theta, B.b->tau, B.A, B.w);
     const double *g = ad_value(ad_grad(at.L, at.theta));
     for (int i = 0; i < x->pi->n; i++) out[i] = B.scale * g[i];
-    exact_batch_free(&B);
+    full_batch_free(&B);
     return 0;
 }
 
@@ -588,7 +588,7 @@ static double beta_is_old(const setting *x, double *out)
 static double beta_is_other(const setting *x, bool divided, double *out)
 {
     const exact *pi = x->pi;
-    exact_batch B = exact_batch_new(pi);
+    full_batch B = full_batch_new(pi);
     const rollout *b = B.b->tau;
     double *logp_beta = allocate((size_t)b->T, sizeof *logp_beta, "log beta");
     for (int i = 0, k = 0; i < pi->nSA; i++) {
@@ -603,7 +603,7 @@ static double beta_is_other(const setting *x, bool divided, double *out)
     const double *g = ad_value(ad_grad(J, theta));
     for (int i = 0; i < pi->n; i++) out[i] = B.scale * g[i];
     free(logp_beta);
-    exact_batch_free(&B);
+    full_batch_free(&B);
     return 0;
 }
 
