@@ -1,7 +1,7 @@
-/* Line search and trust region: what each does on a ridge, where the natural step leaves its region, and what TRPO's
- * backtracking makes of it. Updates are those that train (algorithms/npg.c, trpo.c), on batches without noise: all pairs
- * (s,a), weighted by d(s) pi(a|s), with their exact advantages. 001 (l.530-552), 000 (l.262-272), 004 (l.265-317,
- * 461-475); Schulman et al. 2015, appendix C. */
+/* Line search and trust region: what each does on a ridge, where the natural step leaves its region, and what
+ * TRPO's backtracking makes of it. Updates are those that train (algorithms/npg.c, trpo.c), on batches
+ * without noise: all pairs (s,a), weighted by d(s) pi(a|s), with their exact advantages. 001 (l.530-552), 000
+ * (l.262-272), 004 (l.265-317, 461-475); Schulman et al. 2015, appendix C. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -20,30 +20,32 @@
 #include "derivations/measured.h"
 #include "derivations/natural_step.h"
 
-/* ---- a batch without noise ---- */
+/* ---- a batch without noise: that of exact_batch.h for any class of policy, in range and of weights that sum to 1 ---- */
 
 typedef struct {
     agent *b;               /* its policy, theta and tape; tau holds a row for each pair (s,a), d(s) > 0 */
-    double *A, *w;          /* [T] A(s,a); d(s) pi(a|s) / sum of d */
-} exact_batch;
+    double *A, *w;          /* [T] A(s,a) / scale; d(s) pi(a|s) / sum of d */
+    double scale;           /* max |A|: squares of g must not overflow */
+} full_batch;
 
-static exact_batch exact_batch_new(const exact *pi)
+static full_batch full_batch_new(const exact *pi)
 {
-    exact_batch B = { .b = agent_new(&pi->policy, pi->theta, 1) };
+    full_batch B = { .b = agent_new(&pi->policy, pi->theta, 1) };
     B.A = allocate(2 * (size_t)pi->nSA, sizeof *B.A, "a batch");
     B.w = B.A + pi->nSA;
+    B.scale = linalg_max_abs(pi->nSA, pi->A);
     double all = visited(pi);
     for (int i = 0; i < pi->nSA; i++) {
         int s = i / pi->nA, k = B.b->tau->T;
         if (pi->d[s] <= 0) continue;
-        B.A[k] = pi->A[i];
+        B.A[k] = pi->A[i] / B.scale;
         B.w[k] = pi->d[s] * pi->pi[i] / all;
         rollout_add(B.b->tau, agent_observation(B.b, s), &(double){ i % pi->nA }, 0);
     }
     return B;
 }
 
-static void exact_batch_free(exact_batch *B)
+static void full_batch_free(full_batch *B)
 {
     free(B->A);
     agent_free(B->b);
@@ -60,13 +62,14 @@ static trpo_config exact_trpo(double delta)
 /* v: NULL, or [n] the step that was made; of a table the biases belong to each row's logits. */
 static trpo_step trpo_on(const exact *pi, const trpo_config *c, double *v)
 {
-    exact_batch B = exact_batch_new(pi);
+    full_batch B = full_batch_new(pi);
     trpo_step step = trpo_update(B.b->t, c, &B.b->pi, B.b->theta, B.b->tau, B.A, B.w);
+    step.L *= B.scale;
     for (int i = 0; i < pi->n && v; i++) {
         double bias = pi->policy.kind == POLICY_TABULAR ? B.b->theta[pi->n + i % pi->nA] : 0;
         v[i] = B.b->theta[i] + bias - pi->theta[i];
     }
-    exact_batch_free(&B);
+    full_batch_free(&B);
     return step;
 }
 
@@ -74,9 +77,10 @@ static npg_step npg_on(const exact *pi, double delta)
 {
     npg_config c = npg_defaults;
     c.delta = delta, c.damping = 0, c.solver = NPG_LAPACK;
-    exact_batch B = exact_batch_new(pi);
+    full_batch B = full_batch_new(pi);
     npg_step step = npg_update(B.b->t, &c, &B.b->pi, B.b->theta, B.b->tau, B.A, B.w);
-    exact_batch_free(&B);
+    step.L *= B.scale;
+    full_batch_free(&B);
     return step;
 }
 
@@ -105,7 +109,8 @@ static void ridge_gradient(const double *v, double *g)
     g[1] = 10 - ridge_H[1] * v[1];
 }
 
-/* The region first: v to max f over ||v' - v|| <= 1. (H + mu 1)(v' - v) = g, of length 1; mu by bisection */
+/* TRPO-30   the region first: v to max f over ||v' - v|| <= 1. (H + mu 1)(v' - v) = g, of length 1; mu by
+ * bisection */
 static void region_move(double *v)
 {
     double g[2], low = 0, high = 200;
@@ -313,7 +318,8 @@ static double wave_step(void)
     return sqrt(2 * delta * p * (1 - p)) / slope;
 }
 
-/* out: delta - KL and L of theta + alpha^j v, here and of the wave, for the least j that will do; L_too: L > 0 */
+/* out: delta - KL and L of theta + alpha^j v, here and of the wave, for the least j that will do; L_too: with
+ * L > 0 */
 static double backtracked(const setting *x, bool L_too, double *out)
 {
     int n = x->pi->n;
@@ -353,8 +359,8 @@ static ad wave_node(ad_tape *t, ad theta)
     return ad_shift(ad_scale(0.45, sum), 0.5);
 }
 
-/* algorithms/trpo.c: the update here, its line search on the wave. g is made from A there and from Q in the setting:
- * its rounding goes into x, and so does what CG leaves of the residual. */
+/* algorithms/trpo.c: the update here, its line search on the wave. g is made from A there and from Q in the
+ * setting: its rounding goes into x, and so does what CG leaves of the residual. */
 static double backtracked_trained(const setting *x, double *out)
 {
     trpo_config c = exact_trpo(delta);
@@ -531,8 +537,8 @@ static double first_order(const setting *x, double *out)
 static void page_of_cost(const setting *x, FILE *out)
 {
     (void)x;
-    fprintf(out, "policy 4-w-w-2, %d states\n%5s %8s %10s %12s %14s %16s\n", STATES, "w", "n", "products", "|g - Fx|/|g|",
-            "columns of F", "n^3/3 to factor");
+    fprintf(out, "policy 4-w-w-2, %d states\n%5s %8s %10s %12s %14s %16s\n", STATES, "w", "n", "products",
+            "|g - Fx|/|g|", "columns of F", "n^3/3 to factor");
     for (int w = 4; w <= 256; w *= 4) {
         double residual;
         big_problem B = big_problem_new(w);
@@ -570,10 +576,11 @@ static double policy_gradient(const setting *x, double *out)
 static double beta_is_old(const setting *x, double *out)
 {
     trpo_config c = exact_trpo(delta);
-    exact_batch B = exact_batch_new(x->pi);
+    full_batch B = full_batch_new(x->pi);
     trpo_problem at = trpo_problem_of(B.b->t, &c, &B.b->pi, B.b->theta, B.b->tau, B.A, B.w);
-    memcpy(out, ad_value(ad_grad(at.L, at.theta)), (size_t)x->pi->n * sizeof *out);
-    exact_batch_free(&B);
+    const double *g = ad_value(ad_grad(at.L, at.theta));
+    for (int i = 0; i < x->pi->n; i++) out[i] = B.scale * g[i];
+    full_batch_free(&B);
     return 0;
 }
 
@@ -581,7 +588,7 @@ static double beta_is_old(const setting *x, double *out)
 static double beta_is_other(const setting *x, bool divided, double *out)
 {
     const exact *pi = x->pi;
-    exact_batch B = exact_batch_new(pi);
+    full_batch B = full_batch_new(pi);
     const rollout *b = B.b->tau;
     double *logp_beta = allocate((size_t)b->T, sizeof *logp_beta, "log beta");
     for (int i = 0, k = 0; i < pi->nSA; i++) {
@@ -593,9 +600,10 @@ static double beta_is_other(const setting *x, bool divided, double *out)
     ad theta = ad_input(t, B.b->theta, B.b->pi.n, 1), s = ad_input(t, b->s, b->T, b->d);
     ad ratio = trpo_ratio(policy_logp(t, &B.b->pi, theta, s, b->a, b->index), ad_input(t, logp_beta, b->T, 1));
     ad J = trpo_surrogate(ratio, ad_input(t, B.A, b->T, 1), ad_input(t, B.w, b->T, 1));
-    memcpy(out, ad_value(ad_grad(J, theta)), (size_t)pi->n * sizeof *out);
+    const double *g = ad_value(ad_grad(J, theta));
+    for (int i = 0; i < pi->n; i++) out[i] = B.scale * g[i];
     free(logp_beta);
-    exact_batch_free(&B);
+    full_batch_free(&B);
     return 0;
 }
 
@@ -645,8 +653,8 @@ const derivation line_search[] = {
         { "N,\\quad N,\\quad\\#\\{KL(\\theta,\\theta+v)>\\delta\\}",
           "all; all; those whose natural step is too long",
           repaired },
-        { "=\\#", "algorithms/trpo.c; theta as it was, every bit", repaired_trained },
-        { "\\#", "the control: algorithms/npg.c", not_repaired, DIFFERS } },
+        { "=\\text{TRPO}", "algorithms/trpo.c; theta as it was, every bit", repaired_trained },
+        { "\\text{NPG}", "the control: algorithms/npg.c", not_repaired, DIFFERS } },
       RANDOM },
     { "TRPO-26", "second order, but neither Hessian nor inverse: some products with F",
       "products with F in an update",
@@ -660,12 +668,12 @@ const derivation line_search[] = {
           DIFFERS, "ERR-58" },
         { "0", "the control: a first-order method", first_order, DIFFERS } },
       "a policy 4-64-64-2 on 32 random states", page_of_cost },
-    { "TRPO-27", "beta = pi_old: at theta_old the surrogate's gradient is the policy gradient, by any beta divided by",
+    { "TRPO-27", "beta = pi_old: at theta_old the surrogate's gradient is the policy gradient",
       "gradient of the surrogate", n_theta, unit_surrogate_gradient, not_comparable, NULL, {
         { "E_{s\\sim d,a\\sim\\pi}[\\nabla\\log\\pi\\,A]", "the policy gradient theorem, divided by sum rho",
           policy_gradient },
         { "=\\nabla E_{a\\sim\\pi_{old}}[\\frac{\\pi_\\theta}{\\pi_{old}}A]",
-          "algorithms/trpo.c, beta = pi_old",
+          "algorithms/trpo.c, beta = pi_old (000 l.262; its heading, l.254, has TPRO)",
           beta_is_old },
         { "=\\nabla E_{a\\sim\\beta}[\\frac{\\pi_\\theta}\\beta A]",
           "beta = pi': 000 eq (14)", beta_divided },

@@ -1,6 +1,6 @@
-/* The natural step, v = sqrt(2 delta / g^T F^+ g) F^+ g, as the answer to a constrained problem: the same step in
- * whatever coordinates, and how far along it the true KL lets one go. 001 (l.464-552), 004 (l.410, 461-470); Kakade
- * 2002. */
+/* The natural step, v = sqrt(2 delta / g^T F^+ g) F^+ g, as the answer to a constrained problem: the same
+ * step in whatever coordinates, and how far along it the true KL lets one go. 001 (l.464-552), 004 (l.410,
+ * 461-470); Kakade 2002. */
 #include "derivations/natural_step.h"
 
 #include <float.h>
@@ -163,7 +163,8 @@ static double closed_step(const setting *x, double *out)
     return 0;
 }
 
-/* KKT: g = mu F v and v^T F v = 2 delta. In F's eigenvectors v_i = g_i / (mu lambda_i), of g / |g|; mu by bisection */
+/* KKT: g = mu F v and v^T F v = 2 delta. In F's eigenvectors v_i = g_i / (mu lambda_i), of g / |g|; mu by
+ * bisection */
 static double step_by_kkt(const setting *x, double *out)
 {
     const fisher_spectrum *f = x->spectrum;
@@ -193,6 +194,8 @@ static double step_by_cg(const setting *x, double *out)
     double *H = allocate(((size_t)n + 1) * (size_t)n, sizeof *H, "a Hessian"), *Hx = H + n * n;
     cg_result result = natural_gradient_cg(x->pi, x->spectrum, x->g, out);
     fisher_kl(x->pi, H);
+    double scale = linalg_max_abs(n, out);                      /* the squares of x must not overflow */
+    for (int i = 0; i < n; i++) out[i] /= scale;
     linalg_matvec(n, n, H, out, Hx);
     double beta = trpo_beta(delta, n, out, Hx);
     for (int i = 0; i < n; i++) out[i] *= beta;
@@ -306,7 +309,8 @@ static double step_in_linear(const setting *x, double *out)
     return room;
 }
 
-/* theta = sinh(phi): (sinh(phi + t w) - theta) / t, at t, t/2, ...: 0, or extrapolated to t -> 0 from its values */
+/* theta = sinh(phi): (sinh(phi + t w) - theta) / t, at t, t/2, ...: 0, or extrapolated to t -> 0 from its
+ * values */
 static double step_in_sinh(const setting *x, bool limit, double *out)
 {
     enum { LEVELS = 7 };
@@ -322,7 +326,7 @@ static double step_in_sinh(const setting *x, bool limit, double *out)
             continue;
         }
         for (int k = 0; k < LEVELS; k++, t /= 2)
-            D[k] = (sinh(phi[i] + t * w[i]) - sinh(phi[i] - t * w[i])) / (2 * t);   /* an error in even powers of t */
+            D[k] = (sinh(phi[i] + t * w[i]) - sinh(phi[i] - t * w[i])) / (2 * t);   /* error: even powers of t */
         for (int j = 1, weight = 4; j < LEVELS; j++, weight *= 4)
             for (int k = LEVELS - 1; k >= j; k--) D[k] += (D[k] - D[k - 1]) / (weight - 1);
         out[i] = D[LEVELS - 1];
@@ -367,7 +371,8 @@ static double cosine_F(const setting *x, const double *a, const double *b)
     return cosine;
 }
 
-static void print_step(const setting *x, const char *name, const double *v, double t, const double *again, FILE *out)
+static void print_step(const setting *x, const char *name, const double *v, double t, const double *again,
+                       FILE *out)
 {
     region_step step = step_along(x->pi, v, t);
     double all = visited(x->pi), F_norm = t * fisher_norm(x->pi->n, x->F, v);
@@ -383,8 +388,8 @@ static void page_of_steps(const setting *x, FILE *out)
     size_t n = (size_t)x->pi->n;
     double *v = allocate(2 * n, sizeof *v, "steps"), *again = v + n;
     bool small = x->pi->n <= REPARAMETRISED_MAX;
-    fprintf(out, "delta = %g; cos: between a step and the one made in phi, theta = M phi, in the F-norm\n%-30s %8s %12s"
-            " %12s %12s %10s\n", delta, "", "|v|", "v^T F v / 2", "KL", "gain", small ? "cos" : "");
+    fprintf(out, "delta = %g; cos: between a step and the one made in phi, theta = M phi, in the F-norm\n"
+            "%-30s %8s %12s %12s %12s %10s\n", delta, "", "|v|", "v^T F v / 2", "KL", "gain", small ? "cos" : "");
     step_of(x, delta, v);
     double length = linalg_norm2(x->pi->n, v);
     print_step(x, "natural step", v, 1, small && step_in_linear(x, again) >= 0 ? again : NULL, out);
@@ -414,6 +419,7 @@ static double length_along(const setting *x, bool greatest, double radius, doubl
     return isinf(*out) ? -1 : 0;
 }
 
+/* TRPO-31   t such that max_s KL_s = delta, and t such that E_s[KL_s] is */
 static double length_max(const setting *x, double *out)  { return length_along(x, true, delta, out); }
 static double length_mean(const setting *x, double *out) { return length_along(x, false, delta, out); }
 
@@ -523,8 +529,8 @@ static void page_of_constraints(const setting *x, FILE *out)
         ratio[3][k] = trust_region_max(r.pi, delta, p).gain / trust_region_mean(r.pi, delta, p).gain;
         random_problem_free(&r);
     }
-    fprintf(out, "%d random problems (10 states, 4 actions, 3 successors), delta = %g\n%-60s %6s %6s %6s\n", ON_PAGE,
-            delta, "", "least", "median", "most");
+    fprintf(out, "%d random problems (10 states, 4 actions, 3 successors), delta = %g\n%-60s %6s %6s %6s\n",
+            ON_PAGE, delta, "", "least", "median", "most");
     print_spread("greatest over mean KL of a natural step to mean KL = delta", ratio[0], out);
     print_spread("its length to max KL = delta, over that to mean KL = delta", ratio[1], out);
     print_spread("its gain, the same two", ratio[2], out);
@@ -559,7 +565,8 @@ const derivation natural_step_lines[] = {
         { "=M\\sqrt{\\frac{2\\delta}{g_\\phi^TF_\\phi^+g_\\phi}}\\,F_\\phi^+g_\\phi,\\quad\\theta=M\\phi",
           "the natural step in phi: F_phi = M^T F M, g_phi = M^T g, so M takes it to v", step_in_linear },
         { "=\\lim_{t\\to0}(\\sinh(\\phi+tw)-\\theta)/t,\\quad\\theta=\\sinh\\phi",
-          "w the natural step in phi, theta no linear function of it: to first order the same step", step_in_sinh_at_0 },
+          "w the natural step in phi, theta no linear function of it: to first order the same step",
+          step_in_sinh_at_0 },
         { "\\sinh(\\phi+w)-\\theta", "the control: not to second order", step_in_sinh_finite, DIFFERS },
         { "\\sqrt{\\frac{2\\delta}{g^TFg}}\\,g", "the control: a step along the gradient with as much KL",
           gradient_step, DIFFERS },

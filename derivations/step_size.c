@@ -1,5 +1,5 @@
-/* Why a step must be neither long nor short: the variance of the ratio, and what a batch of data knows. 002 (l.289),
- * 004 (l.313-317, 370-395). */
+/* Why a step must be neither long nor short: the variance of the ratio, and what a batch of data knows. 002
+ * (l.289), 004 (l.313-317, 370-395). */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static double unit_variance(const setting *x)
 
 typedef double (*about_state)(const exact *pi, const exact *pi1, int s);
 
-static double mean_over_states(const setting *x, about_state f, double *out)
+static double mean(const setting *x, about_state f, double *out)
 {
     *out = 0;
     for (int s = 0; s < x->pi->nS; s++)
@@ -72,20 +72,20 @@ static double kl_of_new(const exact *pi, const exact *pi1, int s)
 static double exp_kl_less_1(const exact *pi, const exact *pi1, int s) { return expm1(kl_of_new(pi, pi1, s)); }
 
 /* TRPO-32   Var[Z] = E_Q[Z^2] - E_Q[Z]^2 = E_P[Z] - 1,  Z = pi'/pi */
-static double variance(const setting *x, double *out)         { return mean_over_states(x, second_moment_less_1, out); }
-static double variance_under_P(const setting *x, double *out) { return mean_over_states(x, mean_under_new_less_1, out); }
-static double chi_square(const setting *x, double *out)       { return mean_over_states(x, deviation, out); }
-static double least_variance(const setting *x, double *out)   { return mean_over_states(x, exp_kl_less_1, out); }
-static double kl_reversed(const setting *x, double *out)      { return mean_over_states(x, kl_of_new, out); }
+static double variance(const setting *x, double *out)         { return mean(x, second_moment_less_1, out); }
+static double variance_under_P(const setting *x, double *out) { return mean(x, mean_under_new_less_1, out); }
+static double chi_square(const setting *x, double *out)       { return mean(x, deviation, out); }
+static double least_variance(const setting *x, double *out)   { return mean(x, exp_kl_less_1, out); }
+static double kl_reversed(const setting *x, double *out)      { return mean(x, kl_of_new, out); }
 
 static void page_of_variance(const setting *x, FILE *out)
 {
     char error[256];
     const exact *pi = x->pi;
     double *v = allocate(2 * (size_t)pi->n, sizeof *v, "a step"), *theta = v + pi->n;
-    fprintf(out, "along the natural step, as far as mean KL(old||new) = delta: Z = pi'/pi; effective: 1 / E[Z^2], the part\n"
-                 "of a batch that is left\n%8s %12s %12s %12s %16s\n", "delta", "Var[Z]", "effective", "max Z",
-            "Var[Z A] / Var[A]");
+    fprintf(out, "along the natural step, as far as mean KL(old||new) = delta: Z = pi'/pi; effective: 1 / E[Z^2],\n"
+                 "the part of a batch that is left\n%8s %12s %12s %12s %16s\n", "delta", "Var[Z]",
+            "effective", "max Z", "Var[Z A] / Var[A]");
     for (double radius = 0.001; radius < 20; radius *= 10) {
         natural_step(x, radius, v);
         double t = step_length(pi, v, false, radius), Var = 0, Z_max = 0, VarZA = 0, VarA = 0;
@@ -116,9 +116,9 @@ static void page_of_variance(const setting *x, FILE *out)
 
 enum { UPDATES = 10, GARNETS = 30 };
 
-/* One update of a table theta [n] along its natural gradient (NPG-9), the advantages, as far as mean KL = radius.
- * What a batch of N steps knows of A(s,a): seen m = N d(s) pi(a|s) times, it has an error of standard deviation
- * 1/sqrt(m); seen less than once, it is taken for 0. N infinite: A itself. */
+/* One update of a table theta [n] along its natural gradient (NPG-9), the advantages, as far as mean KL =
+ * radius. What a batch of N steps knows of A(s,a): seen m = N d(s) pi(a|s) times, it has an error of standard
+ * deviation 1/sqrt(m); seen less than once, it is taken for 0. N infinite: A itself. */
 static void update_from_data(const exact *pi, double N, double radius, gsl_rng *rng, double *theta)
 {
     double *v = allocate((size_t)pi->n, sizeof *v, "a step");
@@ -190,13 +190,13 @@ static void page_of_data(const setting *x, FILE *out)
             fprintf(out, " %8.3f %4d ", gain, fell);
         }
     }
-    fprintf(out, "\nOne update alone gains most where it is long; but a long one by what a small batch says leaves actions\n"
-                 "that are not tried any more, and no data to find out.\n");
+    fprintf(out, "\nOne update alone gains most where it is long; but a long one by what a small batch says leaves\n"
+                 "actions that are not tried any more, and no data to find out.\n");
 }
 
 #define RANDOM "30 random problems: Garnets of 10 states, 4 actions, 3 successors; random tables"
 
-const derivation step_sizes[] = {
+const derivation step_size_lines[] = {
     { "TRPO-32", "the ratio's variance grows with the KL, at least as exp(KL) - 1", "mean variance of pi'/pi",
       measured_one, unit_variance, not_comparable, NULL, {
         { "E_s[E_{a\\sim\\pi}[Z^2]-1],\\quad Z=\\frac{\\pi'(a|s)}{\\pi(a|s)}",

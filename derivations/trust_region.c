@@ -22,9 +22,10 @@ static double greatest_advantage(const exact *pi, int s)
     return top;
 }
 
-/* max_p p^T A - eta KL(pi || p) in state s: stationary where A + eta pi/p = nu, so p = pi / r with r = (nu - A) / eta,
- * and nu > max A such that p sums to 1. In y = (nu - max A) / eta: Newton's method on 1 / sum_a pi/r = 1, whose left
- * side is concave and rises, so that no step from the left goes too far. p [nA]. Returns KL(pi || p). */
+/* max_p p^T A - eta KL(pi || p) in state s: stationary where A + eta pi/p = nu, so p = pi / r with r = (nu -
+ * A) / eta, and nu > max A such that p sums to 1. In y = (nu - max A) / eta: Newton's method on 1 / sum_a
+ * pi/r = 1, whose left side is concave and rises, so that no step from the left goes too far. p [nA]. Returns
+ * KL(pi || p). */
 static double state_optimum(const exact *pi, int s, double eta, double *p)
 {
     const double *A = pi->A + s * pi->nA, *pi_s = pi->pi + s * pi->nA;
@@ -68,8 +69,8 @@ static double mean_kl_at(const exact *pi, const double *w, int first, int end, d
     return kl;
 }
 
-/* The eta at which sum_s w(s) KL_s over first <= s < end is delta: the KL falls as eta grows. 0 where nothing can be
- * gained. p: rows of these states. */
+/* The eta at which sum_s w(s) KL_s over first <= s < end is delta: the KL falls as eta grows. 0 where nothing
+ * can be gained. p: rows of these states. */
 static double eta_of(const exact *pi, const double *w, int first, int end, double delta, double *p)
 {
     double low, high = greatest_spread(pi, w, first, end);
@@ -124,8 +125,8 @@ region_optimum trust_region_max(const exact *pi, double delta, double *p)
     return (region_optimum){ gain_of(pi, p), eta };
 }
 
-/* ---- its dual: for every eta > 0 and nu, U = eta delta + E_s[nu - eta - eta sum_a pi log((nu - A) / eta)] is at least
- * what any policy of the region gains. Minimised by looking, without a derivative. ---- */
+/* ---- its dual: for every eta > 0 and nu, U = eta delta + E_s[nu - eta - eta sum_a pi log((nu - A) / eta)]
+ * is at least what any policy of the region gains. Minimised by looking, without a derivative. ---- */
 
 typedef double (*function)(double x, void *context);
 
@@ -192,7 +193,8 @@ static const char *no_direction(const setting *x)
     return natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
 }
 
-/* Where pi(best|s) = 1 - tiny, all of the rest is worth less than delta, and the optimum takes it: p(a|s) underflows. */
+/* Where pi(best|s) = 1 - tiny, all of the rest is worth less than delta, and the optimum takes it: p(a|s)
+ * underflows. */
 static const char *no_optimum(const setting *x)
 {
     if (no_direction(x)) return no_direction(x);
@@ -271,7 +273,8 @@ static double gain_gradient(const setting *x, double *out)
     return 0;
 }
 
-/* TRPO-10's linear model at the natural step: sqrt(2 delta g^T H^+ g), g = scale grad J / sum d and H = F / sum d */
+/* TRPO-10's linear model at the natural step: sqrt(2 delta g^T H^+ g), g = scale grad J / sum d and H = F /
+ * sum d */
 static double gain_predicted(const setting *x, double *out)
 {
     *out = sqrt(2 * delta / visited(x->pi)) * x->x_F * x->pi->fisher_scale;
@@ -456,7 +459,8 @@ static double sum_in_reversed_region(const setting *x, double *out)
     return 0;
 }
 
-/* PPO-19   E_t[ pi'/pi A ] and E_t[KL] of the optimum: mu0^T sum_t (gamma P)^t f / sum rho, or w^T f with weights of its own */
+/* PPO-19   E_t[ pi'/pi A ] and E_t[KL] of the optimum: mu0^T sum_t (gamma P)^t f / sum rho, or w^T f with
+ * weights of its own */
 static double means_over_time(const setting *x, const double *w, double *out)
 {
     const exact *pi = x->pi;
@@ -528,7 +532,8 @@ static double unit_objective(const setting *x)
     return x->pi->unit_gradient / x->pi->c * fmax(x->pi1->c, x->pi->c);
 }
 
-/* grad_theta' of sum_s rho(s) sum_a w(s,a) pi'(a|s): exact's chain rule through d pi(a)/d z_b = pi(a) (1_ab - pi(b)) */
+/* grad_theta' of sum_s rho(s) sum_a w(s,a) pi'(a|s): exact's chain rule through d pi(a)/d z_b = pi(a) (1_ab -
+ * pi(b)) */
 static void gradient_of(const exact *pi1, const double *w, double *g)
 {
     double *h = new_table(pi1);
@@ -560,10 +565,10 @@ static double with_A(const setting *x, double *out)
 }
 
 /* TRPO-13   scale E_{s~d, a~q}[ pi'(a|s) / q(a|s) Q(s,a) ] */
-static double with_Q(const setting *x, bool uniform, double scale, double *out)
+static double with_Q(const setting *x, bool uniform, double *out)
 {
     const exact *pi = x->pi, *pi1 = x->pi1;
-    double *w = new_table(pi);
+    double *w = new_table(pi), scale = 1 / pi->fisher_scale;
     out[0] = 0;
     for (int i = 0; i < pi->nSA; i++) {
         double q = uniform ? 1.0 / pi->nA : pi->pi[i], d = pi->d[i / pi->nA];
@@ -575,8 +580,8 @@ static double with_Q(const setting *x, bool uniform, double scale, double *out)
     return 0;
 }
 
-static double q_is_old(const setting *x, double *out)     { return with_Q(x, false, 1 / x->pi->fisher_scale, out); }
-static double q_is_uniform(const setting *x, double *out) { return with_Q(x, true, 1 / x->pi->fisher_scale, out); }
+static double q_is_old(const setting *x, double *out)     { return with_Q(x, false, out); }
+static double q_is_uniform(const setting *x, double *out) { return with_Q(x, true, out); }
 
 /* Samples of pi, a ~ pi, and the mean over actions without dividing by q */
 static double no_ratio(const setting *x, double *out)
@@ -599,8 +604,8 @@ static void page_of_gains(const setting *x, FILE *out)
     static const double radius[] = { 0.001, 0.01, 0.1, 1 };
     const exact *pi = x->pi;
     double *v = new_step(x), *p = new_table(pi), norm = linalg_norm2(pi->n, x->g);
-    fprintf(out, "gain over that of the best policy with mean KL <= delta, each step as long as the KL lets\n%8s %14s"
-            " %10s %10s %12s\n", "delta", "best gain", "natural", "gradient", "max KL <= delta");
+    fprintf(out, "gain over that of the best policy with mean KL <= delta, each step as long as the KL lets\n"
+            "%8s %14s %10s %10s %12s\n", "delta", "best gain", "natural", "gradient", "max KL <= delta");
     for (int k = 0; k < 4; k++) {
         double best = trust_region_mean(pi, radius[k], p).gain;
         natural_step(x, radius[k], v);
@@ -640,7 +645,8 @@ const derivation trust_region[] = {
         { "\\le\\max_s" KL_S, "a mean is at most the greatest: TRPO-8's constraint implies this one", kl_max,
           AT_LEAST },
         { "D_{KL}(\\pi_{\\theta'}(a_t|s_t)\\|\\pi_\\theta(a_t|s_t))",
-          "001 (l.339, 371, 388): no mean, no maximum over s_t. One reading: for all, so the greatest", kl_max, DIFFERS,
+          "001 (l.339, 371, 388): no mean, no maximum over s_t. One reading: for all, so the greatest",
+          kl_max, DIFFERS,
           "ERR-35" },
         { "E_{s\\sim d}[D_{KL}(\\pi'(\\cdot|s)\\|\\pi(\\cdot|s))]",
           "001 (l.339, 371, 396, 562, 587) has new||old", kl_reversed, DIFFERS, "ERR-34" } } },
@@ -687,7 +693,8 @@ const derivation trust_region[] = {
       n_value_and_gradient, unit_objective, not_covered, NULL, {
         { "\\sum_s\\rho(s)\\sum_a\\pi'(a|s)A(s,a)+\\sum_s\\rho(s)V(s),\\quad\\nabla_{\\theta'}",
           "the surrogate and a constant; by autodiff", with_A },
-        { "=\\frac1{1-\\gamma}E_{s\\sim d,a\\sim\\pi}[\\frac{\\pi'(a|s)}{\\pi(a|s)}Q(s,a)],\\quad\\nabla_{\\theta'}",
+        { "=\\frac1{1-\\gamma}E_{s\\sim d,a\\sim\\pi}[\\frac{\\pi'(a|s)}{\\pi(a|s)}Q(s,a)],"
+          "\\quad\\nabla_{\\theta'}",
           "single path, q = pi: Q = A + V, and sum_a pi' = 1; score by score", q_is_old },
         { "=\\frac1{1-\\gamma}E_{s\\sim d,a\\sim q}[\\frac{\\pi'(a|s)}{q(a|s)}Q(s,a)],\\quad\\nabla_{\\theta'}",
           "vine, q uniform", q_is_uniform },

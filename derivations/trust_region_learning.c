@@ -435,8 +435,8 @@ const derivation trust_region_learning[] = {
       NULL, {
         { "\\nabla J,\\quad\\sum_s\\rho(s)\\sum_a(\\pi_{\\theta'}(a|s)-\\pi_\\theta(a|s))Q(s,a)",
           "on the time-expanded MDP", exact_objective },
-        { "=E\\Big[\\sum_t\\gamma^t\\Big(\\frac{\\pi_{\\theta'}(a_t|s_t)}{\\pi_\\theta(a_t|s_t)}-1\\Big)"
-          "\\hat Q_t\\Big],\\quad\\hat Q_t=\\sum_l\\gamma^lr_{t+l}",
+        { "=E[\\sum_t\\gamma^t(\\frac{\\pi_{\\theta'}(a_t|s_t)}{\\pi_\\theta(a_t|s_t)}-1)"
+          "\\hat Q_t],\\quad\\hat Q_t=\\sum_l\\gamma^lr_{t+l}",
           "and its gradient at theta; over all trajectories, through algorithms/trpo.c", single_path },
         { "\\hat Q_t=r_t", "the control: without the rewards that follow", one_reward, DIFFERS } },
       .page = small_page },

@@ -55,6 +55,7 @@ KL-1 0.286756
 TRPO-1 0.355212
 DSB-15 2.658597
 TRPO-3 2.567332
+TRPO-9 0.126859
 END
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
