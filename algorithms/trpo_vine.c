@@ -508,8 +508,8 @@ void trpo_vine_explain(FILE *out, const void *config, uint64_t seed)
     ends(t, &f, phi, b, V_end);
     values_of(&own, &v, b, trunk, V_end);
     fprintf(out, "TRPO with a vine, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\na"
-            " trunk of %ld steps, N = %d rollout states of it, K = %d actions each, no hidden layers, gamma = %g\n", e->id,
-            (unsigned long long)seed, c->n_steps, v.N, v.K, c->gamma);
+            " trunk of %ld steps, N = %d rollout states of it, K = %d actions each, no hidden layers, gamma = %g\n",
+            e->id, (unsigned long long)seed, c->n_steps, v.N, v.K, c->gamma);
     fprintf(out, "\ntrunk:");
     for (int k = 0; k < EXPLAINED_STEPS; k++) fprintf(out, " %d", explained_state(b, k));
     ad_mark start = ad_here(t);
