@@ -19,8 +19,8 @@ typedef struct {
     double residual;        /* ||g - F x|| / ||g||, recomputed; 0 when g = 0 */
 } cg_result;
 
-/* x [n] from x = 0; the x with the least recomputed residual is returned whatever the outcome, but the last one where
- * max_iterations < 50 were not enough. */
+/* x [n] from x = 0; the x with the least recomputed residual is returned whatever the outcome, but the last one
+ * where max_iterations < 50 were not enough. */
 cg_result cg(cg_product product, void *F, int n, const double *g, double tol, int max_iterations, double *x);
 
 #endif

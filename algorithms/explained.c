@@ -1,8 +1,10 @@
 /* What explanations print alike: see explained.h. */
 #include "algorithms/explained.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "algorithms/critic.h"
 #include "autodiff/require.h"
 
 env *explained_env(void)
@@ -65,6 +67,30 @@ void explained_V(FILE *out, const char *name, int n, const double *g, const doub
     fprintf(out, "\n%7s after", name);
     print_row(out, "", after, n);
     putc('\n', out);
+}
+
+void explained_segments(FILE *out, const rollout *b, const double *V, const double *V_end, const double *A,
+                        const double *logp)
+{
+    fprintf(out, "\nworker   t  s_t  a_t %9s %9s %9s %17s\n", "r_t", "V(s_t)", "A_t", "log pi(a_t|s_t)");
+    for (int i = 0; i < b->segments; i++) {
+        const segment *g = &b->segment[i];
+        for (int t = 0, k = g->first; t < g->T; t++, k++)
+            fprintf(out, "%6d %3d %4d %4d %9.5f %9.5f %9.5f %17.5f\n", g->worker, t, explained_state(b, k),
+                    b->index[k], b->r[k], V[k], A[k], logp[k]);
+        fprintf(out, "%9s: V_end = %.5f, %s\n", "then", V_end[i],
+                g->terminated ? "the episode terminated"
+                : g->truncated ? "cut by the time limit" : "cut by the batch");
+    }
+}
+
+double explained_V_error(ad_tape *t, const network *f, const double *phi, const rollout *b, const double *R)
+{
+    double *V = allocate((size_t)b->T, sizeof *V, "V"), sum = 0;
+    critic_values(t, f, phi, b->T, b->s, V);
+    for (int k = 0; k < b->T; k++) sum += (V[k] - R[k]) * (V[k] - R[k]);
+    free(V);
+    return sum / b->T;
 }
 
 void explained_rmsprop(FILE *out, double alpha, double eps, bool outside)

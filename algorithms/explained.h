@@ -17,6 +17,11 @@ void explained_table(FILE *out, const char *name, const policy *p, const double 
                      const double *after);
 /* The parameters of V without hidden layers, [n]: a column a state, and b */
 void explained_V(FILE *out, const char *name, int n, const double *g, const double *before, const double *after);
+/* The steps of a batch with V(s_t), A_t and log pi(a_t|s_t) [b->T], and what follows each segment */
+void explained_segments(FILE *out, const rollout *b, const double *V, const double *V_end, const double *A,
+                        const double *logp);
+/* The mean of (V(s_t) - R_t)^2; R [b->T] */
+double explained_V_error(ad_tape *t, const network *f, const double *phi, const rollout *b, const double *R);
 /* A3C-28   the first step of RMSProp, eps in its root or beside it */
 void explained_rmsprop(FILE *out, double alpha, double eps, bool outside);
 

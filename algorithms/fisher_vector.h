@@ -1,20 +1,21 @@
 /* Fisher-vector products of a policy over a batch of states, without forming F: what conjugate gradients (cg.h) need
  * for F x = g. NPG-2, NPG-3; 001, l.550; Schulman et al. (2015), arXiv:1502.05477, appendix C.1.
  *
- *     F = sum_t w_t J_t^T M_t J_t  =  the Hessian at theta' = theta of sum_t w_t KL(pi_theta(.|s_t) || pi_theta'(.|s_t))
+ *     F = sum_t w_t J_t^T M_t J_t
+ *       = the Hessian at theta' = theta of sum_t w_t KL(pi_theta(.|s_t) || pi_theta'(.|s_t))
  *
  * w_t: 1/T for the mean over a batch; d(s_t) where it holds all states. J_t: the Jacobian of the parameters of
  * pi(.|s_t) (policy_parameters) in theta; M_t: the Fisher matrix in those parameters, diag(pi) - pi pi^T of logits,
- * diag(1/sd^2) of means, 2 of each log_sd. So F v costs a forward derivative J v and a reverse one J^T u, half of what
- * the KL differentiated twice costs; that one is the tests' account. */
+ * diag(1/sd^2) of means, 2 of each log_sd. So F v costs a forward derivative J v and a reverse one J^T u, half of
+ * what the KL differentiated twice costs; that one is the tests' account. */
 #ifndef ASCENT_FISHER_VECTOR_H
 #define ASCENT_FISHER_VECTOR_H
 
 #include "algorithms/policy.h"
 
 /* The graph is recorded once, on the caller's tape (void after its ad_reset); each product replays the part that
- * depends on v. theta [n x 1], s [T x d]; w [T] >= 0, borrowed, NULL: 1/T each; v [n] is the caller's memory, written by each
- * product. */
+ * depends on v. theta [n x 1], s [T x d]; w [T] >= 0, borrowed, NULL: 1/T each; v [n] is the caller's memory,
+ * written by each product. */
 typedef struct {
     double *v;
     ad Fv;                  /* [n x 1] */

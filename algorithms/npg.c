@@ -17,6 +17,7 @@
  *      where .01 is wanted.
  *   2. F is F + damping 1, and at damping = 0 F^{-1} is the pseudo-inverse: F is singular (ERR-55).
  *   3. States are not weighted by gamma^t, neither in g nor in F (ERR-3, ERR-38).
+ *   4. L, and the defaults, are those of trpo.c.
  *
  * Critical
  *   - Nothing looks at the true KL: the step may leave the trust region (NPG-10), or lower L. kl and L of
@@ -43,9 +44,10 @@
 static const char *const solvers[] = { "cg", "lapack", NULL };
 
 const npg_config npg_defaults = {
-    .workers = 2, .n_steps = 512, .gamma = 0.99, .lambda = 0.98, .normalise = 1,
-    .delta = 0.01, .damping = 1e-3, .cg_iterations = 15, .cg_tol = 1e-10, .F_every = 1,
-    .lr_V = 1e-3, .V_epochs = 20, .V_batch = 128, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
+    .workers = 2, .n_steps = 512, .gamma = 0.99, .lambda = 0.95, .normalise = 1,
+    .delta = 0.01, .damping = 0.1, .cg_iterations = 15, .cg_tol = 1e-10, .F_every = 1,
+    .lr_V = 1e-3, .V_epochs = 20, .V_batch = 128,
+    .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
 };
 
 #define FIELD(name) #name, .at = offsetof(npg_config, name)
@@ -56,11 +58,11 @@ const config_field npg_fields[] = {
     { FIELD(workers), WHOLE(1, 1000), .about = "N: environments; SB3 Zoo: 2" },
     { FIELD(n_steps), WHOLE(1, 1e6), .about = "n: steps of each an update; SB3 Zoo: 512" },
     { FIELD(gamma), REAL(0, 1), .about = "discount gamma" },
-    { FIELD(lambda), REAL(0, 1), .about = "of the advantage, 1: rewards to go less V; SB3 Zoo: .98" },
+    { FIELD(lambda), REAL(0, 1), .about = "of the advantage, 1: rewards to go less V; SB3: .95" },
     { FIELD(normalise), CHOICE(config_switch), .about = "advantages of a batch" },
     { FIELD(delta), REAL(1e-12, 1e6), .about = "KL of a step, to second order" },
     { FIELD(solver), CHOICE(solvers), .about = "of F x = g; lapack forms F: for some hundred parameters" },
-    { FIELD(damping), REAL(0, 1e300), .about = "added to F's diagonal; SB3 Zoo: 1e-3" },
+    { FIELD(damping), REAL(0, 1e300), .about = "added to F's diagonal; SB3: .1" },
     { FIELD(cg_iterations), WHOLE(1, 1e6), .about = "at most; SB3: 15, paper: 10" },
     { FIELD(cg_tol), REAL(0, 1), .about = "residual at which they stop, as a part of |g|" },
     { FIELD(F_every), WHOLE(1, 1e6), .about = "F from every so manyth state; paper: 10" },
@@ -88,7 +90,9 @@ ad npg_surrogate(ad ratio, ad A, ad w)
     return ad_dot(w, ad_mul(ratio, A));
     /* END SOLUTION */
 }
+/*[/snip]*/
 
+/*[snip npg-kl later]*/
 /* TRPO-9   sum_t w_t KL(pi_old(.|s_t) || pi(.|s_t)) */
 ad npg_mean_kl(ad kl, ad w)
 {
@@ -106,8 +110,10 @@ double npg_beta(double delta, int n, const double *g, const double *x)
     return sqrt(2 * delta / linalg_dot(n, g, x));
     /* END SOLUTION */
 }
+/*[/snip]*/
 
-/* NPG-4   x = F^{-1} g by Cholesky; the pseudo-inverse where F is singular: the eigenvalues that are not rounding */
+/*[snip npg-solve later]*/
+/* NPG-4   x = F^{-1} g by Cholesky; where F is singular F^+ g, from its eigenvalues that are not rounding */
 int npg_solve(int n, const double *F, const double *g, double *x)
 {
     /* BEGIN SOLUTION NPG-4 */
@@ -166,8 +172,8 @@ static double by_lapack(fisher_vector *F, int n, const double *g, double *x)
 
 /*[snip npg-direction later]*/
 /* NPG-4, NPG-7   x = F^{-1} g, F as it is at theta */
-static void direction(ad_tape *t, const npg_config *c, const policy *p, ad theta, const rollout *b, const double *w,
-                      const double *g, double *x, npg_step *step)
+static void direction(ad_tape *t, const npg_config *c, const policy *p, ad theta, const rollout *b,
+                      const double *w, const double *g, double *x, npg_step *step)
 {
     size_t d = (size_t)b->d, T = (size_t)b->T;
     double *v = allocate((size_t)p->n + T * (d + 1), sizeof *v, "v"), *s = v + p->n, *w_F = s + T * d;
@@ -202,6 +208,7 @@ npg_problem npg_problem_of(ad_tape *t, const policy *p, const double *theta, con
 /*[/snip]*/
 
 /*[snip npg-update later]*/
+/* NPG-5, NPG-4   a step along the natural gradient */
 npg_step npg_update(ad_tape *t, const npg_config *c, const policy *p, double *theta, const rollout *b,
                       const double *A, const double *w)
 {
@@ -271,7 +278,7 @@ static void act(const npg_config *c, run *training, actor *pi, rollout *b)
     }
 }
 
-/* A, R = A + V [T], segment by segment; then A is normalised */
+/* PPO-17   A_t and R_t = A_t + V(s_t) [T], segment by segment; then A is normalised */
 static void advantages(const npg_config *c, const rollout *b, const double *V, const double *V_end, double *A,
                        double *R)
 {
@@ -342,30 +349,6 @@ void npg(run *training, const void *config)
 
 enum { EXPLAINED_WORKERS = 2, EXPLAINED_STEPS = 4, MOST = EXPLAINED_WORKERS * EXPLAINED_STEPS };
 
-static void explain_batch(FILE *out, const npg_config *c, const rollout *b, const double *V, const double *V_end,
-                          const double *A, const double *logp)
-{
-    fprintf(out, "\nworker   t  s_t  a_t %9s %9s %9s %17s\n", "r_t", "V(s_t)", "A_t", "log pi(a_t|s_t)");
-    for (int i = 0; i < b->segments; i++) {
-        const segment *g = &b->segment[i];
-        for (int t = 0, k = g->first; t < g->T; t++, k++)
-            fprintf(out, "%6d %3d %4d %4d %9.5f %9.5f %9.5f %17.5f\n", g->worker, t, explained_state(b, k),
-                    b->index[k], b->r[k], V[k], A[k], logp[k]);
-        fprintf(out, "%9s: V_end = %.5f, %s\n", "then", V_end[i], g->terminated ? "the episode terminated"
-                : g->truncated ? "cut by the time limit" : "cut by the batch");
-    }
-    fprintf(out, "\nPPO-17   A_t = delta_t + gamma lambda A_t+1, delta_t = r_t + gamma V(s_t+1) - V(s_t)%s\n",
-            c->normalise ? "; then less their mean, over\n         (their standard deviation + 1e-8)" : "");
-}
-
-static double V_error(ad_tape *t, const network *f, const double *phi, const rollout *b, const double *R)
-{
-    double V[MOST], sum = 0;
-    critic_values(t, f, phi, b->T, b->s, V);
-    for (int k = 0; k < b->T; k++) sum += (V[k] - R[k]) * (V[k] - R[k]);
-    return sum / b->T;
-}
-
 static void explain_step(FILE *out, const npg_config *c, const npg_step *step, int T)
 {
     static const char *const then[] = { "theta <- theta + beta x", "g = 0: theta stays", "g^T x = 0: theta stays" };
@@ -410,16 +393,19 @@ void npg_explain(FILE *out, const void *config, uint64_t seed)
             " %ld step%s each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
             c.workers, c.workers > 1 ? "s" : "", c.n_steps, c.n_steps > 1 ? "s" : "", c.gamma, c.lambda,
             c.normalise ? ", A_t normalised" : "");
-    explain_batch(out, &c, b, V, V_end, A, logp);
+    explained_segments(out, b, V, V_end, A, logp);
+    fprintf(out, "\nPPO-17   A_t = delta_t + gamma lambda A_t+1, delta_t = r_t + gamma V(s_t+1) - V(s_t)%s\n",
+            c.normalise ? "; then less their mean,\n         over (their standard deviation + 1e-8)" : "");
     npg_problem at = npg_problem_of(t, &p, theta, b, A, NULL);
     memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
     npg_step step = npg_update(t, &c, &p, theta, b, A, NULL);
     explain_step(out, &c, &step, b->T);
     explained_theta(out, &p, g, old, theta);
-    double error = V_error(t, &f, phi, b, R);
+    double error = explained_V_error(t, &f, phi, b, R);
     fit_V(t, &c, &f, phi, &step_V, b, R, streams->update_rng);
-    fprintf(out, "\nphi: %ld steps of Adam on the mean of (V(s_t) - R_t)^2, R_t = A_t + V(s_t)%s, from %.5f to %.5f\n",
-            step_V.t, c.normalise ? " as it was at first" : "", error, V_error(t, &f, phi, b, R));
+    fprintf(out, "\nphi: %ld steps of Adam on the mean of (V(s_t) - R_t)^2, R_t = A_t + V(s_t)%s,\n"
+                 "     from %.5f to %.5f\n", step_V.t, c.normalise ? " as it was at first" : "", error,
+            explained_V_error(t, &f, phi, b, R));
 
     ad_tape_free(t);
     rollout_free(b);

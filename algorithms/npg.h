@@ -45,14 +45,14 @@ typedef struct {
 /* What is in expectation over the batch has weights w [T x 1], which sum to 1. -> scalar, but ratio */
 ad npg_ratio(ad logp, ad logp_old);                         /* PPO-1    pi(a_t|s_t) / pi_old(a_t|s_t) [T x 1] */
 ad npg_surrogate(ad ratio, ad A, ad w);                     /* TRPO-10  sum_t w_t ratio_t A_t */
-ad npg_mean_kl(ad kl, ad w);                                /* TRPO-9   sum_t w_t KL_t, KL_t by policy_kl [T x 1] */
+ad npg_mean_kl(ad kl, ad w);                                /* TRPO-9   sum_t w_t KL_t, KL_t [T x 1] by policy_kl */
 double npg_beta(double delta, int n, const double *g, const double *x);     /* NPG-4    sqrt(2 delta / g^T x) */
-/* NPG-4    x [n] = F^{-1} g, or F^+ g; F [n x n]. Returns the rank: an eigenvalue counts above 10 n u max|lambda| */
+/* NPG-4    x [n] = F^{-1} g, or F^+ g; F [n x n]. The rank: eigenvalues count above 10 n u max|lambda|. */
 int npg_solve(int n, const double *F, const double *g, double *x);
 
-/* L and KL of an update, as nodes in theta' on the caller's tape, which borrows theta [p->n] as theta'; both are counted
- * from theta as it is now, where they are 0. b: its s and its actions, their advantages A [b->T] and weights w [b->T],
- * NULL: 1/T each. */
+/* L and KL of an update, as nodes in theta' on the caller's tape, which borrows theta [p->n] as theta'; both are
+ * counted from theta as it is now, where they are 0. b: its s and its actions, with advantages A [b->T] and weights
+ * w [b->T], NULL: 1/T each. */
 typedef struct { ad theta, L, kl; } npg_problem;
 npg_problem npg_problem_of(ad_tape *t, const policy *p, const double *theta, const rollout *b, const double *A,
                            const double *w);

@@ -1,5 +1,5 @@
-/* TRPO: trust region policy optimisation, single path (002, l.255-276; 004, l.404-475; 001, l.540-552; 000, l.255-272;
- * Schulman et al. 2015, arXiv:1502.05477).
+/* TRPO: trust region policy optimisation, single path (002, l.255-276; 004, l.404-475; 001, l.540-552; 000,
+ * l.255-272; Schulman et al. 2015, arXiv:1502.05477).
  *
  *     initialise theta, phi, and N workers
  *     loop
@@ -15,18 +15,21 @@
  *         phi: V_epochs passes over the batch towards R_t = A_t + V_phi(s_t), on (V_phi(s_t) - R_t)^2
  *
  * Deviations from the source
- *   1. 001 and 004 backtrack on the KL alone: a step within it may lower L (ERR-57). The paper (appendix C) and all
- *      implementations test both.
- *   2. L is counted from L(theta): the documents' L(theta) = 0 holds of exact advantages, whose mean is 0 in each
- *      state, and not of estimates.
- *   3. 002's Q_t is the sum of rewards to go (TRPO-14). That is lambda = 1, less V(s_t), which changes L by no more
- *      than a constant in the mean (TRPO-13), and its variance much. V is fitted after the step of theta.
- *   4. F is F + damping 1 in CG and in beta, as in all implementations: F is singular (ERR-55).
- *   5. States are not weighted by gamma^t, as in all implementations (ERR-3).
+ *   1. 001 and 004 backtrack on the KL alone: a step within it may lower L (ERR-57). The paper (appendix C)
+ *      tests both.
+ *   2. L is counted from L(theta): the documents' L(theta) = 0 holds of exact advantages, whose mean is 0 in
+ *      each state, and not of estimates.
+ *   3. 002's Q_t is the sum of rewards to go (TRPO-14): lambda = 1, and V(s_t) is taken off, which changes the
+ *      mean of L by a constant (TRPO-13), and its variance much. V is fitted after the step of theta.
+ *   4. F is F + damping 1 in CG and in beta, as in the usual implementations: F is singular (ERR-55).
+ *   5. States are not weighted by gamma^t, as in the usual implementations (ERR-3).
  *   6. The paper estimates F from a tenth of the batch: F_every = 10. Here from all of it.
+ *   7. Defaults are Stable-Baselines3's (contrib) with its Zoo's 2 x 512 steps, 20 epochs and lr_V for CartPole-v1.
+ *      The Zoo's damping = .001 and lambda = .98 reach 500 there, too, but end at -128 on Acrobot-v1 where these
+ *      end at -82 (six seeds, 100000 steps). With .1 hardly a step is too long; with .001 every other one is.
  *
  * Critical
- *   - The value of the KL at theta is 0 and so is its gradient (TRPO-21, -22): all that it says is in its Hessian.
+ *   - At theta the KL is 0 and so is its gradient (TRPO-21, TRPO-22): all that it says is in its Hessian.
  *   - KL(old||new), old held constant: frozen, since the line search runs the graph again at theta'.
  *   - A line search that fails must put theta back: what it tried last is the shortest step, and a bad one.
  *   - The natural step may leave the trust region (NPG-10), so KL is looked at as it is, not as x^T F x / 2. */
@@ -50,9 +53,10 @@
 static const char *const constraints[] = { "mean", "max", NULL };
 
 const trpo_config trpo_defaults = {
-    .workers = 2, .n_steps = 512, .gamma = 0.99, .lambda = 0.98, .normalise = 1,
-    .delta = 0.01, .damping = 1e-3, .cg_iterations = 15, .cg_tol = 1e-10, .F_every = 1,
-    .alpha = 0.8, .backtracks = 10, .lr_V = 1e-3, .V_epochs = 20, .V_batch = 128, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
+    .workers = 2, .n_steps = 512, .gamma = 0.99, .lambda = 0.95, .normalise = 1,
+    .delta = 0.01, .damping = 0.1, .cg_iterations = 15, .cg_tol = 1e-10, .F_every = 1,
+    .alpha = 0.8, .backtracks = 10, .lr_V = 1e-3, .V_epochs = 20, .V_batch = 128,
+    .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
 };
 
 #define FIELD(name) #name, .at = offsetof(trpo_config, name)
@@ -63,11 +67,11 @@ const config_field trpo_fields[] = {
     { FIELD(workers), WHOLE(1, 1000), .about = "N: environments; SB3 Zoo: 2" },
     { FIELD(n_steps), WHOLE(1, 1e6), .about = "n: steps of each an update; SB3 Zoo: 512" },
     { FIELD(gamma), REAL(0, 1), .about = "discount gamma" },
-    { FIELD(lambda), REAL(0, 1), .about = "of the advantage, 1: rewards to go less V; SB3 Zoo: .98" },
+    { FIELD(lambda), REAL(0, 1), .about = "of the advantage, 1: rewards to go less V; SB3: .95" },
     { FIELD(normalise), CHOICE(config_switch), .about = "advantages of a batch" },
     { FIELD(delta), REAL(1e-12, 1e6), .about = "trust radius, greatest KL; paper: .01" },
     { FIELD(constraint), CHOICE(constraints), .about = "of the mean KL over states or the greatest; paper: mean" },
-    { FIELD(damping), REAL(0, 1e300), .about = "added to F's diagonal; SB3 Zoo: 1e-3" },
+    { FIELD(damping), REAL(0, 1e300), .about = "added to F's diagonal; SB3: .1" },
     { FIELD(cg_iterations), WHOLE(1, 1e6), .about = "at most; SB3: 15, paper: 10" },
     { FIELD(cg_tol), REAL(0, 1), .about = "residual at which they stop, as a part of |g|" },
     { FIELD(F_every), WHOLE(1, 1e6), .about = "F from every so manyth state; paper: 10" },
@@ -97,7 +101,9 @@ ad trpo_surrogate(ad ratio, ad A, ad w)
     return ad_dot(w, ad_mul(ratio, A));
     /* END SOLUTION */
 }
+/*[/snip]*/
 
+/*[snip trpo-kl later]*/
 /* TRPO-9   sum_t w_t KL(pi_old(.|s_t) || pi(.|s_t)) */
 ad trpo_mean_kl(ad kl, ad w)
 {
@@ -115,7 +121,7 @@ ad trpo_max_kl(ad kl)
 }
 /*[/snip]*/
 
-/*[snip trpo-line-search later]*/
+/*[snip trpo-step later]*/
 /* TRPO-23   beta = sqrt(2 delta / x^T F x):   1/2 (beta x)^T F (beta x) = delta */
 double trpo_beta(double delta, int n, const double *x, const double *Fx)
 {
@@ -131,9 +137,12 @@ bool trpo_accepts(double kl, double L, double delta)
     return kl <= delta && L > 0;
     /* END SOLUTION */
 }
+/*[/snip]*/
 
+/*[snip trpo-line-search later]*/
 /* TRPO-24, TRPO-25   theta' = theta + alpha^j beta x,   j = 0, 1, ... until accepted; else theta as it was */
-int trpo_line_search(const trpo_config *c, int n, double *theta, const double *x, double beta, const trpo_problem *at)
+int trpo_line_search(const trpo_config *c, int n, double *theta, const double *x, double beta,
+                     const trpo_problem *at)
 {
     /* BEGIN SOLUTION TRPO-24 */
     double *old = allocate((size_t)n, sizeof *old, "theta");
@@ -168,8 +177,8 @@ static int some_states(const trpo_config *c, const rollout *b, const double *w, 
 
 /*[snip trpo-direction later]*/
 /* NPG-7, TRPO-26   x = F^{-1} g by conjugate gradients, and F x, F as it is at theta */
-static void direction(ad_tape *t, const trpo_config *c, const policy *p, ad theta, const rollout *b, const double *w,
-                      const double *g, double *x, double *Fx, trpo_step *step)
+static void direction(ad_tape *t, const trpo_config *c, const policy *p, ad theta, const rollout *b,
+                      const double *w, const double *g, double *x, double *Fx, trpo_step *step)
 {
     size_t d = (size_t)b->d, T = (size_t)b->T;
     double *v = allocate((size_t)p->n + T * (d + 1), sizeof *v, "v"), *s = v + p->n, *w_F = s + T * d;
@@ -185,8 +194,8 @@ static void direction(ad_tape *t, const trpo_config *c, const policy *p, ad thet
 
 /*[snip trpo-problem later]*/
 /* TRPO-10, TRPO-12, TRPO-27   L(theta') - L(theta) and KL(pi_theta || pi_theta'), as functions of theta' */
-trpo_problem trpo_problem_of(ad_tape *t, const trpo_config *c, const policy *p, const double *theta, const rollout *b,
-                             const double *A, const double *w)
+trpo_problem trpo_problem_of(ad_tape *t, const trpo_config *c, const policy *p, const double *theta,
+                             const rollout *b, const double *A, const double *w)
 {
     /* BEGIN SOLUTION TRPO-10,TRPO-9 */
     ad x     = ad_input(t, theta, p->n, 1), s = ad_input(t, b->s, b->T, b->d);
@@ -201,7 +210,18 @@ trpo_problem trpo_problem_of(ad_tape *t, const trpo_config *c, const policy *p, 
 }
 /*[/snip]*/
 
+/* What holds after every update */
+static void require_improved(const trpo_config *c, const trpo_step *step, int n, const double *old,
+                             const double *theta)
+{
+    if (step->outcome == TRPO_ACCEPTED)
+        require(step->kl <= c->delta && step->L > 0, "a step with KL = %g, L = %g", step->kl, step->L);
+    else
+        require(memcmp(theta, old, (size_t)n * sizeof *theta) == 0, "no step, but another theta");
+}
+
 /*[snip trpo-update later]*/
+/* TRPO-17, TRPO-29   objective and constraint as means over the batch, and the constrained problem solved */
 trpo_step trpo_update(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const rollout *b,
                       const double *A, const double *w)
 {
@@ -222,10 +242,7 @@ trpo_step trpo_update(ad_tape *t, const trpo_config *c, const policy *p, double 
         step.outcome = j < 0 ? TRPO_GAVE_UP : TRPO_ACCEPTED;
         if (j >= 0) step.j = j, step.kl = ad_scalar(at.kl), step.L = ad_scalar(at.L);
     }
-    if (step.outcome == TRPO_ACCEPTED)
-        require(step.kl <= c->delta && step.L > 0, "a step with KL = %g, L = %g", step.kl, step.L);
-    else
-        require(memcmp(theta, old, (size_t)n * sizeof *theta) == 0, "no step, but another theta");
+    require_improved(c, &step, n, old, theta);
     ad_reset(t, start);
     free(old);
     return step;
@@ -275,7 +292,7 @@ static void act(const trpo_config *c, run *training, actor *pi, rollout *b)
     }
 }
 
-/* A, R = A + V [T], segment by segment; then A is normalised */
+/* TRPO-14, PPO-17   A_t and R_t = A_t + V(s_t) [T], segment by segment; then A is normalised */
 static void advantages(const trpo_config *c, const rollout *b, const double *V, const double *V_end, double *A,
                        double *R)
 {
@@ -346,33 +363,9 @@ void trpo(run *training, const void *config)
 
 enum { EXPLAINED_WORKERS = 2, EXPLAINED_STEPS = 4, MOST = EXPLAINED_WORKERS * EXPLAINED_STEPS };
 
-static void explain_batch(FILE *out, const trpo_config *c, const rollout *b, const double *V, const double *V_end,
-                          const double *A, const double *logp)
-{
-    fprintf(out, "\nworker   t  s_t  a_t %9s %9s %9s %17s\n", "r_t", "V(s_t)", "A_t", "log pi(a_t|s_t)");
-    for (int i = 0; i < b->segments; i++) {
-        const segment *g = &b->segment[i];
-        for (int t = 0, k = g->first; t < g->T; t++, k++)
-            fprintf(out, "%6d %3d %4d %4d %9.5f %9.5f %9.5f %17.5f\n", g->worker, t, explained_state(b, k),
-                    b->index[k], b->r[k], V[k], A[k], logp[k]);
-        fprintf(out, "%9s: V_end = %.5f, %s\n", "then", V_end[i], g->terminated ? "the episode terminated"
-                : g->truncated ? "cut by the time limit" : "cut by the batch");
-    }
-    fprintf(out, "\nPPO-17   A_t = delta_t + gamma lambda A_t+1, delta_t = r_t + gamma V(s_t+1) - V(s_t)%s\n",
-            c->normalise ? "; then less their mean, over\n         (their standard deviation + 1e-8)" : "");
-}
-
-static double V_error(ad_tape *t, const network *f, const double *phi, const rollout *b, const double *R)
-{
-    double V[MOST], sum = 0;
-    critic_values(t, f, phi, b->T, b->s, V);
-    for (int k = 0; k < b->T; k++) sum += (V[k] - R[k]) * (V[k] - R[k]);
-    return sum / b->T;
-}
-
 /* theta is left as the update left it */
-static void explain_step(FILE *out, const trpo_config *c, int n, const trpo_step *step, const trpo_problem *at, int T,
-                         const double *old, double *theta)
+static void explain_step(FILE *out, const trpo_config *c, int n, const trpo_step *step, const trpo_problem *at,
+                         int T, const double *old, double *theta)
 {
     static const char *const then[] = { "accepted", "no step was accepted: theta stays", "g = 0: theta stays",
                                         "x^T F x = 0: theta stays" };
@@ -426,16 +419,19 @@ void trpo_explain(FILE *out, const void *config, uint64_t seed)
             " %ld step%s each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
             c.workers, c.workers > 1 ? "s" : "", c.n_steps, c.n_steps > 1 ? "s" : "", c.gamma, c.lambda,
             c.normalise ? ", A_t normalised" : "");
-    explain_batch(out, &c, b, V, V_end, A, logp);
+    explained_segments(out, b, V, V_end, A, logp);
+    fprintf(out, "\nPPO-17   A_t = delta_t + gamma lambda A_t+1, delta_t = r_t + gamma V(s_t+1) - V(s_t)%s\n",
+            c.normalise ? "; then less their mean,\n         over (their standard deviation + 1e-8)" : "");
     trpo_problem at = trpo_problem_of(t, &c, &p, theta, b, A, NULL);
     memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
     trpo_step step = trpo_update(t, &c, &p, theta, b, A, NULL);
     explain_step(out, &c, n, &step, &at, b->T, old, theta);
     explained_theta(out, &p, g, old, theta);
-    double error = V_error(t, &f, phi, b, R);
+    double error = explained_V_error(t, &f, phi, b, R);
     fit_V(t, &c, &f, phi, &step_V, b, R, streams->update_rng);
-    fprintf(out, "\nphi: %ld steps of Adam on the mean of (V(s_t) - R_t)^2, R_t = A_t + V(s_t)%s, from %.5f to %.5f\n",
-            step_V.t, c.normalise ? " as it was at first" : "", error, V_error(t, &f, phi, b, R));
+    fprintf(out, "\nphi: %ld steps of Adam on the mean of (V(s_t) - R_t)^2, R_t = A_t + V(s_t)%s,\n"
+                 "     from %.5f to %.5f\n", step_V.t, c.normalise ? " as it was at first" : "", error,
+            explained_V_error(t, &f, phi, b, R));
 
     ad_tape_free(t);
     rollout_free(b);

@@ -35,7 +35,8 @@ void exact_batch_free(exact_batch *y)
 
 policy exact_batch_policy(const exact *x)
 {
-    policy p = { .nA = x->nA, .d = x->nS, .k = 1, .f = { .layers = 1, .size = { x->nS, x->nA }, .hidden = AD_LINEAR } };
+    policy p = { .nA = x->nA, .d = x->nS, .k = 1 };
+    p.f = (network){ .layers = 1, .size = { x->nS, x->nA }, .hidden = AD_LINEAR };
     p.n = network_n(&p.f);
     return p;
 }

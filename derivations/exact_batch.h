@@ -1,6 +1,6 @@
 /* The batch from which an update is exact: every decision state with every action, weighted by how often they come,
- * w = d(s) pi(a|s), with the advantages A_pi(s,a). In expectation over it L is the surrogate and the mean KL is that over
- * d, to rounding; sampled batches are estimates of this one. */
+ * w = d(s) pi(a|s), with the advantages A_pi(s,a). L over it is the surrogate times x->fisher_scale, and the mean KL is
+ * that over d; sampled batches are estimates of this one. */
 #ifndef ASCENT_EXACT_BATCH_H
 #define ASCENT_EXACT_BATCH_H
 

@@ -1,5 +1,5 @@
-/* NPG: each function against a plain loop; the closed form of the tabular softmax, where x is the advantage; updates with
- * every option against the same in long double, F formed by hand; singular and adverse ones; whole runs.
+/* NPG: each function against a plain loop; the closed form of the tabular softmax, where x is the advantage; updates
+ * with every option against the same in long double, F formed by hand; singular ones; whole runs.
  *     test_npg [pattern]       runs the tests whose names match */
 #include <float.h>
 #include <math.h>
@@ -38,7 +38,8 @@ static env *make(const char *id, int limit)
 static void equations(void **state)
 {
     (void)state;
-    const double logp[3] = { -1, -0.2, -3 }, old[3] = { -1.5, -0.1, -3 }, A[3] = { 2, -1, 0.5 }, w[3] = { 0.5, 0.3, 0.2 };
+    const double logp[3] = { -1, -0.2, -3 }, old[3] = { -1.5, -0.1, -3 }, A[3] = { 2, -1, 0.5 };
+    const double w[3] = { 0.5, 0.3, 0.2 };
     const double kl[3] = { 0.1, 0.7, 0.2 }, x[2] = { 1, -2 }, g[2] = { 3, -0.5 };
     ad_tape *t = ad_tape_new();
     ad x_logp = ad_input(t, logp, 3, 1), ratio = npg_ratio(x_logp, ad_input(t, old, 3, 1));
@@ -57,8 +58,8 @@ static void equations(void **state)
     ad_tape_free(t);
 }
 
-/* F = U diag(lambda) U^T with U of a Householder reflection: x by its eigenvectors, and the rank, of a regular F, one of
- * rank 3 and rank 0 */
+/* F = U diag(lambda) U^T with U a Householder reflection: x by its eigenvectors, and the rank: 5, 3, 0, and 4 where
+ * an eigenvalue is rounding */
 static void solving(void **state)
 {
     (void)state;
@@ -87,8 +88,8 @@ static void solving(void **state)
     }
 }
 
-/* NPG-9: x is the advantage, but for what is alike for all actions of a state. So, with exact advantages, NPG takes pi to
- * pi(a|s) e^{beta A(s,a)} / Z(s), beta = sqrt(2 delta / sum_s d(s) sum_a pi(a|s) A(s,a)^2). */
+/* NPG-9: x is the advantage, but for what is alike for all actions of a state. So, with exact advantages, NPG takes
+ * pi to pi(a|s) e^{beta A(s,a)} / Z(s), beta = sqrt(2 delta / sum_s d(s) sum_a pi(a|s) A(s,a)^2). */
 static void closed_form(void **state)
 {
     (void)state;
@@ -121,7 +122,8 @@ static void closed_form(void **state)
             }
             for (int a = 0; a < at->nA; a++) {
                 long double want = pi[a] * expl(beta * A[a]) / Z;
-                assert_near((double)(expl(z[s * at->nA + a] + (long double)z[at->nSA + a]) / Z1), (double)want, 1e-10);
+                long double found = expl(z[s * at->nA + a] + (long double)z[at->nSA + a]) / Z1;
+                assert_near((double)found, (double)want, 1e-10);
                 kl += at->d[s] * pi[a] * logl(pi[a] / want);
                 L += at->d[s] * (want - pi[a]) * A[a];
             }
@@ -155,8 +157,8 @@ static struct hand_settings option(int k)
                                    .lambda = (double[]){ 1, 0.95, 0 }[k % 3], .normalise = k % 4 < 2,
                                    .delta = (double[]){ 0.01, 0.3, 1e-4, 0.1 }[k % 4], .lapack = k / 2 % 2,
                                    .damping = (double[]){ 0.05, 0.3, 1 }[k % 3], .cg_iterations = k % 5 ? 300 : 2,
-                                   .cg_tol = k % 7 == 1 ? 0.1 : 1e-14, .F_every = 1 + k % 3, .alpha = 1, .lr_V = 1e-2, .V_epochs = 1 + k % 3,
-                                   .V_batch = k % 2 ? 3 : 50 };
+                                   .cg_tol = k % 7 == 1 ? 0.1 : 1e-14, .F_every = 1 + k % 3, .alpha = 1,
+                                   .lr_V = 1e-2, .V_epochs = 1 + k % 3, .V_batch = k % 2 ? 3 : 50 };
 }
 
 /* A policy with random theta, of every kind; steps with random states, its actions, random advantages and weights */

@@ -1,6 +1,6 @@
-/* TRPO: each function against a plain loop; updates with every option against the same in long double, F formed by hand;
- * the line search where the KL, L, or both refuse; what holds after every update, over thousands of them and batches
- * made to break it; whole runs.
+/* TRPO: each function against a plain loop; updates with every option against the same in long double, F formed by
+ * hand; the line search where the KL, L, or both refuse; what holds after every update, over thousands of them and
+ * batches made to break it; whole runs.
  *     test_trpo [pattern]       runs the tests whose names match */
 #include <float.h>
 #include <math.h>
@@ -40,8 +40,8 @@ static env *make(const char *id, int limit)
 static void equations(void **state)
 {
     (void)state;
-    const double logp[3] = { -1, -0.2, -3 }, old[3] = { -1.5, -0.1, -3 }, A[3] = { 2, -1, 0.5 }, w[3] = { 0.5, 0.3, 0.2 };
-    const double kl[3] = { 0.1, 0.7, 0.2 }, x[2] = { 1, -2 }, Fx[2] = { 3, -0.5 };
+    const double logp[3] = { -1, -0.2, -3 }, old[3] = { -1.5, -0.1, -3 }, A[3] = { 2, -1, 0.5 };
+    const double w[3] = { 0.5, 0.3, 0.2 }, kl[3] = { 0.1, 0.7, 0.2 }, x[2] = { 1, -2 }, Fx[2] = { 3, -0.5 };
     ad_tape *t = ad_tape_new();
     ad x_logp = ad_input(t, logp, 3, 1), ratio = trpo_ratio(x_logp, ad_input(t, old, 3, 1));
     ad L = trpo_surrogate(ratio, ad_input(t, A, 3, 1), ad_input(t, w, 3, 1)), kl_t = ad_input(t, kl, 3, 1);
@@ -70,8 +70,8 @@ static void equations(void **state)
 static trpo_config config_of(const struct hand_settings *h)
 {
     return (trpo_config){ .workers = h->workers, .n_steps = h->n_steps, .gamma = h->gamma, .lambda = h->lambda,
-                          .normalise = h->normalise, .delta = h->delta, .constraint = h->max_kl ? TRPO_MAX : TRPO_MEAN,
-                          .damping = h->damping, .cg_iterations = h->cg_iterations, .cg_tol = h->cg_tol,
+                          .normalise = h->normalise, .delta = h->delta,
+                          .constraint = h->max_kl ? TRPO_MAX : TRPO_MEAN, .damping = h->damping, .cg_iterations = h->cg_iterations, .cg_tol = h->cg_tol,
                           .F_every = h->F_every, .alpha = h->alpha, .backtracks = h->backtracks, .lr_V = h->lr_V,
                           .V_epochs = h->V_epochs, .V_batch = h->V_batch };
 }
@@ -83,8 +83,8 @@ static struct hand_settings option(int k)
                                    .lambda = (double[]){ 1, 0.95, 0 }[k % 3], .normalise = k % 4 < 2,
                                    .delta = (double[]){ 0.01, 0.3, 1e-4, 3 }[k % 4], .max_kl = k / 2 % 2,
                                    .damping = (double[]){ 0.05, 0.3, 1 }[k % 3], .cg_iterations = k % 5 ? 300 : 2,
-                                   .cg_tol = k % 7 == 1 ? 0.1 : 1e-14, .F_every = 1 + k % 3, .alpha = k % 2 ? 0.8 : 0.3,
-                                   .backtracks = k % 6 ? 12 : 1, .lr_V = 1e-2, .V_epochs = 1 + k % 3,
+                                   .cg_tol = k % 7 == 1 ? 0.1 : 1e-14, .F_every = 1 + k % 3,
+                                   .alpha = k % 2 ? 0.8 : 0.3, .backtracks = k % 6 ? 12 : 1, .lr_V = 1e-2, .V_epochs = 1 + k % 3,
                                    .V_batch = k % 2 ? 3 : 50 };
 }
 
@@ -185,8 +185,8 @@ static void line_search(void **state)
 
 /* ---- what holds after every update ---- */
 
-/* As the documents have it, from the thetas alone: KL <= delta and L > 0, in long double; or no bit has changed. Returns
- * the outcome. What rounding may do to L: u sum w |ratio A|; to the KL: u times its terms. */
+/* From the thetas alone: KL <= delta and L > 0, in long double; or no bit has changed. Returns the outcome. Rounding
+ * takes 1e-12 of delta, and of sum_t w_t |A_t|, at most. */
 static enum trpo_outcome hold(const trpo_config *c, struct any *x, const double *w)
 {
     double before[HAND_N];
@@ -233,12 +233,13 @@ static void postcondition(void **state)
     assert_true(seen[TRPO_NO_CURVATURE] >= 50);             /* damping 0, and F = 0 to rounding */
 }
 
-/* One action: no gradient. Advantages alike in each state: none but of rounding. F = 0 where pi is deterministic. */
+/* One action: no gradient. F = 0 where pi is deterministic. */
 static void outcomes(void **state)
 {
     (void)state;
     env e = { .observation = { .dim = 1 }, .action = { .n = 1, .dim = 1 } };
-    trpo_config c = { .hidden = { 0 }, .delta = 0.01, .cg_iterations = 10, .F_every = 1, .alpha = 0.5, .backtracks = 5 };
+    trpo_config c = { .hidden = { 0 }, .delta = 0.01, .cg_iterations = 10, .F_every = 1, .alpha = 0.5,
+                      .backtracks = 5 };
     double theta[4] = { 0.5, -0.25 }, wide[4] = { 900, -900, 0, 0 };
     for (int k = 0; k < 2; k++) {
         double *at = k ? wide : theta, before[4];

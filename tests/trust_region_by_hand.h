@@ -1,6 +1,6 @@
-/* Steps of NPG and TRPO in plain loops of long double, for their tests: they share nothing with the code but the layout
- * of theta and the streams of random numbers. F is formed, from scores summed over the actions or in closed form
- * (Gaussian); F x = g by Cholesky, or by so many steps of conjugate gradients. */
+/* Steps of NPG and TRPO in plain loops of long double, for their tests: they share nothing with the code but the
+ * layout of theta and the streams of random numbers. F is formed, from scores summed over the actions or in closed
+ * form (Gaussian); F x = g by Cholesky, or by so many steps of conjugate gradients. */
 #ifndef ASCENT_TESTS_TRUST_REGION_BY_HAND_H
 #define ASCENT_TESTS_TRUST_REGION_BY_HAND_H
 
@@ -169,8 +169,8 @@ static inline void hand_cg(int n, const long double *F, const long double *g, in
     }
 }
 
-/* theta <- theta + sqrt(2 delta / x^T F x) x, shortened until it is accepted where there is a line search: its j, or -1
- * and theta as it was */
+/* theta <- theta + sqrt(2 delta / x^T F x) x, shortened until it is accepted where there is a line search: its j, or
+ * -1 and theta as it was */
 static inline int hand_update(const struct hand_settings *c, bool searches, const struct hand_batch *b,
                               long double *theta)
 {
@@ -237,8 +237,8 @@ static inline number hand_errors(const void *context, const number *phi)
 }
 
 /* phi and Adam's moments after V's steps of an update */
-static inline void hand_fit_V(const struct hand_settings *c, const network *f, const rollout *b, const long double *R,
-                              gsl_rng *rng, struct hand_adam *moments, long double *phi)
+static inline void hand_fit_V(const struct hand_settings *c, const network *f, const rollout *b,
+                              const long double *R, gsl_rng *rng, struct hand_adam *moments, long double *phi)
 {
     int order[HAND_T], B = b->T < c->V_batch ? b->T : c->V_batch, nV = network_n(f);
     long double g[HAND_N];

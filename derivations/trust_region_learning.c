@@ -1,0 +1,466 @@
+/* What natural and trust region steps do to learning, measured: 001 (l.532), 002 (l.209, 255, 271-276). The steps are
+ * those of algorithms/npg.c and trpo.c; policies are tables on Garnets, so that J is exact; and batches are all states
+ * and actions with their exact advantages (exact_batch.h), or sampled. */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <gsl/gsl_randist.h>
+
+#include "algorithms/gae.h"
+#include "algorithms/npg.h"
+#include "algorithms/trpo.h"
+#include "autodiff/linalg.h"
+#include "autodiff/random.h"
+#include "autodiff/require.h"
+#include "derivations/agent.h"
+#include "derivations/exact_batch.h"
+#include "derivations/measured.h"
+#include "derivations/small_problem.h"
+
+/* ---- TRPO-14: single path, over all trajectories; grad L [n], then L(theta') - L(theta) ---- */
+
+/* theta' of the same class of policies */
+static double *moved(const finite_horizon *f)
+{
+    double *theta = allocate((size_t)f->policy->n, sizeof *theta, "theta");
+    for (int i = 0; i < f->policy->n; i++) theta[i] = f->theta[i] + 0.1 * cos(i);
+    return theta;
+}
+
+/* grad J_H, and sum_t gamma^t sum_s P(s_t = s) sum_a (pi'(a|s) - pi(a|s)) Q_t(s,a), on the unrolled MDP */
+static double exact_objective(const setting *x, double *out)
+{
+    finite_horizon *f = small_new(x);
+    int nS = f->M->nS, nA = f->M->nA, n = f->policy->n;
+    double *theta = moved(f), *z = allocate((size_t)(nS * nA), sizeof *z, "logits");
+    finite_gradient(f, out);
+    policy_logits_at(f->policy, theta, z);
+    out[n] = 0;
+    for (int i = 0; i < f->H * nS; i++) {
+        const double *row = z + i % nS * nA;
+        double most = row[0], Z = 0;
+        for (int a = 1; a < nA; a++) most = fmax(most, row[a]);
+        for (int a = 0; a < nA; a++) Z += exp(row[a] - most);
+        for (int a = 0; a < nA; a++)
+            out[n] += exact_rho(f->x, i) * (exp(row[a] - most) / Z - f->x->pi[i * nA + a]) * f->x->Q[i * nA + a];
+    }
+    double room = finite_room(f, x->pi->c);
+    free(z);
+    free(theta);
+    finite_free(f);
+    return room;
+}
+
+struct single_path { const finite_horizon *f; agent *agent; double lambda, *moved; };
+
+/* Of one trajectory: Q_t = sum_l gamma^l r_{t+l} (lambda = 1, no V), w_t = gamma^t */
+static void of_one(void *context, const traj *tau, double *out)
+{
+    const struct single_path *c = context;
+    agent *b = c->agent;
+    int n = c->f->policy->n;
+    double Q[FINITE_HORIZON], V[FINITE_HORIZON] = { 0 };
+    size_t size = (size_t)n * sizeof *out;
+    memset(out, 0, size + sizeof *out);
+    if (tau->T == 0) return;
+    agent_sees(b, tau);
+    gae_advantages(tau->T, tau->r, V, 0, c->f->gamma, c->lambda, Q);
+    for (int t = 0; t < tau->T; t++) b->w[t] = t ? c->f->gamma * b->w[t - 1] : 1;
+    ad_mark start = ad_here(b->t);
+    trpo_problem at = trpo_problem_of(b->t, &trpo_defaults, &b->pi, b->theta, b->tau, Q, b->w);
+    memcpy(out, ad_value(ad_grad(at.L, at.theta)), size);
+    ad_plan again = ad_slice(1, &at.theta, 1, &at.L);
+    memcpy(b->theta, c->moved, size);
+    ad_run(&again);
+    out[n] = ad_scalar(at.L);
+    memcpy(b->theta, c->f->theta, size);
+    ad_reset(b->t, start);
+}
+
+static double enumerated(const setting *x, double lambda, double *out)
+{
+    finite_horizon *f = small_new(x);
+    struct single_path c = { f, agent_new(f->policy, f->theta, f->H), lambda, moved(f) };
+    enumerate_moments(f->M, f->x->pi, f->H, of_one, &c, f->policy->n + 1, out, NULL);
+    free(c.moved);
+    agent_free(c.agent);
+    finite_free(f);
+    return 0;
+}
+
+static double single_path(const setting *x, double *out)  { return enumerated(x, 1, out); }
+static double one_reward(const setting *x, double *out)   { return enumerated(x, 0, out); }
+
+/* ---- exact J along the iterations ---- */
+
+enum { GARNETS = 100, SAMPLED = 20, ITERATIONS = 50, STEPS = 200 };
+
+/* A table on a Garnet of 10 states and 4 actions: theta = W, b, of N(0, sd^2) */
+typedef struct { mdp *M; policy p; double *theta, *before, J, best; exact *x; ad_tape *t; } climber;
+
+static void look_again(climber *c)
+{
+    exact_free(c->x);
+    c->x = measured_exact(c->M, c->theta);
+    c->J = c->x->J;
+}
+
+static climber climber_new(uint64_t seed, int k, double sd)
+{
+    climber c = { .M = mdp_garnet("garnet", 10, 4, 3, seed + (uint64_t)k), .t = ad_tape_new() };
+    gsl_rng *rng = random_stream(seed, (uint32_t)k, RANDOM_INIT);
+    size_t n = (size_t)((c.M->nS + 1) * c.M->nA);
+    c.theta = allocate(2 * n, sizeof *c.theta, "theta");
+    c.before = c.theta + n;
+    for (int i = 0; i < c.M->nS * c.M->nA; i++) c.theta[i] = gsl_ran_gaussian(rng, sd);
+    gsl_rng_free(rng);
+    look_again(&c);
+    c.p = exact_batch_policy(c.x);
+    c.best = measured_J_optimal(c.M);
+    return c;
+}
+
+static void climber_free(climber *c)
+{
+    exact_free(c->x);
+    ad_tape_free(c->t);
+    free(c->theta);
+    mdp_free(c->M);
+}
+
+/* Did J fall in this step, by more than its rounding? */
+static bool fell(climber *c)
+{
+    double J = c->J;
+    look_again(c);
+    return c->J < J - 10 * c->x->unit_V;
+}
+
+/* ---- TRPO-29 ---- */
+
+/* A few hundred steps with pi, A_t by PPO-17 with the exact V */
+static void sampled_update(climber *c, const trpo_config *config, env *e, gsl_rng *env_rng, gsl_rng *policy_rng)
+{
+    double V[STEPS], A[STEPS];
+    actor *pi = actor_new(&c->p, c->theta);
+    rollout *b = rollout_new(e);
+    rollout_steps(b, STEPS, e, env_rng, pi, policy_rng);
+    for (int t = 0; t < STEPS; t++) V[t] = linalg_dot(c->M->nS, b->s + t * b->d, c->x->V);
+    for (int i = 0; i < b->segments; i++) {
+        const segment *g = &b->segment[i];
+        double V_end = g->terminated ? 0 : linalg_dot(c->M->nS, b->s_end + i * b->d, c->x->V);
+        gae_advantages(g->T, b->r + g->first, V + g->first, V_end, c->M->gamma, config->lambda, A + g->first);
+    }
+    advantages_normalise(STEPS, A);
+    trpo_update(c->t, config, &c->p, c->theta, b, A, NULL);
+    rollout_free(b);
+    actor_free(pi);
+}
+
+/* The part of all iterations in which J fell; the mean of 1 - (J - J_0) / (J* - J_0) after them */
+typedef struct { double falls, gap; } account;
+
+static account sampled_account(uint64_t seed, const trpo_config *config)
+{
+    account all = { 0, 0 };
+    for (int k = 0; k < SAMPLED; k++) {
+        climber c = climber_new(seed, k, 1);
+        env *e = env_mdp_new(c.M);
+        gsl_rng *env_rng = random_stream(seed, (uint32_t)k, RANDOM_ENV);
+        gsl_rng *policy_rng = random_stream(seed, (uint32_t)k, RANDOM_POLICY);
+        double first = c.J;
+        for (int i = 0; i < ITERATIONS; i++) {
+            sampled_update(&c, config, e, env_rng, policy_rng);
+            all.falls += fell(&c) / (double)(SAMPLED * ITERATIONS);
+        }
+        all.gap += (c.best - c.J) / (c.best - first) / SAMPLED;
+        gsl_rng_free(policy_rng);
+        gsl_rng_free(env_rng);
+        env_free(e);
+        climber_free(&c);
+    }
+    return all;
+}
+
+static account exact_account(uint64_t seed, const trpo_config *config)
+{
+    account all = { 0, 0 };
+    for (int k = 0; k < GARNETS; k++) {
+        climber c = climber_new(seed, k, 1);
+        double first = c.J;
+        for (int i = 0; i < ITERATIONS; i++) {
+            exact_batch y = exact_batch_new(c.x);
+            trpo_update(c.t, config, &c.p, c.theta, y.b, y.A, y.w);
+            exact_batch_free(&y);
+            all.falls += fell(&c) / (double)(GARNETS * ITERATIONS);
+        }
+        all.gap += (c.best - c.J) / (c.best - first) / GARNETS;
+        climber_free(&c);
+    }
+    return all;
+}
+
+
+/* "with exact advantages" against "with sampled ones": falls; and the gap left with sampled ones */
+static double trpo_marks(const setting *x, double *out)
+{
+    (void)x;
+    out[0] = 0.05, out[1] = 0.1;
+    return 0;
+}
+
+/* Conjugate gradients in as many steps as theta has numbers, so that nothing but the batch makes the difference */
+static trpo_config small_trpo(double delta)
+{
+    trpo_config c = trpo_defaults;
+    c.delta = delta, c.damping = 1e-8, c.cg_iterations = 44;
+    return c;
+}
+
+static double trpo_falls(const setting *x, double *out)
+{
+    trpo_config c = small_trpo(0.01);
+    out[0] = exact_account(x->seed, &c).falls;
+    out[1] = sampled_account(x->seed, &c).gap;
+    return 0;
+}
+
+static double trpo_controls(const setting *x, double *out)
+{
+    trpo_config c = small_trpo(0.01), wide = small_trpo(10);
+    out[0] = sampled_account(x->seed, &c).falls;
+    out[1] = sampled_account(x->seed, &wide).gap;
+    return 0;
+}
+
+static void page_of_falls(const setting *x, FILE *out)
+{
+    fprintf(out, "of all iterations, those in which J fell, and 1 - (J - J_0) / (J* - J_0) after %d of them\n"
+                 "         exact advantages: %d Garnets   sampled, %d steps: %d Garnets\n"
+                 "  delta      falls       gap               falls       gap\n", ITERATIONS, GARNETS, STEPS, SAMPLED);
+    static const double deltas[] = { 0.001, 0.01, 10 };
+    for (int i = 0; i < 3; i++) {
+        trpo_config c = small_trpo(deltas[i]);
+        account a = exact_account(x->seed, &c), b = sampled_account(x->seed, &c);
+        fprintf(out, "%7g %10.4f %9.4f %19.4f %9.4f\n", deltas[i], a.falls, a.gap, b.falls, b.gap);
+    }
+    fprintf(out, "With exact advantages J hardly ever falls, though delta is far beyond what the theory allows; where"
+                 " the batch is\na sample it does. A region of delta = 10 lets it learn what the sample happens to say.\n");
+}
+
+/* ---- NPG-5 ---- */
+
+/* One step, natural of KL delta, or plain and as long as the natural one from the same theta. Returns its KL. */
+static double exact_step(climber *c, bool natural, double delta)
+{
+    const npg_config config = { .delta = delta, .solver = NPG_LAPACK, .F_every = 1, .damping = 1e-4 };
+    int n = c->p.n;
+    double *old = allocate(2 * (size_t)n, sizeof *old, "theta"), *g = old + n, length = 0;
+    exact_batch y = exact_batch_new(c->x);
+    memcpy(old, c->theta, (size_t)n * sizeof *old);
+    npg_step step = npg_update(c->t, &config, &c->p, c->theta, y.b, y.A, y.w);
+    if (!natural) {
+        for (int i = 0; i < n; i++) length += (c->theta[i] - old[i]) * (c->theta[i] - old[i]);
+        memcpy(c->theta, old, (size_t)n * sizeof *old);
+        npg_problem at = npg_problem_of(c->t, &c->p, c->theta, y.b, y.A, y.w);
+        memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
+        double norm = linalg_norm2(n, g), scale = norm > 0 ? sqrt(length) / norm : 0;
+        for (int i = 0; i < n; i++) c->theta[i] += scale * g[i];
+        ad_plan again = ad_slice(1, &at.theta, 1, &at.kl);
+        ad_run(&again);
+        step.kl = ad_scalar(at.kl);
+    }
+    exact_batch_free(&y);
+    free(old);
+    return step.kl;
+}
+
+enum { RUNS = 20, TURNED = 10 };
+#define DELTA 0.001
+
+/* falls and gap as above, least and greatest KL / delta of a step */
+typedef struct { double falls, least, most, gap; } stability;
+
+static stability stability_of(uint64_t seed, bool natural)
+{
+    stability all = { 0, INFINITY, 0, 0 };
+    for (int k = 0; k < RUNS; k++) {
+        climber c = climber_new(seed, k, 1);
+        double first = c.J;
+        for (int i = 0; i < ITERATIONS; i++) {
+            double kl = exact_step(&c, natural, DELTA) / DELTA;
+            all.falls += fell(&c) / (double)(RUNS * ITERATIONS);
+            all.least = fmin(all.least, kl);
+            all.most = fmax(all.most, kl);
+        }
+        all.gap += (c.best - c.J) / (c.best - first) / RUNS;
+        climber_free(&c);
+    }
+    return all;
+}
+
+/* theta <- theta + M dphi: the step of phi where theta = M phi, natural of KL delta or plain of length sqrt(delta) */
+static void step_in_phi(climber *c, const double *M, bool natural)
+{
+    int n = c->p.n;
+    size_t all = (size_t)n * (size_t)n;
+    double *F = allocate(4 * all + 5 * (size_t)n, sizeof *F, "F in phi"), *FM = F + all, *F_phi = FM + all;
+    double *e = F_phi + all, *g = e + all, *g_phi = g + n, *y = g_phi + n, *v = y + n;
+    exact_batch b = exact_batch_new(c->x);
+    ad_mark start = ad_here(c->t);
+    npg_problem at = npg_problem_of(c->t, &c->p, c->theta, b.b, b.A, b.w);
+    ad s = ad_input(c->t, b.b->s, b.b->T, b.b->d);
+    fisher_vector product = fisher_vector_of(c->t, &c->p, at.theta, s, b.w, 0, v);
+    memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
+    for (int i = 0; i < n; i++) {
+        e[i * n + i] = 1;
+        fisher_vector_times(&product, n, e + i * n, F + i * n);
+    }
+    linalg_matmul(true, false, n, 1, n, M, g, g_phi);                           /* M^T g */
+    linalg_matmul(false, false, n, n, n, F, M, FM);
+    linalg_matmul(true, false, n, n, n, M, FM, F_phi);                          /* M^T F M */
+    for (int i = 0; i < n * n; i++) F[i] = (F_phi[i] + F_phi[i % n * n + i / n]) / 2;
+    if (natural) npg_solve(n, F, g_phi, y);
+    else         memcpy(y, g_phi, (size_t)n * sizeof *y);
+    double beta = natural ? npg_beta(DELTA, n, g_phi, y) : sqrt(DELTA) / linalg_norm2(n, y);
+    linalg_matvec(n, n, M, y, v);
+    for (int i = 0; i < n; i++) c->theta[i] += beta * v[i];
+    ad_reset(c->t, start);
+    exact_batch_free(&b);
+    free(F);
+}
+
+/* The greatest |pi - pi'| after some steps in theta and in phi, M of N(0, 1/n) beside 1 */
+static double turned(uint64_t seed, bool natural)
+{
+    climber in_theta = climber_new(seed, 0, 1), in_phi = climber_new(seed, 0, 1);
+    int n = in_phi.p.n;
+    double *M = allocate(2 * (size_t)n * (size_t)n, sizeof *M, "M"), *one = M + n * n, most = 0;
+    gsl_rng *rng = random_stream(seed, 0, RANDOM_TEST);
+    for (int i = 0; i < n * n; i++) {
+        one[i] = i / n == i % n;
+        M[i] = one[i] + gsl_ran_gaussian(rng, 1 / sqrt(n));
+    }
+    for (int k = 0; k < TURNED; k++) {
+        step_in_phi(&in_theta, one, natural);
+        step_in_phi(&in_phi, M, natural);
+        look_again(&in_theta);
+        look_again(&in_phi);
+    }
+    for (int i = 0; i < in_phi.x->nSA; i++) most = fmax(most, fabs(in_phi.x->pi[i] - in_theta.x->pi[i]));
+    gsl_rng_free(rng);
+    free(M);
+    climber_free(&in_theta);
+    climber_free(&in_phi);
+    return most;
+}
+
+static int three(const setting *x) { (void)x; return 3; }
+
+static double marks_of_stability(const setting *x, double *out)
+{
+    (void)x;
+    out[0] = 0.02, out[1] = 2, out[2] = 1e-10;
+    return 0;
+}
+
+static double stable(const setting *x, bool natural, double *out)
+{
+    stability found = stability_of(x->seed, natural);
+    out[0] = found.falls, out[1] = found.most, out[2] = turned(x->seed, natural);
+    return 0;
+}
+
+static double natural_steps(const setting *x, double *out) { return stable(x, true, out); }
+static double plain_steps(const setting *x, double *out)   { return stable(x, false, out); }
+
+static void page_of_stability(const setting *x, FILE *out)
+{
+    fprintf(out, "%d steps on each of %d Garnets, exact gradients\n         falls of J    KL / delta          gap\n",
+            ITERATIONS, RUNS);
+    for (int natural = 1; natural >= 0; natural--) {
+        stability s = stability_of(x->seed, natural);
+        fprintf(out, "%s %13.4f %9.2g .. %-8.3g %.4f\n", natural ? "natural" : "plain  ", s.falls, s.least, s.most,
+                s.gap);
+    }
+    fprintf(out, "A plain step that is as long changes the policy by anything from nothing to hundreds of delta. Not"
+                 " that natural\nsteps were safe: of ten times that delta they overshoot, too, once F is nearly 0"
+                 " (NPG-10).\n");
+}
+
+/* ---- TRPO-17: the three steps, in training ---- */
+
+/* 1 - J/J* on E5x, the median of some runs */
+static double gap_of_training(uint64_t seed, double delta, double gamma)
+{
+    trpo_config c = trpo_defaults;
+    double gap[11];
+    c.n_steps = 100, c.gamma = gamma, c.hidden = (widths){ 0 }, c.delta = delta, c.lr_V = 0.03;
+    for (int k = 0; k < 11; k++) {
+        run *r = measured_run(measured_env("E5x"), trpo, &c, seed + (uint64_t)k, 10000, INFINITY);
+        mdp *M = mdp_builtin("E5x");
+        gap[k] = 1 - measured_J(M, r->theta) / measured_J_optimal(M);
+        mdp_free(M);
+        measured_free(r);
+    }
+    return measured_median(11, gap);
+}
+
+static double a_twentieth(const setting *x, double *out)
+{
+    (void)x;
+    *out = 0.05;
+    return 0;
+}
+
+static double trained(const setting *x, double *out)
+{
+    *out = gap_of_training(x->seed, 0.01, 0.9);
+    return 0;
+}
+
+static double confined(const setting *x, double *out)
+{
+    *out = gap_of_training(x->seed, 1e-8, 0.9);
+    return 0;
+}
+
+#define GARNETS_OF "Garnets of 10 states and 4 actions, tables, exact J"
+
+const derivation trust_region_learning[] = {
+    { "TRPO-14", "single path: rewards to go as Q, actions of pi_old: objective and gradient without bias",
+      "grad J, then L(theta') - L(theta), over " FINITE_SMALL, small_n_and_trace, small_unit, small_not_applicable,
+      NULL, {
+        { "\\nabla J,\\quad\\sum_s\\rho(s)\\sum_a(\\pi_{\\theta'}(a|s)-\\pi_\\theta(a|s))Q(s,a)",
+          "on the time-expanded MDP", exact_objective },
+        { "=E[\\sum_t\\gamma^t(\\frac{\\pi_{\\theta'}(a_t|s_t)}{\\pi_\\theta(a_t|s_t)}-1)"
+          "\\hat Q_t],\\quad\\hat Q_t=\\sum_l\\gamma^lr_{t+l}",
+          "and its gradient at theta; over all trajectories, through algorithms/trpo.c", single_path },
+        { "\\hat Q_t=r_t", "the control: without the rewards that follow", one_reward, DIFFERS } },
+      .page = small_page },
+    { "NPG-5", "natural gradients stabilise training: plain steps of the same length fall, and change pi by any KL",
+      "part of the steps in which J falls; greatest KL/delta; |pi - pi'| after steps in theta and in phi", three,
+      measured_unit, NULL, NULL, {
+        { "0.02,\\quad2,\\quad10^{-10}", "of a thousand steps", marks_of_stability },
+        { "\\le", "the control: plain steps, each as long as the natural one from there", plain_steps, AT_LEAST },
+        { "\\ge\\theta'=\\theta+\\sqrt{\\tfrac{2\\delta}{g^TF^{-1}g}}F^{-1}g,\\quad\\theta=M\\phi",
+          "algorithms/npg.c, delta = .001", natural_steps, AT_MOST } },
+      GARNETS_OF, page_of_stability, .trains = 2 },
+    { "TRPO-17", "collect, average, solve the constrained problem: it learns",
+      "1 - J/J* after 10000 steps, the median of eleven runs", measured_one, measured_unit, NULL, NULL, {
+        { "0.05", "of the optimum", a_twentieth },
+        { "\\le1-J/J^*", "the control: delta = 1e-8 leaves it where it was", confined, AT_LEAST },
+        { "\\ge1-J/J^*", "algorithms/trpo.c, batches of 200 steps, delta = .01", trained, AT_MOST } },
+      "E5x, gamma .9", .trains = 1 },
+    { "TRPO-29", "in theory J never falls; the practical algorithm works although it does",
+      "part of the iterations in which J falls; the gap that is left with sampled advantages", measured_two,
+      measured_unit, NULL, NULL, {
+        { "0.05,\\quad0.1", "of all iterations; of the way to J*", trpo_marks },
+        { "\\le", "the controls: with sampled advantages it falls more often; delta = 10 does not work",
+          trpo_controls, AT_LEAST },
+        { "\\ge", "exact advantages, 100 Garnets x 50 iterations; sampled ones; delta = .01", trpo_falls, AT_MOST } },
+      GARNETS_OF, page_of_falls, .trains = 4 },
+    { .id = NULL }
+};
