@@ -13,6 +13,7 @@
 #include "algorithms/nstep_q.h"
 #include "algorithms/ppo_clip.h"
 #include "algorithms/ppo_parallel.h"
+#include "algorithms/ppo_penalty.h"
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
 #include "algorithms/td_actor_critic.h"
@@ -53,6 +54,8 @@ const algorithm algorithms[] = {
       trpo, trpo_policy, trpo_explain, .check = trpo_check },
     { "trpo_vine", "trust region, Q by rollouts from states of the trajectory", CONFIG(trpo_vine), trpo_vine,
       trpo_vine_policy, trpo_vine_explain, .check = trpo_vine_check },
+    { "ppo_penalty", "proximal policy optimisation, penalty on the KL", CONFIG(ppo_penalty), ppo_penalty,
+      ppo_penalty_policy, ppo_penalty_explain, .check = ppo_penalty_check },
     { .name = NULL },
 };
 

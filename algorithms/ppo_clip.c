@@ -1,6 +1,6 @@
-/* PPO with a clipped surrogate (000, eq (18)-(19); 001, l.611; 002, images PPO1-17; 004, l.517; Schulman et al. 2017,
- * arXiv:1707.06347, Algorithm 1; Spinning Up's pseudo-code, image PPO17): several epochs of ordinary gradient steps on
- * one batch, with an objective that gains nothing by leaving pi_old's neighbourhood.
+/* PPO with a clipped surrogate (000, eq (18)-(19); 001, l.611; 002, images PPO1-17; 004, l.517; Schulman et al.
+ * 2017, arXiv:1707.06347, Algorithm 1; Spinning Up's pseudo-code, image PPO17): several epochs of ordinary
+ * gradient steps on one batch, with an objective that gains nothing by leaving pi_old's neighbourhood.
  *
  *     initialise theta, phi
  *     loop
@@ -14,8 +14,8 @@
  *         until KL(pi_old||pi_theta) > 1.5 target_kl                              PPO-11
  *
  * Deviations from the source
- *   1. pi and V share no layers, so theta and phi have step sizes of their own; V is fitted in the same minibatches, as
- *      by CleanRL and Stable-Baselines3 (Spinning Up: after the policy, in steps of its own).
+ *   1. pi and V share no layers, so theta and phi have step sizes of their own; V is fitted in the same
+ *      minibatches, as by CleanRL and Stable-Baselines3 (Spinning Up: after the policy, in steps of its own).
  *   2. The KL is looked at after every epoch, exactly, over the whole batch: the epoch that carried it over 1.5
  *      target_kl stays, no other follows, for V neither. With M = N T that is after every step. (Spinning Up:
  *      before every step, estimated by k1, which can be negative.)
@@ -422,8 +422,9 @@ static void explain_kl(FILE *out, const ppo_clip_config *c, learner *l, long don
     ppo_measured m = ppo_measure(l->t, c, &l->p, l->theta, l->D);
     fprintf(out, "PPO-11   KL(pi_old||pi), mean over the batch: exact %.3g; from its actions k1 %.3g, k2 %.3g, k3"
             " %.3g\n", m.kl_exact, m.kl_k1, m.kl_k2, m.kl_k3);
-    if (c->target_kl > 0) fprintf(out, "         %ld of %ld epochs, the limit 1.5 target_kl = %g looked at after each\n",
-                                  done, c->epochs, 1.5 * c->target_kl);
+    if (c->target_kl > 0)
+        fprintf(out, "         %ld of %ld epochs, the limit 1.5 target_kl = %g looked at after each\n", done,
+                c->epochs, 1.5 * c->target_kl);
 }
 
 void ppo_clip_explain(FILE *out, const void *config, uint64_t seed)

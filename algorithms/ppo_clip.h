@@ -35,7 +35,7 @@ extern const config_field ppo_clip_fields[];
 /* What is ascended; logp, logp_old, ratio, A, V, V_old, R, H [T x 1] -> scalar, where nothing else is said */
 ad ppo_ratio(ad logp, ad logp_old);                         /* PPO-1   r_t = exp(log pi - log pi_old) [T x 1] */
 ad ppo_L_CPI(ad ratio, ad A);                               /* PPO-1   E_t[ r_t A_t ] */
-ad ppo_L_clip(ad ratio, ad A, double eps);                  /* PPO-2   E_t[ min(r_t A_t, clip(r_t, 1-eps, 1+eps) A_t) ] */
+ad ppo_L_clip(ad ratio, ad A, double eps);                  /* PPO-2   E_t[ min(r_t A_t, clip(r_t) A_t) ] */
 ad ppo_g(double eps, ad A);                                 /* PPO-4   (1+eps) A, or (1-eps) A where A < 0 [T x 1] */
 ad ppo_L_g(ad ratio, ad A, double eps);                     /* PPO-4   E_t[ min(r_t A_t, g(eps, A_t)) ] */
 ad ppo_L_VF(ad V, ad R);                                    /* PPO-15  E_t[ (V(s_t) - R_t)^2 ], to be lowered */
@@ -47,7 +47,8 @@ void ppo_gradient(ad_tape *t, const ppo_clip_config *c, const policy *p, const n
 
 /* How far pi_theta is from pi_old, over the samples b; L without normalising A */
 typedef struct { double kl_exact, kl_k1, kl_k2, kl_k3, clip_fraction, entropy, L; } ppo_measured;
-ppo_measured ppo_measure(ad_tape *t, const ppo_clip_config *c, const policy *p, const double *theta, const samples *b);
+ppo_measured ppo_measure(ad_tape *t, const ppo_clip_config *c, const policy *p, const double *theta,
+                         const samples *b);
 
 policy ppo_clip_policy(const env *e, const void *config);
 void   ppo_clip(run *r, const void *config);

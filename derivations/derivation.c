@@ -45,7 +45,8 @@ const derivation *derivation_at(int i)
         stochastic_policy, reinforce_mean, missing_gamma, vpg_mean, optimiser_steps, learning, max_entropy,
         actor_critic_mean, actor_critic_learning, a2c_mean, nstep_return, gae, compatible, a2c_against_a3c,
         asynchrony, asynchrony_measured, asynchronous_q, value_learning,
-        data_reuse, trust_region_learning, parallel_gradient, vine_estimators };
+        data_reuse, trust_region_learning, kl_penalty, ppo_objectives, ppo_iterations, ppo_learning,
+        parallel_gradient, vine_estimators };
     for (size_t f = 0; f < sizeof file / sizeof *file; f++)
         for (const derivation *d = file[f]; d->id; d++)
             if (i-- == 0) return d;

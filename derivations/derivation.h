@@ -76,7 +76,8 @@ extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalen
     autodiff_uses[], stochastic_policy[], reinforce_mean[], missing_gamma[], vpg_mean[], optimiser_steps[],
     learning[], max_entropy[], actor_critic_mean[], actor_critic_learning[], a2c_mean[], nstep_return[], gae[],
     compatible[], a2c_against_a3c[], asynchrony[], asynchrony_measured[], asynchronous_q[], value_learning[],
-    data_reuse[], trust_region_learning[], parallel_gradient[], vine_estimators[];
+    data_reuse[], trust_region_learning[], kl_penalty[], ppo_objectives[], ppo_iterations[], ppo_learning[],
+    parallel_gradient[], vine_estimators[];
 
 /* PASS: every line agrees with the first computed one within 10 units and their own errors. WEAK: they do, but
  * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. An erratum's line has no part

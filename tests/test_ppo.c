@@ -1,5 +1,5 @@
-/* PPO: its surrogates case by case, its gradient, KL estimates and samples against plain loops, and whole training runs,
- * with every option, against the same updates done by hand in long double.
+/* PPO: its surrogates case by case, its gradient, KL estimates and samples against plain loops, and whole training
+ * runs, with every option, against the same updates done by hand in long double.
  *     test_ppo [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>
@@ -55,7 +55,7 @@ static double slope_by_cases(double r, double A, double eps)
     return (A > 0 && r > 1 + eps) || (A < 0 && r < 1 - eps) ? 0 : A;
 }
 
-/* The grid of ratio x sign(A), and slopes through the mean; ERR-60's line differs where A < 0 and r leaves the range. */
+/* The grid of ratio x sign(A), and slopes through the mean; ERR-60's line differs where A < 0 and r is outside. */
 static void surrogate_table(void **state)
 {
     (void)state;
@@ -554,11 +554,11 @@ static void remove_folder(const char *path)
     assert_int_equal(system(command), 0);
 }
 
-static void train_in(const char *folder, const char *id, int limit, const ppo_clip_config *c, long steps, bool resumed)
+static void train_in(const char *folder, const char *id, int limit, const ppo_clip_config *c, long steps)
 {
     env *e = make(id, limit);
     run *trained = run_new("ppo_clip", e, 5, steps);
-    run_manner manner = { .save_every = 1e9, .quiet = true, .resumed = resumed };
+    run_manner manner = { .save_every = 1e9, .quiet = true };
     run_in_folder(trained, folder, "{}", "ppo_clip", manner);
     ppo_clip(trained, c);
     run_free(trained);
@@ -601,7 +601,8 @@ static void assert_kept(const char *folder, const char *name, int n, const long 
 
 static void hand_anneal(ppo_clip_config *now, const ppo_clip_config *c, long steps)
 {
-    double left = c->anneal_steps == 0 ? 1 : steps < c->anneal_steps ? 1 - (double)steps / (double)c->anneal_steps : 0;
+    double left = 1;
+    if (c->anneal_steps > 0) left = steps < c->anneal_steps ? 1 - (double)steps / (double)c->anneal_steps : 0;
     *now = *c;
     now->lr = left * c->lr, now->lr_V = left * c->lr_V;
     if (c->anneal_eps) now->eps = left * c->eps, now->eps_V = left * c->eps_V;
@@ -650,7 +651,7 @@ static int same_run(const char *id, int limit, const ppo_clip_config *c, long st
     for (int i = 0; i < n; i++) v[i] = h.m[i], v[n + i] = h.v[i];
     for (int i = 0; i < nV; i++) v[2 * n + i] = h.m[n + i], v[2 * n + nV + i] = h.v[n + i];
     new_folder(folder, "whole");
-    train_in(folder, id, limit, c, steps, false);
+    train_in(folder, id, limit, c, steps);
     assert_kept(folder, "theta", n, h.w);
     assert_kept(folder, "phi", nV, h.w + n);
     assert_kept(folder, "m, v", 2 * (n + nV), v);
@@ -692,7 +693,7 @@ static void options(void **state)
     assert_true(stopped >= 2);
 }
 
-/* PPO-11   With M = N T an epoch is a step: before the last one the KL is within 1.5 target_kl, after it it is not. */
+/* PPO-11   With M = N T an epoch is a step: before the last one the KL is within 1.5 target_kl, after it not. */
 static void stops_early(void **state)
 {
     (void)state;
@@ -707,7 +708,7 @@ static void stops_early(void **state)
         for (int i = 0; i < 3; i++) {                   /* stopped; as many epochs; one less */
             fixed = c;
             if (i > 0) fixed.target_kl = 0, fixed.epochs = done + 1 - i;
-            train_in(new_folder(folder, "early"), id, 30, &fixed, 64, false);
+            train_in(new_folder(folder, "early"), id, 30, &fixed, 64);
             kl[i] = last_number(folder, "kl_exact");
             if (i == 0) done = (long)last_number(folder, "epochs");
             remove_folder(folder);
@@ -761,8 +762,10 @@ static void explained(void **state)
 
 /* A sample alone has no standard deviation, and M > N T no samples: refused before anything is made of it */
 static const struct { int workers, n_steps, minibatch, normalise, status; const char *says; } refused[] = {
-    { 2, 4, 1, PPO_NORMALISE_MINIBATCH, 2, "normalise=off" }, { 2, 4, 7, PPO_NORMALISE_MINIBATCH, 2, "normalise=off" },
-    { 1, 1, 1, PPO_NORMALISE_BATCH, 2, "normalise=off" }, { 2, 4, 9, PPO_NORMALISE_OFF, 2, "at most workers * n_steps" },
+    { 2, 4, 1, PPO_NORMALISE_MINIBATCH, 2, "normalise=off" },
+    { 2, 4, 7, PPO_NORMALISE_MINIBATCH, 2, "normalise=off" },
+    { 1, 1, 1, PPO_NORMALISE_BATCH, 2, "normalise=off" },
+    { 2, 4, 9, PPO_NORMALISE_OFF, 2, "at most workers * n_steps" },
     { 2, 4, 1, PPO_NORMALISE_OFF, 99, "" }, { 2, 4, 7, PPO_NORMALISE_BATCH, 99, "" },
     { 2, 4, 6, PPO_NORMALISE_MINIBATCH, 99, "" }, { 2, 4, 8, PPO_NORMALISE_MINIBATCH, 99, "" } };
 

@@ -1,0 +1,505 @@
+/* PPO's penalty on the KL: what maximises the penalised surrogate, in closed form for either direction of the KL and
+ * by Newton's method on the training code's own objective; that a smaller weight lets it go further; the rule that
+ * adapts the weight; and that a bound on the KL and a weight on it are two names of one family of policies.
+ * 002 (l.355-358, images PPO3, PPO7), 004 (l.484-502), 001 (l.562-600), 000 (l.272, l.318); PPO's paper, section 4.
+ *
+ * The surrogate of a table separates: sum_s d(s) [ sum_a pi(a|s) A(s,a) - beta KL_s ] is greatest where each state's
+ * part is. Advantages are in units of the greatest, max|A|, and so is beta. */
+#include <float.h>
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_roots.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "algorithms/ppo_penalty.h"
+#include "autodiff/linalg.h"
+#include "autodiff/require.h"
+#include "derivations/derivation.h"
+
+enum direction { OLD_NEW, NEW_OLD };            /* KL(pi_old||pi), PPO's and TRPO's; KL(pi||pi_old), 001's */
+
+static const double LEAST_PI = 1e-9;            /* of pi_old, for ratios and Newton's steps to keep their digits */
+
+static double greatest_A(const exact *pi) { return linalg_max_abs(pi->nSA, pi->A); }
+
+static const char *not_applicable(const setting *x)
+{
+    const exact *pi = x->pi;
+    if (!(greatest_A(pi) > 1e3 * pi->unit_V)) return "no action is better than another";
+    for (int i = 0; i < pi->nSA; i++)
+        if (!pi->absorbing[i / pi->nA] && pi->pi[i] < LEAST_PI) return "pi hardly ever does what pi' may do";
+    return NULL;
+}
+
+/* A(s,.) [nA] in units of the greatest of all, less that of the state's best action: as sum_a pi(a) = 1, this moves
+ * the surrogate by a constant */
+static void gaps(const exact *pi, int s, double *A)
+{
+    const double *row = pi->A + s * pi->nA, unit = greatest_A(pi);
+    double best = row[0];
+    for (int a = 1; a < pi->nA; a++) best = fmax(best, row[a]);
+    for (int a = 0; a < pi->nA; a++) A[a] = (row[a] - best) / unit;
+}
+
+/* ---- the maximiser in one state: old, A (gaps), pi [nA] ---- */
+
+struct penalised { int nA; const double *old, *A; double beta; };
+
+/* sum_a pi_old(a) beta / (m - A(a)) - 1, m = mu - max A */
+static double excess(double m, void *context)
+{
+    const struct penalised *p = context;
+    double sum = -1;
+    for (int a = 0; a < p->nA; a++) sum += p->old[a] * p->beta / (m - p->A[a]);
+    return sum;
+}
+
+/* PPO-20   pi(a) = pi_old(a) beta / (mu - A(a)), mu by a root in one dimension: at m = beta/2 pi_old(best) the best
+ * action alone has probability 2, at 2 beta all have 1/2 together at most */
+static void maximiser_old_new(const struct penalised *p, double *pi)
+{
+    double best = 0;
+    for (int a = 0; a < p->nA; a++) if (p->A[a] == 0) best = p->old[a];
+    gsl_root_fsolver *solver = gsl_root_fsolver_alloc(gsl_root_fsolver_brent);
+    if (!solver) out_of_memory(0, "a root");
+    gsl_function f = { excess, (void *)p };
+    gsl_root_fsolver_set(solver, &f, p->beta * best / 2, 2 * p->beta);
+    for (int k = 0, status = GSL_CONTINUE; k < 200 && status == GSL_CONTINUE; k++) {
+        gsl_root_fsolver_iterate(solver);
+        status = gsl_root_test_interval(gsl_root_fsolver_x_lower(solver), gsl_root_fsolver_x_upper(solver), 0,
+                                        2 * DBL_EPSILON);
+    }
+    double m = gsl_root_fsolver_root(solver);
+    for (int a = 0; a < p->nA; a++) pi[a] = p->old[a] * p->beta / (m - p->A[a]);
+    gsl_root_fsolver_free(solver);
+}
+
+/* PPO-21   pi(a) = pi_old(a) exp(A(a)/beta) / Z */
+static void maximiser_new_old(const struct penalised *p, double *pi)
+{
+    double Z = 0;
+    for (int a = 0; a < p->nA; a++) Z += pi[a] = p->old[a] * exp(p->A[a] / p->beta);
+    for (int a = 0; a < p->nA; a++) pi[a] /= Z;
+}
+
+/* What training maximises, in one state, as a function of pi(.|s): a step for each action, weighted nA pi_old(a) in
+ * place of being drawn */
+static ad objective(ad_tape *t, const struct penalised *p, enum direction direction, ad pi, double *weighted)
+{
+    for (int a = 0; a < p->nA; a++) weighted[a] = p->nA * p->old[a] * p->A[a];
+    ad old = ad_input(t, p->old, p->nA, 1), log_ratio = ad_sub(ad_log(pi), ad_log(old));
+    ad kl = direction == OLD_NEW ? ad_neg(ad_dot(old, log_ratio)) : ad_dot(pi, log_ratio);
+    return ppo_L_KLPEN(ad_div(pi, old), ad_input(t, weighted, p->nA, 1), ad_spread(kl, p->nA, 1), p->beta);
+}
+
+/* One step dpi of Newton's method under sum_a pi(a) = 1: g + h dpi = nu, sum_a dpi(a) = 0; h < 0, the diagonal second
+ * derivative. Returns max |dpi/pi|. */
+static double newton_step(int nA, const double *g, const double *h, const double *pi, double *step)
+{
+    double above = 0, below = 0, size = 0;
+    for (int a = 0; a < nA; a++) above += g[a] / h[a], below += 1 / h[a];
+    for (int a = 0; a < nA; a++) step[a] = (above / below - g[a]) / h[a];
+    for (int a = 0; a < nA; a++) size = fmax(size, fabs(step[a]) / pi[a]);
+    return size;
+}
+
+/* argmax over pi(.|s), from pi_old: derivatives off the tape; shortened steps while one would change a probability by
+ * more than a half */
+static void maximiser_newton(const struct penalised *p, enum direction direction, double *pi)
+{
+    double *weighted = allocate(2 * (size_t)p->nA, sizeof *weighted, "a step of Newton"), *step = weighted + p->nA;
+    ad_tape *t = ad_tape_new();
+    memcpy(pi, p->old, (size_t)p->nA * sizeof *pi);
+    ad x = ad_input(t, pi, p->nA, 1), g = ad_grad(objective(t, p, direction, x, weighted), x);
+    ad out[2] = { g, ad_grad(ad_sum(g), x) };
+    ad_plan again = ad_slice(1, &x, 2, out);
+    double size = INFINITY, last;
+    int k = 0;
+    do {
+        last = size;
+        size = newton_step(p->nA, ad_value(out[0]), ad_value(out[1]), pi, step);
+        for (int a = 0; a < p->nA; a++) pi[a] += step[a] * fmin(1, 0.5 / size);
+        ad_run(&again);
+    } while (++k < 500 && (size > 1e-6 || size < last));            /* to where rounding ends it */
+    require(size <= 1e-6, "Newton's method ends at a step of %g", size);
+    ad_tape_free(t);
+    free(weighted);
+}
+
+/* ---- PPO-20, PPO-21: the maximiser at two betas ---- */
+
+enum { BETAS = 2 };
+static const double betas[BETAS] = { 0.1, 1 };
+
+static int n_maximisers(const setting *x) { return BETAS * x->pi->nSA; }
+
+/* Each probability from nA terms, right to some u of itself; exp(A/beta) with |A/beta| <= 10 */
+static double unit_maximiser(const setting *x) { return 4 * x->pi->nA * DBL_EPSILON / betas[0]; }
+
+enum account { NEWTON, CLOSED };
+
+/* pi [nSA] of all states; 0 where nothing is decided */
+static void maximisers(const exact *x, double beta, enum direction direction, enum account account, double *pi)
+{
+    double *A = allocate((size_t)x->nA, sizeof *A, "advantages");
+    memset(pi, 0, (size_t)x->nSA * sizeof *pi);
+    for (int s = 0; s < x->nS; s++) {
+        struct penalised p = { x->nA, x->pi + s * x->nA, A, beta };
+        if (x->absorbing[s]) continue;
+        gaps(x, s, A);
+        if (account == NEWTON)         maximiser_newton(&p, direction, pi + s * x->nA);
+        else if (direction == OLD_NEW) maximiser_old_new(&p, pi + s * x->nA);
+        else                           maximiser_new_old(&p, pi + s * x->nA);
+    }
+    free(A);
+}
+
+static double at_betas(const setting *x, enum direction direction, enum account account, double *out)
+{
+    for (int k = 0; k < BETAS; k++) maximisers(x->pi, betas[k], direction, account, out + k * x->pi->nSA);
+    return 0;
+}
+
+static double newton_old_new(const setting *x, double *out) { return at_betas(x, OLD_NEW, NEWTON, out); }
+static double closed_old_new(const setting *x, double *out) { return at_betas(x, OLD_NEW, CLOSED, out); }
+static double newton_new_old(const setting *x, double *out) { return at_betas(x, NEW_OLD, NEWTON, out); }
+static double closed_new_old(const setting *x, double *out) { return at_betas(x, NEW_OLD, CLOSED, out); }
+
+/* ---- PPO-25: beta from 1/64 to 64 max|A| ---- */
+
+enum { GRID = 13 };
+static double beta_at(int k) { return ldexp(1, k - 6); }
+
+/* sum_s d(s) KL(pi_old||pi) */
+static double mean_kl(const exact *x, const double *pi)
+{
+    double sum = 0;
+    for (int i = 0; i < x->nSA; i++)
+        if (!x->absorbing[i / x->nA]) sum += x->d[i / x->nA] * x->pi[i] * log(x->pi[i] / pi[i]);
+    return sum;
+}
+
+static double kl_of_maximiser(const exact *x, double beta)
+{
+    double *pi = allocate((size_t)x->nSA, sizeof *pi, "a policy");
+    maximisers(x, beta, OLD_NEW, CLOSED, pi);
+    double kl = mean_kl(x, pi);
+    free(pi);
+    return kl;
+}
+
+static int    n_grid(const setting *x)  { (void)x; return GRID; }
+static double unit_kl(const setting *x) { return 4 * x->pi->nA * DBL_EPSILON; }
+
+static double kl_at(const setting *x, double *out)
+{
+    for (int k = 0; k < GRID; k++) out[k] = kl_of_maximiser(x->pi, beta_at(k));
+    return 0;
+}
+
+static double kl_at_twice(const setting *x, double *out)
+{
+    for (int k = 0; k < GRID; k++) out[k] = kl_of_maximiser(x->pi, 2 * beta_at(k));
+    return 0;
+}
+
+/* sum_s d(s) max_a A(s,a): at most what the surrogate can gain */
+static double gain(const exact *x)
+{
+    double sum = 0;
+    for (int s = 0; s < x->nS; s++) {
+        double best = -INFINITY;
+        for (int a = 0; a < x->nA; a++) best = fmax(best, x->A[s * x->nA + a] / greatest_A(x));
+        if (!x->absorbing[s]) sum += x->d[s] * best;
+    }
+    return sum;
+}
+
+/* L(pi*) >= L(pi_old) = 0: beta KL <= sum_s d sum_a pi*(a) A <= gain */
+static double kl_at_most(const setting *x, double *out)
+{
+    for (int k = 0; k < GRID; k++) out[k] = gain(x->pi) / beta_at(k);
+    return 0;
+}
+
+static void page_of_betas(const setting *x, FILE *out)
+{
+    fprintf(out, "beta / max|A|   mean KL(pi_old||pi*)\n");
+    for (int k = 0; k < GRID; k++) fprintf(out, "%13g   %.6g\n", beta_at(k), kl_of_maximiser(x->pi, beta_at(k)));
+    fprintf(out, "For large beta the KL falls as 1/beta^2: twice the beta is a quarter of the KL. The band of PPO-22"
+            ",\n[delta/1.5, 1.5 delta], is only 2.25 times as high as low: its rule may jump over it and back.\n");
+}
+
+/* ---- TRPO-28: a bound on the mean KL, and a weight on it ---- */
+
+/* max over pi of t sum_s d(s) sum_a pi(a|s) A(s,a) + ln(delta - KL(pi)): to 1/t the surrogate's maximum under a mean
+ * KL of at most delta. Arrays [nSA]; what belongs to absorbing states is 0. */
+struct bounded { const exact *x; double *A, *pi, *gradient, *curvature, *kl_gradient, *step, *along; };
+
+static struct bounded bounded_new(const exact *x)
+{
+    size_t n = (size_t)x->nSA;
+    struct bounded b = { x, .A = allocate(7 * n, sizeof(double), "an interior point") };
+    b.pi = b.A + n, b.gradient = b.pi + n, b.curvature = b.gradient + n, b.kl_gradient = b.curvature + n;
+    b.step = b.kl_gradient + n, b.along = b.step + n;
+    memcpy(b.pi, x->pi, n * sizeof(double));
+    for (int s = 0; s < x->nS; s++) if (!x->absorbing[s]) gaps(x, s, b.A + s * x->nA);
+    return b;
+}
+
+/* y: diag(curvature) y + nu(s) = w, sum_a y(a|s) = 0, state by state */
+static void solve_by_state(const struct bounded *b, const double *w, double *y)
+{
+    for (int s = 0, nA = b->x->nA; s < b->x->nS; s++) {
+        double above = 0, below = 0;
+        bool counts = !b->x->absorbing[s] && b->x->d[s] > 0;
+        for (int i = s * nA; i < (s + 1) * nA && counts; i++)
+            above += w[i] / b->curvature[i], below += 1 / b->curvature[i];
+        for (int i = s * nA; i < (s + 1) * nA; i++)
+            y[i] = counts ? (w[i] - above / below) / b->curvature[i] : 0;
+    }
+}
+
+/* Newton's step at a slack of delta - KL(pi); the second derivative is diagonal but for a product of two vectors,
+ * which Sherman and Morrison's formula takes out. Returns the decrement. */
+static double bounded_step(struct bounded *b, double t, double slack)
+{
+    const exact *x = b->x;
+    for (int i = 0; i < x->nSA; i++) {
+        double d = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA], f = d * x->pi[i] / b->pi[i] / slack;
+        b->kl_gradient[i] = -f;                                             /* over the slack */
+        b->gradient[i] = -(t * d * b->A[i] + f);
+        b->curvature[i] = -f / b->pi[i];
+    }
+    solve_by_state(b, b->gradient, b->step);
+    solve_by_state(b, b->kl_gradient, b->along);
+    double c = linalg_dot(x->nSA, b->kl_gradient, b->step) / (1 - linalg_dot(x->nSA, b->kl_gradient, b->along));
+    for (int i = 0; i < x->nSA; i++) b->step[i] += c * b->along[i];
+    return sqrt(fmax(0, -linalg_dot(x->nSA, b->gradient, b->step)));
+}
+
+/* As far along the step as f of it keeps probabilities positive and the KL below delta; what is left of the bound */
+static double move(struct bounded *b, double f, double delta)
+{
+    const exact *x = b->x;
+    for (double slack;; f /= 2) {
+        bool inside = true;
+        for (int i = 0; i < x->nSA; i++) b->along[i] = b->pi[i] + f * b->step[i];
+        for (int i = 0; i < x->nSA; i++) inside &= x->absorbing[i / x->nA] || b->along[i] > 0;
+        if (!inside || !((slack = delta - mean_kl(x, b->along)) > 0)) continue;
+        memcpy(b->pi, b->along, (size_t)x->nSA * sizeof *b->pi);
+        return slack;
+    }
+}
+
+/* beta of A(a) + beta pi_old(a)/pi(a) = mu(s), by the two actions of one state that differ most */
+static double multiplier(const struct bounded *b)
+{
+    double beta = 0, widest = 0;
+    for (int s = 0, nA = b->x->nA; s < b->x->nS; s++)
+        for (int i = s * nA; i < (s + 1) * nA && b->x->d[s] > 0 && !b->x->absorbing[s]; i++)
+            for (int j = s * nA; j < i; j++) {
+                double A = b->A[i] - b->A[j], f = b->x->pi[j] / b->pi[j] - b->x->pi[i] / b->pi[i];
+                if (fabs(A) > widest) widest = fabs(A), beta = A / f;
+            }
+    return beta;
+}
+
+/* out [nSA + 1]: d(s) pi(a|s) of the argmax of the surrogate under KL <= delta, and the multiplier of the bound. The
+ * weights are d's: where pi_old never goes nothing is asked. */
+static void constrained(const exact *x, double delta, double *out)
+{
+    struct bounded b = bounded_new(x);
+    double slack = delta;
+    for (double t = 1; t < 2e12; t *= 10) {
+        double decrement = INFINITY;
+        for (int k = 0; k < 100 && decrement > 1e-3; k++) {
+            decrement = bounded_step(&b, t, slack);
+            slack = move(&b, decrement > 0.25 ? 1 / (1 + decrement) : 1, delta);
+        }
+    }
+    for (int i = 0; i < x->nSA; i++) out[i] = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA] * b.pi[i];
+    out[x->nSA] = multiplier(&b);
+    free(b.A);
+}
+
+static void penalised(const exact *x, double beta, double *out)
+{
+    maximisers(x, beta, OLD_NEW, CLOSED, out);
+    for (int i = 0; i < x->nSA; i++) out[i] = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA] * out[i];
+    out[x->nSA] = beta;
+}
+
+struct reached { const exact *x; double delta; };
+static double kl_beyond(double log_beta, void *context)
+{
+    const struct reached *r = context;
+    return kl_of_maximiser(r->x, exp(log_beta)) - r->delta;
+}
+
+/* beta with KL(pi_old||pi_beta) = delta: at gain/delta the KL is delta at most (PPO-25) */
+static double beta_of(const exact *x, double delta)
+{
+    struct reached r = { x, delta };
+    double high = log(gain(x) / delta), low = high - 1;
+    while (kl_beyond(low, &r) < 0) low -= 1;
+    gsl_root_fsolver *solver = gsl_root_fsolver_alloc(gsl_root_fsolver_brent);
+    if (!solver) out_of_memory(0, "a root");
+    gsl_function f = { kl_beyond, &r };
+    gsl_root_fsolver_set(solver, &f, low, high + 1e-9);
+    for (int k = 0, status = GSL_CONTINUE; k < 100 && status == GSL_CONTINUE; k++) {
+        gsl_root_fsolver_iterate(solver);
+        status = gsl_root_test_interval(gsl_root_fsolver_x_lower(solver), gsl_root_fsolver_x_upper(solver), 1e-14, 0);
+    }
+    double beta = exp(gsl_root_fsolver_root(solver));
+    gsl_root_fsolver_free(solver);
+    return beta;
+}
+
+enum { FORMS = 4 };                             /* two bounds and their weights, two weights and their bounds */
+static const double share[2] = { 0.01, 0.1 }, weight[2] = { 1, 0.25 };    /* delta over the gain; beta */
+
+static const char *not_bounded(const setting *x)
+{
+    const char *reason = not_applicable(x);
+    if (reason) return reason;
+    return kl_of_maximiser(x->pi, weight[0]) < 1e-4 ? "there is next to nothing to be gained where pi goes" : NULL;
+}
+
+static int    n_forms(const setting *x) { return FORMS * (x->pi->nSA + 1); }
+static double unit_form(const setting *x) { (void)x; return 1e-8; }
+
+static double by_bound(const setting *x, double *out)
+{
+    const exact *pi = x->pi;
+    for (int k = 0; k < FORMS; k++)
+        constrained(pi, k < 2 ? share[k] * gain(pi) : kl_of_maximiser(pi, weight[k - 2]), out + k * (pi->nSA + 1));
+    return 0;
+}
+
+static double by_weights(const setting *x, double times, double *out)
+{
+    const exact *pi = x->pi;
+    for (int k = 0; k < FORMS; k++)
+        penalised(pi, times * (k < 2 ? beta_of(pi, share[k] * gain(pi)) : weight[k - 2]), out + k * (pi->nSA + 1));
+    return 0;
+}
+
+static double by_weight(const setting *x, double *out)     { return by_weights(x, 1, out); }
+static double by_another(const setting *x, double *out)    { return by_weights(x, 1.01, out); }
+
+/* ---- PPO-22, PPO-23: one beta through updates that leave these mean KLs, in units of delta = 3/128 ---- */
+
+enum { TURNS = 16 };
+static const double delta_ = 3.0 / 128;         /* delta/1.5 and 1.5 delta have no rounding */
+static const double left[TURNS] = { 0, 0.5, 0.66, 2.0 / 3, 0.67, 1, 1.49, 1.5, 1.51, 1.9, 2.5, 9, 1.5, 0.6, 0.1, 1 };
+
+static int    n_turns(const setting *x)    { (void)x; return TURNS; }
+static double unit_turns(const setting *x) { (void)x; return DBL_EPSILON; }
+
+static double left_at(int k) { return k == 3 ? delta_ / 1.5 : left[k] * delta_; }
+
+/* By the page: halved, doubled, or neither, as a power of two */
+static double rule_by_hand(const setting *x, double *out)
+{
+    (void)x;
+    for (int k = 0, power = 0; k < TURNS; k++) {
+        power += (2 * left_at(k) > 3 * delta_) - (3 * left_at(k) < 2 * delta_);
+        out[k] = ldexp(1, power);
+    }
+    return 0;
+}
+
+/* beta <- beta decrease where d < low delta, beta increase where d > high delta */
+static double rule_with(double low, double high, double decrease, double increase, double *out)
+{
+    double beta = 1;
+    for (int k = 0; k < TURNS; k++) {
+        double d = left_at(k);
+        out[k] = beta = d < low * delta_ ? beta * decrease : d > high * delta_ ? beta * increase : beta;
+    }
+    return 0;
+}
+
+static double rule_of_target(const setting *x, double *out)
+{
+    double beta = 1;
+    (void)x;
+    for (int k = 0; k < TURNS; k++) out[k] = beta = ppo_beta_of_target(beta, left_at(k), delta_);
+    return 0;
+}
+
+static double rule_of_bounds(const setting *x, double *out)
+{
+    double beta = 1;
+    (void)x;
+    for (int k = 0; k < TURNS; k++)
+        out[k] = beta = ppo_beta_of_bounds(beta, left_at(k), delta_ / 1.5, 1.5 * delta_, 2);
+    return 0;
+}
+
+static double rule_of_000(const setting *x, double *out)     { (void)x; return rule_with(1.5, 1.5, 0.5, 2, out); }
+static double rule_of_001(const setting *x, double *out)     { (void)x; return rule_with(0.5, 2, 2 / 3.0, 1.5, out); }
+static double rule_of_library(const setting *x, double *out) { (void)x; return rule_with(0.5, 2, 0.5, 1.5, out); }
+
+const derivation kl_penalty[] = {
+    { "PPO-20", "the penalised surrogate's maximiser: pi_old(a) beta / (mu - A(a))",
+      "pi*(a|s), beta = .1 and 1 max|A|", n_maximisers, unit_maximiser, not_applicable, NULL, {
+        { "\\arg\\max_\\pi\\hat E_t[r_t\\hat A_t-\\beta KL[\\pi_{old}(\\cdot|s_t),\\pi(\\cdot|s_t)]]",
+          "Newton's method on what training maximises, all probabilities free but for their sum", newton_old_new },
+        { "=\\pi_{old}(a|s)\\frac{\\beta}{\\mu(s)-A(s,a)},\\quad\\sum_a\\pi(a|s)=1",
+          "A(a) + beta pi_old(a)/pi(a) = mu(s) for all a: the derivative is the same in each; mu by a root. 004 drops"
+          " the Lagrangian's beta delta, which no pi moves", closed_old_new },
+        { "\\pi_{old}(a|s)\\,e^{A(s,a)/\\beta}/Z(s)", "the control: the maximiser with the KL the other way round",
+          closed_new_old, DIFFERS } } },
+    { "PPO-21", "with KL(new||old) for the penalty the maximiser is pi_old exp(A/beta) / Z",
+      "pi*(a|s), beta = .1 and 1 max|A|", n_maximisers, unit_maximiser, not_applicable, NULL, {
+        { "\\arg\\max_{\\theta'}E_{\\pi_\\theta}[\\tfrac{\\pi_{\\theta'}}{\\pi_\\theta}A^{\\pi_\\theta}]-"
+          "\\beta D_{KL}(\\pi_{\\theta'}\\|\\pi_\\theta)", "Newton's method on what training maximises",
+          newton_new_old },
+        { "=\\pi_\\theta(a|s)\\,e^{A(s,a)/\\beta}/Z(s)", "A(a) - beta (ln pi(a)/pi_old(a) + 1) = mu(s) for all a",
+          closed_new_old },
+        { "\\arg\\max_{\\theta'}E_{\\pi_\\theta}[\\tfrac{\\pi_{\\theta'}}{\\pi_\\theta}A^{\\pi_\\theta}]-"
+          "\\beta D_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})",
+          "001 penalises new||old (l.562, l.587) and measures old||new where it adapts beta (l.600), as if these were"
+          " one",
+          closed_old_new, DIFFERS, "ERR-34" } } },
+    { "PPO-22", "beta: halved below delta/1.5, doubled above 1.5 delta", "beta after each of 16 updates",
+      n_turns, unit_turns, NULL, NULL, {
+        { "d<\\delta/1.5:\\ \\beta\\leftarrow\\beta/2;\\quad d>1.5\\,\\delta:\\ \\beta\\leftarrow2\\beta;\\quad"
+          "\\text{else }\\beta", "by hand, as powers of two", rule_by_hand },
+        { "=\\beta(\\delta)", "the training code's rule", rule_of_target },
+        { "d\\le1.5\\,\\delta:\\ \\beta\\leftarrow\\beta/2", "000 (l.318) has 1.5 delta alone: doubled above, lowered"
+          " where the KL is small. One reading: below it; 004 (l.502) leaves out that beta may stay",
+          rule_of_000, DIFFERS, "ERR-64" },
+        { "d<\\delta/2:\\ \\beta\\leftarrow\\beta/2;\\quad d>2\\,\\delta:\\ \\beta\\leftarrow1.5\\beta",
+          "the control: a library's rule under the paper's name (ray-project/ray#15698)", rule_of_library,
+          DIFFERS } },
+      "one beta, from 1; delta = 3/128; mean KLs from 0 to 9 delta, the edges of the band among them" },
+    { "PPO-23", "KLmax = 1.5 delta, KLmin = delta/1.5 and a factor of 2 are the paper's rule",
+      "beta after each of 16 updates", n_turns, unit_turns, NULL, NULL, {
+        { "d<\\delta/1.5:\\ \\beta/2;\\quad d>1.5\\,\\delta:\\ 2\\beta", "PPO-22", rule_of_target },
+        { "=\\ D_{KL}(\\pi_{\\theta^k}\\|\\pi_\\theta)>KL_{max}:\\text{ increase }\\beta;\\quad<KL_{min}:"
+          "\\text{ decrease }\\beta", "with these bounds and this factor", rule_of_bounds },
+        { "KL_{min}=\\delta/2,\\ KL_{max}=2\\delta,\\ \\text{factor }1.5",
+          "001 (l.600) says neither bounds nor factor: these obey its words, too", rule_of_001, DIFFERS, "ERR-64" } },
+      "one beta, from 1; delta = 3/128; mean KLs from 0 to 9 delta, the edges of the band among them" },
+    { "PPO-25", "the larger beta, the closer to pi_old the maximiser",
+      "mean KL(pi_old||pi*), beta from 1/64 to 64 max|A|", n_grid, unit_kl, not_applicable, NULL, {
+        { "KL(\\beta)=\\sum_sd(s)\\,KL(\\pi_{old}\\|\\pi^*_\\beta)", "PPO-20's maximiser", kl_at },
+        { "\\ge KL(2\\beta)", "beta up, KL down", kl_at_twice, AT_MOST },
+        { "\\le\\frac1\\beta\\sum_sd(s)\\max_aA(s,a)", "as L(pi*) is at least L(pi_old) = 0", kl_at_most,
+          AT_LEAST } },
+      .page = page_of_betas },
+    { "TRPO-28", "a bound delta on the KL and a weight beta on it: the same optima",
+      "d(s) pi*(a|s) and beta, for two deltas and two betas", n_forms, unit_form, not_bounded, NULL, {
+        { "\\arg\\max_\\pi L(\\pi)\\text{ s.t. }\\overline{KL}(\\pi_{old}\\|\\pi)\\le\\delta,\\quad"
+          "\\text{multiplier}",
+          "by an interior point: L + (1/t) ln(delta - KL), t to 1e12", by_bound },
+        { "=\\arg\\max_\\pi L(\\pi)-\\beta\\overline{KL}(\\pi_{old}\\|\\pi),\\quad\\beta",
+          "PPO-20 at the beta where KL = delta, by a root; and, the other way, at beta = max|A| and max|A|/4, with"
+          " delta = KL there", by_weight },
+        { "1.01\\,\\beta", "the control: another beta, another optimum", by_another, DIFFERS } } },
+    { .id = NULL }
+};

@@ -1,0 +1,560 @@
+/* PPO's iterations: what the epochs climb to, when they stop, how many samples there are, why these are thrown away;
+ * the whole of it by hand; and what a fixed behaviour policy could do instead. 000 (l.256, l.308-314),
+ * 001 (l.40), 002 (l.304-330, l.350, images PPO11, PPO17). */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "algorithms/ppo_clip.h"
+#include "algorithms/samples.h"
+#include "autodiff/distribution.h"
+#include "autodiff/linalg.h"
+#include "autodiff/optimiser.h"
+#include "autodiff/random.h"
+#include "autodiff/require.h"
+#include "derivations/agent.h"
+#include "derivations/measured.h"
+#include "derivations/small_problem.h"
+
+#define EPS 0.2
+
+/* ---- PPO-7: E5 under the uniform policy; a sample for each (s,a), weighted d(s) pi_k(a|s), not drawn ---- */
+
+enum { CLIMB_EPOCHS = 100, MINIBATCHES = 3, OTHERS = 200 };
+
+struct climb { mdp *M; exact *pi_k; policy p; network f; samples *all, *part; ad_tape *t; ppo_clip_config c; };
+
+static struct climb climb_new(void)
+{
+    char error[256];
+    struct climb b = { .M = mdp_builtin("E5"), .t = ad_tape_new(), .c = ppo_clip_defaults };
+    int nS = b.M->nS, nA = b.M->nA;
+    double *zero = allocate((size_t)(nS * nA), sizeof *zero, "logits");
+    b.pi_k = exact_new(b.M, b.M->gamma, zero, error, sizeof error);
+    require(b.pi_k, "%s", error);
+    b.p = (policy){ .nA = nA, .d = nS, .k = 1, .f = { .layers = 1, .size = { nS, nA }, .hidden = AD_LINEAR } };
+    b.p.n = network_n(&b.p.f);
+    b.f = (network){ .layers = 1, .size = { nS, 1 }, .hidden = AD_LINEAR };
+    b.c.eps = EPS;
+    b.c.c1 = b.c.c2 = 0;
+    b.all = samples_new(&b.p, nS * nA);
+    b.part = samples_new(&b.p, nS * nA);
+    b.all->T = nS * nA;
+    for (int i = 0; i < nS * nA; i++) {
+        b.all->s[i * nS + i / nA] = 1;
+        b.all->a[i] = b.all->index[i] = i % nA;
+        b.all->logp_old[i] = b.pi_k->logpi[i];
+        b.all->A[i] = nS * nA * b.pi_k->d[i / nA] * b.pi_k->pi[i] * b.pi_k->A[i];
+    }
+    free(zero);
+    return b;
+}
+
+static void climb_free(struct climb *b)
+{
+    ad_tape_free(b->t);
+    samples_free(b->part);
+    samples_free(b->all);
+    exact_free(b->pi_k);
+    mdp_free(b->M);
+}
+
+static double L_at(struct climb *b, const double *theta)
+{
+    return ppo_measure(b->t, &b->c, &b->p, theta, b->all).L;
+}
+
+/* PPO-7   theta_{k+1} = argmax E[L]: epochs of plain steps on minibatches, to where no sample has a slope left */
+static double climbed(long epochs)
+{
+    struct climb b = climb_new();
+    int order[64], T = b.all->T, M = T / MINIBATCHES;
+    double theta[64] = { 0 }, phi[64] = { 0 }, g[128];
+    gsl_rng *rng = random_stream(1, 0, RANDOM_UPDATE);
+    require(b.p.n <= 64 && T <= 64, "%d parameters", b.p.n);
+    for (long k = 0; k < epochs; k++) {
+        samples_shuffle(rng, T, order);
+        for (int i = 0; i < T; i += M) {
+            samples_gather(b.part, b.all, order + i, M);
+            ppo_gradient(b.t, &b.c, &b.p, &b.f, theta, phi, b.part, g);
+            sgd_ascend(b.p.n, 2, theta, g);
+        }
+    }
+    double L = L_at(&b, theta);
+    gsl_rng_free(rng);
+    climb_free(&b);
+    return L;
+}
+
+/* Each sample at its bound: (1+eps) A or (1-eps) A, and E[A] = 0 */
+static double at_the_bounds(const setting *x, double *out)
+{
+    struct climb b = climb_new();
+    (void)x;
+    *out = 0;
+    for (int i = 0; i < b.all->T; i++) *out += EPS * fabs(b.all->A[i]) / b.all->T;
+    climb_free(&b);
+    return 0;
+}
+
+static double best_of_others(const setting *x, double *out)
+{
+    struct climb b = climb_new();
+    gsl_rng *rng = random_stream(x->seed, 0, RANDOM_TEST);
+    *out = -INFINITY;
+    for (int k = 0; k < OTHERS; k++) {
+        double theta[64];
+        for (int i = 0; i < b.p.n; i++) theta[i] = (4 * gsl_rng_uniform(rng) - 2) * (k + 1) / OTHERS;
+        *out = fmax(*out, L_at(&b, theta));
+    }
+    gsl_rng_free(rng);
+    climb_free(&b);
+    return 0;
+}
+
+static double after_epochs(const setting *x, double *out)   { (void)x; *out = climbed(CLIMB_EPOCHS); return 0; }
+static double after_one(const setting *x, double *out)      { (void)x; *out = climbed(1); return 0; }
+static double unit_climb(const setting *x)                  { (void)x; return 64 * DBL_EPSILON; }
+
+/* ---- PPO-11, PPO-13, PPO-34: training on E5x with a table ---- */
+
+enum { N_THETA = 7 * 3, N_PHI = 7, STATES = 6, K = 8 };
+static const double target[] = { 0.002, 0.01, 0.03 };
+enum { TARGETS = sizeof target / sizeof *target };
+
+static ppo_clip_config table_config(void)
+{
+    ppo_clip_config c = ppo_clip_defaults;
+    c.workers = 1, c.n_steps = 32, c.epochs = K, c.minibatch = 32, c.gamma = 0.9, c.lambda = 0.8;
+    c.normalise = PPO_NORMALISE_BATCH, c.clip_norm = 0, c.lr = c.lr_V = 0.1, c.adam_eps = 0.01;
+    c.hidden = (widths){ 0 };
+    return c;
+}
+
+/* theta [N_THETA], or NULL, after so many steps; those that were done */
+static long trained(const ppo_clip_config *c, uint64_t seed, long steps, double *theta)
+{
+    mdp *M = mdp_builtin("E5x");
+    run *r = measured_run(env_mdp_new(M), ppo_clip, c, seed, steps, INFINITY);
+    long done = r->steps;
+    if (theta) memcpy(theta, r->theta, N_THETA * sizeof *theta);
+    measured_free(r);
+    mdp_free(M);
+    return done;
+}
+
+/* A batch, and (theta, phi), by hand */
+struct iteration {
+    run *r;
+    env *e;
+    int T, s[32], a[32];
+    double reward[32], V_next[32], theta[N_THETA + N_PHI], logpi_old[32][3], V[32], A[32], R[32];
+    bool ends[32];                              /* the segment, after this step */
+};
+
+static double V_of(const struct iteration *b, int s) { return b->theta[N_THETA + s] + b->theta[N_THETA + STATES]; }
+
+static void logpi_of(const double *theta, int s, double *logpi)
+{
+    double Z = 0;
+    for (int a = 0; a < 3; a++) Z += exp(theta[3 * s + a] + theta[3 * STATES + a]);
+    for (int a = 0; a < 3; a++) logpi[a] = theta[3 * s + a] + theta[3 * STATES + a] - log(Z);
+}
+
+static void iteration_begin(struct iteration *b, mdp *M, uint64_t seed, int T)
+{
+    const policy p = { .nA = 3, .d = STATES, .k = 1, .n = N_THETA,
+                       .f = { .layers = 1, .size = { STATES, 3 }, .hidden = AD_LINEAR } };
+    const network f = { .layers = 1, .size = { STATES, 1 }, .hidden = AD_LINEAR };
+    *b = (struct iteration){ .e = env_mdp_new(M), .T = T };
+    b->r = run_new("by hand", b->e, seed, 0);                   /* its streams, and nothing else of it */
+    policy_init(&p, b->r->init_rng, b->theta);
+    network_init_orthogonal(&f, sqrt(2), 1, b->r->init_rng, b->theta + N_THETA);
+}
+
+static void iteration_end(struct iteration *b)
+{
+    run_free(b->r);
+    env_free(b->e);
+}
+
+/* PPO-34   collect D_k with pi_k; A_t, R_t from V_k */
+static void collect(struct iteration *b)
+{
+    double gamma = 0.9, lambda = 0.8, mean = 0, squares = 0;
+    for (int t = 0; t < b->T; t++) {
+        bool terminated, truncated;
+        if (b->e->over) env_reset(b->e, b->r->env_rng);
+        b->s[t] = env_state(b->e);
+        logpi_of(b->theta, b->s[t], b->logpi_old[t]);
+        b->a[t] = categorical_sample(b->r->policy_rng, 3, b->logpi_old[t]);
+        env_step(b->e, &(double){ b->a[t] }, &b->reward[t], &terminated, &truncated);
+        b->V[t] = V_of(b, b->s[t]);
+        b->V_next[t] = terminated ? 0 : V_of(b, env_state(b->e));
+        b->ends[t] = terminated || truncated;
+    }
+    for (int t = b->T - 1; t >= 0; t--) {
+        double later = t == b->T - 1 || b->ends[t] ? 0 : b->A[t + 1];
+        b->A[t] = b->reward[t] + gamma * b->V_next[t] - b->V[t] + gamma * lambda * later;
+        b->R[t] = b->A[t] + b->V[t];
+        mean += b->A[t] / b->T;
+    }
+    for (int t = 0; t < b->T; t++) squares += (b->A[t] - mean) * (b->A[t] - mean);
+    for (int t = 0; t < b->T; t++) b->A[t] = (b->A[t] - mean) / (sqrt(squares / (b->T - 1)) + 1e-8);
+}
+
+/* g [N_THETA + N_PHI] of L^CLIP - .5 mean (V - R)^2 at theta, phi */
+static void gradient_by_hand(const struct iteration *b, double *g)
+{
+    memset(g, 0, (N_THETA + N_PHI) * sizeof *g);
+    for (int t = 0; t < b->T; t++) {
+        double logpi[3], A = b->A[t], error = b->R[t] - V_of(b, b->s[t]);
+        logpi_of(b->theta, b->s[t], logpi);
+        double r = exp(logpi[b->a[t]] - b->logpi_old[t][b->a[t]]);
+        bool flat = A > 0 ? r > 1 + EPS : r < 1 - EPS;
+        for (int a = 0; a < 3; a++) {
+            double up = flat ? 0 : r * A * ((a == b->a[t]) - exp(logpi[a])) / b->T;
+            g[3 * b->s[t] + a] += up;
+            g[3 * STATES + a] += up;
+        }
+        g[N_THETA + b->s[t]] += error / b->T;
+        g[N_THETA + STATES] += error / b->T;
+    }
+}
+
+/* PPO-34   theta_{k+1} = argmax L^CLIP, phi_{k+1} = argmin mean (V_phi - R_t)^2: K steps of Adam each */
+static double iterated(uint64_t seed, int iterations, double *theta)
+{
+    mdp *M = mdp_builtin("E5x");
+    struct iteration b;
+    double g[N_THETA + N_PHI], m[N_THETA + N_PHI] = { 0 }, v[N_THETA + N_PHI] = { 0 };
+    iteration_begin(&b, M, seed, 32);
+    for (int k = 0, t = 1; k < iterations; k++) {
+        collect(&b);
+        for (int epoch = 0; epoch < K; epoch++, t++) {
+            gradient_by_hand(&b, g);
+            for (int i = 0; i < N_THETA + N_PHI; i++) {
+                m[i] += 0.1 * (g[i] - m[i]);
+                v[i] += 0.001 * (g[i] * g[i] - v[i]);
+                b.theta[i] += 0.1 * m[i] / (1 - pow(0.9, t)) / (sqrt(v[i] / (1 - pow(0.999, t))) + 0.01);
+            }
+        }
+    }
+    memcpy(theta, b.theta, N_THETA * sizeof *theta);
+    iteration_end(&b);
+    mdp_free(M);
+    return 0;
+}
+
+enum { ITERATIONS = 3 };
+static int    n_theta(const setting *x)        { (void)x; return N_THETA; }
+static double unit_iteration(const setting *x) { (void)x; return 1e-13; }
+
+static double by_hand(const setting *x, double *out) { return iterated(x->seed, ITERATIONS, out); }
+
+static double in_training(const setting *x, double *out)
+{
+    ppo_clip_config c = table_config();
+    trained(&c, x->seed, ITERATIONS * 32, out);
+    return 0;
+}
+
+static double not_clipped(const setting *x, double *out)
+{
+    ppo_clip_config c = table_config();
+    c.objective = PPO_CPI;
+    trained(&c, x->seed, ITERATIONS * 32, out);
+    return 0;
+}
+
+/* PPO-11   mean over the first batch's states of KL(pi_old||pi_theta) */
+static double kl_by_hand(uint64_t seed, const double *theta)
+{
+    mdp *M = mdp_builtin("E5x");
+    struct iteration b;
+    double kl = 0, logpi[3];
+    iteration_begin(&b, M, seed, 32);
+    collect(&b);
+    for (int t = 0; t < b.T; t++) {
+        logpi_of(theta, b.s[t], logpi);
+        for (int a = 0; a < 3; a++) kl += exp(b.logpi_old[t][a]) * (b.logpi_old[t][a] - logpi[a]) / b.T;
+    }
+    iteration_end(&b);
+    mdp_free(M);
+    return kl;
+}
+
+/* theta after that many epochs, none stopped; their KL */
+static double after_k(uint64_t seed, long k, double *theta)
+{
+    ppo_clip_config c = table_config();
+    c.epochs = k;
+    trained(&c, seed, 32, theta);
+    return kl_by_hand(seed, theta);
+}
+
+static int n_stopped(const setting *x) { (void)x; return TARGETS * N_THETA; }
+
+/* The first k epochs with KL > 1.5 target: what comes of k, and no more */
+static double first_over(const setting *x, double *out)
+{
+    for (int i = 0; i < TARGETS; i++)
+        for (long k = 1; k <= K && !(after_k(x->seed, k, out + i * N_THETA) > 1.5 * target[i]); k++) continue;
+    return 0;
+}
+
+static double stopped_at(const setting *x, double times, double *out)
+{
+    ppo_clip_config c = table_config();
+    for (int i = 0; i < TARGETS; i++) {
+        c.target_kl = times * target[i];
+        trained(&c, x->seed, 32, out + i * N_THETA);
+    }
+    return 0;
+}
+
+static double stopped(const setting *x, double *out)     { return stopped_at(x, 1, out); }
+static double not_stopped(const setting *x, double *out) { return stopped_at(x, 0, out); }
+
+static void page_of_stops(const setting *x, FILE *out)
+{
+    double theta[N_THETA];
+    fprintf(out, "epochs  mean KL(pi_old||pi), one batch of 32 samples in one minibatch\n");
+    for (long k = 1; k <= K; k++) fprintf(out, "%6ld  %.5f\n", k, after_k(x->seed, k, theta));
+    fprintf(out, "The epoch that carries it over 1.5 target is kept, and no other follows: 1.5 target is passed by"
+            "\none step at most.\n");
+}
+
+/* PPO-13 */
+static double samples_of(long N, double *out)
+{
+    ppo_clip_config c = table_config();
+    c.workers = N, c.n_steps = 50, c.epochs = 1, c.minibatch = N * 50;
+    *out = (double)trained(&c, 1, 1, NULL);
+    return 0;
+}
+
+static double product(const setting *x, double *out)      { (void)x; *out = 100 * 50; return 0; }
+static double of_hundred(const setting *x, double *out)   { (void)x; return samples_of(100, out); }
+static double of_one(const setting *x, double *out)       { (void)x; return samples_of(1, out); }
+
+/* ---- PPO-27: E over the batch of the gradient at theta of PPO's surrogate, A exact: fresh samples, or pi's ---- */
+
+struct batch { const finite_horizon *f; agent *b; const double *logp_old; };
+
+/* sum_t gamma^t A_t grad r_t = T grad L_CPI with A_t weighted */
+static void surrogate_gradient(void *context, const traj *tau, double *g)
+{
+    const struct batch *d = context;
+    agent *b = d->b;
+    double logp_old[FINITE_HORIZON], A[FINITE_HORIZON], gamma_t = 1;
+    int n = d->f->policy->n, nA = d->f->policy->nA;
+    memset(g, 0, (size_t)n * sizeof *g);
+    if (tau->T == 0) return;
+    agent_sees(b, tau);
+    for (int t = 0; t < tau->T; t++, gamma_t *= d->f->gamma) {
+        logp_old[t] = d->logp_old[tau->s[t] * nA + tau->a[t]];
+        A[t] = tau->T * gamma_t * (finite_Q(d->f, t, tau->s[t], tau->a[t]) - finite_V(d->f, t, tau->s[t]));
+    }
+    ad_mark start = ad_here(b->t);
+    ad x = ad_input(b->t, b->theta, b->pi.n, 1), s = ad_input(b->t, b->tau->s, tau->T, b->pi.d);
+    ad logp = policy_logp(b->t, &b->pi, x, s, b->tau->a, b->tau->index);
+    ad L = ppo_L_CPI(ppo_ratio(logp, ad_input(b->t, logp_old, tau->T, 1)), ad_input(b->t, A, tau->T, 1));
+    memcpy(g, ad_value(ad_grad(L, x)), (size_t)n * sizeof *g);
+    ad_reset(b->t, start);
+}
+
+/* The samples drawn by `who` */
+static double mean_surrogate_gradient(const setting *x, const exact *who, double *g)
+{
+    finite_horizon *f = small_new(x);
+    struct batch d = { f, agent_new(&x->pi->policy, x->pi->theta, f->H), who->logpi };
+    enumerate_moments(f->M, who->pi, f->H, surrogate_gradient, &d, x->pi->n, g, NULL);
+    agent_free(d.b);
+    finite_free(f);
+    return 0;
+}
+
+static double fresh(const setting *x, double *g) { return mean_surrogate_gradient(x, x->pi, g); }
+static double stale(const setting *x, double *g) { return mean_surrogate_gradient(x, x->pi1, g); }
+
+static const char *no_ratio(const setting *x)
+{
+    const char *reason = small_not_applicable(x);
+    if (reason) return reason;
+    for (int i = 0; i < x->pi->nSA; i++)
+        if (!(fabs(x->pi->logpi[i] - x->pi1->logpi[i]) < 50)) return "one policy never does what the other does";
+    return NULL;
+}
+
+/* ---- IS-4: one behaviour policy, pi; six policies on the way from pi to pi' ---- */
+
+enum { UPDATES = 6 };
+
+struct reuse { const finite_horizon *f; const exact *old; double *logpi[UPDATES]; };
+
+static double unit_reuse(const setting *x)
+{
+    finite_horizon *f = small_new(x);
+    double unit = DBL_EPSILON * fmax(x->pi->nS, 4) * f->H * f->H * finite_scale(f);
+    finite_free(f);
+    return unit;
+}
+
+/* The small problem under theta_k = theta + k/5 (theta' - theta) */
+static finite_horizon *updated(const finite_horizon *f, const setting *x, int k)
+{
+    char error[256];
+    double *theta = allocate((size_t)x->pi->n, sizeof *theta, "theta");
+    for (int i = 0; i < x->pi->n; i++)
+        theta[i] = x->pi->theta[i] + k * (x->pi1->theta[i] - x->pi->theta[i]) / (UPDATES - 1);
+    finite_horizon *at = finite_new(f->M, f->gamma, f->policy, theta, f->H, error, sizeof error);
+    require(at, "%s", error);
+    free(theta);
+    return at;
+}
+
+static int n_updates(const setting *x) { (void)x; return UPDATES; }
+
+static double by_own_samples(const setting *x, double *out)
+{
+    finite_horizon *f = small_new(x);
+    for (int k = 0; k < UPDATES; k++) {
+        finite_horizon *at = updated(f, x, k);
+        out[k] = at->x->J;
+        finite_free(at);
+    }
+    double room = small_room(f, 1);
+    finite_free(f);
+    return room;
+}
+
+/* IS-4   E over pi's trajectories of prod_t pi_k/pi R(tau), and of the squares of the products behind them */
+static void weighted_return(void *context, const traj *tau, double *out)
+{
+    const struct reuse *d = context;
+    int nA = d->f->policy->nA;
+    double R = 0, gamma_t = 1;
+    for (int t = 0; t < tau->T; t++, gamma_t *= d->f->gamma) R += gamma_t * tau->r[t];
+    for (int k = 0; k < UPDATES; k++) {
+        double log_w = 0;
+        for (int t = 0; t < tau->T; t++) {
+            int i = tau->s[t] * nA + tau->a[t];
+            log_w += d->logpi[k][i] - d->old->logpi[i];
+        }
+        out[k] = exp(log_w) * R;
+        out[UPDATES + k] = exp(2 * log_w);
+    }
+}
+
+/* ERR-27: J(pi) + E of sum_t gamma^t pi_k/pi(a_t|s_t) A(s_t,a_t): the states stay pi's */
+static void ratio_of_actions(void *context, const traj *tau, double *out)
+{
+    const struct reuse *d = context;
+    int nA = d->f->policy->nA;
+    for (int k = 0; k < UPDATES; k++) {
+        double gamma_t = 1;
+        out[k] = d->f->x->J;
+        for (int t = 0; t < tau->T; t++, gamma_t *= d->f->gamma) {
+            int i = tau->s[t] * nA + tau->a[t];
+            double A = finite_Q(d->f, t, tau->s[t], tau->a[t]) - finite_V(d->f, t, tau->s[t]);
+            out[k] += gamma_t * exp(d->logpi[k][i] - d->old->logpi[i]) * A;
+        }
+    }
+}
+
+static void reused(const setting *x, estimator estimate, int n, double *out)
+{
+    finite_horizon *f = small_new(x);
+    struct reuse d = { f, x->pi, { NULL } };
+    for (int k = 0; k < UPDATES; k++) {
+        finite_horizon *at = updated(f, x, k);
+        d.logpi[k] = allocate((size_t)x->pi->nSA, sizeof *d.logpi[k], "log pi");
+        memcpy(d.logpi[k], at->x->logpi, (size_t)x->pi->nSA * sizeof *d.logpi[k]);
+        finite_free(at);
+    }
+    enumerate_moments(f->M, x->pi->pi, f->H, estimate, &d, n, out, NULL);
+    for (int k = 0; k < UPDATES; k++) free(d.logpi[k]);
+    finite_free(f);
+}
+
+static double by_weights(const setting *x, double *out)
+{
+    double both[2 * UPDATES];
+    reused(x, weighted_return, 2 * UPDATES, both);
+    memcpy(out, both, UPDATES * sizeof *out);
+    return 0;
+}
+
+static double by_ratios(const setting *x, double *out)
+{
+    reused(x, ratio_of_actions, UPDATES, out);
+    return 0;
+}
+
+static void page_of_reuse(const setting *x, FILE *out)
+{
+    double both[2 * UPDATES];
+    reused(x, weighted_return, 2 * UPDATES, both);
+    fprintf(out, "update     J   effective share of pi's samples, 1 / E[w^2]\n");
+    for (int k = 0; k < UPDATES; k++)
+        fprintf(out, "%6d  %8.4f   %.4f\n", k, both[k], 1 / both[UPDATES + k]);
+    fprintf(out, "Unbiased for all of them, from one batch; but the more updates, the fewer samples count. Nothing in"
+            "\nit explores: what pi never does has no sample.\n");
+    small_page(x, out);
+}
+
+const derivation ppo_iterations[] = {
+    { "PPO-7", "theta_k+1 = argmax E[L]: epochs of minibatches go there; one step does not", "E[L]",
+      measured_one, unit_climb, NULL, NULL, {
+        { "\\max_\\theta E_{s,a\\sim\\pi_{\\theta_k}}[L]=\\epsilon\\,E|A|",
+          "every sample at its bound, (1+eps) A or (1-eps) A, and E[A] = 0", at_the_bounds },
+        { "=E[L](\\theta_{k+1})",
+          "after 100 epochs of three minibatches, plain steps along the training code's gradient: no sample has a"
+          " slope left", after_epochs },
+        { "\\ge E[L](\\theta)", "the best of 200 random policies", best_of_others, AT_MOST },
+        { "\\text{one epoch}", "the control", after_one, DIFFERS } },
+      "E5 under the uniform policy, each (s,a) weighted d(s) pi_k(a|s)" },
+    { "PPO-11", "the epochs end when the mean KL(pi_old||pi) is over 1.5 target",
+      "theta after an update, three targets",
+      n_stopped, unit_iteration, NULL, NULL, {
+        { "\\text{epochs}=\\min\\{k:KL(\\pi_{old}\\|\\pi_{\\theta^{(k)}})>1.5\\,\\text{target}\\}",
+          "runs of 1, 2, .. epochs, the KL of each in closed form", first_over },
+        { "=\\theta\\text{ of a run with the target}", "the training code stops there, by itself", stopped },
+        { "\\theta\\text{ after all epochs}", "the control: not stopped", not_stopped, DIFFERS } },
+      "E5x, one batch of 32 samples, 8 epochs; targets .002, .01, .03", page_of_stops },
+    { "PPO-13", "N = 100 actors of T = 50 steps: 5000 samples an update", "samples", measured_one, measured_unit,
+      NULL, NULL, {
+        { "N\\,T=100\\cdot50", "", product },
+        { "=5000", "the steps that a run counts after its first update", of_hundred },
+        { "N=1", "the control: one actor", of_one, DIFFERS } },
+      "E5x, one update" },
+    { "PPO-27", "PPO is on-policy: a fresh batch has the policy gradient, a kept one has not",
+      "the gradient at theta", small_n, small_unit, no_ratio, NULL, {
+        { "\\nabla_\\theta J_H(\\theta)", "the policy gradient theorem, in time", small_gradient },
+        { "=E_{\\tau\\sim\\pi_\\theta}[\\sum_t\\gamma^t\\nabla r_t(\\theta)A_t]",
+          "all trajectories of pi_theta, through the training code's surrogate; then they are thrown away", fresh },
+        { "E_{\\tau\\sim\\pi'}[\\sum_t\\gamma^t\\nabla\\tfrac{\\pi_\\theta(a_t|s_t)}{\\pi'(a_t|s_t)}A_t]",
+          "000 (l.256): samples of an earlier policy, corrected by the ratio of the actions; the states are not",
+          stale, DIFFERS, "ERR-27" } },
+      .page = small_page },
+    { "PPO-34", "an iteration: collect, A_t and R_t, Adam on L^CLIP and on (V - R_t)^2",
+      "theta after three iterations", n_theta, unit_iteration, NULL, NULL, {
+        { "\\theta_{k+1}=\\arg\\max L^{CLIP},\\quad\\phi_{k+1}=\\arg\\min\\tfrac1{|D_k|T}\\sum(V_\\phi-\\hat R_t)^2",
+          "step by step in plain loops: scores in closed form, eight steps of Adam each", by_hand },
+        { "=\\theta\\text{ in training}", "ppo_clip from the same seed", in_training },
+        { "L^{CPI}", "the control: not clipped", not_clipped, DIFFERS } },
+      "E5x, a table, one actor, 32 samples an iteration" },
+    { "IS-4", "with a fixed behaviour policy one batch serves many updates, if whole trajectories are weighted",
+      "J_H after 0 .. 5 updates", n_updates, unit_reuse, no_ratio, NULL, {
+        { "J_H(\\theta_k)", "each policy's own, solved backwards in time", by_own_samples },
+        { "=E_{\\tau\\sim\\pi}[\\prod_t\\tfrac{\\pi_{\\theta_k}(a_t|s_t)}{\\pi(a_t|s_t)}R(\\tau)]",
+          "all from the trajectories of one policy, weighted by the product of the ratios", by_weights },
+        { "J_H(\\theta)+E_{\\tau\\sim\\pi}[\\sum_t\\gamma^t\\tfrac{\\pi_{\\theta_k}(a_t|s_t)}"
+          "{\\pi(a_t|s_t)}A(s_t,a_t)]",
+          "000 (l.256), eq (14): the ratio of the action corrects actions, not states: one batch serves one update,"
+          " and no optimal policy follows", by_ratios, DIFFERS, "ERR-27" } },
+      .page = page_of_reuse },
+    { .id = NULL }
+};
