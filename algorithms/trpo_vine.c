@@ -52,10 +52,10 @@ static const char *const constraints[] = { "mean", "max", NULL };
 static const char *const estimators[] = { "all", "drawn", NULL };
 
 const trpo_vine_config trpo_vine_defaults = {
-    .trpo = { .workers = 2, .n_steps = 128, .gamma = 0.99, .lambda = 0.98, .delta = 0.01, .damping = 1e-3,
+    .trpo = { .workers = 2, .n_steps = 512, .gamma = 0.99, .lambda = 0.98, .delta = 0.01, .damping = 1e-3,
               .cg_iterations = 15, .cg_tol = 1e-10, .F_every = 1, .alpha = 0.8, .backtracks = 10, .lr_V = 1e-3,
               .V_epochs = 20, .V_batch = 128, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH },
-    .states = 64, .estimator = VINE_ALL, .actions = 4, .length = 8, .common = 1,
+    .states = 128, .estimator = VINE_ALL, .actions = 4, .length = 4, .common = 1,
 };
 
 #define FIELD(name) #name, .at = offsetof(trpo_vine_config, name)
