@@ -52,10 +52,10 @@ static const char *const constraints[] = { "mean", "max", NULL };
 static const char *const estimators[] = { "all", "drawn", NULL };
 
 const trpo_vine_config trpo_vine_defaults = {
-    .trpo = { .workers = 2, .n_steps = 128, .gamma = 0.99, .lambda = 0.98, .delta = 0.01, .damping = 1e-3,
+    .trpo = { .workers = 2, .n_steps = 512, .gamma = 0.99, .lambda = 0.98, .delta = 0.01, .damping = 1e-3,
               .cg_iterations = 15, .cg_tol = 1e-10, .F_every = 1, .alpha = 0.8, .backtracks = 10, .lr_V = 1e-3,
               .V_epochs = 20, .V_batch = 128, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH },
-    .states = 64, .estimator = VINE_ALL, .actions = 4, .length = 8, .common = 1,
+    .states = 128, .estimator = VINE_ALL, .actions = 4, .length = 4, .common = 1,
 };
 
 #define FIELD(name) #name, .at = offsetof(trpo_vine_config, name)
@@ -235,9 +235,11 @@ void vine_rollout(rollout *b, env *e, const double *state, int time, const doubl
     free(s);
     /* END SOLUTION */
 }
+/*[/snip]*/
 
 static uint64_t largest(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
+/*[snip vine-try-out later]*/
 /* The K actions of state n, and their rollouts */
 static void try_out(const trpo_vine_config *c, vine *v, int n, const places *x, run_worker *w, actor *pi, rollout *b)
 {
@@ -330,23 +332,32 @@ static void count_no_episodes(rollout *b, int trunk)
 
 /* ---- an update ---- */
 
+/* NPG-7, TRPO-26   x = F^{-1} g by conjugate gradients, and F x, F as it is at theta */
+static void direction(ad_tape *t, const trpo_config *c, const policy *p, ad theta, const vine *v, const double *g,
+                      double *x, double *Fx, trpo_step *step)
+{
+    double *u = allocate((size_t)p->n, sizeof *u, "v");
+    fisher_vector F = fisher_vector_of(t, p, theta, ad_input(t, v->s, v->N, v->d), NULL, c->damping, u);
+    cg_result found = cg(fisher_vector_times, &F, p->n, g, c->cg_tol, (int)c->cg_iterations, x);
+    fisher_vector_times(&F, p->n, x, Fx);
+    step->cg_iterations = found.iterations;
+    step->residual = found.residual;
+    free(u);
+}
+
 /*[snip vine-update later]*/
-/* NPG-7, TRPO-23, TRPO-24   trpo_update, with the vine's L and its states */
+/* TRPO-23, TRPO-24   trpo_update, with the vine's L and its states */
 static trpo_step update(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const vine *v)
 {
     int n = p->n;
-    double *old = allocate(5 * (size_t)n, sizeof *old, "a step"), *g = old + n, *x = g + n, *Fx = x + n, *u = Fx + n;
+    double *old = allocate(4 * (size_t)n, sizeof *old, "a step"), *g = old + n, *x = g + n, *Fx = x + n;
     trpo_step step = { .j = NAN };
     memcpy(old, theta, (size_t)n * sizeof *theta);
 
     ad_mark start = ad_here(t);
     trpo_problem at = vine_problem_of(t, c, p, theta, v);
     memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);                /* TRPO-18 */
-    fisher_vector F = fisher_vector_of(t, p, at.theta, ad_input(t, v->s, v->N, v->d), NULL, c->damping, u);
-    cg_result found = cg(fisher_vector_times, &F, n, g, c->cg_tol, (int)c->cg_iterations, x);
-    fisher_vector_times(&F, n, x, Fx);
-    step.cg_iterations = found.iterations;
-    step.residual = found.residual;
+    direction(t, c, p, at.theta, v, g, x, Fx, &step);
     if (!(linalg_max_abs(n, g) > 0)) step.outcome = TRPO_NO_GRADIENT;
     else if (!(linalg_dot(n, x, Fx) >= DBL_MIN)) step.outcome = TRPO_NO_CURVATURE;
     else {
@@ -508,8 +519,8 @@ void trpo_vine_explain(FILE *out, const void *config, uint64_t seed)
     ends(t, &f, phi, b, V_end);
     values_of(&own, &v, b, trunk, V_end);
     fprintf(out, "TRPO with a vine, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\na"
-            " trunk of %ld steps, N = %d rollout states of it, K = %d actions each, no hidden layers, gamma = %g\n", e->id,
-            (unsigned long long)seed, c->n_steps, v.N, v.K, c->gamma);
+            " trunk of %ld steps, N = %d rollout states of it, K = %d actions each, no hidden layers, gamma = %g\n",
+            e->id, (unsigned long long)seed, c->n_steps, v.N, v.K, c->gamma);
     fprintf(out, "\ntrunk:");
     for (int k = 0; k < EXPLAINED_STEPS; k++) fprintf(out, " %d", explained_state(b, k));
     ad_mark start = ad_here(t);

@@ -315,8 +315,8 @@ static void page_of_variance(const setting *x, FILE *out)
     fprintf(out, "trace of the gradient's covariance, %d rollouts from each state (%d samples):\n", nA, SAMPLES);
     fprintf(out, "  all actions, common random numbers   %.5f\n  all actions, independent             %.5f\n"
                  "  actions drawn (single path)          %.5f\n", common.trace, independent.trace, path.trace);
-    fprintf(out, "A single path needs no resets, and gets a Q^ from each of its steps, a vine one from each rollout:\n"
-                 "for whole episodes, variance times steps of the vine is %.2f times the single path's.\n",
+    fprintf(out, "A single path needs no resets, and gets a Q^ from each of its steps, a vine one from each\n"
+                 "rollout: for whole episodes, variance times steps of the vine is %.2f times the single path's.\n",
             at_equal_steps(x->seed));
 }
 
@@ -329,7 +329,8 @@ const derivation vine_estimators[] = {
           "\\frac{\\mathrm{Var}_{vine}}{\\mathrm{Var}_{path}}",
           "3000 samples through algorithms/trpo_vine.c, against (1/5) pi A of the exact layer", as_said, AT_MOST },
         { "\\le", "the controls: rollouts cut after two steps, nothing behind; the variance of sum pi Q^, in which"
-          " common numbers add up; for whole episodes, variance times steps of the environment", controls, AT_LEAST } },
+          " common numbers add up; for whole episodes, variance times steps of the environment", controls,
+          AT_LEAST } },
       "E5x, three rollouts from each state", page_of_variance, .trains = 3 },
     { "TRPO-16", "vine, K actions drawn, self-normalised: bias O(1/K), and none from a constant in Q",
       "E[grad L_n] in the logits, K = 2, 3, 4, 6", n_drawn, unit_drawn, NULL, NULL, {

@@ -66,7 +66,18 @@ status=$?
 holds "a worker killed: nobody is left" gone_soon $workers
 goes_on "$dir/run" 4
 
-# 4. Over MPI: the bytes of forked processes, whoever goes on with them. FAULTS=all makes the whole program by make MPI=1,
+# 4. What rank 0 cannot go on from: one line, nobody left waiting
+cp -r "$dir/run" "$dir/damaged" && printf x >>"$dir/damaged/checkpoint"
+timeout 10 "$ascent" train --resume --out "$dir/damaged" --steps 30000 >"$dir/said" 2>&1
+[ $? -eq 2 ] && [ "$(wc -l <"$dir/said")" -eq 1 ] && grep -q 'expected the checksum' "$dir/said" && ok ||
+    bad "a damaged checkpoint: $(cat "$dir/said")"
+timeout 10 "$ascent" train ppo_parallel --env lqr --set processes=4 --set lr=1e5 --out "$dir/inf" --quiet >"$dir/said" 2>&1
+[ $? -eq 4 ] && [ "$(wc -l <"$dir/said")" -eq 1 ] && ok || bad "not finite in all: $(cat "$dir/said")"
+"$ascent" explain ppo_parallel >"$dir/said"             # g_1, g_2, their mean, one process's gradient
+awk '/ (W|b)\[/ { n++; d = ($2 + $3) / 2 - $4; if (d * d > 1e-10 || $4 != $5) wrong++ } END { exit !(n > 10 && !wrong) }' "$dir/said" &&
+    ok || bad "explain: the mean is not the joined batch's"
+
+# 5. Over MPI: the bytes of forked processes, whoever goes on with them. FAULTS=all makes the whole program by make MPI=1,
 # else the one object that differs is linked before the library.
 mpi_program() {
     [ "${FAULTS:-}" != all ] || { make --no-print-directory -s MPI=1 BUILD="$build/mpi" "$build/mpi/ascent"; return; }

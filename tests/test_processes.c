@@ -172,16 +172,12 @@ enum ends { NUMBERS, NUMBERS_IN_ALL, MEMORY, KILLED, BUG, FIRST_FAILS, FIRST_KIL
 
 static void fails(const processes *all, enum ends which)
 {
-    struct rlimit little = { 1 << 20, 1 << 20 };
     static const long steps = 7;
     bool last = all->rank == all->n - 1;
     numerical_failure_says("test", &steps);
     if (which == NUMBERS && last) numerical_failure("x[3] is nan");
     if (which == NUMBERS_IN_ALL) numerical_failure("x[3] is nan");
-    if (which == MEMORY && all->rank == 1) {
-        setrlimit(RLIMIT_AS, &little);
-        free(allocate(1 << 22, 1, "a test"));
-    }
+    if (which == MEMORY && all->rank == 1) out_of_memory(1 << 22, "a test");
     if (which == KILLED && all->rank == 2) raise(SIGKILL);
     if (which == BUG && last) require(all->n == 0, "%d processes", all->n);
     if (which == FIRST_FAILS && all->rank == 0) numerical_failure("y is inf");

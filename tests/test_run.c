@@ -809,7 +809,7 @@ static void test_rmsprop_bounds(void **state)
     int tried = 0;
     for (edge.of = algorithms; edge.of->name; edge.of++) {
         const config_field *f = edge.of->fields;
-        while (f->name && strcmp(f->name, "eps") != 0) f++;
+        while (f->name && (strcmp(f->name, "alpha") != 0 || !f[1].name || strcmp(f[1].name, "eps") != 0)) f++;
         if (!f->name) continue;
         tried++;
         edge.config = allocate(1, edge.of->config_size, "a config");

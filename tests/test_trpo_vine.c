@@ -240,8 +240,8 @@ static long double Q_by_hand(const trpo_vine_config *c, const network *f, const 
 
 /* Everything of a state's K rollouts begins at clones of the streams; the one that went furthest goes on. */
 static void vine_by_hand(const trpo_vine_config *c, const policy *p, const network *f, const long double *phi,
-                         run_worker *w, const struct place *from, actor *pi, int K, bool all, double *a, long double *Q,
-                         struct counted *n)
+                         run_worker *w, const struct place *from, actor *pi, int K, bool all, double *a,
+                         long double *Q, struct counted *n)
 {
     for (int i = 0; i < K; i++) {
         if (all) a[i] = i;
