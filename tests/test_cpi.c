@@ -194,6 +194,8 @@ static void explained(void **state)
     const cpi_config c = { .alpha = CPI_KAKADE };
     hand_explain(cpi_explain, &c, text, sizeof text);
     hand_says(text, "(1-gamma) A/(4R) = ", 0.5 * 0.25 * 2.75 / 12, 1e-5);
+    hand_says(text, "(1-gamma)^2 gain = ", 0.25 * 2.75, 1e-5);
+    assert_true(strstr(text, "     1.00000\n   1  0.75000") && strstr(text, "     2.00000\n\nPDI-9"));        /* E_pi'[A] */
     hand_explain(cpi_explain, &(cpi_config){ .tolerance = 3 }, text, sizeof text);
     assert_true(strstr(text, "optimal") && !strstr(text, "epsilon ="));
 }
