@@ -1,5 +1,6 @@
 /* The derivations about policy improvement, derivations/monotone.c and kl_constraint.c: their numbers on E5 with
- * theta(s,a) = cos(s+2a), as an independent program has them; where they hold, and where they say that they do not apply.
+ * theta(s,a) = cos(s+2a), as an independent program has them; where they hold, and where they say that they do not
+ * apply.
  *     test_improvement [pattern]      runs the tests whose names match */
 #include "tests/improvement_by_hand.h"
 
@@ -81,7 +82,7 @@ static void known_numbers(void **state)
         says(&r, line, 1, 0.69157979334, 1e-9);
         says(&r, line, 2, 2.24349167514, 1e-9);
     }
-    for (int i = 0; i < 3; i++) {                               /* others come near it, so that the bound says something */
+    for (int i = 0; i < 3; i++) {               /* others come near it, so that the bound says something */
         assert_true(derivation_number(&r, 2, i) > 0.2 * derivation_number(&r, 0, i));
         assert_true(derivation_number(&r, 2, i) < derivation_number(&r, 0, i));
     }
@@ -138,7 +139,8 @@ static void units(void **state)
     double most = 0;
     for (int i = 0; i < 15; i++) most = fmax(most, fabs(pi->A[i]));
     for (int k = 0; k < 3; k++) hand_near(derivation_find(ids[k])->unit(x), pi->unit_V, 1e-15, "unit of J");
-    for (int k = 3; k < 5; k++) hand_near(derivation_find(ids[k])->unit(x), ldexp(5, -52) * 10 * most, 1e-13, "unit of A_bar");
+    for (int k = 3; k < 5; k++)
+        hand_near(derivation_find(ids[k])->unit(x), ldexp(5, -52) * 10 * most, 1e-13, "unit of A_bar");
     hand_near(derivation_find("KL-6")->unit(x), ldexp(5, -52) * 35.0280611206, 1e-9, "unit of lambda");
     setting_free(x);
     exact_free(pi);
@@ -179,7 +181,8 @@ static void not_applicable(void **state)
     hand_free(&p);
     p = hand_of(mdp_garnet("garnet", 7, 1, 2, 3), 0.9, (double[7]){ 0 });
     x = setting_new(p.pi, p.pi, 1);
-    for (int k = 3; k < 6; k++) assert_non_null(strstr(derivation_find(ids[k])->not_applicable(x), "nothing to gain"));
+    for (int k = 3; k < 6; k++)
+        assert_non_null(strstr(derivation_find(ids[k])->not_applicable(x), "nothing to gain"));
     setting_free(x);
     hand_free(&p);
     double z[15];
