@@ -206,8 +206,8 @@ static void about(char *text, size_t size)
     if (!out) out_of_memory(0, "a text of help");
     fprintf(out, "Improves a softmax policy on a finite MDP again and again, with exact advantages and visits.\n"
                  "A row for each policy has J, and of the update that made it the surrogate L, the bound below J,\n"
-                 "the step and the KL of both policies. Exit 1 if a promise is not held.\n\nalgorithms, and what --set can"
-                 " change:\n");
+                 "the step and the KL of both policies. Exit 1 if a promise is not held.\n\nalgorithms, and what"
+                 " --set can change:\n");
     for (const algorithm *a = algorithms; a->name; a++) {
         if (!a->improve) continue;
         fprintf(out, "\n%s: %s\n", a->name, a->about);
