@@ -1,6 +1,6 @@
-/* CPI: conservative policy iteration (002, images TRPO9-11; Schulman et al. 2015, arXiv:1502.05477, eq 5-6; Kakade and
- * Langford 2002). A greedy step may lower eta, because L trusts the old policy's visits; a step of size alpha towards
- * the greedy policy has a price of alpha^2 only.
+/* CPI: conservative policy iteration (002, images TRPO9-11; Schulman et al. 2015, arXiv:1502.05477, eq 5-6; Kakade
+ * and Langford 2002). A greedy step may lower eta, because L trusts the old policy's visits; a step of size alpha
+ * towards the greedy policy has a price of alpha^2 only.
  *
  *     loop
  *         A = the advantages of pi, rho = its visits, both exact
@@ -116,7 +116,8 @@ improvement cpi_improve(const void *config, const exact_table *x, double *pi_new
     double *pi1 = allocate(n, sizeof *pi1, "a greedy policy");
     cpi_greedy(x, pi1);
     double gain = surrogate_gain(x, pi1), epsilon = cpi_epsilon(x, pi1);
-    double alpha = c->alpha == CPI_BOUND ? cpi_alpha(gain, epsilon, x->gamma) : cpi_alpha_kakade(gain, x->R, x->gamma);
+    double alpha = c->alpha == CPI_BOUND ? cpi_alpha(gain, epsilon, x->gamma)
+                                         : cpi_alpha_kakade(gain, x->R, x->gamma);
     cpi_mixture((int)n, alpha, x->pi, pi1, pi_new);
     free(pi1);
     if (!(gain > fmax(c->tolerance, x->rounding))) return improvement_none(x, IMPROVEMENT_OPTIMAL, pi_new);
@@ -135,8 +136,8 @@ void cpi_explain(FILE *out, const void *config, uint64_t seed)
     improvement i = cpi_improve(c, x, pi_new);
     double gain = surrogate_gain(x, pi1), epsilon = cpi_epsilon(x, pi1);
     for (int s = 0; s < x->nS; s++) best[s] = linalg_dot(x->nA, pi1 + s * x->nA, x->A + s * x->nA);
-    fprintf(out, "CPI, an update of two states and three actions; gamma = %g, eta(pi) = %g; nothing is drawn\n\n", gamma,
-            x->J);
+    fprintf(out, "CPI, an update of two states and three actions; gamma = %g, eta(pi) = %g; nothing is drawn\n\n",
+            gamma, x->J);
     improvement_print(out, x, pi_new, "E_pi'[A]", best);
     fprintf(out, "\nPDI-9    pi'(s) = argmax_a A(s,a), gain = sum_s rho(s) sum_a pi'(a|s) A(s,a) = %.5f\n", gain);
     fprintf(out, "         tolerance %g: %s\n", c->tolerance, improvement_outcome_name(i.outcome));

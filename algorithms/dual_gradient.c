@@ -15,10 +15,10 @@
  *      rewards distance from pi (ERR-36).
  *   2. 001 has one lambda for a KL of each state, without a mean or maximum (ERR-35): here the mean, where pi goes.
  *   3. The units of lambda and alpha are those of its problem without constraints: see dual_gradient_unit.
- *   4. With exact maxima: where a step of lambda has not brought the mean KL nearer to epsilon by half, alpha is halved
- *      if it leapt over, doubled if it crept; and a step out of the interval that is known to hold the multiplier ends
- *      in its middle. A constant alpha circles where pi hardly ever takes the best action. Should lambda not settle in
- *      `updates` steps all the same, pi stays.
+ *   4. With exact maxima: where a step of lambda has not brought the mean KL nearer to epsilon by half, alpha is
+ *      halved if it leapt over, doubled if it crept; and a step out of the interval that is known to hold the
+ *      multiplier ends in its middle. A constant alpha circles where pi hardly ever takes the best action. Should
+ *      lambda not settle in `updates` steps all the same, pi stays.
  *
  * Critical
  *   - KL(new||old), as 001 prints it (ERR-34); TRPO's, in trpo_mm.c, is KL(old||new).
@@ -54,7 +54,7 @@ const config_field dual_gradient_fields[] = {
 };
 
 /*[snip dual-gradient-lagrangian later]*/
-/* KL-3   sum_a pi1 log(pi1/pi) = sum_a pi ((1+e) log(1+e) - e),   e = pi1/pi - 1: the terms are of the order of e^2 */
+/* KL-3   sum_a pi1 log(pi1/pi) = sum_a pi ((1+e) log(1+e) - e),   e = pi1/pi - 1: terms of the order of e^2 */
 double dual_gradient_kl(int nA, const double *pi1, const double *pi)
 {
     double kl = 0;
@@ -181,7 +181,7 @@ static void maximise(const dual_gradient_config *c, const exact_table *x, double
     for (long k = 0; k < c->steps; k++) y->largest = dual_gradient_ascend(x, lambda, c->lr / unit, y->z, y->pi1);
 }
 
-/* What the exact maxima of earlier steps say of lambda, in convex duality: KL > epsilon at low, KL < epsilon at high */
+/* What earlier steps, with exact maxima, say of the multiplier: KL > epsilon at low, KL < epsilon at high */
 typedef struct { double low, high, excess, alpha; } search;
 
 /* Deviation 4 */
@@ -258,12 +258,12 @@ void dual_gradient_explain(FILE *out, const void *config, uint64_t seed)
     FILE *to_rows = print_to_memory(&rows, &n);
     improvement i = improve(c, x, pi_new, to_rows);
     print_done(to_rows, &rows);
-    fprintf(out, "Dual gradient descent, an update of two states and three actions; gamma = %g, eta(pi) = %g; nothing is"
-            " drawn\n\nKL-4     max A_bar subject to mean KL <= epsilon = %g\n"
+    fprintf(out, "Dual gradient descent, an update of two states and three actions; gamma = %g, eta(pi) = %g;"
+            " nothing is drawn\n\nKL-4     max A_bar subject to mean KL <= epsilon = %g\n"
             "         unit of lambda: sqrt(sum(rho) sum_s rho(s) Var[A(s,.)] / (2 epsilon)) = %.7f\n"
             "KL-6     lambda <- max(0, lambda + alpha (mean KL - epsilon)), alpha = %g unit / (2 epsilon) = %.5f\n\n"
-            "    k       lambda      mean KL        A_bar   Lagrangian        alpha\n", x->gamma, x->J, c->delta_kl, unit, c->alpha,
-            c->alpha * unit / (2 * c->delta_kl));
+            "    k       lambda      mean KL        A_bar   Lagrangian        alpha\n", x->gamma, x->J,
+            c->delta_kl, unit, c->alpha, c->alpha * unit / (2 * c->delta_kl));
     fputs(rows, out);
     free(rows);
     for (int s = 0; s < 2; s++) kl[s] = dual_gradient_kl(x->nA, pi_new + s * x->nA, x->pi + s * x->nA);

@@ -7,15 +7,17 @@
  *         C = 4 epsilon gamma/(1-gamma)^2, epsilon = max_{s,a} |A(s,a)|       TRPO-4
  *         pi <- argmax_{pi'} L(pi') - C max_s KL(pi||pi')                     TRPO-5
  *
- * The argmax. At a common radius delta = max_s KL(pi||pi') the states fall apart: f_s(delta) = max E_{pi'}[A(s,.)] over
- * KL(pi||pi') <= delta. With multipliers lambda of KL <= delta and mu of sum_a pi'(a) = 1, setting d/dpi'(a) to 0 gives
+ * The argmax. At a common radius delta = max_s KL(pi||pi') the states fall apart: f_s(delta) = max E_{pi'}[A(s,.)]
+ * over KL(pi||pi') <= delta. With multipliers lambda of KL <= delta and mu of sum_a pi'(a) = 1, setting d/dpi'(a)
+ * to 0 gives
  *
- *     A(a) + lambda pi(a)/pi'(a) - mu = 0,     pi'(a) = lambda pi(a) / (mu - A(a)),     1/lambda = sum_a pi(a)/(mu - A(a))
+ *     A(a) + lambda pi(a)/pi'(a) - mu = 0
+ *     pi'(a) = lambda pi(a) / (mu - A(a)),     1/lambda = sum_a pi(a)/(mu - A(a))
  *
  * with mu > max A where pi acts; KL(pi||pi') = log sum_a pi(a)/(mu - A(a)) + sum_a pi(a) log(mu - A(a)) falls from
- * infinity to 0 in mu, so that one root in mu has KL = delta. An action that pi never takes costs no KL: mu never falls
- * below its A, and where that binds, it gets the probability that lambda leaves over. f_s is concave, f_s' = lambda_s,
- * and the best delta is the root of sum_s rho(s) lambda_s(delta) = C.
+ * infinity to 0 in mu, so that one root in mu has KL = delta. An action that pi never takes costs no KL: mu never
+ * falls below its A, and where that binds, it gets the probability that lambda leaves over. f_s is concave, f_s' =
+ * lambda_s, and the best delta is the root of sum_s rho(s) lambda_s(delta) = C.
  *
  * Deviations from the source
  *   1. States that pi never visits move within the same delta: they have no part in M.
@@ -152,8 +154,8 @@ static state state_of(int nA, const double *pi, const double *A)
     return x;
 }
 
-/* KL(pi||pi') at mu = top + distance:  log sum_a pi/(1-h) + sum_a pi log(1-h),  h = (A - E[A])/(mu - E[A]), summed from
- * terms of the order of h^2, since sum_a pi h = 0 */
+/* KL(pi||pi') at mu = top + distance:  log sum_a pi/(1-h) + sum_a pi log(1-h),  h = (A - E[A])/(mu - E[A]), summed
+ * from terms of the order of h^2, since sum_a pi h = 0 */
 static double kl_at(const state *x, double distance)
 {
     double room = x->gap + distance, E = 0, logs = 0;
@@ -179,9 +181,9 @@ static double tilt(const state *x, double distance, double *pi1)
 }
 
 static const double FURTHEST = 600;         /* of a logarithm: exp(-600) is 0 for all that matters */
-static const double NEAREST = 1e-20;        /* of gap: */
+static const double NEAREST = 1e-20;
 
-/* Of mu - top: lambda, and with it what is left to gain, is NEAREST gap there. KL = delta might ask for more, and for
+/* The least mu - top: all of gap is gained there but for NEAREST of it. KL = delta might ask for more, and for
  * probabilities below 1e-308. */
 static double nearest(const state *x)
 {
@@ -301,8 +303,8 @@ void trpo_mm_explain(FILE *out, const void *config, uint64_t seed)
     improvement_print(out, x, pi_new, "lambda", i.outcome == IMPROVED ? lambda : NULL);
     fprintf(out, "\nTRPO-4   epsilon = max_{s,a} |A(s,a)| = %g, C = 4 epsilon gamma/(1-gamma)^2 = %g", epsilon, C);
     fprintf(out, c->C_scale == 1 ? "\n" : ", C_scale = %g in it: nothing is guaranteed\n", c->C_scale);
-    fprintf(out, "         max gain of L = sum_s rho(s) max_a A(s,a) = %.5f, tolerance %g: %s\n", surrogate_gain_most(x),
-            c->tolerance, improvement_outcome_name(i.outcome));
+    fprintf(out, "         max gain of L = sum_s rho(s) max_a A(s,a) = %.5f, tolerance %g: %s\n",
+            surrogate_gain_most(x), c->tolerance, improvement_outcome_name(i.outcome));
     if (i.outcome != IMPROVED) return;
     fprintf(out, "TRPO-5   pi_new(a|s) = lambda pi(a|s) / (mu - A(s,a)), lambda and mu of each state such that\n"
                  "         sum_a pi_new(a|s) = 1 and KL(pi||pi_new) = delta\n"

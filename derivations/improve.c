@@ -1,5 +1,5 @@
-/* `ascent improve ALGORITHM MDP`: policy iteration that knows everything: advantages and visits are exact, so that what
- * an algorithm promises of J can be seen to hold. */
+/* `ascent improve ALGORITHM MDP`: policy iteration that knows everything: advantages and visits are exact, so that
+ * what an algorithm promises of J can be seen to hold. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -126,8 +126,8 @@ static void print_text(const iteration *it)
 {
     const exact *x = it->pi;
     int n = it->rows - 1;
-    printf("%s on %s: %d states, %d actions, gamma %.15g; max KL(old||new), mean KL(new||old)\n\n", it->algorithm->name,
-           x->M->name, x->nS, x->nA, x->gamma);
+    printf("%s on %s: %d states, %d actions, gamma %.15g; max KL(old||new), mean KL(new||old)\n\n",
+           it->algorithm->name, x->M->name, x->nS, x->nA, x->gamma);
     print_rows(it);
     printf("\n%s: %s\n", improvement_outcome_name(it->outcome), ending(it->outcome));
     if (n == 0) return;
@@ -204,9 +204,10 @@ static void about(char *text, size_t size)
 {
     FILE *out = fmemopen(text, size, "w");
     if (!out) out_of_memory(0, "a text of help");
-    fprintf(out, "Improves a softmax policy on a finite MDP again and again, with exact advantages and visits. A row for"
-                 " each\npolicy has J, and of the update that made it the surrogate L, the bound below J, the step and"
-                 " the KL of both\npolicies. Exit 1 if a promise is not held. Algorithms, and what --set can change:\n");
+    fprintf(out, "Improves a softmax policy on a finite MDP again and again, with exact advantages and visits.\n"
+                 "A row for each policy has J, and of the update that made it the surrogate L, the bound below J,\n"
+                 "the step and the KL of both policies. Exit 1 if a promise is not held.\n\nalgorithms, and what"
+                 " --set can change:\n");
     for (const algorithm *a = algorithms; a->name; a++) {
         if (!a->improve) continue;
         fprintf(out, "\n%s: %s\n", a->name, a->about);

@@ -1,5 +1,5 @@
-/* The surrogate under a bound on the mean KL, and its Lagrangian: 001 (l.363-400), through algorithms/dual_gradient.c.
- * Its other account is the dual function of one variable,
+/* The surrogate under a bound on the mean KL, and its Lagrangian: 001 (l.363-400), through
+ * algorithms/dual_gradient.c. Its other account is the dual function of one variable,
  *     g(lambda) = max_pi' Lagrangian = lambda (epsilon + sum_s d(s) log sum_a pi(a|s) exp(A(s,a) sum(rho) / lambda)),
  * convex, and least at the multiplier: it knows no policy pi'. */
 #include <float.h>
@@ -316,23 +316,24 @@ static void page(const setting *x, FILE *out)
         if (least > 0) fprintf(out, "%16.8g\n", dual_function(x->pi, radius[k], least));
         else           fprintf(out, "%16s\n", "at lambda = 0");
     }
-    fprintf(out, "KL(new||old), the mean over the states where pi goes. As an iteration: `ascent improve dual_gradient %s`\n",
-            x->pi->M->name);
+    fprintf(out, "KL(new||old), the mean over the states where pi goes. As an iteration:"
+            " `ascent improve dual_gradient %s`\n", x->pi->M->name);
     improvement_table_free(&t);
     free(pi1);
 }
 
 const derivation kl_constraint[] = {
-    { "KL-4", "the surrogate's maximum under a bound on the mean KL", "A_bar(theta'), epsilon = 1e-4, .01, .1", n_radii,
-      unit_gain, not_applicable, NULL, {
-        { "\\max_{\\theta'}\\bar A(\\theta')\\ \\text{s.t.}\\ \\bar D_{KL}(\\pi_{\\theta'}\\|\\pi_\\theta)\\le\\epsilon",
+    { "KL-4", "the surrogate's maximum under a bound on the mean KL", "A_bar(theta'), epsilon = 1e-4, .01, .1",
+      n_radii, unit_gain, not_applicable, NULL, {
+        { "\\max_{\\theta'}\\bar A(\\theta')\\ \\text{s.t.}\\ "
+          "\\bar D_{KL}(\\pi_{\\theta'}\\|\\pi_\\theta)\\le\\epsilon",
           "algorithms/dual_gradient.c; 001 has no mean over states (ERR-35)", line_A_bar },
         { "=\\min_{\\lambda\\ge0}\\lambda(\\epsilon+\\sum_sd(s)\\log\\sum_a\\pi(a|s)e^{A(s,a)\\sum\\rho/\\lambda})",
           "the least value of the dual function, by a search in lambda alone", line_dual },
         { "\\ge\\bar A(\\theta''),\\quad\\bar D_{KL}(\\pi_{\\theta''}\\|\\pi_\\theta)=\\epsilon",
           "the best of eight other policies as far away", line_others, AT_MOST } }, .page = page },
-    { "KL-5", "the Lagrangian has a saddle where the constrained maximum is", "L(theta*,lambda*), for eight others each",
-      n_others, unit_gain, not_applicable, NULL, {
+    { "KL-5", "the Lagrangian has a saddle where the constrained maximum is",
+      "L(theta*,lambda*), for eight others each", n_others, unit_gain, not_applicable, NULL, {
         { "\\mathcal L(\\theta^*,\\lambda^*)=\\bar A(\\theta^*)-\\lambda^*(\\bar D_{KL}-\\epsilon)",
           "algorithms/dual_gradient.c, epsilon = .01", line_saddle },
         { "=\\bar A(\\theta^*)", "complementary slackness: lambda = 0 or KL = epsilon", line_slackness },
@@ -346,8 +347,8 @@ const derivation kl_constraint[] = {
       "lambda where the constraint binds, and where it does not", n_two, unit_lambda, not_applicable, NULL, {
         { "\\lambda^*:\\ \\bar D_{KL}(\\lambda^*)=\\epsilon\\ \\text{or}\\ \\lambda^*=0", "a root in lambda alone",
           line_multiplier },
-        { "\\lambda\\leftarrow\\max(0,\\lambda+\\alpha(\\bar D_{KL}-\\epsilon))", "algorithms/dual_gradient.c, until it"
-          " settles", line_lambda },
+        { "\\lambda\\leftarrow\\max(0,\\lambda+\\alpha(\\bar D_{KL}-\\epsilon))",
+          "algorithms/dual_gradient.c, until it settles", line_lambda },
         { "\\lambda\\leftarrow\\lambda+\\alpha(\\bar D_{KL}-\\epsilon)",
           "001 (l.396), one step from lambda = 0 where nothing binds: the Lagrangian then has no maximum",
           line_unprojected, DIFFERS, "ERR-36" } } },

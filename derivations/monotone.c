@@ -1,6 +1,6 @@
-/* Policy iteration that never falls: conservative policy iteration and TRPO's Algorithm 1, through algorithms/cpi.c and
- * trpo_mm.c, with exact advantages. 002 (l.254-256, images TRPO9-13); Schulman et al. 2015, eq 5, 6, 10; Kakade and
- * Langford 2002. */
+/* Policy iteration that never falls: conservative policy iteration and TRPO's Algorithm 1, through algorithms/cpi.c
+ * and trpo_mm.c, with exact advantages. 002 (l.254-256, images TRPO9-13); Schulman et al. 2015, eq 5, 6, 10; Kakade
+ * and Langford 2002. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -58,7 +58,7 @@ static double mixtures(const setting *x, about_mixture about, double *out)
     double *pi1 = allocate((size_t)x->pi->nSA, sizeof *pi1, "a policy"), room = 0;
     exact_table t = improvement_table(x->pi);
     cpi_greedy(&t, pi1);
-    mixture m = { .pi = x->pi, .t = &t, .pi1 = pi1, .gain = surrogate_gain(&t, pi1), .epsilon = cpi_epsilon(&t, pi1) };
+    mixture m = { x->pi, &t, pi1, .gain = surrogate_gain(&t, pi1), .epsilon = cpi_epsilon(&t, pi1) };
     for (int k = 0; k < ALPHAS; k++) {
         m.alpha = (k + 1.0) / ALPHAS;
         out[k] = about(&m, &room);
@@ -227,7 +227,8 @@ static double M_along_path(const pair *p, double *room)
         for (int s = 0, nA = pi->nA; s < pi->nS; s++) {
             double Z = 0, top = -INFINITY;
             for (int i = s * nA; i < (s + 1) * nA; i++) top = fmax(top, pi->A[i]);
-            for (int i = s * nA; i < (s + 1) * nA; i++) Z += q[i] = pi->pi[i] * exp(size > 0 ? t * ((pi->A[i] - top) / size) : 0);
+            for (int i = s * nA; i < (s + 1) * nA; i++)
+                Z += q[i] = pi->pi[i] * exp(size > 0 ? t * ((pi->A[i] - top) / size) : 0);
             for (int i = s * nA; i < (s + 1) * nA; i++) q[i] /= Z;
         }
         exact *other = solve(pi, q);
@@ -285,7 +286,7 @@ static void page_of_alphas(const setting *x, FILE *out)
     double *pi1 = allocate((size_t)x->pi->nSA, sizeof *pi1, "a policy"), room = 0;
     exact_table t = improvement_table(x->pi);
     cpi_greedy(&t, pi1);
-    mixture m = { .pi = x->pi, .t = &t, .pi1 = pi1, .gain = surrogate_gain(&t, pi1), .epsilon = cpi_epsilon(&t, pi1) };
+    mixture m = { x->pi, &t, pi1, .gain = surrogate_gain(&t, pi1), .epsilon = cpi_epsilon(&t, pi1) };
     double best = cpi_alpha(m.gain, m.epsilon, x->pi->gamma);
     fprintf(out, "%10s %14s %14s %14s %14s\n", "alpha", "eta(pi_new)", "L(pi_new)", "bound", "gap/penalty");
     for (int k = 0; k < 7; k++) {
@@ -312,7 +313,8 @@ static void page_of_iterations(const setting *x, FILE *out)
         if (after[i] > before[i]) fprintf(out, "%12.4f\n", (M[i] - before[i]) / (after[i] - before[i]));
         else                      fprintf(out, "%12s\n", "-");
     }
-    fprintf(out, "M's share: what of the rise of eta was promised. More with `ascent improve trpo_mm %s`\n", x->pi->M->name);
+    fprintf(out, "M's share: what of the rise of eta was promised. More with `ascent improve trpo_mm %s`\n",
+            x->pi->M->name);
 }
 
 const derivation monotone[] = {
@@ -337,19 +339,22 @@ const derivation monotone[] = {
           "algorithms/trpo_mm.c: a root in each state, and one in the radius", line_M },
         { "=L_{\\pi_i}(\\pi_{i+1})-C\\,D_{KL}^{max}(\\pi_i,\\pi_{i+1})",
           "L and KL of the two policies as the exact layer has them", line_compared },
-        { "=\\eta(\\pi_i)+\\sum_s\\rho(\\mu_s-\\lambda_s)+\\rho\\lambda_s\\sum_a\\pi_i\\log\\frac{\\lambda_s}{\\mu_s-A(s,a)}",
-          "weak duality: no policy has a greater M than this, whatever mu > max A and sum rho lambda = C; so it is the"
-          " argmax", line_from_above },
+        { "=\\eta(\\pi_i)+\\sum_s\\rho(\\mu_s-\\lambda_s)+\\rho\\lambda_s\\sum_a\\pi_i"
+          "\\log\\frac{\\lambda_s}{\\mu_s-A(s,a)}",
+          "weak duality: no policy has a greater M than this, whatever mu > max A and sum rho lambda = C; so it is"
+          " the argmax", line_from_above },
         { "\\ge\\max_tM_i(\\pi_ie^{tA}/Z)", "one of the others: the natural gradient's path", line_path, AT_MOST },
         { "\\ge M_i(\\pi_i)=\\eta(\\pi_i)", "pi_i is a candidate: L = eta there, KL = 0", line_before, AT_MOST },
-        { "\\le\\eta(\\pi_{i+1})", "TRPO-4: M is nowhere above eta. With the line before, eta does not fall", line_after,
-          AT_LEAST } },
+        { "\\le\\eta(\\pi_{i+1})", "TRPO-4: M is nowhere above eta. With the line before, eta does not fall",
+          line_after, AT_LEAST } },
       .page = page_of_iterations },
     { "TRPO-6", "minorisation: what M gains, eta gains", "eta(pi_{i+1}) - eta(pi_i), and of any pi'",
       n_differences, unit_eta, not_everywhere, NULL, {
         { "\\eta(\\pi_{i+1})-\\eta(\\pi_i),\\quad\\eta(\\pi')-\\eta(\\pi)",
-          "solved, in five iterations of Algorithm 1; and for a policy pi' that has nothing to do with it", line_rise },
-        { "\\ge M_i(\\pi_{i+1})-M_i(\\pi_i)", "eta >= M_i by TRPO-4, and eta(pi_i) = M_i(pi_i)", line_M_rise, AT_MOST },
+          "solved, in five iterations of Algorithm 1; and for a policy pi' that has nothing to do with it",
+          line_rise },
+        { "\\ge M_i(\\pi_{i+1})-M_i(\\pi_i)", "eta >= M_i by TRPO-4, and eta(pi_i) = M_i(pi_i)",
+          line_M_rise, AT_MOST },
         { "\\ge0", "where pi_{i+1} is the argmax of M_i", line_no_less, AT_MOST } } },
     { .id = NULL }
 };

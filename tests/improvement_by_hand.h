@@ -1,5 +1,5 @@
-/* Tables of random MDPs and policies for the tests of cpi, trpo_mm and dual_gradient, and what these compute, in plain
- * loops of long double. What a policy is worth is the exact layer's word. */
+/* Tables of random MDPs and policies for the tests of cpi, trpo_mm and dual_gradient, and what these compute, in
+ * plain loops of long double. What a policy is worth is the exact layer's word. */
 #ifndef ASCENT_TESTS_IMPROVEMENT_BY_HAND_H
 #define ASCENT_TESTS_IMPROVEMENT_BY_HAND_H
 

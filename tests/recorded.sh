@@ -43,6 +43,11 @@ commands() {
         echo "explain $a --seed 1"
         echo "explain $a --seed 2"
     done
+    echo "improve --help"
+    for a in $("$ascent" improve --help | sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p'); do
+        echo "explain $a"
+        echo "improve $a E5 --iterations 3"
+    done
 }
 
 # The numbers and pages only: of a proof no LaTeX and no reasons, of verify not what an equation says, no error

@@ -1,5 +1,5 @@
-/* Conservative policy iteration: the bound, its maximiser, and what it promises, on tables whose policies the exact layer
- * solves.     test_cpi [pattern]      runs the tests whose names match */
+/* Conservative policy iteration: the bound, its maximiser, and what it promises, on tables whose policies the exact
+ * layer solves.     test_cpi [pattern]      runs the tests whose names match */
 #include "tests/improvement_by_hand.h"
 
 #include "algorithms/cpi.h"
@@ -68,7 +68,8 @@ static void bound_holds(void **state)
             cpi_mixture(p.pi->nSA, alpha, p.x.pi, pi1, new_pi);
             double J = hand_J(&p, new_pi), L = p.x.J + alpha * gain;
             double bound = cpi_bound(p.x.J, gain, epsilon, p.x.gamma, alpha);
-            if (!(J >= bound - 20 * p.pi->unit_V)) fail_msg("seed %d, alpha %g: %g below %g", (int)seed, alpha, J, bound);
+            if (!(J >= bound - 20 * p.pi->unit_V))
+                fail_msg("seed %d, alpha %g: %g below %g", (int)seed, alpha, J, bound);
             tightest = fmax(tightest, (L - J) / (L - bound));
         }
         hand_free(&p);
@@ -163,8 +164,8 @@ static void no_gain(void **state)
     stays(hand_of(mdp_garnet("garnet", 7, 1, 2, 3), 0.9, z));
 }
 
-/* Absorbing and unreachable states have no part: E5x's end keeps its row, and a state that nobody enters moves on with
- * the others, without weight in L. */
+/* Absorbing and unreachable states have no part: E5x's end keeps its row, and a state that nobody enters moves on
+ * with the others, without weight in L. */
 static void states_without_weight(void **state)
 {
     (void)state;
@@ -194,6 +195,9 @@ static void explained(void **state)
     const cpi_config c = { .alpha = CPI_KAKADE };
     hand_explain(cpi_explain, &c, text, sizeof text);
     hand_says(text, "(1-gamma) A/(4R) = ", 0.5 * 0.25 * 2.75 / 12, 1e-5);
+    hand_says(text, "(1-gamma)^2 gain = ", 0.25 * 2.75, 1e-5);
+    assert_non_null(strstr(text, "     1.00000\n   1  0.75000"));       /* E_pi'[A] */
+    assert_non_null(strstr(text, "     2.00000\n\nPDI-9"));
     hand_explain(cpi_explain, &(cpi_config){ .tolerance = 3 }, text, sizeof text);
     assert_true(strstr(text, "optimal") && !strstr(text, "epsilon ="));
 }
@@ -201,9 +205,9 @@ static void explained(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bandit), cmocka_unit_test(best_alpha), cmocka_unit_test(bound_holds), cmocka_unit_test(kakade),
-        cmocka_unit_test(monotone), cmocka_unit_test(rows_and_ties), cmocka_unit_test(no_gain),
-        cmocka_unit_test(states_without_weight), cmocka_unit_test(explained) };
+        cmocka_unit_test(bandit), cmocka_unit_test(best_alpha), cmocka_unit_test(bound_holds),
+        cmocka_unit_test(kakade), cmocka_unit_test(monotone), cmocka_unit_test(rows_and_ties),
+        cmocka_unit_test(no_gain), cmocka_unit_test(states_without_weight), cmocka_unit_test(explained) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

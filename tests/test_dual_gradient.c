@@ -14,7 +14,8 @@ static long double visits(const exact_table *x)
     return sum;
 }
 
-/* The dual function, max over pi' of the Lagrangian: lambda (epsilon + sum_s d(s) log sum_a pi exp(A sum(rho)/lambda)) */
+/* The dual function, max over pi' of the Lagrangian:
+ * lambda (epsilon + sum_s d(s) log E_pi[exp(A sum(rho)/lambda)]) */
 static long double dual(const exact_table *x, long double epsilon, long double lambda)
 {
     long double N = visits(x), g = epsilon;
@@ -103,8 +104,8 @@ static void projection(void **state)
     }
 }
 
-/* KL-6 on random MDPs: lambda is the KKT multiplier to 1e-6, KL = epsilon, A_bar the dual's least value; from wherever
- * lambda begins. Every other feasible policy has less. */
+/* KL-6 on random MDPs: lambda is the KKT multiplier to 1e-6, KL = epsilon, A_bar the dual's least value; from
+ * wherever lambda begins. Every other feasible policy has less. */
 static void multiplier(void **state)
 {
     (void)state;
@@ -118,7 +119,8 @@ static void multiplier(void **state)
         c.lambda = from[seed / 3 % 3];
         improvement i = dual_gradient_improve(&c, &p.x, new_pi);
         assert_int_equal(i.outcome, IMPROVED);
-        long double lambda = best_lambda(&p.x, (long double)c.delta_kl, (long double)dual_gradient_unit(&p.x, c.delta_kl));
+        long double unit = (long double)dual_gradient_unit(&p.x, c.delta_kl);
+        long double lambda = best_lambda(&p.x, (long double)c.delta_kl, unit);
         if (i.step > 0) {
             hand_near(i.step, (double)lambda, 1e-6, "lambda");
             hand_near((double)hand_mean_kl(&p.x, new_pi), c.delta_kl, 2e-9, "KL");
@@ -306,7 +308,7 @@ static void explained(void **state)
     hand_says(text, "/ (2 epsilon)) = ", unit, 1e-7);
     hand_says(text, "unit / (2 epsilon) = ", 0.5 * unit / 0.02, 1e-5);
     double lambda = unit, pi1[6];
-    for (int k = 0; k < 8; k++) {                               /* a row: k, lambda, mean KL, A_bar, Lagrangian, alpha */
+    for (int k = 0; k < 8; k++) {               /* a row: k, lambda, mean KL, A_bar, Lagrangian, alpha */
         char row[20], *at;
         sprintf(row, "\n%5d ", k);
         hand_says(text, row, lambda, 1e-6);                     /* alpha times what KL is rounded by */
@@ -320,8 +322,8 @@ static void explained(void **state)
     }
     hand_says(text, "L(pi_new) = eta + A_bar = ", (double)hand_L(x, new_pi), 1e-7);
     assert_true(strstr(text, "the constraint binds") && i.step > 0);
-    hand_explain(dual_gradient_explain, &(dual_gradient_config){ .delta_kl = 3, .alpha = 1, .updates = 9, .settled = 1e-9 },
-                 text, sizeof text);
+    const dual_gradient_config wide = { .delta_kl = 3, .alpha = 1, .updates = 9, .settled = 1e-9 };
+    hand_explain(dual_gradient_explain, &wide, text, sizeof text);
     assert_true(strstr(text, "it does not bind") != NULL);
 }
 

@@ -1,5 +1,6 @@
-/* TRPO's Algorithm 1: its argmax against closed forms, its KKT conditions and generic optimisers; and what it promises, on
- * tables whose policies the exact layer solves.     test_trpo_mm [pattern]      runs the tests whose names match */
+/* TRPO's Algorithm 1: its argmax against closed forms, its KKT conditions and generic optimisers; and what it
+ * promises, on tables whose policies the exact layer solves.     test_trpo_mm [pattern]      runs the tests whose
+ * names match */
 #include "tests/improvement_by_hand.h"
 
 #include <gsl/gsl_min.h>
@@ -42,13 +43,16 @@ static void kl(void **state)
         double pi[4], pi1[4], A[4];
         random_state(rng, 4, 20, pi, A);
         random_state(rng, 4, k % 2 ? 20 : 1, pi1, A);
-        for (int a = 0; a < 4 && k % 3 == 0; a++) pi1[a] = pi[a] * (1 + 1e-3 * (a == 0 ? pi[1] : a == 1 ? -pi[0] : 0));
-        double D = (double)hand_kl(4, pi, pi1), D1 = (double)hand_kl(4, pi1, pi);       /* sums are 1 to rounding only */
+        for (int a = 0; a < 4 && k % 3 == 0; a++)
+            pi1[a] = pi[a] * (1 + 1e-3 * (a == 0 ? pi[1] : a == 1 ? -pi[0] : 0));
+        double D = (double)hand_kl(4, pi, pi1), D1 = (double)hand_kl(4, pi1, pi);
+        /* sums are 1 to rounding only */
         assert_true(fabs(trpo_mm_kl(4, pi, pi1) - D) <= 1e-13 * D + 1e-15);
         assert_true(fabs(dual_gradient_kl(4, pi1, pi) - D1) <= 1e-13 * D1 + 1e-15);
     }
     gsl_rng_free(rng);
-    assert_true(trpo_mm_kl(2, p, (double[]){ 1, 0 }) == INFINITY && dual_gradient_kl(2, (double[]){ 1, 0 }, p) == log(2));
+    assert_true(trpo_mm_kl(2, p, (double[]){ 1, 0 }) == INFINITY);
+    assert_true(dual_gradient_kl(2, (double[]){ 1, 0 }, p) == log(2));
     assert_true(dual_gradient_kl(2, p, (double[]){ 1, 0 }) == INFINITY);
     hand_near(trpo_mm_kl(2, (double[]){ 1, 0 }, p), log(2), 1e-15, "KL from a corner");
     assert_true(trpo_mm_kl(2, p, p) == 0 && dual_gradient_kl(2, p, p) == 0);
@@ -84,7 +88,7 @@ static double highest(int n, const double *A)
     return most;
 }
 
-/* In every state A(a) + lambda pi/pi' is the same mu for all actions, KL = delta, sum = 1; from tiny radii to large ones */
+/* In every state A(a) + lambda pi/pi' is the same mu for all actions, KL = delta, sum = 1; radii tiny to large */
 static void stationary(void **state)
 {
     (void)state;
@@ -221,7 +225,7 @@ static void against_simplex(void **state)
     }
 }
 
-/* The multipliers: lambda_s = d max E[A] / d delta by differences, and sum_s rho(s) lambda_s = C at the best radius */
+/* The multipliers: lambda_s = d max E[A] / d delta by differences, and sum_s rho lambda_s = C at the best radius */
 static void multipliers(void **state)
 {
     (void)state;
@@ -245,8 +249,8 @@ static void multipliers(void **state)
     }
 }
 
-/* Where pi never acts an action is free: from a corner max E[A] = gap (1 - e^-delta). One state stalls for gamma >= 1/5:
- * gap e^-delta/(1-gamma) = C = 4 gap gamma/(1-gamma)^2 has delta = log((1-gamma)/(4 gamma)). */
+/* Where pi never acts an action is free: from a corner max E[A] = gap (1 - e^-delta). One state stalls for gamma >=
+ * 1/5: gap e^-delta/(1-gamma) = C = 4 gap gamma/(1-gamma)^2 has delta = log((1-gamma)/(4 gamma)). */
 static void corners(void **state)
 {
     (void)state;
@@ -406,7 +410,8 @@ static void explained(void **state)
     const exact_table *x = &improvement_example;
     hand_explain(trpo_mm_explain, &trpo_mm_defaults, text, sizeof text);
     improvement i = trpo_mm_improve(&trpo_mm_defaults, x, new_pi);
-    for (int s = 0; s < 2; s++) lambda += x->rho[s] * trpo_mm_state(3, x->pi + 3 * s, x->A + 3 * s, i.step, new_pi + 3 * s);
+    for (int s = 0; s < 2; s++)
+        lambda += x->rho[s] * trpo_mm_state(3, x->pi + 3 * s, x->A + 3 * s, i.step, new_pi + 3 * s);
     hand_near(lambda, C, 1e-9, "sum of rho lambda");
     hand_says(text, "gamma/(1-gamma)^2 = ", C, 0);
     hand_says(text, "= C at delta = ", i.step, 1e-9);
@@ -421,7 +426,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(kl), cmocka_unit_test(two_actions), cmocka_unit_test(stationary),
         cmocka_unit_test(against_search), cmocka_unit_test(against_simplex), cmocka_unit_test(multipliers),
         cmocka_unit_test(corners), cmocka_unit_test(free_action), cmocka_unit_test(monotone),
-        cmocka_unit_test(no_gain), cmocka_unit_test(states), cmocka_unit_test(extremes), cmocka_unit_test(explained) };
+        cmocka_unit_test(no_gain), cmocka_unit_test(states), cmocka_unit_test(extremes),
+        cmocka_unit_test(explained) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
