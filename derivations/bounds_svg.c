@@ -82,10 +82,10 @@ static const struct { const char *id, *of, *dash; } drawn[CURVES] = {
     [TV] = { "TRPO-3", "L - 4 eps gamma alpha^2 / (1-gamma)^2, alpha the greatest TV", "" },
     [KL] = { "TRPO-4", "L - 4 eps gamma max KL / (1-gamma)^2", "" } };
 
-static double value(const improvement_bounds *b, int which)
+static double value(const improvement_bounds *b, int which)        /* less J(pi) */
 {
     double penalty[CURVES] = { 0, 0, b->shift, b->linear, b->tv, b->trpo };
-    return which == J ? b->J1 : b->L - penalty[which];
+    return (which == J ? b->dJ : b->dL) - penalty[which];
 }
 
 /* What J and L take, and room below it for the bounds */
@@ -93,10 +93,10 @@ static struct panel panel_of(const bounds_point *p, int left, double room)
 {
     double low = INFINITY, high = -INFINITY;
     for (int i = 0; i < BOUNDS_POINTS; i++) {
-        low = fmin(low, fmin(p[i].b.J1, p[i].b.L));
-        high = fmax(high, fmax(p[i].b.J1, p[i].b.L));
+        low = fmin(low, fmin(p[i].b.dJ, p[i].b.dL));
+        high = fmax(high, fmax(p[i].b.dJ, p[i].b.dL));
     }
-    double span = fmax(high - low, 1e-9 * fmax(1e-300, fmax(fabs(low), fabs(high))));
+    double span = high > low ? high - low : 1;
     double tick = plot_tick(low - room * span, high + 0.05 * span, 6);
     return (struct panel){ left, TOP, LINE_WIDTH, LINE_HEIGHT, 0, p[BOUNDS_POINTS - 1].t,
                            tick * floor((low - room * span) / tick), tick * ceil((high + 0.05 * span) / tick) };
@@ -148,8 +148,8 @@ char *bounds_line_svg(const bounds_line *l)
     struct panel near = panel_of(l->point[0], LEFT, 1);
     struct panel far = panel_of(l->point[1], LEFT + LINE_WIDTH + BETWEEN, 0.3);
     begin(out, l->title, far.left + LINE_WIDTH + RIGHT, TOP + LINE_HEIGHT + 66 + LINE * CURVES);
-    draw_panel(out, l->point[0], &near, 0, "where TRPO-4 promises something");
-    draw_panel(out, l->point[1], &far, 1, "all the way");
+    draw_panel(out, l->point[0], &near, 0, "more than J(pi), where TRPO-4 promises something");
+    draw_panel(out, l->point[1], &far, 1, "more than J(pi), all the way");
     for (int which = 0; which < CURVES; which++) key(out, which);
     fputs("</svg>\n", out);
     print_done(out, &text);

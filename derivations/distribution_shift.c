@@ -270,7 +270,8 @@ static void page_of_general(const setting *x, FILE *out)
             "\"likewise\" would need p_mistake = (p' - (1-eps) p) / eps = (%.2g, %.2g): no distribution. What is\n"
             "left of pi' when the two agree is (%.2g, %.2g), and of pi (%.2g, %.2g).\n", eps,
             (p1[0] - (1 - eps) * p[0]) / eps, (p1[1] - (1 - eps) * p[1]) / eps,
-            (p1[0] - fmin(p[0], p1[0])) / eps, (p1[1] - fmin(p[1], p1[1])) / eps, (p[0] - fmin(p[0], p1[0])) / eps, (p[1] - fmin(p[1], p1[1])) / eps);
+            (p1[0] - fmin(p[0], p1[0])) / eps, (p1[1] - fmin(p[1], p1[1])) / eps,
+            (p[0] - fmin(p[0], p1[0])) / eps, (p[1] - fmin(p[1], p1[1])) / eps);
 }
 
 /* ---- Bernoulli's inequality ---- */

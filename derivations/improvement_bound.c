@@ -656,7 +656,8 @@ static double J_minus_trpo(const setting *x, double *out)
     return room(x, b.eps);
 }
 
-/* On ok-bad pi is always right, pi' wrong with probability e: |J(pi') - L| = 2 gamma e^2 / ((1-gamma) (1-gamma+gamma e)) */
+/* On ok-bad pi is always right, pi' wrong with probability e: |J(pi') - L| = e^2 2 gamma /
+ * ((1-gamma)(1 - gamma + gamma e)), so that the ratio to TRPO-3's penalty is (1-gamma) / (2 (1 - gamma + gamma e)) */
 static void page_of_tightness(const setting *x, FILE *out)
 {
     static const double es[] = { 0.1, 0.01, 0.001 };
