@@ -54,6 +54,7 @@
 static const char *const objectives[] = { "clip", "g", "cpi", NULL };
 static const char *const normalises[] = { "off", "minibatch", "batch", NULL };
 
+/* PPO-14   eps = .2 */
 const ppo_clip_config ppo_clip_defaults = {
     .workers = 8, .n_steps = 32, .epochs = 10, .minibatch = 64, .objective = PPO_CLIP, .eps = 0.2, .gamma = 0.99,
     .lambda = 0.95, .normalise = PPO_NORMALISE_MINIBATCH, .c1 = 0.5, .lr = 1e-3, .lr_V = 1e-3, .adam_eps = 1e-5,
