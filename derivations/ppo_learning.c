@@ -205,6 +205,7 @@ static double half_more_than_trpo(const setting *x, double *out)
     return 0;
 }
 
+/* PPO-26   PPO with one setting beside the best of TRPO */
 static double clip_at_its_best(const setting *x, double *out)
 {
     for (int i = 0; i < 2; i++) out[i] = clip_gap(i, 0.2, 0.1, 10, MANY, x->seed);

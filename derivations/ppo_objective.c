@@ -64,14 +64,15 @@ static double of_policy_gradient(const setting *x, double *out)
     return 0;
 }
 
-/* PPO-1   L_CPI of theta_old's samples at theta, [1 x 1]; deviation: max |r_t - 1|. held: log pi_old is constant */
-static ad L_CPI(ad_tape *t, const exact *pi, ad theta, bool held, double *deviation)
+/* PPO-1   L_CPI of theta_old's samples where the logits are z [nS x nA], [1 x 1]; deviation: max |r_t - 1|.
+ * held: log pi_old is constant */
+static ad L_CPI(ad_tape *t, const exact *pi, ad z, bool held, double *deviation)
 {
     int N = pi->nSA;
     double *weighted = allocate((size_t)N, sizeof *weighted, "advantages");
     for (int i = 0; i < N; i++)
         weighted[i] = pi->absorbing[i / pi->nA] ? 0 : N * exact_rho(pi, i / pi->nA) * pi->pi[i] * pi->A[i];
-    ad logp  = ad_view(categorical_log_probabilities(policy_logits(t, &pi->policy, theta)), 0, N, 1);
+    ad logp  = ad_view(categorical_log_probabilities(z), 0, N, 1);
     ad ratio = held ? ppo_ratio(logp, ad_input(t, pi->logpi, N, 1)) : ad_exp(ad_sub(logp, logp));
     ad L     = ppo_L_CPI(ratio, ad_copy(t, weighted, N, 1));
     *deviation = 0;
@@ -86,8 +87,9 @@ static double of_surrogate(const setting *x, bool held, double *out)
     double other;
     ad_tape *t = ad_tape_new();
     ad theta = ad_input(t, pi->theta, pi->n, 1);
-    memcpy(out, ad_value(ad_grad(L_CPI(t, pi, theta, held, &out[pi->n]), theta)), (size_t)pi->n * sizeof *out);
-    out[pi->n + 1] = ad_scalar(L_CPI(t, pi, ad_input(t, x->pi1->theta, pi->n, 1), held, &other));
+    ad L = L_CPI(t, pi, policy_logits(t, &pi->policy, theta), held, &out[pi->n]);
+    memcpy(out, ad_value(ad_grad(L, theta)), (size_t)pi->n * sizeof *out);
+    out[pi->n + 1] = ad_scalar(L_CPI(t, pi, ad_input(t, x->pi1->logits, pi->nS, pi->nA), held, &other));
     ad_tape_free(t);
     return 0;
 }
