@@ -281,7 +281,7 @@ static double ten_percent(const setting *x, double *out)
     return 0;
 }
 
-/* PPO-28 */
+/* PPO-28   the gaps of both kinds of action */
 static double both_kinds(const setting *x, double *out)
 {
     out[0] = clip_gap(0, 0.2, 0.1, 10, RUNS, x->seed);
