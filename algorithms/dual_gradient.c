@@ -53,7 +53,6 @@ const config_field dual_gradient_fields[] = {
     { .name = NULL },
 };
 
-/*[snip dual-gradient-lagrangian later]*/
 /* KL-3   sum_a pi1 log(pi1/pi) = sum_a pi ((1+e) log(1+e) - e),   e = pi1/pi - 1: terms of the order of e^2 */
 double dual_gradient_kl(int nA, const double *pi1, const double *pi)
 {
@@ -69,6 +68,7 @@ double dual_gradient_kl(int nA, const double *pi1, const double *pi)
     return kl;
 }
 
+/*[snip dual-gradient-lagrangian later]*/
 /* sum_s d(s) KL(pi1(.|s)||pi(.|s)),   d = rho / sum(rho) */
 double dual_gradient_mean_kl(const exact_table *x, const double *pi1)
 {

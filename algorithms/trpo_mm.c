@@ -50,7 +50,7 @@ const config_field trpo_mm_fields[] = {
     { .name = NULL },
 };
 
-/*[snip trpo-mm-bound later]*/
+/*[snip trpo-mm-C later]*/
 /* TRPO-4   epsilon = max_{s,a} |A(s,a)| */
 double trpo_mm_epsilon(const exact_table *x)
 {
@@ -66,6 +66,7 @@ double trpo_mm_C(double epsilon, double gamma)
     return 4 * epsilon * gamma / ((1 - gamma) * (1 - gamma));
     /* END SOLUTION */
 }
+/*[/snip]*/
 
 /* KL-2   sum_a pi log(pi/pi1) = sum_a pi (e - log(1+e)) + what pi1 gives to actions of pi(a) = 0,   e = pi1/pi - 1 */
 double trpo_mm_kl(int nA, const double *pi, const double *pi1)
@@ -80,6 +81,7 @@ double trpo_mm_kl(int nA, const double *pi, const double *pi1)
     return kl;
 }
 
+/*[snip trpo-mm-bound later]*/
 /* TRPO-8   max_s KL(pi(.|s)||pi1(.|s)) */
 double trpo_mm_kl_max(const exact_table *x, const double *pi1)
 {
