@@ -17,11 +17,11 @@
  *      where .01 is wanted.
  *   2. F is F + damping 1, and at damping = 0 F^{-1} is the pseudo-inverse: F is singular (ERR-55).
  *   3. States are not weighted by gamma^t, neither in g nor in F (ERR-3, ERR-38).
- *   4. L, and the defaults, are those of trpo.c.
+ *   4. A, L and the defaults are those of trpo.c.
  *
  * Critical
  *   - Nothing looks at the true KL: the step may leave the trust region (NPG-10), or lower L. kl and L of
- *     progress.csv say what it did. npg.c, the same file but for the line search, repairs that.
+ *     progress.csv say what it did. trpo.c, the same file but for the line search, repairs that.
  *   - LAPACK forms F: n products, n^2 numbers, n^3/3 operations. For some hundred parameters; else solver = cg.
  *   - A Cholesky factor of a singular F need not fail (ERR-55): its condition is looked at. */
 #include "algorithms/npg.h"
@@ -129,8 +129,8 @@ int npg_solve(int n, const double *F, const double *g, double *x)
     memset(x, 0, (size_t)n * sizeof *x);
     for (int k = 0; k < n; k++) {
         if (!(lambda[k] > 10 * n * DBL_EPSILON * linalg_max_abs(n, lambda))) continue;
-        double along = linalg_dot(n, Ut + k * n, g) / lambda[k];
-        for (int i = 0; i < n; i++) x[i] += along * Ut[k * n + i];
+        double along = linalg_dot(n, Ut + (size_t)k * (size_t)n, g) / lambda[k];
+        for (int i = 0; i < n; i++) x[i] += along * Ut[(size_t)k * (size_t)n + (size_t)i];
         rank++;
     }
     free(lambda);
@@ -156,10 +156,11 @@ static int some_states(const npg_config *c, const rollout *b, const double *w, d
 /* x = F^{-1} g, F formed column by column */
 static double by_lapack(fisher_vector *F, int n, const double *g, double *x)
 {
-    double *dense = allocate((size_t)n * (size_t)(n + 2), sizeof *dense, "F"), *e = dense + n * n, *r = e + n;
+    size_t N = (size_t)n;
+    double *dense = allocate(N * (N + 2), sizeof *dense, "F"), *e = dense + N * N, *r = e + N;
     for (int i = 0; i < n; i++) {
         e[i] = 1;
-        fisher_vector_times(F, n, e, dense + i * n);
+        fisher_vector_times(F, n, e, dense + (size_t)i * N);
         e[i] = 0;
     }
     npg_solve(n, dense, g, x);
@@ -192,7 +193,7 @@ static void direction(ad_tape *t, const npg_config *c, const policy *p, ad theta
 /*[snip npg-problem later]*/
 /* TRPO-10   L(theta') - L(theta) and KL(pi_theta || pi_theta'), as functions of theta' */
 npg_problem npg_problem_of(ad_tape *t, const policy *p, const double *theta, const rollout *b, const double *A,
-                             const double *w)
+                           const double *w)
 {
     /* BEGIN SOLUTION TRPO-10,TRPO-9 */
     ad x     = ad_input(t, theta, p->n, 1), s = ad_input(t, b->s, b->T, b->d);
@@ -210,7 +211,7 @@ npg_problem npg_problem_of(ad_tape *t, const policy *p, const double *theta, con
 /*[snip npg-update later]*/
 /* NPG-5, NPG-4   a step along the natural gradient */
 npg_step npg_update(ad_tape *t, const npg_config *c, const policy *p, double *theta, const rollout *b,
-                      const double *A, const double *w)
+                    const double *A, const double *w)
 {
     int n = p->n;
     double *g = allocate(2 * (size_t)n, sizeof *g, "a step"), *x = g + n;

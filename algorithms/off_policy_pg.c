@@ -22,6 +22,8 @@
  *      may become very small. In the mean it stays 1; what a batch tells of it becomes less and less (ERR-28).
  *
  * Critical
+ *   - Unbiased is the first use of a batch. The theta of each later one was fitted to the same trajectories, and
+ *     their weights tell too well of it.
  *   - The ratio is that of the policy that is updated to the one that acted, and stands in the weight once: the
  *     gradient of log pi brings none of its own.
  *   - The product up to r_k reaches to a_k, not to a_{k-1}: r_k is paid for a_k.

@@ -256,6 +256,7 @@ void ppo_parallel_check(const void *config)
     if (c->processes == 1 && ((c->ppo.normalise == PPO_NORMALISE_MINIBATCH && least == 1) ||
                               (c->ppo.normalise == PPO_NORMALISE_BATCH && T == 1)))
         bad_input("--set: expected normalise=off where a minibatch is of one sample: it has no standard deviation");
+    if (c->ppo.anneal_eps && !c->ppo.anneal_steps) bad_input("--set: expected anneal_steps beside anneal_eps=on");
 }
 
 void ppo_parallel(run *training, const void *config)

@@ -70,7 +70,7 @@ const config_field ppo_penalty_fields[] = {
     { FIELD(minibatch), WHOLE(1, 1e9), .about = "M: samples a step; paper: 64" },
     { FIELD(beta), REAL(1e10), .about = "weight of the KL at first; paper: 1" },
     { FIELD(adapt), CHOICE(adapts), .about = "beta: by PPO-22, by PPO-23, or not" },
-    { FIELD(delta_kl), REAL(1e300), .about = "delta of PPO-22: what the KL shall be; paper: .003, .01, .03" },
+    { FIELD(delta_kl), .kind = CONFIG_REAL, .low = 1e-12, .high = 1e300, .about = "delta of PPO-22: what the KL shall be; paper: .003, .01, .03" },
     { FIELD(KL_min), REAL(1e300), .about = "of PPO-23; 001 has no number" },
     { FIELD(KL_max), REAL(1e300), .about = "of PPO-23; 001 has no number" },
     { FIELD(factor), .kind = CONFIG_REAL, .low = 1, .high = 1e10, .about = "of PPO-23; 001 has no number" },

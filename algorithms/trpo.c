@@ -19,9 +19,11 @@
  *      tests both.
  *   2. L is counted from L(theta): the documents' L(theta) = 0 holds of exact advantages, whose mean is 0 in
  *      each state, and not of estimates.
- *   3. 002's Q_t is the sum of rewards to go (TRPO-14): lambda = 1, and V(s_t) is taken off, which changes the
- *      mean of L by a constant (TRPO-13), and its variance much. V is fitted after the step of theta.
- *   4. F is F + damping 1 in CG and in beta, as in the usual implementations: F is singular (ERR-55).
+ *   3. 002's Q_t is the sum of rewards to go (TRPO-14), which would be lambda = 1; V(s_t) is taken off, which
+ *      changes the mean of L by a constant (TRPO-13), and its variance much. A is normalised, so that L is in units
+ *      of its standard deviation. V is fitted after the step of theta.
+ *   4. F is F + damping 1 in CG and in beta, as in the usual implementations: F is singular (ERR-55). With
+ *      constraint = max it is still the mean KL's; the line search alone looks at the greatest (TRPO-8).
  *   5. States are not weighted by gamma^t, as in the usual implementations (ERR-3).
  *   6. The paper estimates F from a tenth of the batch: F_every = 10. Here from all of it.
  *   7. Defaults are Stable-Baselines3's (contrib) with its Zoo's 2 x 512 steps, 20 epochs and lr_V for CartPole-v1.
@@ -151,8 +153,7 @@ int trpo_line_search(const trpo_config *c, int n, double *theta, const double *x
     memcpy(old, theta, (size_t)n * sizeof *theta);
     for (; j < c->backtracks; j++, beta *= c->alpha) {
         for (int i = 0; i < n; i++) theta[i] = old[i] + beta * x[i];
-        ad_run(&again);
-        if (trpo_accepts(ad_scalar(at->kl), ad_scalar(at->L), c->delta)) break;
+        if (ad_try(&again) && trpo_accepts(ad_scalar(at->kl), ad_scalar(at->L), c->delta)) break;
     }
     if (j == c->backtracks) memcpy(theta, old, (size_t)n * sizeof *theta);
     free(old);
@@ -380,8 +381,9 @@ static void explain_step(FILE *out, const trpo_config *c, int n, const trpo_step
             step->cg_iterations, step->residual, c->damping, step->beta, c->delta, c->alpha);
     for (int j = 0; j <= step->j; j++) {            /* none where j is NaN */
         for (int i = 0; i < n; i++) theta[i] = old[i] + pow(c->alpha, j - step->j) * (new[i] - old[i]);
-        ad_run(&again);
-        fprintf(out, "         j = %d: KL = %.6f, L = %.6f\n", j, ad_scalar(at->kl), ad_scalar(at->L));
+        bool finite = ad_try(&again);
+        fprintf(out, "         j = %d: KL = %.6f, L = %.6f%s\n", j, ad_scalar(at->kl), ad_scalar(at->L),
+                finite ? "" : ": refused");
     }
     fprintf(out, "         %s\n\n", then[(int)step->outcome]);
     memcpy(theta, new, (size_t)n * sizeof *theta);

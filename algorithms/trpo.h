@@ -65,8 +65,8 @@ trpo_problem trpo_problem_of(ad_tape *t, const trpo_config *c, const policy *p, 
  * have their values there. Or theta as it was, bit for bit, and -1. */
 int trpo_line_search(const trpo_config *c, int n, double *theta, const double *x, double beta,
                      const trpo_problem *at);
-/* One update of theta. That KL <= delta and L > 0, or theta is as before, is required of each. The program ends
- * (exit 4) where L or the KL of a step that is tried is not finite. */
+/* One update of theta. That KL <= delta and L > 0, or theta is as before, is required of each; a step whose L or
+ * KL overflows is refused. */
 trpo_step trpo_update(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const rollout *b,
                       const double *A, const double *w);
 

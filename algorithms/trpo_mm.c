@@ -54,7 +54,7 @@ const config_field trpo_mm_fields[] = {
 /* TRPO-4   epsilon = max_{s,a} |A(s,a)| */
 double trpo_mm_epsilon(const exact_table *x)
 {
-    /* BEGIN SOLUTION TRPO-5 */
+    /* BEGIN SOLUTION TRPO-4 */
     return linalg_max_abs(x->nS * x->nA, x->A);
     /* END SOLUTION */
 }
@@ -62,7 +62,7 @@ double trpo_mm_epsilon(const exact_table *x)
 /* TRPO-4   C = 4 epsilon gamma/(1-gamma)^2 */
 double trpo_mm_C(double epsilon, double gamma)
 {
-    /* BEGIN SOLUTION TRPO-5 */
+    /* BEGIN SOLUTION TRPO-4 */
     return 4 * epsilon * gamma / ((1 - gamma) * (1 - gamma));
     /* END SOLUTION */
 }

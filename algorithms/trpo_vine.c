@@ -2,23 +2,24 @@
  * 5.2): Q is not read off the trajectory that is there, but tried out. From some of its states the environment is
  * run again and again, each time with another first action.
  *
- *     initialise theta, phi, and N workers
+ *     initialise theta, phi, and W workers
  *     loop
- *         trunk: worker i = 1 .. N: n steps a_t ~ pi_theta(.|s_t)              as in trpo.c
+ *         trunk: worker i = 1 .. W: n steps a_t ~ pi_theta(.|s_t)              as in trpo.c
  *         s_1 .. s_N: rollout states, drawn from the trunk's without replacement
  *         for each s_n, a_{n,1} .. a_{n,K}: all actions, or a ~ pi_theta(.|s_n)
  *             e <- s_n;  a_{n,k}, then pi_theta for up to H steps              env_restore
  *             Q_{n,k} = sum_l gamma^l r_l + gamma^H V_phi(s_H), 0 if terminated
  *         L(theta') = mean_n sum_k pi_theta'(a_k|s_n) Q_{n,k}                  TRPO-15, all actions
- *                or   mean_n sum_k r_{n,k} Q_{n,k} / sum_k r_{n,k},
- *                     r_{n,k} = pi_theta'(a_{n,k}|s_n) / pi_theta(a_{n,k}|s_n)     TRPO-16, drawn
+ *                or   mean_n sum_k ratio_{n,k} Q_{n,k} / sum_k ratio_{n,k},
+ *                     ratio_{n,k} = pi_theta'(a_{n,k}|s_n) / pi_theta(a_{n,k}|s_n)   TRPO-16, drawn
  *         KL(theta') = mean_n KL(pi_theta(.|s_n) || pi_theta'(.|s_n))          TRPO-9
  *         theta: trpo.c's step                                                 TRPO-18, -23, -24
  *         phi: as in trpo.c, from the trunk
  *
  * Deviations from the source
- *   1. The paper's rollouts have no V: they go on until gamma^l is small. Here at most H steps, then V_phi; H
- *      beyond the time limit and the paper's Q^ differ by gamma^l V_phi where the limit cuts.
+ *   1. The paper's rollouts have no V: they go on until gamma^l is small. Here they take at most H steps, and V_phi
+ *      stands for what follows: less variance, and biased as V_phi is wrong. From H = the time limit on it stands
+ *      only where that limit cuts.
  *   2. A state's index in the trunk does not weight it (ERR-3), and the trunk's own rewards are V's only.
  *   3. Drawn actions are pi_old's, as TRPO-16 has it; on Atari the paper draws them uniformly.
  *
@@ -97,11 +98,12 @@ ad vine_L_all(ad pi, ad Q)
     /* END SOLUTION */
 }
 
-/* TRPO-16   L_n = sum_k r_{n,k} Q^(s_n, a_{n,k}) / sum_k r_{n,k},   r = pi_theta / pi_old; mean over n */
-ad vine_L_drawn(ad ratio, ad Q)
+/* TRPO-16   L_n = sum_k ratio_{n,k} Q^(s_n, a_{n,k}) / sum_k ratio_{n,k},   mean over n. ratio / sum ratio is the
+ * softmax of log ratio, which no size of it makes 0/0. */
+ad vine_L_drawn(ad log_ratio, ad Q)
 {
     /* BEGIN SOLUTION TRPO-16 */
-    return ad_mean(ad_div(ad_row_sum(ad_mul(ratio, Q)), ad_row_sum(ratio)));
+    return ad_mean(ad_row_sum(ad_mul(ad_exp(ad_log_softmax(log_ratio)), Q)));
     /* END SOLUTION */
 }
 
@@ -144,8 +146,7 @@ trpo_problem vine_problem_of(ad_tape *t, const trpo_config *c, const policy *p, 
     } else {                                                                            /* TRPO-16 */
         ad z_K   = repeated(z, K);                                                      /* [N K x m] */
         ad logp  = policy_logp_of(t, p, z_K, v->a, v->index);                           /* [N K x 1] */
-        ad ratio = trpo_ratio(logp, ad_freeze(logp));
-        L = vine_L_drawn(ad_view(ratio, 0, N, K), centred(Q));
+        L = vine_L_drawn(ad_view(ad_sub(logp, ad_freeze(logp)), 0, N, K), centred(Q));
     }
     ad kl = policy_kl(p, ad_freeze(z), z), each = ad_constant(t, 1.0 / N, N, 1);        /* [N x 1] */
     return (trpo_problem){ x, L, c->constraint == TRPO_MAX ? trpo_max_kl(kl) : trpo_mean_kl(kl, each) };

@@ -31,8 +31,8 @@ void vine_free(vine *v);
 
 /* TRPO-15  mean_n sum_k pi(a_k|s_n) Q_{n,k},  all actions:                 pi, Q [N x K] -> scalar */
 ad vine_L_all(ad pi, ad Q);
-/* TRPO-16  mean_n sum_k ratio_{n,k} Q_{n,k} / sum_k ratio_{n,k}:           ratio = pi/pi_old, Q [N x K] -> scalar */
-ad vine_L_drawn(ad ratio, ad Q);
+/* TRPO-16  mean_n sum_k ratio_{n,k} Q_{n,k} / sum_k ratio_{n,k}:           ln(pi/pi_old), Q [N x K] -> scalar */
+ad vine_L_drawn(ad log_ratio, ad Q);
 /* Q^ = sum_{l<T} gamma^l r_l + gamma^T V_end, V_end as critic.h has it:    r [T] */
 double vine_Q(int T, const double *r, double V_end, double gamma);
 /* L(theta') - L(theta) by v's estimator, and KL(pi_theta || pi_theta'), mean over the s_n (or the greatest) */

@@ -465,8 +465,16 @@ ad_plan ad_slice(int k, const ad in[], int m, const ad out[])
     return plan;
 }
 
-void ad_run(const ad_plan *plan)
+bool ad_try(const ad_plan *plan)
 {
     for (int i = 0; i < plan->n; i++) plan->node[i]->op->forward(plan->node[i]);
+    for (int i = 0; i < plan->outs; i++)
+        if (!finite(plan->out[i]->value, AD_SIZE(plan->out[i]))) return false;
+    return true;
+}
+
+void ad_run(const ad_plan *plan)
+{
+    if (ad_try(plan)) return;
     for (int i = 0; i < plan->outs; i++) require_finite(plan->out[i]);
 }

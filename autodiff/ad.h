@@ -133,6 +133,8 @@ typedef struct { int n; ad *node; int outs; ad *out; } ad_plan;     /* on the ta
 ad_plan ad_slice(int k, const ad in[], int m, const ad out[]);
 /* Runs it. The other nodes keep their values. */
 void    ad_run(const ad_plan *plan);
+/* The same where an output may overflow and that is to be reacted to: false if one is not finite. */
+bool    ad_try(const ad_plan *plan);
 
 
 /* The graph of y as Graphviz DOT: formulas, shapes, values (a matrix by its range); dashed where gradients stop.

@@ -56,10 +56,10 @@ static void trained(int K, const int *a, double shift, double *g)
 
 static void ratio_of_sums(int K, const int *a, double shift, double *L)
 {
-    double ratio[K_MOST], Q[K_MOST];
-    for (int k = 0; k < K; k++) ratio[k] = pi_new[a[k]] / pi_old[a[k]], Q[k] = Q_of[a[k]] + shift;
+    double log_ratio[K_MOST], Q[K_MOST];
+    for (int k = 0; k < K; k++) log_ratio[k] = log(pi_new[a[k]] / pi_old[a[k]]), Q[k] = Q_of[a[k]] + shift;
     ad_tape *t = ad_tape_new();
-    *L = ad_scalar(vine_L_drawn(ad_input(t, ratio, 1, K), ad_input(t, Q, 1, K)));
+    *L = ad_scalar(vine_L_drawn(ad_input(t, log_ratio, 1, K), ad_input(t, Q, 1, K)));
     ad_tape_free(t);
 }
 

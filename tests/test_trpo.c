@@ -183,6 +183,26 @@ static void line_search(void **state)
     }
 }
 
+/* A step whose L or KL is not finite is refused, not the end of the program: e^{1000} at beta x = 1000, j = 0; an
+ * infinite L would be > 0 */
+static void refuses_what_overflows(void **state)
+{
+    (void)state;
+    const trpo_config c = { .delta = 1e9, .alpha = 0.5, .backtracks = 5 };
+    for (int k = 0; k < 3; k++) {
+        double theta = 0;
+        const double x = 1;
+        ad_tape *t = ad_tape_new();
+        ad at = ad_input(t, &theta, 1, 1), large = ad_shift(ad_exp(at), -1), kl = ad_scale(1e-9, ad_square(at));
+        trpo_problem problem = { at, k == 1 ? at : k == 0 ? large : ad_sub(large, ad_exp(ad_scale(1.5, at))), kl };
+        if (k == 1) problem.kl = ad_scale(1e-300, large);
+        int j = trpo_line_search(&c, 1, &theta, &x, 1000, &problem);
+        assert_int_equal(j, k == 2 ? -1 : 1);                   /* 2: inf - inf, then L < 0 throughout */
+        assert_true(theta == (k == 2 ? 0 : 500));
+        ad_tape_free(t);
+    }
+}
+
 /* ---- what holds after every update ---- */
 
 /* From the thetas alone: KL <= delta and L > 0, in long double; or no bit has changed. Returns the outcome. Rounding
@@ -347,7 +367,7 @@ static void refusals(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equations), cmocka_unit_test(updates_by_hand), cmocka_unit_test(line_search),
+        cmocka_unit_test(equations), cmocka_unit_test(updates_by_hand), cmocka_unit_test(line_search), cmocka_unit_test(refuses_what_overflows),
         cmocka_unit_test(postcondition), cmocka_unit_test(outcomes), cmocka_unit_test(runs_by_hand),
         cmocka_unit_test(explained), cmocka_unit_test(refusals),
     };

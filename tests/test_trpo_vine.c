@@ -38,6 +38,7 @@ static void equations(void **state)
     (void)state;
     static const double pi[6] = { 0.2, 0.5, 0.3, 0.1, 0.1, 0.8 }, Q[6] = { 1, -2, 3, 0.5, 4, -1 };
     static const double ratio[6] = { 0.5, 1.25, 2, 1, 0.25, 3 }, r[3] = { 1, -2, 0.5 };
+    static const double far[6] = { -800, -800, -900, 800, 799, -800 };      /* whose ratios are 0, or infinite */
     double all = 0, drawn = 0, shifted[6];
     ad_tape *t = ad_tape_new();
     for (int n = 0; n < 2; n++) {
@@ -50,7 +51,7 @@ static void equations(void **state)
         drawn += up / down / 2;
     }
     for (int k = 0; k < 6; k++) shifted[k] = Q[k] + 100;
-    ad x = ad_input(t, ratio, 2, 3), L = vine_L_drawn(x, ad_input(t, Q, 2, 3));
+    ad x = ad_log(ad_input(t, ratio, 2, 3)), L = vine_L_drawn(x, ad_input(t, Q, 2, 3));
     ad L1 = vine_L_drawn(x, ad_input(t, shifted, 2, 3));
     assert_near(ad_scalar(vine_L_all(ad_input(t, pi, 2, 3), ad_input(t, Q, 2, 3))), all, 8 * DBL_EPSILON);
     assert_near(ad_scalar(L), drawn, 8 * DBL_EPSILON);
@@ -58,6 +59,8 @@ static void equations(void **state)
     assert_near(ad_scalar(L1) - ad_scalar(L), 100, 1e-13);
     const double *g = ad_value(ad_grad(L, x)), *g1 = ad_value(ad_grad(L1, x));
     for (int k = 0; k < 6; k++) assert_near(g1[k], g[k], 1e-13);
+    double e = exp(-1), far_L = (Q[0] + Q[1]) / 4 + (Q[3] + e * Q[4]) / (1 + e) / 2;
+    assert_near(ad_scalar(vine_L_drawn(ad_input(t, far, 2, 3), ad_input(t, Q, 2, 3))), far_L, 8 * DBL_EPSILON);
     assert_near(vine_Q(3, r, 4, 0.5), 1 - 2 * 0.5 + 0.5 * 0.25 + 4 * 0.125, 4 * DBL_EPSILON);
     assert_near(vine_Q(1, r, 0, 0.9), 1, 0);
     ad_tape_free(t);
