@@ -18,6 +18,7 @@
 #define _GNU_SOURCE         /* dl_iterate_phdr */
 #include <errno.h>
 #include <link.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -52,6 +53,7 @@ enum { EXIT_MEMORY = 5, SECONDS = 20, LIVE_MAX = 1 << 16, SHOWN = 5 };
 /* ---- what the child does ---- */
 
 static _Thread_local bool armed;    /* not in the threads that OpenBLAS starts */
+static bool forked;                 /* nor in processes that the program starts: the tally is not theirs */
 static long fault_at;               /* which allocation fails; 0: none */
 static bool for_ever;
 static void *live[LIVE_MAX];        /* taken since main and not freed; kept in runs without a fault */
@@ -102,7 +104,7 @@ static void *taken(void *p)
 
 static void released(const void *p)
 {
-    if (!tally || fault_at) return;
+    if (!tally || fault_at || forked) return;
     while (atomic_flag_test_and_set(&listing)) continue;
     for (int i = tally->live - 1; i >= 0; i--)
         if (live[i] == p) {
@@ -146,6 +148,12 @@ void free(void *p)
 {
     if (p) released(p);
     SYSTEM(free)(p);
+}
+
+static void on_fork(void)
+{
+    armed = false;
+    forked = true;
 }
 
 /* ---- what the parent sees ---- */
@@ -193,6 +201,7 @@ static struct run run_with_fault(int argc, char **argv, long k, bool ever)
         alarm(SECONDS);
         fault_at = k;
         for_ever = ever;
+        pthread_atfork(NULL, NULL, on_fork);
         armed = true;
         exit(__real_main(argc, argv));
     }
