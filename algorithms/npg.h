@@ -38,7 +38,7 @@ typedef struct {
     double outcome;         /* enum npg_outcome; numbers, to be shown */
     double kl, L;           /* KL(old||new) and L(theta') - L(theta), exact on the batch; 0 where theta stayed */
     double beta;            /* sqrt(2 delta / g^T x); 0 where there is none */
-    double cg_iterations;   /* LAPACK: 0 */
+    double cg_iterations, cg_outcome;   /* enum cg_outcome (cg.h); LAPACK: 0 */
     double residual;        /* |g - F x| / |g| */
 } npg_step;
 

@@ -42,8 +42,9 @@ typedef struct {
     double kl, L;           /* KL(old||new) and L(theta') - L(theta), exact on the batch; 0 where theta stayed */
     double j;               /* theta' = theta + alpha^j beta x; NaN where theta stayed */
     double beta;            /* sqrt(2 delta / x^T F x); 0 where there is none */
-    double cg_iterations;
+    double cg_iterations, cg_outcome;   /* enum cg_outcome (cg.h) */
     double residual;        /* |g - F x| / |g| */
+    long products;          /* with F, those for the residual and for x^T F x too (TRPO-26) */
 } trpo_step;
 
 /* What is in expectation over the batch has weights w [T x 1], which sum to 1. -> scalar, but ratio */

@@ -342,6 +342,7 @@ static void direction(ad_tape *t, const trpo_config *c, const policy *p, ad thet
     cg_result found = cg(fisher_vector_times, &F, p->n, g, c->cg_tol, (int)c->cg_iterations, x);
     fisher_vector_times(&F, p->n, x, Fx);
     step->cg_iterations = found.iterations;
+    step->cg_outcome = found.outcome;
     step->residual = found.residual;
     free(u);
 }
@@ -448,8 +449,8 @@ void trpo_vine(run *training, const void *config)
     const kept survives[] = { { "theta", theta, n }, { "phi", phi, nV }, { "m, v", m, 2 * nV },
                               { .name = "t of V", .count = &step_V.t }, { .name = NULL } };
     const shown columns[] = { { "kl", &step.kl }, { "L", &step.L }, { "j", &step.j }, { "outcome", &step.outcome },
-                              { "cg_iterations", &step.cg_iterations }, { "residual", &step.residual },
-                              { .name = NULL } };
+                              { "cg_iterations", &step.cg_iterations }, { "cg_outcome", &step.cg_outcome },
+                              { "residual", &step.residual }, { .name = NULL } };
     run_begin(training, survives, columns);
     /*[snip vine-loop later]*/
     while (run_update(training, b)) {

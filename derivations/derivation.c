@@ -114,7 +114,7 @@ static void too_large(derivation_result *r)
 /* Each computed line against the first computed one. */
 static void compare(const derivation *d, const setting *x, const double *own, derivation_result *r)
 {
-    double least_allowed = INFINITY, most_used = -1;
+    double least_allowed[2] = { INFINITY, INFINITY }, most_used = -1;   /* of equations; of bounds, where there are none */
     r->unit = d->unit(x);
     require(r->unit > 0, "%s: one unit of error is %g", d->id, r->unit);
     while (r->first < r->lines && !r->computed[r->first]) r->first++;
@@ -136,7 +136,8 @@ static void compare(const derivation *d, const setting *x, const double *own, de
             compare_wrong(&d->line[l], error, size, l, r);
             continue;
         }
-        least_allowed = fmin(least_allowed, r->allowed[l]);
+        double *least = &least_allowed[relation != EQUAL];
+        *least = fmin(*least, r->allowed[l]);
         if (!(r->units[l] <= r->allowed[l])) r->verdict = FAIL;
         if (!isnan(most_used) && !(r->units[l] / r->allowed[l] <= most_used)) {
             most_used = r->units[l] / r->allowed[l];
@@ -144,7 +145,7 @@ static void compare(const derivation *d, const setting *x, const double *own, de
         }
     }
     if (most_used == -1) too_large(r);
-    else if (r->verdict != FAIL && !(least_allowed * r->unit <= 1e-6 * size)) {
+    else if (r->verdict != FAIL && !(least_allowed[isinf(least_allowed[0])] * r->unit <= 1e-6 * size)) {
         r->verdict = WEAK;
         r->reason = size == 0 ? "the quantity is zero" : "more than 1e-6 of it would be allowed";
     }

@@ -88,6 +88,7 @@ static const char *no_update(const setting *x)
 {
     const char *none = natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
     if (none) return none;
+    if (natural_step_rounding(x) > 1e-6) return "the natural step is known to 1e-6 at best";
     return x->pi->policy.kind == POLICY_LINEAR ? "linear policies that train have biases, these have not" : NULL;
 }
 
@@ -375,6 +376,7 @@ static double backtracked_trained(const setting *x, double *out)
     trpo_line_search(&c, 1, &theta, &up, wave_step(), &problem);
     out[2] = delta - ad_scalar(kl), out[3] = ad_scalar(problem.L);
     ad_tape_free(t);
+    if (step.cg_outcome != CG_CONVERGED && step.cg_outcome != CG_STAGNATED) return -1;
     double off = natural_step_rounding(x) + step.residual * sqrt(x->spectrum->cond);
     return off < 1e-3 ? off * fmax(delta, greatest_gain(x)) : -1;
 }
@@ -512,7 +514,7 @@ static double products_trained(const setting *x, double *out)
     trpo_config c = exact_trpo(delta);
     c.damping = 1e-3, c.cg_tol = 0, c.cg_iterations = CG_STEPS;
     ad_tape *t = ad_tape_new();
-    *out = trpo_update(t, &c, &B.p, B.theta, B.b, B.A, NULL).cg_iterations + 2;
+    *out = (double)trpo_update(t, &c, &B.p, B.theta, B.b, B.A, NULL).products;
     ad_tape_free(t);
     big_problem_free(&B);
     return 0;

@@ -27,17 +27,19 @@ static double unit_variance(const setting *x)
 {
     const exact *pi = x->pi, *pi1 = x->pi1;
     double sum = 1, log_max = fmax(linalg_max_abs(pi->nSA, pi->logpi), linalg_max_abs(pi->nSA, pi1->logpi));
-    for (int i = 0; i < pi->nSA; i++) sum += pi->d[i / pi->nA] * pi1->pi[i] * (pi1->pi[i] / pi->pi[i]);
+    for (int i = 0; i < pi->nSA; i++)
+        sum += pi->d[i / pi->nA] / visited(pi) * pi1->pi[i] * (pi1->pi[i] / pi->pi[i]);
     return DBL_EPSILON * fmax(pi->nS, 4) * sum * fmax(1, log_max);
 }
 
 typedef double (*about_state)(const exact *pi, const exact *pi1, int s);
 
+/* Over the decision states: d / sum d */
 static double mean(const setting *x, about_state f, double *out)
 {
     *out = 0;
     for (int s = 0; s < x->pi->nS; s++)
-        if (x->pi->d[s] > 0) *out += x->pi->d[s] * f(x->pi, x->pi1, s);
+        if (x->pi->d[s] > 0) *out += x->pi->d[s] / visited(x->pi) * f(x->pi, x->pi1, s);
     return 0;
 }
 
@@ -103,7 +105,7 @@ static void page_of_variance(const setting *x, FILE *out)
                 square += pi->pi[i] * Z * Z * pi->A[i] * pi->A[i];
                 VarA += pi->d[s] * pi->pi[i] * pi->A[i] * pi->A[i];
             }
-            if (pi->d[s] > 0) Var += pi->d[s] * (E - 1);
+            if (pi->d[s] > 0) Var += pi->d[s] / visited(pi) * (E - 1);
             VarZA += pi->d[s] * (square - EA * EA);
         }
         fprintf(out, "%8g %12.4g %12.4g %12.4g %16.4g\n", radius, Var, 1 / (1 + Var), Z_max, VarZA / VarA);
