@@ -13,7 +13,7 @@ holds() { name=$1; shift; if "$@" >"$dir/said" 2>&1; then ok; else bad "$name"; 
 train() { "$ascent" train ppo_parallel --env CartPole-v1 --seed 3 --quiet "$@"; }
 others() { ps -o pid= --ppid "$1"; }                    # of a run, but for its first process
 gone() { for p in $*; do case $(ps -o stat= -p "$p") in '' | Z*) ;; *) return 1 ;; esac; done; return 0; }    # Z: for init
-gone_soon() { for k in 1 2 3 4 5 6 7 8 9 10; do gone "$@" && return 0; sleep 0.1; done; return 1; }
+gone_soon() { for k in $(seq 100); do gone "$@" && return 0; sleep 0.1; done; return 1; }
 begin() { # DIR PROCESSES: a long run, in pid; its other processes in workers
     rm -rf "$1"
     (exec "$ascent" train ppo_parallel --env CartPole-v1 --seed 3 --quiet --steps 20000 --set processes="$2" --save-every 0 \
