@@ -1097,10 +1097,27 @@ static void verdicts(void **state)
     assert_int_equal(verdict_of(line_one, line_left_out), NOT_APPLICABLE);
 }
 
+/* A bound that holds to the last bit does not make an equation that allows all say something; without one it counts. */
+static void what_an_equation_allows(void **state)
+{
+    (void)state;
+    const setting x = { 0 };
+    derivation d = { "X-1", "", "", two, small, NULL, NULL,
+                     { { "", "", line_one }, { "", "", line_rough }, { "", "", line_zero, AT_MOST } } };
+    derivation_result r = derivation_run(&d, &x);
+    assert_int_equal(r.verdict, WEAK);
+    derivation_result_free(&r);
+    d.line[1] = d.line[2];
+    d.line[2].value = NULL;
+    r = derivation_run(&d, &x);
+    assert_int_equal(r.verdict, PASS);
+    derivation_result_free(&r);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values), cmocka_unit_test(visitation), cmocka_unit_test(condition),
+        cmocka_unit_test(what_an_equation_allows), cmocka_unit_test(values), cmocka_unit_test(visitation), cmocka_unit_test(condition),
         cmocka_unit_test(time_sums), cmocka_unit_test(gradients), cmocka_unit_test(fisher_matrices),
         cmocka_unit_test(linear_policies), cmocka_unit_test(mlp_policies), cmocka_unit_test(one_hot_features),
         cmocka_unit_test(natural_gradients), cmocka_unit_test(natural_gradient_closed_form),
