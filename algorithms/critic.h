@@ -7,6 +7,7 @@
 #define ASCENT_CRITIC_H
 
 #include "algorithms/rollout.h"
+#include "autodiff/optimiser.h"
 
 /* V: of p's layers, but one output. Q: one for each of p's actions, which must be discrete. */
 network critic_V(const policy *p);
@@ -16,5 +17,10 @@ network critic_Q(const policy *p);
 void critic_values(ad_tape *t, const network *f, const double *phi, int T, const double *s, double *y);
 /* V_t = V_phi(s_t) [T], V_end [segments] as above, for a whole batch */
 void critic_bootstrap(ad_tape *t, const network *f, const double *phi, const rollout *b, double *V, double *V_end);
+/* PPO-34   phi along the gradient of -mean_t (V_phi(s_t) - R_t)^2: `epochs` times through s [T x d], R [T],
+ * each time in another order, a step of Adam for each minibatch of M (of T, if that is less); where M does not
+ * divide T the rest is left out. */
+void critic_fit(ad_tape *t, const network *f, double *phi, adam *step, int T, const double *s, const double *R,
+                long epochs, int M, gsl_rng *rng);
 
 #endif

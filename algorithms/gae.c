@@ -18,6 +18,21 @@ void gae_advantages(int T, const double *r, const double *V, double V_end, doubl
 }
 /*[/snip]*/
 
+/*[snip gae-batch later]*/
+/* PPO-17   A_t and R_t = A_t + V(s_t): no sum goes over the end of a segment */
+void gae_batch(const rollout *b, const double *V, const double *V_end, double gamma, double lambda, double *A,
+               double *R)
+{
+    /* BEGIN SOLUTION PPO-17 */
+    for (int i = 0; i < b->segments; i++) {
+        int first = b->segment[i].first, T = b->segment[i].T;
+        gae_advantages(T, b->r + first, V + first, V_end[i], gamma, lambda, A + first);
+        for (int t = first; t < first + T; t++) R[t] = A[t] + V[t];
+    }
+    /* END SOLUTION */
+}
+/*[/snip]*/
+
 void advantages_normalise(int T, double *A)
 {
     double mean = 0, squares = 0;

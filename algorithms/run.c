@@ -33,6 +33,16 @@ void run_workers(run *r, int workers)
     r->policy_rng = r->worker[0].policy_rng;
 }
 
+void run_act(run *r, int first, int workers, int n, actor *pi, rollout *b)
+{
+    rollout_clear(b);
+    for (int i = 0; i < workers; i++) {
+        run_worker *w = &r->worker[first + i];
+        b->worker = first + i;
+        rollout_steps(b, b->T + n, w->env, w->env_rng, pi, w->policy_rng);
+    }
+}
+
 void run_free(run *r)
 {
     if (!r) return;

@@ -66,6 +66,8 @@ void run_free(run *r);                                                          
 
 /* More than one worker: before run_begin. A segment of a batch says whose it is (rollout.h). */
 void run_workers(run *r, int workers);
+/* b <- the parts of a batch, n steps each, of so many workers from `first` on, one behind the other */
+void run_act(run *r, int first, int workers, int n, actor *pi, rollout *b);
 /* Reads the checkpoint if the run is resumed, else writes the first one. The tables are borrowed until run_end. */
 void run_begin(run *r, const kept *k, const shown *s);        /* s may be NULL */
 /* Before each update: false when the run is at its end. batch is what the last update was made from, empty

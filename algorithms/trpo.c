@@ -42,8 +42,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <gsl/gsl_randist.h>
-
 #include "algorithms/cg.h"
 #include "algorithms/critic.h"
 #include "algorithms/explained.h"
@@ -252,58 +250,11 @@ trpo_step trpo_update(ad_tape *t, const trpo_config *c, const policy *p, double 
 }
 /*[/snip]*/
 
-/* V_epochs times through the batch, in minibatches of V_batch steps drawn anew: phi along the gradient of
- * -mean_t (V(s_t) - R_t)^2. What is left of the last one is left out. */
-static void fit_V(ad_tape *t, const trpo_config *c, const network *f, double *phi, adam *step, const rollout *b,
-                  const double *R, gsl_rng *rng)
-{
-    int T = b->T, B = T < c->V_batch ? T : (int)c->V_batch;
-    size_t d = (size_t)b->d;
-    double *s = allocate((size_t)B * (d + 1), sizeof *s, "a minibatch"), *R_B = s + (size_t)B * d;
-    int *order = allocate((size_t)T, sizeof *order, "an order");
-    for (int k = 0; k < T; k++) order[k] = k;
-
-    ad_mark start = ad_here(t);
-    ad x = ad_input(t, phi, network_n(f), 1), s_B = ad_input(t, s, B, b->d), target = ad_input(t, R_B, B, 1);
-    ad V = network_forward(f, x, s_B);                                          /* [B x 1] */
-    ad g = ad_grad(ad_neg(ad_mean(ad_square(ad_sub(V, target)))), x);
-    ad_plan again = ad_slice(3, (ad[]){ x, s_B, target }, 1, &g);
-    for (long epoch = 0; epoch < c->V_epochs; epoch++) {
-        gsl_ran_shuffle(rng, order, (size_t)T, sizeof *order);
-        for (int first = 0; first + B <= T; first += B) {
-            for (int k = 0; k < B; k++) {
-                memcpy(s + k * b->d, b->s + order[first + k] * b->d, d * sizeof *s);
-                R_B[k] = R[order[first + k]];
-            }
-            ad_run(&again);
-            adam_ascend(step, phi, ad_value(g));
-        }
-    }
-    ad_reset(t, start);
-    free(order);
-    free(s);
-}
-
-/* The workers' parts of a batch, one behind the other */
-static void act(const trpo_config *c, run *training, actor *pi, rollout *b)
-{
-    rollout_clear(b);
-    for (int i = 0, n = (int)c->n_steps; i < c->workers; i++) {
-        run_worker *k = &training->worker[i];
-        b->worker = i;
-        rollout_steps(b, b->T + n, k->env, k->env_rng, pi, k->policy_rng);
-    }
-}
-
 /* TRPO-14, PPO-17   A_t and R_t = A_t + V(s_t) [T], segment by segment; then A is normalised */
 static void advantages(const trpo_config *c, const rollout *b, const double *V, const double *V_end, double *A,
                        double *R)
 {
-    for (int i = 0; i < b->segments; i++) {
-        int first = b->segment[i].first;
-        gae_advantages(b->segment[i].T, b->r + first, V + first, V_end[i], c->gamma, c->lambda, A + first);
-    }
-    for (int k = 0; k < b->T; k++) R[k] = A[k] + V[k];
+    gae_batch(b, V, V_end, c->gamma, c->lambda, A, R);
     if (c->normalise) advantages_normalise(b->T, A);
 }
 
@@ -346,11 +297,11 @@ void trpo(run *training, const void *config)
     run_begin(training, survives, columns);
     /*[snip trpo-loop later]*/
     while (run_update(training, b)) {
-        act(c, training, pi, b);
+        run_act(training, 0, (int)c->workers, (int)c->n_steps, pi, b);
         critic_bootstrap(t, &f, phi, b, V, V_end);
         advantages(c, b, V, V_end, A, R);
         step = trpo_update(t, c, &p, theta, b, A, NULL);
-        fit_V(t, c, &f, phi, &step_V, b, R, training->update_rng);
+        critic_fit(t, &f, phi, &step_V, b->T, b->s, R, c->V_epochs, (int)c->V_batch, training->update_rng);
     }
     /*[/snip]*/
     run_end(training);
@@ -415,7 +366,7 @@ void trpo_explain(FILE *out, const void *config, uint64_t seed)
     policy_init(&p, streams->init_rng, theta);
     network_init_orthogonal(&f, sqrt(2), 1, streams->init_rng, phi);
     memcpy(old, theta, (size_t)n * sizeof *theta);
-    act(&c, streams, pi, b);
+    run_act(streams, 0, (int)c.workers, (int)c.n_steps, pi, b);
     critic_bootstrap(t, &f, phi, b, V, V_end);
     advantages(&c, b, V, V_end, A, R);
     explained_logp(&p, theta, b, logp);
@@ -432,7 +383,7 @@ void trpo_explain(FILE *out, const void *config, uint64_t seed)
     explain_step(out, &c, n, &step, &at, b->T, old, theta);
     explained_theta(out, &p, g, old, theta);
     double error = explained_V_error(t, &f, phi, b, R);
-    fit_V(t, &c, &f, phi, &step_V, b, R, streams->update_rng);
+    critic_fit(t, &f, phi, &step_V, b->T, b->s, R, c.V_epochs, (int)c.V_batch, streams->update_rng);
     fprintf(out, "\nphi: %ld steps of Adam on the mean of (V(s_t) - R_t)^2, R_t = A_t + V(s_t)%s,\n"
                  "     from %.5f to %.5f\n", step_V.t, c.normalise ? " as it was at first" : "", error,
             explained_V_error(t, &f, phi, b, R));
