@@ -9,6 +9,7 @@
 #include "algorithms/async_q.h"
 #include "algorithms/async_sarsa.h"
 #include "algorithms/cpi.h"
+#include "algorithms/ddpg.h"
 #include "algorithms/dual_gradient.h"
 #include "algorithms/maxent_pg.h"
 #include "algorithms/npg.h"
@@ -62,6 +63,8 @@ const algorithm algorithms[] = {
       ppo_penalty_policy, ppo_penalty_explain, .check = ppo_penalty_check },
     { "ppo_parallel", "PPO by processes that average their gradients", CONFIG(ppo_parallel), ppo_parallel,
       ppo_parallel_policy, ppo_parallel_explain, .check = ppo_parallel_check },
+    { "ddpg", "deterministic policy gradient, off-policy, with replay and target networks", CONFIG(ddpg), ddpg,
+      ddpg_policy, ddpg_explain, .boxes = true },
     { "cpi", "conservative policy iteration: a mixture with the greedy policy", CONFIG(cpi),
       .explain = cpi_explain, .improve = cpi_improve, .step = "alpha", .discounted = true },
     { "trpo_mm", "TRPO's Algorithm 1: the maximum of L - C max KL", CONFIG(trpo_mm),

@@ -39,6 +39,7 @@ typedef struct {
     void (*explain)(FILE *out, const void *config, uint64_t seed);
     bool episodic;                          /* learns from whole episodes: they must end */
     bool discrete;                          /* has a number for each action: no boxes */
+    bool boxes;                             /* differentiates Q in the action: boxes only */
     void (*check)(const void *config);      /* or NULL; exit 2 for settings that do not go together */
     /* Instead of train and policy: x to pi_new [nS x nA]; one more row of `ascent improve` (improvement.h) */
     improvement (*improve)(const void *config, const exact_table *x, double *pi_new);

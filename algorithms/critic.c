@@ -21,6 +21,17 @@ network critic_Q(const policy *p)
     return p->f;
 }
 
+network critic_Q_of_box(const policy *p)
+{
+    require(!p->nA, "Q(s,a) of a box, where actions are numbered");
+    network f = p->f;
+    f.size[0] = p->d + p->k;
+    f.size[f.layers] = 1;
+    return f;
+}
+
+ad critic_Q_sa(const network *Q, ad phi, ad s, ad a) { return network_forward(Q, phi, ad_concat(s, a)); }
+
 void critic_values(ad_tape *t, const network *f, const double *phi, int T, const double *s, double *y)
 {
     ad_mark start = ad_here(t);

@@ -12,6 +12,9 @@
 /* V: of p's layers, but one output. Q: one for each of p's actions, which must be discrete. */
 network critic_V(const policy *p);
 network critic_Q(const policy *p);
+/* Q(s,a) of a box: s and a side by side as its input. s [T x d], a [T x k] -> [T x 1] */
+network critic_Q_of_box(const policy *p);
+ad      critic_Q_sa(const network *Q, ad phi, ad s, ad a);
 
 /* y = f(s; phi): s [T x size[0]] -> y [T x outputs] */
 void critic_values(ad_tape *t, const network *f, const double *phi, int T, const double *s, double *y);

@@ -7,13 +7,16 @@
 #include "algorithms/critic.h"
 #include "autodiff/require.h"
 
-env *explained_env(void)
+static env *short_env(const char *id)
 {
     char error[256];
-    env *e = env_make("E5x", 5, error, sizeof error);
+    env *e = env_make(id, 5, error, sizeof error);
     require(e, "%s", error);
     return e;
 }
+
+env *explained_env(void) { return short_env("E5x"); }
+env *explained_box(void) { return short_env("lqr"); }
 
 int explained_state(const rollout *b, int t)
 {

@@ -8,6 +8,7 @@
 #include "algorithms/rollout.h"
 
 env *explained_env(void);                                                               /* E5x, at most 5 steps */
+env *explained_box(void);                                                               /* the scalar LQR, at most 5 steps */
 int  explained_state(const rollout *b, int t);                                          /* the number of s_t */
 void explained_logp(const policy *p, const double *theta, const rollout *b, double *logp);      /* [b->T] */
 /* g, before, after [p->n]: a line a state */

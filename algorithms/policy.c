@@ -21,8 +21,30 @@ policy policy_of(const env *e, int layers, const int *width, enum ad_activation 
     return p;
 }
 
+policy deterministic_policy_of(const env *e, int layers, const int *width, enum ad_activation hidden)
+{
+    policy p = policy_of(e, layers, width, hidden);
+    require(!p.nA, "a deterministic policy of discrete actions");
+    bool bounded = isfinite(e->action.low[0]);
+    for (int i = 0; i < p.k; i++)
+        require(isfinite(e->action.low[i]) == bounded && isfinite(e->action.high[i]) == bounded,
+                "%s: action %d is bounded on one side, or others are not as it is", e->id, i);
+    p.deterministic = true;
+    p.n = network_n(&p.f);
+    if (bounded) p.low = e->action.low, p.high = e->action.high;
+    return p;
+}
+
+static void init_deterministic(const policy *p, gsl_rng *rng, double *theta)
+{
+    const network_layer last = network_part(&p->f, p->f.layers);
+    network_init_fan_in(&p->f, rng, theta);                         /* U(-c, c), c = 1 / sqrt(inputs) */
+    for (int i = last.W; i < p->n; i++) theta[i] *= 3e-3 * sqrt(last.k);
+}
+
 void policy_init(const policy *p, gsl_rng *rng, double *theta)
 {
+    if (p->deterministic) { init_deterministic(p, rng, theta); return; }
     network_init_orthogonal(&p->f, sqrt(2), 0.01, rng, theta);
     for (int i = network_n(&p->f); i < p->n; i++) theta[i] = 0;
 }
@@ -30,8 +52,22 @@ void policy_init(const policy *p, gsl_rng *rng, double *theta)
 static ad output(const policy *p, ad theta, ad s)               /* f(s): logits or means [T x nA or k] */
 {
     int n = network_n(&p->f);
-    return network_forward(&p->f, p->nA ? theta : ad_view(theta, 0, n, 1), s);
+    return network_forward(&p->f, p->n == n ? theta : ad_view(theta, 0, n, 1), s);
 }
+
+/*[snip policy-action later]*/
+/* DDPG-25   mu(s) = m + h tanh f(s), in each dimension; f(s) where there are no bounds */
+ad policy_action(ad_tape *t, const policy *p, ad theta, ad s)
+{
+    require(p->deterministic, "the action of a stochastic policy");
+    ad f = output(p, theta, s);
+    if (!p->low) return f;
+    ad low = ad_input(t, p->low, 1, p->k), high = ad_input(t, p->high, 1, p->k);
+    ad m = ad_scale(0.5, ad_add(low, high)), h = ad_scale(0.5, ad_sub(high, low));
+    int T = ad_nrows(s);
+    return ad_add(ad_rows(m, T), ad_mul(ad_rows(h, T), ad_tanh(f)));
+}
+/*[/snip]*/
 
 static ad log_sd(const policy *p, ad theta)                     /* [1 x k] */
 {
@@ -40,7 +76,7 @@ static ad log_sd(const policy *p, ad theta)                     /* [1 x k] */
 
 ad policy_logp(ad_tape *t, const policy *p, ad theta, ad s, const double *a, const int *index)
 {
-    require(!p->values, "log pi of an epsilon-greedy policy");
+    require(!p->values && !p->deterministic, "log pi of a policy without one");
     ad f = output(p, theta, s);
     if (p->nA) return categorical_logp(f, index);
     return gaussian_logp(f, log_sd(p, theta), ad_input(t, a, ad_nrows(s), p->k));
@@ -48,14 +84,14 @@ ad policy_logp(ad_tape *t, const policy *p, ad theta, ad s, const double *a, con
 
 ad policy_entropy(const policy *p, ad theta, ad s)
 {
-    require(!p->values, "the entropy of an epsilon-greedy policy");
+    require(!p->values && !p->deterministic, "the entropy of a policy without log pi");
     if (p->nA) return categorical_entropy(output(p, theta, s));
     return ad_rows(gaussian_entropy(log_sd(p, theta)), ad_nrows(s));
 }
 
 ad policy_parameters(const policy *p, ad theta, ad s)
 {
-    require(!p->values, "the parameters of an epsilon-greedy policy");
+    require(!p->values && !p->deterministic, "the parameters of a policy without log pi");
     ad f = output(p, theta, s);
     return p->nA ? f : ad_concat(f, ad_rows(log_sd(p, theta), ad_nrows(s)));
 }
@@ -85,7 +121,7 @@ struct actor {
     policy p;
     ad_tape *tape;
     double *s;              /* [d] the observation, an input of the graph */
-    ad theta, f;            /* f(s), replayed for each action */
+    ad theta, f;            /* f(s), or mu(s), replayed for each action */
     ad_plan plan;
 };
 
@@ -96,7 +132,7 @@ actor *actor_new(const policy *p, const double *theta)
                   .s = allocate((size_t)p->d, sizeof *b->s, "an observation") };
     b->theta = ad_input(b->tape, theta, p->n, 1);
     ad s = ad_input(b->tape, b->s, 1, p->d);
-    b->f = output(p, b->theta, s);
+    b->f = p->deterministic ? policy_action(b->tape, p, b->theta, s) : output(p, b->theta, s);
     b->plan = ad_slice(2, (ad[]){ b->theta, s }, 1, &b->f);
     return b;
 }
@@ -109,7 +145,7 @@ void actor_free(actor *b)
     free(b);
 }
 
-static const double *forward(actor *b, const double *s)         /* f(s) [nA or k] */
+static const double *forward(actor *b, const double *s)         /* f(s) [nA or k], or mu(s) [k] */
 {
     memcpy(b->s, s, (size_t)b->p.d * sizeof *s);
     ad_run(&b->plan);
@@ -122,6 +158,7 @@ void actor_draw(actor *b, gsl_rng *rng, const double *s, double *a)
     const double *f = forward(b, s);
     if (p->values)  a[0] = epsilon_greedy_sample(rng, p->nA, f, p->epsilon);
     else if (p->nA) a[0] = categorical_sample(rng, p->nA, f);
+    else if (p->deterministic) memcpy(a, f, (size_t)p->k * sizeof *a);
     else            gaussian_sample(rng, p->k, f, ad_value(b->theta) + p->n - p->k, a);
 }
 

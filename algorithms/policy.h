@@ -4,6 +4,8 @@
  *   discrete actions   pi(a|s) = softmax(f(s))_a        theta = network
  *   by their values    pi(.|s) epsilon-greedy in Q = f(s), which is no function of theta to differentiate
  *   box of k numbers   pi(.|s) = N(f(s), diag sd^2)     theta = network, log_sd [k]: no function of s
+ *   deterministic      a = mu(s) = m + h tanh f(s)      theta = network; m, h: middle and half width of the box,
+ *                                                       where it has no bounds a = f(s)
  *
  * with f a network from observations [d] to logits [nA] or means [k]. Two vectors make two policies of one
  * `policy`. On a finite MDP (one-hot observations) a policy without hidden layers is the tabular one, with a
@@ -22,12 +24,16 @@ typedef struct {
     int n;                  /* length of theta */
     bool values;            /* f(s) are no logits but Q(s,.), and pi is epsilon-greedy in them */
     double epsilon;
+    bool deterministic;     /* a = mu(s) */
+    const double *low, *high;   /* [k] bounds of its box, the environment's; NULL: none */
 } policy;
 
 /* hidden layers of the given widths; 0 layers: f is linear */
 policy policy_of(const env *e, int layers, const int *width, enum ad_activation hidden);
+policy deterministic_policy_of(const env *e, int layers, const int *width, enum ad_activation hidden);
 /* First parameters: orthogonal weights, sqrt 2 in hidden layers (CleanRL's), .01 at the output, so that at
- * first all actions are nearly equally likely; log_sd = 0. */
+ * first all actions are nearly equally likely; log_sd = 0. Deterministic: fan-in, but U(-.003, .003) at the output, so
+ * that no tanh is saturated (Lillicrap et al. 2016, section 7). */
 void   policy_init(const policy *p, gsl_rng *rng, double *theta);
 
 /* s [T x d]; a [T x k] numbers, borrowed, for a discrete space as index [T], else the other is NULL.
@@ -42,12 +48,15 @@ ad policy_kl(const policy *p, ad old, ad new);
 ad policy_logp_of(ad_tape *t, const policy *p, ad z, const double *a, const int *index);
 ad policy_entropy_of(const policy *p, ad z);
 
+/* DDPG-25   mu(s_t) [T x k], a number for each dimension of the action */
+ad policy_action(ad_tape *t, const policy *p, ad theta, ad s);
+
 /* Acts with the theta [n] it was made for: a change of theta shows at the next action. The forward pass is
  * the one above, replayed on a tape of its own. */
 typedef struct actor actor;
 actor *actor_new(const policy *p, const double *theta);                 /* theta is borrowed */
 void   actor_free(actor *b);                                            /* NULL is fine */
-void   actor_draw(actor *b, gsl_rng *rng, const double *s, double *a);  /* a ~ pi(.|s) [k] */
+void   actor_draw(actor *b, gsl_rng *rng, const double *s, double *a);  /* a ~ pi(.|s) [k]; mu(s) draws nothing */
 void   actor_mode(actor *b, const double *s, double *a);                /* its most likely action */
 void   actor_epsilon(actor *b, double epsilon);                         /* from now on, of a policy by values */
 const double *actor_values(actor *b, const double *s);      /* Q(s,.) [nA] of such a one, until it is used again */

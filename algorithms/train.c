@@ -162,6 +162,8 @@ static void require_actions(const algorithm *a, const env *e)
 {
     if (a->discrete && !e->action.n)
         bad_input("%s: expected a discrete action for %s, found a box of %d", e->id, a->name, e->action.dim);
+    if (a->boxes && e->action.n)
+        bad_input("%s: expected a box of actions for %s, found %d numbered ones", e->id, a->name, e->action.n);
 }
 
 static void require_schedule(const experiment *x)

@@ -1,0 +1,42 @@
+/* DDPG: see ddpg.c. */
+#ifndef ASCENT_DDPG_H
+#define ASCENT_DDPG_H
+
+#include "algorithms/algorithm.h"
+#include "algorithms/replay.h"
+
+typedef struct {
+    double gamma;           /* discount */
+    double lr, lr_Q;        /* step sizes of mu and Q */
+    double rho;             /* what the targets keep of themselves at each update */
+    long batch;             /* |B|: transitions of an update */
+    long capacity;          /* |D| */
+    long start_steps;       /* steps before the first update, actions uniform in the box */
+    long update_every;      /* so many steps, then as many updates */
+    int noise;              /* NOISE_GAUSSIAN, NOISE_OU */
+    double sigma;           /* its size, in half widths of the box */
+    double ou_theta;        /* rate at which OU comes back */
+    widths hidden;          /* of the networks of mu and Q */
+    int activation;         /* enum ad_activation */
+} ddpg_config;
+extern const ddpg_config ddpg_defaults;
+extern const config_field ddpg_fields[];
+
+/* Of a minibatch; r, done, Q1 = Q_phi_targ(s', a'), Q = Q_phi(s, a), y [T x 1].
+ * DDPG-16: y [T x 1];  DDPG-17: a loss -> scalar;  DDPG-18: Q = Q_phi(s, mu_theta(s)), ascended -> scalar */
+ad ddpg_y(ad r, ad done, ad Q1, double gamma);
+ad ddpg_L(ad Q, ad y);
+ad ddpg_J(ad Q);
+
+/* Directions of ascent; Q: the network of Q_phi, critic_Q_of_box(p). theta [p->n], phi [network_n(Q)].
+ * DDPG-17: g = -grad L [network_n(Q)], and L;  DDPG-18: g = grad J [p->n], and J */
+double ddpg_critic_gradient(ad_tape *t, const ddpg_config *c, const policy *p, const network *Q, const double *phi,
+                            const double *theta_targ, const double *phi_targ, const minibatch *B, double *g);
+double ddpg_actor_gradient(ad_tape *t, const policy *p, const network *Q, const double *theta, const double *phi,
+                           const minibatch *B, double *g);
+
+policy ddpg_policy(const env *e, const void *config);
+void   ddpg(run *r, const void *config);
+void   ddpg_explain(FILE *out, const void *config, uint64_t seed);
+
+#endif
