@@ -20,6 +20,7 @@
 #include "algorithms/ppo_penalty.h"
 #include "algorithms/q_actor_critic.h"
 #include "algorithms/reinforce.h"
+#include "algorithms/td3.h"
 #include "algorithms/td_actor_critic.h"
 #include "algorithms/trpo.h"
 #include "algorithms/trpo_mm.h"
@@ -65,6 +66,8 @@ const algorithm algorithms[] = {
       ppo_parallel_policy, ppo_parallel_explain, .check = ppo_parallel_check },
     { "ddpg", "deterministic policy gradient, off-policy, with replay and target networks", CONFIG(ddpg), ddpg,
       ddpg_policy, ddpg_explain, .boxes = true },
+    { "td3", "DDPG with twin critics, smoothed targets, delayed updates", CONFIG(td3), td3, td3_policy, td3_explain,
+      .boxes = true },
     { "cpi", "conservative policy iteration: a mixture with the greedy policy", CONFIG(cpi),
       .explain = cpi_explain, .improve = cpi_improve, .step = "alpha", .discounted = true },
     { "trpo_mm", "TRPO's Algorithm 1: the maximum of L - C max KL", CONFIG(trpo_mm),

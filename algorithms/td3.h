@@ -1,0 +1,49 @@
+/* TD3: see td3.c. */
+#ifndef ASCENT_TD3_H
+#define ASCENT_TD3_H
+
+#include "algorithms/algorithm.h"
+#include "algorithms/replay.h"
+
+typedef struct {
+    double gamma;           /* discount */
+    double lr, lr_Q;        /* step sizes of mu and Q */
+    double rho;             /* what the targets keep of themselves at each update */
+    long batch;             /* |B|: transitions of an update */
+    long capacity;          /* |D| */
+    long start_steps;       /* steps before the first update, actions uniform in the box */
+    long update_every;      /* so many steps, then as many updates */
+    int noise;              /* NOISE_GAUSSIAN, NOISE_OU */
+    double sigma;           /* its size, in half widths of the box */
+    double ou_theta;        /* rate at which OU comes back */
+    int twins;              /* on: Q_A and Q_B, the lesser of them in y */
+    double sigma_targ, c;   /* noise on the target's action, and its bound, in half widths of the box; 0: none */
+    long delay;             /* d: updates of Q for one of mu and the targets */
+    widths hidden;          /* of the networks of mu and Q */
+    int activation;         /* enum ad_activation */
+} td3_config;
+extern const td3_config td3_defaults;
+extern const config_field td3_fields[];
+
+/* Of a minibatch; r, done, Q1, Q = Q_phi(s, a), y [T x 1]. DDPG-16: y [T x 1];  TD3-11: a loss -> scalar;
+ * TD3-7: Q = Q_phi_A(s, mu_theta(s)), ascended -> scalar */
+ad td3_y(ad r, ad done, ad Q1, double gamma);
+/* TD3-4: a' + eps within the box of p, eps [T x k] as drawn and in half widths of the box, -c <= eps <= c: [T x k] */
+ad td3_a1(ad_tape *t, const policy *p, ad mu1, ad eps, double c);
+ad td3_L(ad Q, ad y);
+ad td3_J(ad Q);
+
+/* Directions of ascent; Q: the network of Q_phi, critic_Q_of_box(p). theta [p->n]; phi [network_n(Q)], with twins A's
+ * and then B's. TD3-11: g = -grad L, as phi, and L, with twins the sum of both; eps [T x k] as above, or NULL.
+ * TD3-12: g = grad J [p->n], and J */
+double td3_critic_gradient(ad_tape *t, const td3_config *c, const policy *p, const network *Q, const double *phi,
+                           const double *theta_targ, const double *phi_targ, const double *eps, const minibatch *B,
+                           double *g);
+double td3_actor_gradient(ad_tape *t, const policy *p, const network *Q, const double *theta, const double *phi,
+                          const minibatch *B, double *g);
+
+policy td3_policy(const env *e, const void *config);
+void   td3(run *r, const void *config);
+void   td3_explain(FILE *out, const void *config, uint64_t seed);
+
+#endif
