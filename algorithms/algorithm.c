@@ -10,6 +10,7 @@
 #include "algorithms/async_sarsa.h"
 #include "algorithms/cpi.h"
 #include "algorithms/ddpg.h"
+#include "algorithms/dqn.h"
 #include "algorithms/dual_gradient.h"
 #include "algorithms/maxent_pg.h"
 #include "algorithms/npg.h"
@@ -64,6 +65,8 @@ const algorithm algorithms[] = {
       ppo_penalty_policy, ppo_penalty_explain, .check = ppo_penalty_check },
     { "ppo_parallel", "PPO by processes that average their gradients", CONFIG(ppo_parallel), ppo_parallel,
       ppo_parallel_policy, ppo_parallel_explain, .check = ppo_parallel_check },
+    { "dqn", "Q-learning with replay and a target network", CONFIG(dqn), dqn, dqn_policy, dqn_explain,
+      .discrete = true },
     { "ddpg", "deterministic policy gradient, off-policy, with replay and target networks", CONFIG(ddpg), ddpg,
       ddpg_policy, ddpg_explain, .boxes = true },
     { "td3", "DDPG with twin critics, smoothed targets, delayed updates", CONFIG(td3), td3, td3_policy, td3_explain,
