@@ -16,7 +16,7 @@ typedef long double complex number;
 enum { HAND_WIDEST = 64 };
 
 /* out [size of the last layer] */
-static void hand_network(const network *f, const number *theta, const double *x, number *out)
+static void hand_network_of(const network *f, const number *theta, const number *x, number *out)
 {
     number h[HAND_WIDEST], y[HAND_WIDEST];
     const number *W = theta;
@@ -34,6 +34,13 @@ static void hand_network(const network *f, const number *theta, const double *x,
         W = b + n;
     }
     memcpy(out, h, (size_t)f->size[f->layers] * sizeof *out);
+}
+
+static inline void hand_network(const network *f, const number *theta, const double *x, number *out)
+{
+    number h[HAND_WIDEST];
+    for (int i = 0; i < f->size[0]; i++) h[i] = x[i];
+    hand_network_of(f, theta, h, out);
 }
 
 static number hand_logp(const policy *p, const number *theta, const double *s, const double *a)

@@ -56,12 +56,15 @@ static const struct { const char *name, *env; int limit; const char *set; } case
     { "npg", "lqr", 20, "n_steps=50 V_epochs=3" },
     { "trpo", "CartPole-v1", 30, "workers=3 n_steps=40 V_batch=16" },
     { "trpo", "lqr", 20, "constraint=max n_steps=50 F_every=3 V_epochs=3" },
-    { "ppo_penalty", "E5x", 7, "workers=3 n_steps=8 minibatch=10 adapt=bounds c2=0.01" },
-    { "ppo_penalty", "CartPole-v1", 30, "workers=2 n_steps=16 minibatch=8 epochs=3 anneal_steps=4000" },
-    { "ppo_penalty", "lqr", 20, "workers=1 n_steps=20 minibatch=20 direction=new-old normalise=batch" },
     { "trpo_vine", "CartPole-v1", 30, "workers=3 n_steps=8 states=6 length=4 V_batch=16" },
     { "trpo_vine", "E5x", 7, "workers=1 n_steps=12 states=5 estimator=drawn length=9" },
     { "trpo_vine", "lqr", 20, "workers=2 n_steps=7 states=3 common=off length=3 V_epochs=3" },
+    { "dqn", "CartPole-v1", 30, "capacity=300 start_steps=150 batch=8 target_every=130 anneal_steps=1300" },
+    { "dqn", "E5x", 7, "capacity=5000 start_steps=10 batch=4 target_every=7 rho=0.5 double_Q=on update_every=3" },
+    { "ddpg", "Pendulum-v1", 30, "capacity=300 start_steps=150 batch=8 noise=ou" },
+    { "ddpg", "lqr", 20, "capacity=5000 start_steps=20 batch=4 update_every=3 gamma=0.9" },
+    { "td3", "Pendulum-v1", 30, "capacity=300 start_steps=150 batch=8 delay=3" },
+    { "td3", "lqr", 20, "capacity=5000 start_steps=20 batch=4 update_every=3 gamma=0.9 noise=ou twins=off" },
 };
 enum { CASES = sizeof cases / sizeof *cases, WHOLE = 1600 };
 static const long cut_at[] = { 100, 330, 770, 1180, WHOLE };
