@@ -1,0 +1,418 @@
+/* DDPG and TD3: each gradient against complex steps through plain loops, whole training runs against the same updates
+ * done by hand in long double, and that TD3 without its three changes is DDPG.
+ *     test_ddpg [pattern]       runs the tests whose names match */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <gsl/gsl_randist.h>
+
+#include "algorithms/critic.h"
+#include "algorithms/ddpg.h"
+#include "algorithms/noise.h"
+#include "algorithms/td3.h"
+#include "autodiff/random.h"
+#include "tests/policy_by_hand.h"
+
+static env *make(const char *id, int limit)
+{
+    char error[512] = "";
+    env *e = env_make(id, limit, error, sizeof error);
+    if (!e) fail_msg("%s", error);
+    return e;
+}
+
+/* ---- by hand: TD3, of which DDPG is the case twins = off, sigma_targ = 0, delay = 1 ---- */
+
+enum { MOST = 300, MOST_B = 16, STEPS = 100 };
+struct row { double s[4], a[2], r, s1[4]; bool terminated; };
+
+/* A minibatch, and what is constant in it */
+struct problem {
+    const td3_config *c; const policy *p; const network *Q;
+    int T; const struct row *B[MOST_B];
+    long double y[MOST_B];
+    number phi[MOST];                       /* where theta is differentiated */
+};
+
+static double half_width(const policy *p, int i) { return p->low ? (p->high[i] - p->low[i]) / 2 : 1; }
+
+static void hand_mu(const policy *p, const number *theta, const double *s, number *a)
+{
+    hand_network(&p->f, theta, s, a);
+    for (int i = 0; p->low && i < p->k; i++)
+        a[i] = ((long double)p->low[i] + p->high[i]) / 2 + ((long double)p->high[i] - p->low[i]) / 2 * ctanhl(a[i]);
+}
+
+static number hand_Q(const policy *p, const network *Q, const number *phi, const double *s, const number *a)
+{
+    number x[HAND_WIDEST], out[1];
+    for (int i = 0; i < p->d; i++) x[i] = s[i];
+    for (int i = 0; i < p->k; i++) x[p->d + i] = a[i];
+    hand_network_of(Q, phi, x, out);
+    return out[0];
+}
+
+/* y, from the targets; eps [T x k] */
+static void hand_y(struct problem *h, const long double *theta_targ, const long double *phi_targ, const double *eps)
+{
+    const policy *p = h->p;
+    int nQ = network_n(h->Q);
+    number theta[MOST], phi[MOST], a[4];
+    for (int i = 0; i < p->n; i++) theta[i] = theta_targ[i];
+    for (int i = 0; i < (h->c->twins ? 2 : 1) * nQ; i++) phi[i] = phi_targ[i];
+    for (int t = 0; t < h->T; t++) {
+        const struct row *b = h->B[t];
+        hand_mu(p, theta, b->s1, a);
+        for (int i = 0; eps && i < p->k; i++) {
+            double e = eps[t * p->k + i];
+            if (e > h->c->c) e = h->c->c;
+            if (e < -h->c->c) e = -h->c->c;
+            a[i] += (long double)half_width(p, i) * e;
+            if (p->low && creall(a[i]) > p->high[i]) a[i] = p->high[i];
+            if (p->low && creall(a[i]) < p->low[i]) a[i] = p->low[i];
+        }
+        long double Q = creall(hand_Q(p, h->Q, phi, b->s1, a));
+        if (h->c->twins) Q = fminl(Q, creall(hand_Q(p, h->Q, phi + nQ, b->s1, a)));
+        h->y[t] = b->r + (b->terminated ? 0 : h->c->gamma * Q);
+    }
+}
+
+static number hand_minus_L(const void *context, const number *phi)
+{
+    const struct problem *h = context;
+    number sum = 0;
+    for (int twin = 0; twin <= h->c->twins; twin++)
+        for (int t = 0; t < h->T; t++) {
+            number a[2] = { h->B[t]->a[0], h->B[t]->a[1] };
+            number off = hand_Q(h->p, h->Q, phi + twin * network_n(h->Q), h->B[t]->s, a) - h->y[t];
+            sum -= off * off / h->T;
+        }
+    return sum;
+}
+
+static number hand_J(const void *context, const number *theta)
+{
+    const struct problem *h = context;
+    number sum = 0, a[4];
+    for (int t = 0; t < h->T; t++) {
+        hand_mu(h->p, theta, h->B[t]->s, a);
+        sum += hand_Q(h->p, h->Q, h->phi, h->B[t]->s, a) / h->T;        /* the first twin's */
+    }
+    return sum;
+}
+
+static long double largest(int n, const long double *x)
+{
+    long double most = 0;
+    for (int i = 0; i < n; i++) most = fmaxl(most, fabsl(x[i]));
+    return most;
+}
+
+/* Sums of some 30 T products of numbers near 1, of which g is the largest: 1e-13 of it */
+static void assert_vector(const char *what, int n, const double *x, const long double *want)
+{
+    long double scale = 1 + largest(n, want);
+    for (int i = 0; i < n; i++)
+        if (!(fabsl(x[i] - want[i]) <= 1e-13L * scale)) fail_msg("%s[%d]: %.17g, %.17Lg", what, i, x[i], want[i]);
+}
+
+/* ---- gradients ---- */
+
+static const struct { const char *env; int layers; enum ad_activation f; int twins; double sigma_targ, c; } shapes[] = {
+    { "Pendulum-v1", 2, AD_TANH, 0, 0, 0 },     { "lqr", 1, AD_TANH, 0, 0, 0 },   { "lqr", 0, AD_TANH, 0, 0, 0 },
+    { "Pendulum-v1", 2, AD_TANH, 1, 0.2, 0.1 }, { "Pendulum-v1", 1, AD_RELU, 1, 3, 2.5 },
+    { "lqr", 1, AD_TANH, 1, 0.3, 0.5 },         { "MountainCarContinuous-v0", 2, AD_TANH, 0, 0.5, 0.5 },
+};
+
+static void random_vector(gsl_rng *rng, int n, double sd, double *x, long double *same)
+{
+    for (int i = 0; i < n; i++) same[i] = x[i] = gsl_ran_gaussian(rng, sd);
+}
+
+static void gradients(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+        env *e = make(shapes[k].env, 50);
+        gsl_rng *rng = random_stream(k, 0, RANDOM_TEST);
+        td3_config c = td3_defaults;
+        c.gamma = 0.9, c.hidden = (widths){ shapes[k].layers, { 5, 4 } }, c.activation = (int)shapes[k].f;
+        c.twins = shapes[k].twins, c.sigma_targ = shapes[k].sigma_targ, c.c = shapes[k].c;
+        const policy p = td3_policy(e, &c);
+        const network Q = critic_Q_of_box(&p);
+        int n = p.n, nQ = network_n(&Q), both = (1 + c.twins) * nQ, T = 7;
+        double theta[MOST], phi[MOST], theta1[MOST], phi1[MOST], g[MOST], eps[MOST_B * 2];
+        long double at_theta[MOST], at_phi[MOST], at_theta1[MOST], at_phi1[MOST], want[MOST];
+        assert_in_range(both + n, 1, MOST);
+        random_vector(rng, n, 0.5, theta, at_theta);
+        random_vector(rng, both, 0.5, phi, at_phi);
+        random_vector(rng, n, 0.5, theta1, at_theta1);
+        random_vector(rng, both, 0.5, phi1, at_phi1);
+        struct problem h = { .c = &c, .p = &p, .Q = &Q, .T = T };
+        struct row rows[MOST_B];
+        minibatch *B = minibatch_new(e, T);
+        for (int t = 0; t < T; t++) {
+            struct row *b = &rows[t];
+            for (int i = 0; i < p.d; i++) B->s[t * p.d + i] = b->s[i] = gsl_ran_gaussian(rng, 1);
+            for (int i = 0; i < p.d; i++) B->s1[t * p.d + i] = b->s1[i] = gsl_ran_gaussian(rng, 1);
+            for (int i = 0; i < p.k; i++) B->a[t * p.k + i] = b->a[i] = gsl_ran_gaussian(rng, 1);
+            for (int i = 0; i < p.k; i++) eps[t * p.k + i] = gsl_ran_gaussian(rng, c.sigma_targ);
+            B->r[t] = b->r = gsl_ran_gaussian(rng, 1);
+            B->done[t] = b->terminated = t % 3 == 1;
+            h.B[t] = b;
+        }
+        for (int i = 0; i < both; i++) h.phi[i] = phi[i];
+        ad_tape *t = ad_tape_new();
+
+        const double *smoothing = c.sigma_targ > 0 ? eps : NULL;
+        hand_y(&h, at_theta1, at_phi1, smoothing);
+        hand_gradient(both, at_phi, hand_minus_L, &h, want);
+        double L = td3_critic_gradient(t, &c, &p, &Q, phi, theta1, phi1, smoothing, B, g);
+        assert_vector("grad L", both, g, want);
+        number at[MOST];
+        for (int i = 0; i < both; i++) at[i] = phi[i];
+        assert_true(fabs(L + (double)creall(hand_minus_L(&h, at))) <= 1e-13 * (1 + L));
+        hand_gradient(n, at_theta, hand_J, &h, want);
+        double J = td3_actor_gradient(t, &p, &Q, theta, phi, B, g);
+        assert_vector("grad J", n, g, want);
+        for (int i = 0; i < n; i++) at[i] = theta[i];
+        assert_true(fabs(J - (double)creall(hand_J(&h, at))) <= 1e-13 * (1 + fabs(J)));
+        if (!c.twins && !smoothing) {
+            ddpg_config d = { .gamma = c.gamma };
+            double same[MOST];
+            td3_critic_gradient(t, &c, &p, &Q, phi, theta1, phi1, NULL, B, g);
+            assert_true(ddpg_critic_gradient(t, &d, &p, &Q, phi, theta1, phi1, B, same) == L);
+            assert_memory_equal(same, g, (size_t)nQ * sizeof *g);
+            td3_actor_gradient(t, &p, &Q, theta, phi, B, g);
+            assert_true(ddpg_actor_gradient(t, &p, &Q, theta, phi, B, same) == J);
+            assert_memory_equal(same, g, (size_t)n * sizeof *g);
+        }
+        ad_tape_free(t);
+        minibatch_free(B);
+        gsl_rng_free(rng);
+        env_free(e);
+    }
+}
+
+/* ---- whole runs ---- */
+
+static const struct { const char *env; int limit; const char *set; } runs[] = {
+    { "Pendulum-v1", 30, "twins=off sigma_targ=0 delay=1 start_steps=10 batch=5" },
+    { "Pendulum-v1", 30, "twins=off sigma_targ=0 delay=1 start_steps=20 batch=4 noise=ou sigma=0.5 capacity=23" },
+    { "lqr", 15, "twins=off sigma_targ=0 delay=1 start_steps=5 batch=4 sigma=0.4 gamma=0.9 rho=0.7" },
+    { "MountainCarContinuous-v0", 40, "twins=off sigma_targ=0 delay=1 start_steps=0 update_every=3 batch=3" },
+    { "Pendulum-v1", 30, "start_steps=10 batch=5" },
+    { "Pendulum-v1", 30, "start_steps=33 batch=4 delay=3 sigma_targ=1 c=0.7 capacity=40 rho=0.9" },
+    { "lqr", 15, "start_steps=5 batch=4 gamma=0.9 delay=1 noise=ou sigma=0.3 lr=0.01 lr_Q=0.003" },
+    { "lqr", 15, "start_steps=5 batch=4 gamma=0.9 sigma_targ=0 update_every=4" },
+    { "Pendulum-v1", 30, "twins=off start_steps=12 batch=5 delay=2" },
+};
+enum { RUNS = sizeof runs / sizeof *runs, PLAIN = 4 };          /* the first ones are DDPG's, too */
+
+static void set_all(const config_field *fields, void *c, const char *set)
+{
+    char text[200], *at = text;
+    strcpy(text, set);
+    for (char *one; (one = strtok_r(at, " ", &at));) config_set(fields, c, "test_ddpg", one);
+}
+
+static td3_config config_of_run(int k)
+{
+    td3_config c = td3_defaults;
+    set_all(td3_fields, &c, "hidden=5,4 activation=tanh");
+    set_all(td3_fields, &c, runs[k].set);
+    return c;
+}
+
+/* What is learnt, in long double; actions are taken in double, since environments are */
+struct by_hand {
+    td3_config c; policy p; network Q; int n, nQ;
+    long double theta[MOST], phi[MOST], theta_targ[MOST], phi_targ[MOST];
+    struct hand_adam *of_mu, *of_Q;
+    struct row D[STEPS]; long stored;
+    double eps[2];
+};
+
+static void hand_polyak(int n, double rho, const long double *x, long double *targ)
+{
+    for (int i = 0; i < n; i++) targ[i] = rho * targ[i] + (1 - (long double)rho) * x[i];
+}
+
+static void hand_update(struct by_hand *h, gsl_rng *rng)
+{
+    struct problem at = { .c = &h->c, .p = &h->p, .Q = &h->Q, .T = (int)h->c.batch };
+    long capacity = h->c.capacity, size = h->stored < capacity ? h->stored : capacity;
+    double eps[MOST_B * 2];
+    long double g[MOST];
+    for (int t = 0; t < at.T; t++) {                                    /* the j-th place of a ring of `capacity` */
+        long j = (long)gsl_rng_uniform_int(rng, (unsigned long)size), turns = (h->stored - 1 - j) / capacity;
+        at.B[t] = &h->D[j + turns * capacity];
+    }
+    for (int i = 0; h->c.sigma_targ > 0 && i < at.T * h->p.k; i++) eps[i] = h->c.sigma_targ * gsl_ran_gaussian_ziggurat(rng, 1);
+    hand_y(&at, h->theta_targ, h->phi_targ, h->c.sigma_targ > 0 ? eps : NULL);
+    hand_gradient(h->nQ, h->phi, hand_minus_L, &at, g);
+    hand_adam_ascend(h->of_Q, h->nQ, h->c.lr_Q, h->phi, g);
+    if (h->of_Q->t % h->c.delay) return;
+    for (int i = 0; i < h->nQ; i++) at.phi[i] = h->phi[i];
+    hand_gradient(h->n, h->theta, hand_J, &at, g);
+    hand_adam_ascend(h->of_mu, h->n, h->c.lr, h->theta, g);
+    hand_polyak(h->nQ, h->c.rho, h->phi, h->phi_targ);
+    hand_polyak(h->n, h->c.rho, h->theta, h->theta_targ);
+}
+
+static void hand_act(struct by_hand *h, const double *s, long t, gsl_rng *rng, double *a)
+{
+    number theta[MOST], mu[4];
+    for (int i = 0; i < h->n; i++) theta[i] = h->theta[i];
+    hand_mu(&h->p, theta, s, mu);
+    for (int i = 0; i < h->p.k; i++) {
+        double n = gsl_ran_gaussian_ziggurat(rng, 1);
+        h->eps[i] = h->c.noise == NOISE_OU ? h->eps[i] - h->c.ou_theta * h->eps[i] + h->c.sigma * n : h->c.sigma * n;
+        a[i] = (double)creall(mu[i]) + half_width(&h->p, i) * h->eps[i];
+        if (!h->p.low) continue;
+        if (t < h->c.start_steps) a[i] = h->p.low[i] + (h->p.high[i] - h->p.low[i]) * gsl_rng_uniform(rng);
+        if (a[i] > h->p.high[i]) a[i] = h->p.high[i];
+        if (a[i] < h->p.low[i]) a[i] = h->p.low[i];
+    }
+}
+
+static void hand_run(struct by_hand *h, env *e, uint64_t seed)
+{
+    gsl_rng *init = random_stream(seed, 0, RANDOM_INIT), *of_env = random_stream(seed, 0, RANDOM_ENV);
+    gsl_rng *of_policy = random_stream(seed, 0, RANDOM_POLICY), *of_update = random_stream(seed, 0, RANDOM_UPDATE);
+    double theta[MOST], phi[MOST];
+    policy_init(&h->p, init, theta);
+    for (int twin = 0; twin < h->nQ; twin += network_n(&h->Q)) network_init_fan_in(&h->Q, init, phi + twin);
+    for (int i = 0; i < h->n; i++) h->theta[i] = h->theta_targ[i] = theta[i];
+    for (int i = 0; i < h->nQ; i++) h->phi[i] = h->phi_targ[i] = phi[i];
+    for (long t = 0; t < STEPS; t++) {
+        bool truncated;
+        struct row *b = &h->D[h->stored++];
+        if (e->over) {
+            env_reset(e, of_env);
+            h->eps[0] = h->eps[1] = 0;
+        }
+        memcpy(b->s, e->obs, (size_t)h->p.d * sizeof *b->s);
+        hand_act(h, b->s, t, of_policy, b->a);
+        env_step(e, b->a, &b->r, &b->terminated, &truncated);
+        memcpy(b->s1, e->obs, (size_t)h->p.d * sizeof *b->s1);
+        if (t + 1 > h->c.start_steps && (t + 1) % h->c.update_every == 0)
+            for (long i = 0; i < h->c.update_every; i++) hand_update(h, of_update);
+    }
+    gsl_rng_free(init);
+    gsl_rng_free(of_env);
+    gsl_rng_free(of_policy);
+    gsl_rng_free(of_update);
+}
+
+/* theta after STEPS steps. Adam's step hangs on g only by m / sqrt(v), so that rounding of g, u |g|, moves theta by
+ * lr u kappa a step; mu, Q and the environment carry it on. 1e-11 is some 1e3 of it for all the steps together; any
+ * other update moves theta by a part of lr >= 1e-3. */
+static void by_hand(void **state)
+{
+    (void)state;
+    for (int k = 0; k < RUNS; k++) {
+        struct by_hand h = { .c = config_of_run(k), .of_mu = calloc(1, sizeof *h.of_mu), .of_Q = calloc(1, sizeof *h.of_Q) };
+        env *e = make(runs[k].env, runs[k].limit), *again = make(runs[k].env, runs[k].limit);
+        h.p = td3_policy(e, &h.c);
+        h.Q = critic_Q_of_box(&h.p);
+        h.n = h.p.n, h.nQ = (1 + h.c.twins) * network_n(&h.Q);
+        hand_run(&h, again, 11);
+        run *r = run_new("td3", e, 11, STEPS);
+        td3(r, &h.c);
+        assert_int_equal(r->steps, STEPS);
+        for (int i = 0; i < h.n; i++)
+            if (!(fabsl(r->theta[i] - h.theta[i]) <= 1e-11L))
+                fail_msg("run %d, theta[%d]: %.17g, %.17Lg", k, i, r->theta[i], h.theta[i]);
+        run_free(r);
+        free(h.of_mu);
+        free(h.of_Q);
+        env_free(e);
+        env_free(again);
+    }
+}
+
+/* TD3-16   the three changes off: theta bit for bit DDPG's, with each option that both have */
+static void is_ddpg(void **state)
+{
+    (void)state;
+    for (int k = 0; k < PLAIN; k++)
+        for (int steps = 100; steps <= 300; steps += 200) {
+            env *e = make(runs[k].env, runs[k].limit), *again = make(runs[k].env, runs[k].limit);
+            td3_config c = config_of_run(k);
+            ddpg_config d = { .gamma = c.gamma, .lr = c.lr, .lr_Q = c.lr_Q, .rho = c.rho, .batch = c.batch,
+                              .capacity = c.capacity, .start_steps = c.start_steps, .update_every = c.update_every,
+                              .noise = c.noise, .sigma = c.sigma, .ou_theta = c.ou_theta, .hidden = c.hidden,
+                              .activation = c.activation };
+            run *r = run_new("td3", e, 12, steps), *r1 = run_new("ddpg", again, 12, steps);
+            td3(r, &c);
+            ddpg(r1, &d);
+            assert_memory_equal(r->theta, r1->theta, (size_t)td3_policy(e, &c).n * sizeof *r->theta);
+            assert_int_equal(r->episodes, r1->episodes);
+            run_free(r);
+            run_free(r1);
+            env_free(e);
+            env_free(again);
+        }
+}
+
+/* ERR-74   the noise on a' never reaches the environment: with no step size, so that theta stays, what is done with it
+ * and without it is the same, bit for bit */
+static void smoothing_does_not_explore(void **state)
+{
+    (void)state;
+    double returns[2];
+    for (int k = 0; k < 2; k++) {
+        env *e = make("Pendulum-v1", 30);
+        td3_config c = td3_defaults;
+        c.lr = 0, c.start_steps = 10, c.batch = 8, c.sigma = 0, c.sigma_targ = k ? 0.5 : 0;
+        run *r = run_new("td3", e, 5, 300);
+        td3(r, &c);
+        returns[k] = r->return_mean;
+        run_free(r);
+        env_free(e);
+    }
+    assert_true(returns[0] == returns[1]);
+}
+
+/* DDPG-13, DDPG-25   a = m + h tanh f(s) in each dimension, whatever theta is: within the box, mid at f = 0 */
+static void in_the_box(void **state)
+{
+    (void)state;
+    env *e = make("Pendulum-v1", 30);
+    const double low[] = { -3, 1, -1 }, high[] = { 5, 2, -0.5 };
+    env three = *e;
+    three.action = (env_space){ .dim = 3, .low = low, .high = high };
+    const policy p = deterministic_policy_of(&three, 0, NULL, AD_TANH);
+    double theta[12] = { 0 }, s[3] = { 0.5, -1, 2 }, a[3];
+    actor *mu = actor_new(&p, theta);
+    gsl_rng *rng = random_stream(8, 0, RANDOM_TEST);
+    actor_mode(mu, s, a);
+    for (int i = 0; i < 3; i++) assert_true(fabs(a[i] - (low[i] + high[i]) / 2) <= 1e-15);
+    theta[9] = 0.7, theta[10] = -40, theta[11] = 900;
+    actor_draw(mu, rng, s, a);
+    assert_true(fabs(a[0] - (1 + 4 * tanh(0.7))) <= 1e-14);
+    assert_true(a[1] == 1);
+    assert_true(a[2] == -0.5);
+    gsl_rng_free(rng);
+    actor_free(mu);
+    env_free(e);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients), cmocka_unit_test(by_hand), cmocka_unit_test(is_ddpg),
+        cmocka_unit_test(smoothing_does_not_explore), cmocka_unit_test(in_the_box),
+    };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
