@@ -182,18 +182,26 @@ static void learner_free(learner *l)
 /* ---- a step, an update ---- */
 
 /*[snip ddpg-act later]*/
-/* DDPG-13   a = clip(mu_theta(s) + eps, a_low, a_high);  at first uniform in the box. eps goes on from step to step */
+/* DDPG-13   a = clip(mu + eps, a_low, a_high) */
+void ddpg_explore(const policy *p, const double *mu, const double *eps, double *a)
+{
+    /* BEGIN SOLUTION DDPG-13 */
+    for (int i = 0; i < p->k; i++) {
+        if (p->low) a[i] = fmin(fmax(mu[i] + (p->high[i] - p->low[i]) / 2 * eps[i], p->low[i]), p->high[i]);
+        else        a[i] = mu[i] + eps[i];
+    }
+    /* END SOLUTION */
+}
+
+/* DDPG-13   a, with mu = mu_theta(s) and noise that goes on from step to step; at first uniform in the box */
 static void act(const ddpg_config *c, learner *l, const double *s, bool at_first, gsl_rng *rng)
 {
     const policy *p = &l->p;
     noise_next(c->noise, p->k, c->ou_theta, c->sigma, rng, l->eps);
     actor_mode(l->mu, s, l->a);
-    for (int i = 0; i < p->k; i++) {
-        double half = p->low ? (p->high[i] - p->low[i]) / 2 : 1;
-        l->a[i] += half * l->eps[i];
-        if (p->low && at_first) l->a[i] = p->low[i] + 2 * half * gsl_rng_uniform(rng);
-        if (p->low) l->a[i] = fmin(fmax(l->a[i], p->low[i]), p->high[i]);
-    }
+    ddpg_explore(p, l->a, l->eps, l->a);
+    for (int i = 0; p->low && at_first && i < p->k; i++)
+        l->a[i] = p->low[i] + (p->high[i] - p->low[i]) * gsl_rng_uniform(rng);
 }
 /*[/snip]*/
 

@@ -28,6 +28,9 @@ ad ddpg_y(ad r, ad done, ad Q1, double gamma);
 ad ddpg_L(ad Q, ad y);
 ad ddpg_J(ad Q);
 
+/* DDPG-13: a [k] = clip(mu + eps, a_low, a_high), mu, eps [k], eps in half widths of p's box */
+void ddpg_explore(const policy *p, const double *mu, const double *eps, double *a);
+
 /* Directions of ascent; Q: the network of Q_phi, critic_Q_of_box(p). theta [p->n], phi [network_n(Q)].
  * DDPG-17: g = -grad L [network_n(Q)], and L;  DDPG-18: g = grad J [p->n], and J */
 double ddpg_critic_gradient(ad_tape *t, const ddpg_config *c, const policy *p, const network *Q, const double *phi,

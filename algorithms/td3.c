@@ -217,22 +217,38 @@ static void learner_free(learner *l)
 /* ---- a step, an update ---- */
 
 /*[snip td3-act later]*/
-/* TD3-10   a = clip(mu_theta(s) + eps, a_low, a_high);  at first uniform in the box. eps goes on from step to step */
+/* TD3-10   a = clip(mu + eps, a_low, a_high) */
+void td3_explore(const policy *p, const double *mu, const double *eps, double *a)
+{
+    /* BEGIN SOLUTION TD3-10 */
+    for (int i = 0; i < p->k; i++) {
+        if (p->low) a[i] = fmin(fmax(mu[i] + (p->high[i] - p->low[i]) / 2 * eps[i], p->low[i]), p->high[i]);
+        else        a[i] = mu[i] + eps[i];
+    }
+    /* END SOLUTION */
+}
+
+/* TD3-10   a, with mu = mu_theta(s) and noise that goes on from step to step; at first uniform in the box */
 static void act(const td3_config *c, learner *l, const double *s, bool at_first, gsl_rng *rng)
 {
     const policy *p = &l->p;
     noise_next(c->noise, p->k, c->ou_theta, c->sigma, rng, l->eps);
     actor_mode(l->mu, s, l->a);
-    for (int i = 0; i < p->k; i++) {
-        double half = p->low ? (p->high[i] - p->low[i]) / 2 : 1;
-        l->a[i] += half * l->eps[i];
-        if (p->low && at_first) l->a[i] = p->low[i] + 2 * half * gsl_rng_uniform(rng);
-        if (p->low) l->a[i] = fmin(fmax(l->a[i], p->low[i]), p->high[i]);
-    }
+    td3_explore(p, l->a, l->eps, l->a);
+    for (int i = 0; p->low && at_first && i < p->k; i++)
+        l->a[i] = p->low[i] + (p->high[i] - p->low[i]) * gsl_rng_uniform(rng);
 }
 /*[/snip]*/
 
 /*[snip td3-update later]*/
+/* TD3-8   t mod d = 0 */
+bool td3_due(long t, long delay)
+{
+    /* BEGIN SOLUTION TD3-8 */
+    return t % delay == 0;
+    /* END SOLUTION */
+}
+
 /* TD3-9   both Q, then, at every d-th time (TD3-8), mu and the targets */
 static void update(const td3_config *c, learner *l, gsl_rng *rng)
 {
@@ -241,7 +257,7 @@ static void update(const td3_config *c, learner *l, gsl_rng *rng)
     if (eps1) noise_next(NOISE_GAUSSIAN, l->B->T * l->p.k, 0, c->sigma_targ, rng, l->eps1);     /* one for each */
     l->L = td3_critic_gradient(l->t, c, &l->p, &l->Q, l->phi, l->theta_targ, l->phi_targ, eps1, l->B, l->g);
     adam_ascend(&l->step_Q, l->phi, l->g);                                              /* TD3-11 */
-    if (l->step_Q.t % c->delay != 0) return;
+    if (!td3_due(l->step_Q.t, c->delay)) return;
     l->J = td3_actor_gradient(l->t, &l->p, &l->Q, l->theta, l->phi, l->B, l->g);
     adam_ascend(&l->step, l->theta, l->g);                                              /* TD3-12 */
     target_polyak(l->nQ, c->rho, l->phi, l->phi_targ);                                  /* TD3-13 */

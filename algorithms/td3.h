@@ -33,6 +33,12 @@ ad td3_a1(ad_tape *t, const policy *p, ad mu1, ad eps, double c);
 ad td3_L(ad Q, ad y);
 ad td3_J(ad Q);
 
+/* TD3-10: a [k] = clip(mu + eps, a_low, a_high), mu, eps [k], eps in half widths of p's box */
+void td3_explore(const policy *p, const double *mu, const double *eps, double *a);
+
+/* TD3-8: is the t-th update of Q one of mu and of the targets, too? */
+bool td3_due(long t, long delay);
+
 /* Directions of ascent; Q: the network of Q_phi, critic_Q_of_box(p). theta [p->n]; phi [network_n(Q)], with twins A's
  * and then B's. TD3-11: g = -grad L, as phi, and L, with twins the sum of both; eps [T x k] as above, or NULL.
  * TD3-12: g = grad J [p->n], and J */
