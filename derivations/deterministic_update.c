@@ -480,7 +480,7 @@ const derivation deterministic_update[] = {
       "the box [-1.5, .5]; noises from -2 to 3 half widths" },
     { "DDPG-25", "the policy network has one output for each dimension of the action", "outputs", n_one, unit_count,
       NULL, NULL, {
-        { "\\dim\\mathcal A=3", "a box of three numbers", three },
+        { "\\mathcal A=[a_{low},a_{high}]^3", "a box of three numbers", three },
         { "=\\text{columns of}\\ \\mu_\\theta(s)", "the training code's", columns },
         { "1", "004 (l.575): \"only one output\"", one, DIFFERS, "ERR-72" } }, "actions of three numbers" },
     { "TD3-3", "the target from the lesser of two critics", "y of each", n_y, unit_batch, NULL, NULL, {

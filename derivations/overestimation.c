@@ -233,6 +233,7 @@ static double visited(uint64_t seed, double sigma_targ)
     env_free(e);
     return mean;
 }
+/* TD3-5   E Q(s, a') */
 static double smoothed_spike(const setting *x, double *out)
 {
     double greatest;
@@ -263,7 +264,7 @@ const derivation overestimation[] = {
       "E Q(s',a'); what target noise changes of what is done", n_spike, unit_moments, NULL, NULL, {
         { "\\frac w{\\sqrt{w^2+\\sigma^2}},\\quad0", "the mean of a spike of height 1 and width w under the noise: .243",
           local_average },
-        { "=E_\\epsilon\\left[Q(s',a')\\right],\\quad|\\text{returns with}-\\text{without}|",
+        { "=E_\\epsilon[Q(s',a')],\\quad|\\text{returns with}-\\text{without}|",
           "the training code's a' by quadrature; 100 steps of it with the noise and without it: the same to the bit",
           smoothed_spike },
         { "Q(s',\\mu(s'))=1", "the control: without noise the target takes the spike for granted", at_the_spike,

@@ -89,6 +89,7 @@ static double moves(double rho, int every, double *out)
     }
     return 0;
 }
+/* DDPG-23   |theta_targ' - theta_targ| */
 static double soft_moves(const setting *x, double *out)   { (void)x; return moves(RHO, 1, out); }
 static double copied_moves(const setting *x, double *out) { (void)x; return moves(0, COPIED_EVERY, out); }
 
