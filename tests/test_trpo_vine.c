@@ -17,20 +17,6 @@
 #include "tests/child_process.h"
 #include "tests/trust_region_by_hand.h"
 
-static void near(double x, double want, double bound, int line)
-{
-    if (!(fabs(x - want) <= bound)) fail_msg("line %d: %.17g, expected %.17g within %.2g", line, x, want, bound);
-}
-#define assert_near(x, want, bound) near(x, want, bound, __LINE__)
-
-static env *make(const char *id, int limit)
-{
-    char error[512] = "";
-    env *e = env_make(id, limit, error, sizeof error);
-    if (!e) fail_msg("%s", error);
-    return e;
-}
-
 /* ---- the equations ---- */
 
 static void equations(void **state)
