@@ -23,8 +23,7 @@
  *   - Nothing looks at the true KL: the step may leave the trust region (NPG-10), or lower L. kl and L of
  *     progress.csv say what it did. trpo.c, the same file but for the line search, repairs that.
  *   - LAPACK forms F: n products, n^2 numbers, n^3/3 operations. For some hundred parameters; above 2000, where
- *     an update takes seconds, it is refused: then solver = cg.
- *   - A Cholesky factor of a singular F need not fail (ERR-55): its condition is looked at. */
+ *     an update takes seconds, it is refused: then solver = cg. npg_solve.c has it. */
 #include "algorithms/npg.h"
 
 #include <float.h>
@@ -83,51 +82,6 @@ double npg_beta(double delta, int n, const double *g, const double *x)
 }
 /*[/snip]*/
 
-/*[snip npg-solve later]*/
-/* NPG-4   x = F^{-1} g by Cholesky; where F is singular F^+ g, from its eigenvalues that are not rounding */
-int npg_solve(int n, const double *F, const double *g, double *x)
-{
-    /* BEGIN SOLUTION NPG-4 */
-    linalg_cholesky *L = linalg_cholesky_new(n);
-    bool regular = linalg_cholesky_factor(L, F) == LINALG_OK && L->rcond > 1e3 * n * DBL_EPSILON;
-    if (regular) linalg_cholesky_solve(L, g, x);
-    linalg_cholesky_free(L);
-    if (regular) return n;
-
-    double *lambda = allocate((size_t)n * (size_t)(n + 1), sizeof *lambda, "eigenvectors of F"), *Ut = lambda + n;
-    int rank = 0;
-    linalg_eigen_symmetric(n, F, lambda, Ut);
-    memset(x, 0, (size_t)n * sizeof *x);
-    for (int k = 0; k < n; k++) {
-        if (!(lambda[k] > 10 * n * DBL_EPSILON * linalg_max_abs(n, lambda))) continue;
-        double along = linalg_dot(n, Ut + (size_t)k * (size_t)n, g) / lambda[k];
-        for (int i = 0; i < n; i++) x[i] += along * Ut[(size_t)k * (size_t)n + (size_t)i];
-        rank++;
-    }
-    free(lambda);
-    return rank;
-    /* END SOLUTION */
-}
-/*[/snip]*/
-
-/* x = F^{-1} g, F formed column by column */
-static double by_lapack(fisher_vector *F, int n, const double *g, double *x)
-{
-    size_t N = (size_t)n;
-    double *dense = allocate(N * (N + 2), sizeof *dense, "F"), *e = dense + N * N, *r = e + N;
-    for (int i = 0; i < n; i++) {
-        e[i] = 1;
-        fisher_vector_times(F, n, e, dense + (size_t)i * N);
-        e[i] = 0;
-    }
-    npg_solve(n, dense, g, x);
-    linalg_matvec(n, n, dense, x, r);
-    for (int i = 0; i < n; i++) r[i] = g[i] - r[i];
-    double residual = linalg_norm2(n, r), norm_g = linalg_norm2(n, g);
-    free(dense);
-    return norm_g > 0 ? residual / norm_g : 0;
-}
-
 /*[snip npg-direction later]*/
 /* NPG-4, NPG-7   x = F^{-1} g, F as it is at theta */
 void npg_direction(ad_tape *t, const npg_config *c, const policy *p, ad theta, ad s, const double *w,
@@ -135,7 +89,7 @@ void npg_direction(ad_tape *t, const npg_config *c, const policy *p, ad theta, a
 {
     double *v = allocate((size_t)p->n, sizeof *v, "v");
     fisher_vector F = fisher_vector_of(t, p, theta, s, w, c->damping, v);
-    if (c->solver == NPG_LAPACK) step->residual = by_lapack(&F, p->n, g, x);
+    if (c->solver == NPG_LAPACK) step->residual = npg_solve_formed(&F, p->n, g, x);
     else {
         cg_result found = cg(fisher_vector_times, &F, p->n, g, c->cg_tol, (int)c->cg_iterations, x);
         step->cg_iterations = found.iterations;
@@ -148,8 +102,8 @@ void npg_direction(ad_tape *t, const npg_config *c, const policy *p, ad theta, a
 
 /*[snip npg-maximise later]*/
 /* PPO-18, NPG-5, NPG-4   g, x = F^{-1} g, its length, and no line search */
-npg_step npg_maximise(ad_tape *t, const npg_config *c, const policy *p, double *theta, const trpo_problem *at, ad s,
-                      const double *w)
+npg_step npg_maximise(ad_tape *t, const npg_config *c, const policy *p, double *theta, const trpo_problem *at,
+                      ad s, const double *w)
 {
     int n = p->n;
     double *g = allocate(2 * (size_t)n, sizeof *g, "a step"), *x = g + n;

@@ -3,7 +3,7 @@
 #define ASCENT_NPG_H
 
 #include "algorithms/algorithm.h"
-#include "algorithms/fisher_vector.h"
+#include "algorithms/npg_solve.h"
 #include "algorithms/trpo_problem.h"
 
 enum { NPG_CG, NPG_LAPACK };
@@ -45,15 +45,13 @@ typedef struct {
 } npg_step;
 
 double npg_beta(double delta, int n, const double *g, const double *x);     /* NPG-4    sqrt(2 delta / g^T x) */
-/* NPG-4    x [n] = F^{-1} g, or F^+ g; F [n x n]. The rank: eigenvalues count above 10 n u max|lambda|. */
-int npg_solve(int n, const double *F, const double *g, double *x);
 
 /* x = F^{-1} g [p->n], F as it is at theta on the states s [T x d] with weights w [T], NULL: 1/T each */
 void npg_direction(ad_tape *t, const npg_config *c, const policy *p, ad theta, ad s, const double *w,
                    const double *g, double *x, npg_step *step);
 /* A step of theta for any L and KL, F on states s with weights w as above */
-npg_step npg_maximise(ad_tape *t, const npg_config *c, const policy *p, double *theta, const trpo_problem *at, ad s,
-                      const double *w);
+npg_step npg_maximise(ad_tape *t, const npg_config *c, const policy *p, double *theta, const trpo_problem *at,
+                      ad s, const double *w);
 /* One update of theta, from a batch: its s and its actions, advantages A [b->T], weights w [b->T], NULL: 1/T each */
 npg_step npg_update(ad_tape *t, const npg_config *c, const policy *p, double *theta, const rollout *b,
                     const double *A, const double *w);

@@ -123,6 +123,16 @@ int trpo_line_search(const trpo_config *c, int n, double *theta, const double *x
 }
 /*[/snip]*/
 
+/* What holds after every update */
+static void require_improved(const trpo_config *c, const trpo_step *step, int n, const double *old,
+                             const double *theta)
+{
+    if (step->outcome == TRPO_ACCEPTED)
+        require(step->kl <= c->delta && step->L > 0, "a step with KL = %g, L = %g", step->kl, step->L);
+    else
+        require(memcmp(theta, old, (size_t)n * sizeof *theta) == 0, "no step, but another theta");
+}
+
 /*[snip trpo-direction later]*/
 /* NPG-7, TRPO-26   x = F^{-1} g by conjugate gradients, and F x, F as it is at theta */
 void trpo_direction(ad_tape *t, const trpo_config *c, const policy *p, ad theta, ad s, const double *w,
@@ -140,20 +150,10 @@ void trpo_direction(ad_tape *t, const trpo_config *c, const policy *p, ad theta,
 }
 /*[/snip]*/
 
-/* What holds after every update */
-static void require_improved(const trpo_config *c, const trpo_step *step, int n, const double *old,
-                             const double *theta)
-{
-    if (step->outcome == TRPO_ACCEPTED)
-        require(step->kl <= c->delta && step->L > 0, "a step with KL = %g, L = %g", step->kl, step->L);
-    else
-        require(memcmp(theta, old, (size_t)n * sizeof *theta) == 0, "no step, but another theta");
-}
-
 /*[snip trpo-maximise later]*/
 /* TRPO-18, TRPO-23, TRPO-24   g, x = F^{-1} g, its length, and the line search */
-trpo_step trpo_maximise(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const trpo_problem *at, ad s,
-                        const double *w)
+trpo_step trpo_maximise(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const trpo_problem *at,
+                        ad s, const double *w)
 {
     int n = p->n;
     double *g = allocate(4 * (size_t)n, sizeof *g, "a step"), *x = g + n, *Fx = x + n, *old = Fx + n;

@@ -38,10 +38,12 @@ double vine_Q(int T, const double *r, double V_end, double gamma);
 /* L(theta') - L(theta) by v's estimator, and KL(pi_theta || pi_theta'), mean over the s_n (or the greatest) */
 trpo_problem vine_problem_of(ad_tape *t, const trpo_config *c, const policy *p, const double *theta, const vine *v);
 
+/* trpo_maximise of that, F on v's states */
 trpo_step trpo_vine_update(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const vine *v);
 
-/* Trying out: vine.c. One rollout as a segment of b: e from (state, time), there a [k], then pi, over at most `length`
- * steps */
+/* ---- trying out: vine.c ---- */
+
+/* One rollout as a segment of b: e from (state, time), there a [k], then pi, over at most `length` steps */
 void vine_rollout(rollout *b, env *e, const double *state, int time, const double *a, int length, gsl_rng *env_rng,
                   actor *pi, gsl_rng *policy_rng);
 /* The trunk, and where each of its steps was taken */
@@ -53,8 +55,8 @@ typedef struct {
 } vine_places;
 vine_places vine_places_new(const env *e, const trpo_vine_config *c);
 void vine_places_free(vine_places *x);
-/* b <- the trunk, n steps of each worker, then the N K rollouts, a segment each; v's states and actions. Returns the trunk:
- * a view of b, until b changes. Who tries out is one worker more. */
+/* b <- the trunk, n steps of each worker, then the N K rollouts, a segment each; with v's states and actions. Who tries
+ * out is one worker more. Returns the trunk: a view of b, until b changes. */
 rollout vine_act(const trpo_vine_config *c, run *training, actor *pi, vine_places *x, vine *v, rollout *b);
 /* v->Q of b's rollouts, the segments behind the first `trunk` ones; V_end [b->segments] of all */
 void vine_values(ad_tape *t, const network *f, const double *phi, double gamma, vine *v, const rollout *b, int trunk,

@@ -1,5 +1,5 @@
-/* Trying out: rollouts from states of a trajectory that is there, the trunk (TRPO-15; trpo_vine.h). From a rollout state
- * the environment is run again and again, each time with another first action.
+/* Trying out: rollouts from states of a trajectory that is there, the trunk (002, l.271, image TRPO21; trpo_vine.h).
+ * From each rollout state the environment is run again and again, each time with another first action.
  *
  * Critical
  *   - All rollouts of s_n begin at s_n: state, clock of the time limit, and what the agent saw there. The trunk
@@ -38,7 +38,7 @@ vine_places vine_places_new(const env *e, const trpo_vine_config *c)
 {
     size_t T = (size_t)(c->trpo.workers * c->trpo.n_steps), S = (size_t)e->state_n, d = (size_t)e->observation.dim;
     vine_places x = { .state = allocate(T * S + d + (size_t)e->action.dim, sizeof *x.state, "states of a trunk"),
-                 .time = allocate(2 * T, sizeof *x.time, "times of a trunk") };
+                      .time = allocate(2 * T, sizeof *x.time, "times of a trunk") };
     x.which = x.time + T;
     x.s = x.state + T * S;
     x.a = x.s + d;
