@@ -26,8 +26,8 @@ typedef struct {
 fisher_vector fisher_vector_of(ad_tape *t, const policy *p, ad theta, ad s, const double *w, double damping,
                                double *v);
 
-/* What F is averaged over: every so manyth state of b, s [T x d], and w_F [T] of b's w (NULL: 1/T each), with the sum
- * of all w. Returns T; there is room for b->T. */
+/* What F is averaged over: every so manyth state of b, s [T x d], and w_F [T], of w [b->T] (NULL: 1/b->T each),
+ * with the sum of all w. Returns T; there is room for b->T. */
 int fisher_states(const rollout *b, const double *w, int every, double *s, double *w_F);
 
 /* Fv [n] = (F + damping 1) v, v [n]; F is a fisher_vector. A cg_product. */

@@ -159,8 +159,8 @@ policy npg_policy(const env *e, const void *config)
 static void check_size(const npg_config *c, int n)
 {
     if (c->solver == NPG_LAPACK && n > LAPACK_MOST)
-        bad_input("--set: expected solver=cg, or hidden=32,32 or less for solver=lapack: at most %d parameters, found"
-                  " %d or more", LAPACK_MOST, n);
+        bad_input("--set: expected solver=cg, or hidden=32,32 or less for solver=lapack: at most %d parameters,"
+                  " found %d or more", LAPACK_MOST, n);
 }
 
 void npg_check(const void *config)

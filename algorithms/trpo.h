@@ -53,11 +53,11 @@ bool trpo_accepts(double kl, double L, double delta);       /* TRPO-24  KL <= de
  * have their values there. Or theta as it was, bit for bit, and -1. */
 int trpo_line_search(const trpo_config *c, int n, double *theta, const double *x, double beta,
                      const trpo_problem *at);
-/* TRPO-23  x = F^{-1} g and F x [p->n], F as it is at theta on states s [T x d] with weights w [T], NULL: 1/T each */
+/* x = F^{-1} g and F x [p->n], F as it is at theta on the states s [T x d] with weights w [T], NULL: 1/T each */
 void trpo_direction(ad_tape *t, const trpo_config *c, const policy *p, ad theta, ad s, const double *w,
                     const double *g, double *x, double *Fx, trpo_step *step);
-/* A step of theta for any L and KL, F on states s with weights w as above. That KL <= delta and L > 0, or theta is as
- * before, is required of each; a step whose L or KL overflows is refused. */
+/* A step of theta for any L and KL, F on states s with weights w as above. That KL <= delta and L > 0, or theta is
+ * as before, is required of each; a step whose L or KL overflows is refused. */
 trpo_step trpo_maximise(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const trpo_problem *at,
                         ad s, const double *w);
 /* One update of theta, from a batch */

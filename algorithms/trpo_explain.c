@@ -27,7 +27,8 @@ static void explain_search(FILE *out, explained_batch *y, const trpo_config *c, 
     double new[N];
     ad_plan again = ad_slice(1, &at->theta, 2, (ad[]){ at->L, at->kl });
     memcpy(new, y->theta, (size_t)n * sizeof *new);
-    fprintf(out, "TRPO-24  theta' = theta + alpha^j beta x, alpha = %g, until %s <= delta and L > 0:\n", c->alpha, kl);
+    fprintf(out, "TRPO-24  theta' = theta + alpha^j beta x, alpha = %g, until %s <= delta and L > 0:\n", c->alpha,
+            kl);
     for (int j = 0; j < tried && j < TRIALS; j++) {
         for (int i = 0; i < n; i++) y->theta[i] = y->old[i] + pow(c->alpha, j) * step->beta * x[i];
         if (ad_try(&again))

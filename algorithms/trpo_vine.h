@@ -55,8 +55,8 @@ typedef struct {
 } vine_places;
 vine_places vine_places_new(const env *e, const trpo_vine_config *c);
 void vine_places_free(vine_places *x);
-/* b <- the trunk, n steps of each worker, then the N K rollouts, a segment each; with v's states and actions. Who tries
- * out is one worker more. Returns the trunk: a view of b, until b changes. */
+/* b <- the trunk, n steps of each worker, then the N K rollouts, a segment each; with v's states and actions. Who
+ * tries out is one worker more. Returns the trunk: a view of b, until b changes. */
 rollout vine_act(const trpo_vine_config *c, run *training, actor *pi, vine_places *x, vine *v, rollout *b);
 /* v->Q of b's rollouts, the segments behind the first `trunk` ones; V_end [b->segments] of all */
 void vine_values(ad_tape *t, const network *f, const double *phi, double gamma, vine *v, const rollout *b, int trunk,

@@ -35,8 +35,8 @@ static void explain_step(FILE *out, const trpo_vine_config *c, bool all, const t
     fprintf(out, "TRPO-23  beta = sqrt(2 delta / x^T F x) = %.5f, delta = %g, F x = g to %.1e |g| in %g iterations\n",
             step->beta, c->trpo.delta, step->residual, step->cg_iterations);
     if (step->outcome == TRPO_ACCEPTED)
-        fprintf(out, "TRPO-24  j = %g: %s = %.6f <= delta, L(theta') - L(theta) = %.6f > 0\n\n", step->j, kl, step->kl,
-                step->L);
+        fprintf(out, "TRPO-24  j = %g: %s = %.6f <= delta, L(theta') - L(theta) = %.6f > 0\n\n", step->j, kl,
+                step->kl, step->L);
     else fprintf(out, "TRPO-24  no step: theta stays\n\n");
 }
 

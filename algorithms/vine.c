@@ -1,5 +1,5 @@
-/* Trying out: rollouts from states of a trajectory that is there, the trunk (002, l.271, image TRPO21; trpo_vine.h).
- * From each rollout state the environment is run again and again, each time with another first action.
+/* Trying out: rollouts from states of a trajectory, the trunk (002, l.271, image TRPO21; see trpo_vine.h). From each
+ * rollout state the environment is run again and again, each time with another first action.
  *
  * Critical
  *   - All rollouts of s_n begin at s_n: state, clock of the time limit, and what the agent saw there. The trunk

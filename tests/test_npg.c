@@ -166,8 +166,8 @@ static void outcomes(void **state)
     }
 }
 
-/* pi(.|s) = N(0, 1), a = 0, A = 1: log_sd falls by sqrt(delta) = 1000, and KL has e^2000. Nothing refuses the step, nor
- * does it end the program. */
+/* pi(.|s) = N(0, 1), a = 0, A = 1: log_sd falls by sqrt(delta) = 1000, and KL has e^2000. Nothing refuses the step,
+ * nor does it end the program. */
 static void steps_too_far(void **state)
 {
     (void)state;
@@ -234,7 +234,7 @@ static void refusals(void **state)
     assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 99);
 }
 
-/* 2000 parameters with LAPACK, in whatever environment; 4 more with a linear policy in two of so many observations */
+/* At most 2000 parameters with LAPACK: of hidden layers in whatever environment, or in this one */
 static void lapack(int hidden)
 {
     npg_config c = npg_defaults;

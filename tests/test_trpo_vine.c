@@ -361,7 +361,8 @@ static void settings_of_trpo(void **state)
             assert_true(v->kind == f->kind && v->low == f->low && v->high == f->high);
             size_t size = f->kind == CONFIG_REAL ? sizeof(double) : f->kind == CONFIG_WHOLE ? sizeof(long)
                         : f->kind == CONFIG_CHOICE ? sizeof(int) : sizeof(widths);
-            assert_memory_equal((const char *)&trpo_vine_defaults + v->at, (const char *)&trpo_defaults + f->at, size);
+            assert_memory_equal((const char *)&trpo_vine_defaults + v->at, (const char *)&trpo_defaults + f->at,
+                                size);
             shared++;
         }
     assert_int_equal(shared, 16);

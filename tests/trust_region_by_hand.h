@@ -353,10 +353,10 @@ static inline struct hand_batch batch_of(const struct any *x, bool weighted)
     return b;
 }
 
-/* theta by code and by hand, KL and L of the step. x = F^-1 g is right to u cond(F): F's largest eigenvalue is below 100,
- * its least at least the damping */
-static inline void same_step(const struct any *x, const struct hand_batch *batch, bool max_kl, const long double *old,
-                             const long double *theta, double kl, double L)
+/* theta by code and by hand, KL and L of the step. x = F^-1 g is right to u cond(F): F's largest eigenvalue is below
+ * 100, its least at least the damping */
+static inline void same_step(const struct any *x, const struct hand_batch *batch, bool max_kl,
+                             const long double *old, const long double *theta, double kl, double L)
 {
     long double want_kl, want_L;
     hand_kl_and_L(batch, max_kl, old, theta, &want_kl, &want_L);
