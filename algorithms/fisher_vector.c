@@ -38,6 +38,21 @@ fisher_vector fisher_vector_of(ad_tape *t, const policy *p, ad theta, ad s, cons
 }
 /*[/snip]*/
 
+int fisher_states(const rollout *b, const double *w, int every, double *s, double *w_F)
+{
+    int T = 0;
+    double all = 0, some = 0;
+    size_t d = (size_t)b->d;
+    for (int k = 0; k < b->T; k++) all += w ? w[k] : 1.0 / b->T;
+    for (long k = 0; k < b->T; k += every, T++) {
+        memcpy(s + (size_t)T * d, b->s + (size_t)k * d, d * sizeof *s);
+        some += w_F[T] = w ? w[k] : 1.0 / b->T;
+    }
+    require(some > 0, "every %dth of %d states, which all have weight 0", every, b->T);
+    for (int k = 0; k < T; k++) w_F[k] *= all / some;
+    return T;
+}
+
 void fisher_vector_times(void *F, int n, const double *v, double *Fv)
 {
     fisher_vector *f = F;

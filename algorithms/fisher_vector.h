@@ -11,7 +11,7 @@
 #ifndef ASCENT_FISHER_VECTOR_H
 #define ASCENT_FISHER_VECTOR_H
 
-#include "algorithms/policy.h"
+#include "algorithms/rollout.h"
 
 /* The graph is recorded once, on the caller's tape (void after its ad_reset); each product replays the part that
  * depends on v. theta [n x 1], s [T x d]; w [T] >= 0, borrowed, NULL: 1/T each; v [n] is the caller's memory,
@@ -25,6 +25,10 @@ typedef struct {
 } fisher_vector;
 fisher_vector fisher_vector_of(ad_tape *t, const policy *p, ad theta, ad s, const double *w, double damping,
                                double *v);
+
+/* What F is averaged over: every so manyth state of b, s [T x d], and w_F [T], of w [b->T] (NULL: 1/b->T each),
+ * with the sum of all w. Returns T; there is room for b->T. */
+int fisher_states(const rollout *b, const double *w, int every, double *s, double *w_F);
 
 /* Fv [n] = (F + damping 1) v, v [n]; F is a fisher_vector. A cg_product. */
 void fisher_vector_times(void *F, int n, const double *v, double *Fv);

@@ -3,7 +3,8 @@
 #define ASCENT_NPG_H
 
 #include "algorithms/algorithm.h"
-#include "algorithms/fisher_vector.h"
+#include "algorithms/npg_solve.h"
+#include "algorithms/trpo_problem.h"
 
 enum { NPG_CG, NPG_LAPACK };
 
@@ -28,11 +29,12 @@ typedef struct {
 extern const npg_config npg_defaults;
 extern const config_field npg_fields[];
 
-/* What became of an update. In all but the first theta is what it was. */
+/* What became of an update. At NO_GRADIENT and NO_CURVATURE theta is what it was. */
 enum npg_outcome {
     NPG_STEPPED,
     NPG_NO_GRADIENT,        /* g = 0 */
-    NPG_NO_CURVATURE        /* g^T x <= 0, or too small to be divided by */
+    NPG_NO_CURVATURE,       /* g^T x <= 0, or too small to be divided by */
+    NPG_FAR                 /* stepped, so far that L or KL there is not finite: NaN */
 };
 typedef struct {
     double outcome;         /* enum npg_outcome; numbers, to be shown */
@@ -42,26 +44,23 @@ typedef struct {
     double residual;        /* |g - F x| / |g| */
 } npg_step;
 
-/* What is in expectation over the batch has weights w [T x 1], which sum to 1. -> scalar, but ratio */
-ad npg_ratio(ad logp, ad logp_old);                         /* PPO-1    pi(a_t|s_t) / pi_old(a_t|s_t) [T x 1] */
-ad npg_surrogate(ad ratio, ad A, ad w);                     /* TRPO-10  sum_t w_t ratio_t A_t */
-ad npg_mean_kl(ad kl, ad w);                                /* TRPO-9   sum_t w_t KL_t, KL_t [T x 1] by policy_kl */
 double npg_beta(double delta, int n, const double *g, const double *x);     /* NPG-4    sqrt(2 delta / g^T x) */
-/* NPG-4    x [n] = F^{-1} g, or F^+ g; F [n x n]. The rank: eigenvalues count above 10 n u max|lambda|. */
-int npg_solve(int n, const double *F, const double *g, double *x);
 
-/* L and KL of an update, as nodes in theta' on the caller's tape, which borrows theta [p->n] as theta'; both are
- * counted from theta as it is now, where they are 0. b: its s and its actions, with advantages A [b->T] and weights
- * w [b->T], NULL: 1/T each. */
-typedef struct { ad theta, L, kl; } npg_problem;
-npg_problem npg_problem_of(ad_tape *t, const policy *p, const double *theta, const rollout *b, const double *A,
-                           const double *w);
-/* One update of theta */
+/* x = F^{-1} g [p->n], F as it is at theta on the states s [T x d] with weights w [T], NULL: 1/T each */
+void npg_direction(ad_tape *t, const npg_config *c, const policy *p, ad theta, ad s, const double *w,
+                   const double *g, double *x, npg_step *step);
+/* A step of theta for any L and KL, F on states s with weights w as above */
+npg_step npg_maximise(ad_tape *t, const npg_config *c, const policy *p, double *theta, const trpo_problem *at,
+                      ad s, const double *w);
+/* One update of theta, from a batch: its s and its actions, advantages A [b->T], weights w [b->T], NULL: 1/T each */
 npg_step npg_update(ad_tape *t, const npg_config *c, const policy *p, double *theta, const rollout *b,
                     const double *A, const double *w);
+/* PPO-17   A_t, normalised if c says so, and V's targets R_t = A_t + V(s_t) [b->T]; V, V_end by critic_bootstrap */
+void npg_advantages(const npg_config *c, const rollout *b, const double *V, const double *V_end, double *A,
+                    double *R);
 
 policy npg_policy(const env *e, const void *config);
-void   npg(run *r, const void *config);
+void   npg(run *r, const void *config);                 /* exit 2: solver=lapack for too large a policy */
 void   npg_check(const void *config);           /* exit 2: a batch of one step, normalised */
 void   npg_explain(FILE *out, const void *config, uint64_t seed);
 

@@ -29,10 +29,10 @@
  *   7. Defaults are Stable-Baselines3's (contrib) with its Zoo's 2 x 512 steps, 20 epochs and lr_V for CartPole-v1.
  *      The Zoo's damping = .001 and lambda = .98 reach 500 there, too, but end at -128 on Acrobot-v1 where these
  *      end at -82 (six seeds, 100000 steps). With .1 hardly a step is too long; with .001 every other one is.
+ *   8. Where V_batch does not divide the batch, what is left over of each pass is left out (SB3 uses it).
  *
  * Critical
  *   - At theta the KL is 0 and so is its gradient (TRPO-21, TRPO-22): all that it says is in its Hessian.
- *   - KL(old||new), old held constant: frozen, since the line search runs the graph again at theta'.
  *   - A line search that fails must put theta back: what it tried last is the shortest step, and a bad one.
  *   - The natural step may leave the trust region (NPG-10), so KL is looked at as it is, not as x^T F x / 2. */
 #include "algorithms/trpo.h"
@@ -44,7 +44,6 @@
 
 #include "algorithms/cg.h"
 #include "algorithms/critic.h"
-#include "algorithms/explained.h"
 #include "algorithms/gae.h"
 #include "autodiff/linalg.h"
 #include "autodiff/optimiser.h"
@@ -85,42 +84,6 @@ const config_field trpo_fields[] = {
     { .name = NULL },
 };
 
-/*[snip trpo-surrogate later]*/
-/* PPO-1   ratio_t = pi(a_t|s_t) / pi_old(a_t|s_t) */
-ad trpo_ratio(ad logp, ad logp_old)
-{
-    /* BEGIN SOLUTION PPO-1 */
-    return ad_exp(ad_sub(logp, logp_old));
-    /* END SOLUTION */
-}
-
-/* TRPO-10, TRPO-13   L = sum_t w_t ratio_t A_t */
-ad trpo_surrogate(ad ratio, ad A, ad w)
-{
-    /* BEGIN SOLUTION TRPO-10 */
-    return ad_dot(w, ad_mul(ratio, A));
-    /* END SOLUTION */
-}
-/*[/snip]*/
-
-/*[snip trpo-kl later]*/
-/* TRPO-9   sum_t w_t KL(pi_old(.|s_t) || pi(.|s_t)) */
-ad trpo_mean_kl(ad kl, ad w)
-{
-    /* BEGIN SOLUTION TRPO-9 */
-    return ad_dot(w, kl);
-    /* END SOLUTION */
-}
-
-/* TRPO-8   max_t KL(pi_old(.|s_t) || pi(.|s_t)) */
-ad trpo_max_kl(ad kl)
-{
-    /* BEGIN SOLUTION TRPO-8 */
-    return ad_row_max(ad_transpose(kl));
-    /* END SOLUTION */
-}
-/*[/snip]*/
-
 /*[snip trpo-step later]*/
 /* TRPO-23   beta = sqrt(2 delta / x^T F x):   1/2 (beta x)^T F (beta x) = delta */
 double trpo_beta(double delta, int n, const double *x, const double *Fx)
@@ -160,57 +123,6 @@ int trpo_line_search(const trpo_config *c, int n, double *theta, const double *x
 }
 /*[/snip]*/
 
-/* What F is averaged over: every F_every-th state, s [T x d], and w_F [T], with the sum of all w. Returns T */
-static int some_states(const trpo_config *c, const rollout *b, const double *w, double *s, double *w_F)
-{
-    int T = 0;
-    double all = 0, some = 0;
-    for (int k = 0; k < b->T; k++) all += w ? w[k] : 1.0 / b->T;
-    for (int k = 0; k < b->T; k += (int)c->F_every, T++) {
-        memcpy(s + T * b->d, b->s + k * b->d, (size_t)b->d * sizeof *s);
-        some += w_F[T] = w ? w[k] : 1.0 / b->T;
-    }
-    for (int k = 0; k < T; k++) w_F[k] *= all / some;
-    return T;
-}
-
-/*[snip trpo-direction later]*/
-/* NPG-7, TRPO-26   x = F^{-1} g by conjugate gradients, and F x, F as it is at theta */
-static void direction(ad_tape *t, const trpo_config *c, const policy *p, ad theta, const rollout *b,
-                      const double *w, const double *g, double *x, double *Fx, trpo_step *step)
-{
-    size_t d = (size_t)b->d, T = (size_t)b->T;
-    double *v = allocate((size_t)p->n + T * (d + 1), sizeof *v, "v"), *s = v + p->n, *w_F = s + T * d;
-    int T_F = some_states(c, b, w, s, w_F);
-    fisher_vector F = fisher_vector_of(t, p, theta, ad_input(t, s, T_F, b->d), w_F, c->damping, v);
-    cg_result found = cg(fisher_vector_times, &F, p->n, g, c->cg_tol, (int)c->cg_iterations, x);
-    fisher_vector_times(&F, p->n, x, Fx);
-    step->cg_iterations = found.iterations;
-    step->cg_outcome = found.outcome;
-    step->residual = found.residual;
-    step->products = F.products;
-    free(v);
-}
-/*[/snip]*/
-
-/*[snip trpo-problem later]*/
-/* TRPO-10, TRPO-12, TRPO-27   L(theta') - L(theta) and KL(pi_theta || pi_theta'), as functions of theta' */
-trpo_problem trpo_problem_of(ad_tape *t, const trpo_config *c, const policy *p, const double *theta,
-                             const rollout *b, const double *A, const double *w)
-{
-    /* BEGIN SOLUTION TRPO-10,TRPO-9 */
-    ad x     = ad_input(t, theta, p->n, 1), s = ad_input(t, b->s, b->T, b->d);
-    ad each  = w ? ad_input(t, w, b->T, 1) : ad_constant(t, 1.0 / b->T, b->T, 1);      /* w_t [T x 1] */
-    ad z     = policy_parameters(p, x, s);
-    ad logp  = policy_logp(t, p, x, s, b->a, b->index);                         /* [T x 1] */
-    ad ratio = trpo_ratio(logp, ad_freeze(logp));
-    ad L     = trpo_surrogate(ad_shift(ratio, -1), ad_input(t, A, b->T, 1), each);
-    ad kl    = policy_kl(p, ad_freeze(z), z);                                   /* [T x 1] */
-    return (trpo_problem){ x, L, c->constraint == TRPO_MAX ? trpo_max_kl(kl) : trpo_mean_kl(kl, each) };
-    /* END SOLUTION */
-}
-/*[/snip]*/
-
 /* What holds after every update */
 static void require_improved(const trpo_config *c, const trpo_step *step, int n, const double *old,
                              const double *theta)
@@ -221,38 +133,69 @@ static void require_improved(const trpo_config *c, const trpo_step *step, int n,
         require(memcmp(theta, old, (size_t)n * sizeof *theta) == 0, "no step, but another theta");
 }
 
+/*[snip trpo-direction later]*/
+/* NPG-7, TRPO-26   x = F^{-1} g by conjugate gradients, and F x, F as it is at theta */
+void trpo_direction(ad_tape *t, const trpo_config *c, const policy *p, ad theta, ad s, const double *w,
+                    const double *g, double *x, double *Fx, trpo_step *step)
+{
+    double *v = allocate((size_t)p->n, sizeof *v, "v");
+    fisher_vector F = fisher_vector_of(t, p, theta, s, w, c->damping, v);
+    cg_result found = cg(fisher_vector_times, &F, p->n, g, c->cg_tol, (int)c->cg_iterations, x);
+    step->cg_iterations = found.iterations;
+    step->cg_outcome = found.outcome;
+    step->residual = found.residual;
+    fisher_vector_times(&F, p->n, x, Fx);
+    step->products = F.products;
+    free(v);
+}
+/*[/snip]*/
+
+/*[snip trpo-maximise later]*/
+/* TRPO-18, TRPO-23, TRPO-24   g, x = F^{-1} g, its length, and the line search */
+trpo_step trpo_maximise(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const trpo_problem *at,
+                        ad s, const double *w)
+{
+    int n = p->n;
+    double *g = allocate(4 * (size_t)n, sizeof *g, "a step"), *x = g + n, *Fx = x + n, *old = Fx + n;
+    trpo_step step = { .outcome = TRPO_ACCEPTED, .j = NAN };
+
+    memcpy(old, theta, (size_t)n * sizeof *theta);
+    memcpy(g, ad_value(ad_grad(at->L, at->theta)), (size_t)n * sizeof *g);
+    trpo_direction(t, c, p, at->theta, s, w, g, x, Fx, &step);
+    if (!(linalg_max_abs(n, g) > 0)) step.outcome = TRPO_NO_GRADIENT;
+    else if (!(linalg_dot(n, x, Fx) >= DBL_MIN)) step.outcome = TRPO_NO_CURVATURE;
+    else {
+        step.beta = trpo_beta(c->delta, n, x, Fx);
+        int j = trpo_line_search(c, n, theta, x, step.beta, at);
+        if (j < 0) step.outcome = TRPO_GAVE_UP;
+        else       step.j = j, step.kl = ad_scalar(at->kl), step.L = ad_scalar(at->L);
+    }
+    require_improved(c, &step, n, old, theta);
+    free(g);
+    return step;
+}
+/*[/snip]*/
+
 /*[snip trpo-update later]*/
 /* TRPO-17, TRPO-29   objective and constraint as means over the batch, and the constrained problem solved */
 trpo_step trpo_update(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const rollout *b,
                       const double *A, const double *w)
 {
-    int n = p->n;
-    double *old = allocate(4 * (size_t)n, sizeof *old, "a step"), *g = old + n, *x = g + n, *Fx = x + n;
-    trpo_step step = { .j = NAN };
-    memcpy(old, theta, (size_t)n * sizeof *theta);
-
+    size_t T = (size_t)b->T, d = (size_t)b->d;
+    double *s = allocate(T * (d + 1), sizeof *s, "the states of F"), *w_F = s + T * d;
     ad_mark start = ad_here(t);
-    trpo_problem at = trpo_problem_of(t, c, p, theta, b, A, w);
-    memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);                /* TRPO-18 */
-    direction(t, c, p, at.theta, b, w, g, x, Fx, &step);
-    if (!(linalg_max_abs(n, g) > 0)) step.outcome = TRPO_NO_GRADIENT;
-    else if (!(linalg_dot(n, x, Fx) >= DBL_MIN)) step.outcome = TRPO_NO_CURVATURE;
-    else {
-        step.beta = trpo_beta(c->delta, n, x, Fx);
-        int j = trpo_line_search(c, n, theta, x, step.beta, &at);
-        step.outcome = j < 0 ? TRPO_GAVE_UP : TRPO_ACCEPTED;
-        if (j >= 0) step.j = j, step.kl = ad_scalar(at.kl), step.L = ad_scalar(at.L);
-    }
-    require_improved(c, &step, n, old, theta);
+    trpo_problem at = trpo_problem_of(t, c->constraint, p, theta, b, A, w);
+    int T_F = fisher_states(b, w, (int)c->F_every, s, w_F);
+    trpo_step step = trpo_maximise(t, c, p, theta, &at, ad_input(t, s, T_F, b->d), w_F);
     ad_reset(t, start);
-    free(old);
+    free(s);
     return step;
 }
 /*[/snip]*/
 
-/* TRPO-14, PPO-17   A_t and R_t = A_t + V(s_t) [T], segment by segment; then A is normalised */
-static void advantages(const trpo_config *c, const rollout *b, const double *V, const double *V_end, double *A,
-                       double *R)
+/* TRPO-14, PPO-17   A_t and R_t, segment by segment; then A is normalised */
+void trpo_advantages(const trpo_config *c, const rollout *b, const double *V, const double *V_end, double *A,
+                     double *R)
 {
     gae_batch(b, V, V_end, c->gamma, c->lambda, A, R);
     if (c->normalise) advantages_normalise(b->T, A);
@@ -299,7 +242,7 @@ void trpo(run *training, const void *config)
     while (run_update(training, b)) {
         run_act(training, 0, (int)c->workers, (int)c->n_steps, pi, b);
         critic_bootstrap(t, &f, phi, b, V, V_end);
-        advantages(c, b, V, V_end, A, R);
+        trpo_advantages(c, b, V, V_end, A, R);
         step = trpo_update(t, c, &p, theta, b, A, NULL);
         critic_fit(t, &f, phi, &step_V, b->T, b->s, R, c->V_epochs, (int)c->V_batch, training->update_rng);
     }
@@ -311,87 +254,4 @@ void trpo(run *training, const void *config)
     actor_free(pi);
     free(V);
     free(theta);
-}
-
-/* ---- one update, with its numbers: the first of a training run from that seed ---- */
-
-enum { EXPLAINED_WORKERS = 2, EXPLAINED_STEPS = 4, MOST = EXPLAINED_WORKERS * EXPLAINED_STEPS };
-
-/* theta is left as the update left it */
-static void explain_step(FILE *out, const trpo_config *c, int n, const trpo_step *step, const trpo_problem *at,
-                         int T, const double *old, double *theta)
-{
-    static const char *const then[] = { "accepted", "no step was accepted: theta stays", "g = 0: theta stays",
-                                        "x^T F x = 0: theta stays" };
-    double new[128];
-    ad_plan again = ad_slice(1, &at->theta, 2, (ad[]){ at->L, at->kl });
-    require(n <= 128, "%d parameters of a policy on E5x", n);
-    memcpy(new, theta, (size_t)n * sizeof *theta);
-    fprintf(out, "TRPO-10  L(theta') = (1/%d) sum_t (ratio_t - 1) A_t; g, its gradient at theta, stands below\n"
-                 "NPG-7    F x = g: %g iterations, |g - F x| = %.1e |g|; %g is added to F's diagonal\n"
-                 "TRPO-23  beta = sqrt(2 delta / x^T F x) = %.5f, delta = %g\n"
-                 "TRPO-24  theta' = theta + alpha^j beta x, alpha = %g, until KL <= delta and L > 0:\n", T,
-            step->cg_iterations, step->residual, c->damping, step->beta, c->delta, c->alpha);
-    for (int j = 0; j <= step->j; j++) {            /* none where j is NaN */
-        for (int i = 0; i < n; i++) theta[i] = old[i] + pow(c->alpha, j - step->j) * (new[i] - old[i]);
-        bool finite = ad_try(&again);
-        fprintf(out, "         j = %d: KL = %.6f, L = %.6f%s\n", j, ad_scalar(at->kl), ad_scalar(at->L),
-                finite ? "" : ": refused");
-    }
-    fprintf(out, "         %s\n\n", then[(int)step->outcome]);
-    memcpy(theta, new, (size_t)n * sizeof *theta);
-}
-
-void trpo_explain(FILE *out, const void *config, uint64_t seed)
-{
-    trpo_config c = *(const trpo_config *)config;
-    env *e = explained_env();
-    c.hidden.layers = 0;
-    c.workers = c.workers < EXPLAINED_WORKERS ? c.workers : EXPLAINED_WORKERS;
-    c.n_steps = c.n_steps < EXPLAINED_STEPS ? c.n_steps : EXPLAINED_STEPS;
-    trpo_check(&c);
-    const policy p = trpo_policy(e, &c);
-    const network f = critic_V(&p);
-    run *streams = run_new("trpo", e, seed, 0);
-    int n = p.n, nV = network_n(&f);
-    double *theta = allocate((size_t)(3 * n + 3 * nV), sizeof *theta, "theta, phi"), *old = theta + n, *g = old + n;
-    double *phi = g + n, *m = phi + nV;
-    double V[MOST], V_end[MOST], A[MOST], R[MOST], logp[MOST];
-    adam step_V = adam_of((size_t)nV, c.lr_V, m);
-    run_workers(streams, (int)c.workers);
-    actor *pi = actor_new(&p, theta);
-    rollout *b = rollout_new(e);
-    ad_tape *t = ad_tape_new();
-
-    policy_init(&p, streams->init_rng, theta);
-    network_init_orthogonal(&f, sqrt(2), 1, streams->init_rng, phi);
-    memcpy(old, theta, (size_t)n * sizeof *theta);
-    run_act(streams, 0, (int)c.workers, (int)c.n_steps, pi, b);
-    critic_bootstrap(t, &f, phi, b, V, V_end);
-    advantages(&c, b, V, V_end, A, R);
-    explained_logp(&p, theta, b, logp);
-    fprintf(out, "TRPO, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\n%ld worker%s,"
-            " %ld step%s each, no hidden layers, gamma = %g, lambda = %g%s\n", e->id, (unsigned long long)seed,
-            c.workers, c.workers > 1 ? "s" : "", c.n_steps, c.n_steps > 1 ? "s" : "", c.gamma, c.lambda,
-            c.normalise ? ", A_t normalised" : "");
-    explained_segments(out, b, V, V_end, A, logp);
-    fprintf(out, "\nPPO-17   A_t = delta_t + gamma lambda A_t+1, delta_t = r_t + gamma V(s_t+1) - V(s_t)%s\n",
-            c.normalise ? "; then less their mean,\n         over (their standard deviation + 1e-8)" : "");
-    trpo_problem at = trpo_problem_of(t, &c, &p, theta, b, A, NULL);
-    memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
-    trpo_step step = trpo_update(t, &c, &p, theta, b, A, NULL);
-    explain_step(out, &c, n, &step, &at, b->T, old, theta);
-    explained_theta(out, &p, g, old, theta);
-    double error = explained_V_error(t, &f, phi, b, R);
-    critic_fit(t, &f, phi, &step_V, b->T, b->s, R, c.V_epochs, (int)c.V_batch, streams->update_rng);
-    fprintf(out, "\nphi: %ld steps of Adam on the mean of (V(s_t) - R_t)^2, R_t = A_t + V(s_t)%s,\n"
-                 "     from %.5f to %.5f\n", step_V.t, c.normalise ? " as it was at first" : "", error,
-            explained_V_error(t, &f, phi, b, R));
-
-    ad_tape_free(t);
-    rollout_free(b);
-    actor_free(pi);
-    free(theta);
-    run_free(streams);
-    env_free(e);
 }

@@ -4,8 +4,7 @@
 
 #include "algorithms/algorithm.h"
 #include "algorithms/fisher_vector.h"
-
-enum { TRPO_MEAN, TRPO_MAX };
+#include "algorithms/trpo_problem.h"
 
 typedef struct {
     long workers;           /* N: environments */
@@ -47,29 +46,26 @@ typedef struct {
     long products;          /* with F, those for the residual and for x^T F x too (TRPO-26) */
 } trpo_step;
 
-/* What is in expectation over the batch has weights w [T x 1], which sum to 1. -> scalar, but ratio */
-ad trpo_ratio(ad logp, ad logp_old);                        /* PPO-1    pi(a_t|s_t) / pi_old(a_t|s_t) [T x 1] */
-ad trpo_surrogate(ad ratio, ad A, ad w);                    /* TRPO-10  sum_t w_t ratio_t A_t */
-ad trpo_mean_kl(ad kl, ad w);                               /* TRPO-9   sum_t w_t KL_t, KL_t [T x 1] by policy_kl */
-ad trpo_max_kl(ad kl);                                      /* TRPO-8   max_t KL_t */
 double trpo_beta(double delta, int n, const double *x, const double *Fx);   /* TRPO-23  sqrt(2 delta / x^T F x) */
 bool trpo_accepts(double kl, double L, double delta);       /* TRPO-24  KL <= delta and L > 0; false for a NaN */
 
-/* What an update solves: maximise L subject to KL <= delta. Nodes in theta' on the caller's tape, which borrows
- * theta [p->n] as theta'; both are counted from theta as it is now, where they are 0, and have their values at
- * another theta' once they run again. b: its s and its actions, with advantages A [b->T] and weights w [b->T],
- * NULL: 1/T each. */
-typedef struct { ad theta, L, kl; } trpo_problem;
-trpo_problem trpo_problem_of(ad_tape *t, const trpo_config *c, const policy *p, const double *theta,
-                             const rollout *b, const double *A, const double *w);
 /* TRPO-24  theta [n] <- theta + alpha^j beta x with the least j < backtracks that is accepted, and j; then L and KL
  * have their values there. Or theta as it was, bit for bit, and -1. */
 int trpo_line_search(const trpo_config *c, int n, double *theta, const double *x, double beta,
                      const trpo_problem *at);
-/* One update of theta. That KL <= delta and L > 0, or theta is as before, is required of each; a step whose L or
- * KL overflows is refused. */
+/* x = F^{-1} g and F x [p->n], F as it is at theta on the states s [T x d] with weights w [T], NULL: 1/T each */
+void trpo_direction(ad_tape *t, const trpo_config *c, const policy *p, ad theta, ad s, const double *w,
+                    const double *g, double *x, double *Fx, trpo_step *step);
+/* A step of theta for any L and KL, F on states s with weights w as above. That KL <= delta and L > 0, or theta is
+ * as before, is required of each; a step whose L or KL overflows is refused. */
+trpo_step trpo_maximise(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const trpo_problem *at,
+                        ad s, const double *w);
+/* One update of theta, from a batch */
 trpo_step trpo_update(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const rollout *b,
                       const double *A, const double *w);
+/* PPO-17   A_t, normalised if c says so, and V's targets R_t = A_t + V(s_t) [b->T]; V, V_end by critic_bootstrap */
+void trpo_advantages(const trpo_config *c, const rollout *b, const double *V, const double *V_end, double *A,
+                     double *R);
 
 policy trpo_policy(const env *e, const void *config);
 void   trpo(run *r, const void *config);

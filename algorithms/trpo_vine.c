@@ -22,38 +22,26 @@
  *      only where that limit cuts.
  *   2. A state's index in the trunk does not weight it (ERR-3), and the trunk's own rewards are V's only.
  *   3. Drawn actions are pi_old's, as TRPO-16 has it; on Atari the paper draws them uniformly.
+ *   4. Q is not normalised, and F is of the N rollout states. All else, and the defaults, as in trpo.c.
  *
  * Critical
- *   - All rollouts of s_n begin at s_n: state, clock of the time limit, and what the agent saw there. The trunk
- *     has an environment of its own, and goes on where it was.
- *   - Common random numbers: the rollouts of s_n draw the same ones, from the same places of their streams, so
- *     that Q's differences are those of the actions. Those of the next state draw others.
- *   - Every step counts, those of the rollouts too. A rollout is no episode: its return is none of pi_theta's.
  *   - The time limit or H ends a rollout, not what follows: V_phi(s_end) there, 0 only where the task ended.
  *   - TRPO-16 does not feel a constant added to Q, and TRPO-15 only through rounding; with K = 1 drawn, g = 0. */
 #include "algorithms/trpo_vine.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include <gsl/gsl_randist.h>
-
-#include "algorithms/cg.h"
 #include "algorithms/critic.h"
-#include "algorithms/explained.h"
 #include "algorithms/gae.h"
-#include "autodiff/linalg.h"
 #include "autodiff/optimiser.h"
-#include "autodiff/random.h"
 #include "autodiff/require.h"
 
 static const char *const constraints[] = { "mean", "max", NULL };
 static const char *const estimators[] = { "all", "drawn", NULL };
 
 const trpo_vine_config trpo_vine_defaults = {
-    .trpo = { .workers = 2, .n_steps = 512, .gamma = 0.99, .lambda = 0.98, .delta = 0.01, .damping = 1e-3,
+    .trpo = { .workers = 2, .n_steps = 512, .gamma = 0.99, .lambda = 0.95, .delta = 0.01, .damping = 0.1,
               .cg_iterations = 15, .cg_tol = 1e-10, .F_every = 1, .alpha = 0.8, .backtracks = 10, .lr_V = 1e-3,
               .V_epochs = 20, .V_batch = 128, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH },
     .states = 128, .estimator = VINE_ALL, .actions = 4, .length = 4, .common = 1,
@@ -73,10 +61,10 @@ const config_field trpo_vine_fields[] = {
     { FIELD(length), WHOLE(1, 1e6), .about = "H: steps of a rollout at most, then V" },
     { FIELD(common), CHOICE(config_switch), .about = "rollouts of a state draw the same random numbers; paper: on" },
     { OWN(gamma), REAL(0, 1), .about = "discount gamma" },
-    { OWN(lambda), REAL(0, 1), .about = "of V's targets; SB3 Zoo: .98" },
+    { OWN(lambda), REAL(0, 1), .about = "of V's targets; SB3: .95" },
     { OWN(delta), REAL(1e-12, 1e6), .about = "trust radius, greatest KL; paper: .01" },
     { OWN(constraint), CHOICE(constraints), .about = "of the mean KL over states or the greatest; paper: mean" },
-    { OWN(damping), REAL(0, 1e300), .about = "added to F's diagonal; SB3 Zoo: 1e-3" },
+    { OWN(damping), REAL(0, 1e300), .about = "added to F's diagonal; SB3: .1" },
     { OWN(cg_iterations), WHOLE(1, 1e6), .about = "at most; SB3: 15, paper: 10" },
     { OWN(cg_tol), REAL(0, 1), .about = "residual at which they stop, as a part of |g|" },
     { OWN(alpha), REAL(1e-3, 1 - 1e-3), .about = "backtracking's factor; SB3: .8" },
@@ -128,9 +116,10 @@ static ad centred(ad Q)
 /* Each row of z [N x m] K times: side by side, and that cut into rows */
 static ad repeated(ad z, int K)
 {
+    int N = ad_nrows(z), m = ad_ncols(z);
     ad y = z;
-    for (int k = 1; k < K; k++) y = ad_concat(y, z);
-    return ad_view(y, 0, K * ad_nrows(z), ad_ncols(z));
+    while (ad_ncols(y) < K * m) y = ad_concat(y, y);
+    return ad_view(ad_columns(y, 0, K * m), 0, K * N, m);
 }
 
 /*[snip vine-problem later]*/
@@ -153,262 +142,28 @@ trpo_problem vine_problem_of(ad_tape *t, const trpo_config *c, const policy *p, 
 }
 /*[/snip]*/
 
-/* ---- trying out ---- */
-
-vine vine_new(const policy *p, const trpo_vine_config *c)
-{
-    bool all = p->nA && c->estimator == VINE_ALL;
-    vine v = { .N = (int)c->states, .K = all ? p->nA : (int)c->actions, .d = p->d, .k = p->k, .all = all };
-    size_t N = (size_t)v.N, K = (size_t)v.K, d = (size_t)v.d, k = (size_t)v.k;
-    v.s = allocate(N * (d + K * (k + 1)), sizeof *v.s, "a vine");
-    v.a = v.s + N * d;
-    v.Q = v.a + N * K * k;
-    if (p->nA) v.index = allocate(N * K, sizeof *v.index, "a vine");
-    return v;
-}
-
-void vine_free(vine *v)
-{
-    free(v->s);
-    free(v->index);
-}
-
-/* The trunk, and where each of its steps was taken */
-typedef struct {
-    double *state;          /* [T x state_n] */
-    int *time;              /* [T] */
-    int *which;             /* [N] the rollout states, in order */
-    double *s, *a;          /* [d], [k] one step */
-} places;
-
-static places places_new(const env *e, const trpo_vine_config *c)
-{
-    size_t T = (size_t)(c->trpo.workers * c->trpo.n_steps), S = (size_t)e->state_n, d = (size_t)e->observation.dim;
-    places x = { .state = allocate(T * S + d + (size_t)e->action.dim, sizeof *x.state, "states of a trunk"),
-                 .time = allocate(2 * T, sizeof *x.time, "times of a trunk") };
-    x.which = x.time + T;
-    x.s = x.state + T * S;
-    x.a = x.s + d;
-    return x;
-}
-
-static void places_free(places *x)
-{
-    free(x->state);
-    free(x->time);
-}
-
-/* Goes on for n steps, over ends of episodes */
-static void grow(rollout *b, int n, run_worker *w, actor *pi, places *x)
-{
-    env *e = w->env;
-    for (int end = b->T + n; b->T < end;) {
-        bool terminated = false, truncated = false;
-        if (e->over) env_reset(e, w->env_rng);
-        bool starts = e->t == 0;
-        do {
-            double r;
-            memcpy(x->state + b->T * e->state_n, e->state, (size_t)e->state_n * sizeof *x->state);
-            memcpy(x->s, e->obs, (size_t)b->d * sizeof *x->s);
-            x->time[b->T] = e->t;
-            actor_draw(pi, w->policy_rng, e->obs, x->a);
-            env_step(e, x->a, &r, &terminated, &truncated);
-            rollout_add(b, x->s, x->a, r);
-        } while (!e->over && b->T < end);
-        rollout_end(b, e->obs, starts, terminated, truncated);
-    }
-}
-
-/*[snip vine-rollout later]*/
-/* s <- the state; a, then a_t ~ pi(.|s_t) */
-void vine_rollout(rollout *b, env *e, const double *state, int time, const double *a, int length, gsl_rng *env_rng,
-                  actor *pi, gsl_rng *policy_rng)
-{
-    /* BEGIN SOLUTION TRPO-15 */
-    bool terminated, truncated;
-    double r, *s = allocate((size_t)b->d, sizeof *s, "an observation");
-    env_restore(e, env_rng, state, time);
-    memcpy(s, e->obs, (size_t)b->d * sizeof *s);
-    env_step(e, a, &r, &terminated, &truncated);
-    rollout_add(b, s, a, r);
-    if (e->over || length == 1) rollout_end(b, e->obs, false, terminated, truncated);
-    else rollout_segment(b, b->T + length - 1, e, env_rng, pi, policy_rng);
-    free(s);
-    /* END SOLUTION */
-}
-/*[/snip]*/
-
-static uint64_t largest(uint64_t a, uint64_t b) { return a > b ? a : b; }
-
-/*[snip vine-try-out later]*/
-/* The K actions of state n, and their rollouts */
-static void try_out(const trpo_vine_config *c, vine *v, int n, const places *x, run_worker *w, actor *pi, rollout *b)
-{
-    int K = v->K, d = v->d, k = v->k, at = x->which[n];
-    double *a = v->a + n * K * k;
-    memcpy(v->s + n * d, b->s + at * d, (size_t)d * sizeof *v->s);
-    for (int i = 0; i < K; i++) {
-        if (v->all) a[i] = i;
-        else        actor_draw(pi, w->policy_rng, v->s + n * d, a + i * k);
-        if (v->index) v->index[n * K + i] = (int)a[i * k];
-    }
-    uint64_t env_at = random_position(w->env_rng), policy_at = random_position(w->policy_rng);
-    uint64_t env_end = env_at, policy_end = policy_at;
-    for (int i = 0; i < K; i++) {
-        if (c->common) {
-            random_seek(w->env_rng, env_at);
-            random_seek(w->policy_rng, policy_at);
-        }
-        vine_rollout(b, w->env, x->state + at * w->env->state_n, x->time[at], a + i * k, (int)c->length, w->env_rng,
-                     pi, w->policy_rng);
-        env_end    = largest(env_end, random_position(w->env_rng));
-        policy_end = largest(policy_end, random_position(w->policy_rng));
-    }
-    random_seek(w->env_rng, env_end);                   /* the next state draws other numbers */
-    random_seek(w->policy_rng, policy_end);
-}
-/*[/snip]*/
-
-/* which [N] of the T steps of the trunk, all equally likely, in order */
-static void draw_states(gsl_rng *rng, int T, int N, int *which)
-{
-    int *each = allocate((size_t)T, sizeof *each, "an order");
-    for (int t = 0; t < T; t++) each[t] = t;
-    gsl_ran_choose(rng, which, (size_t)N, each, (size_t)T, sizeof *each);
-    free(each);
-}
-
-/* b: the trunk, then the N K rollouts, a segment each; returns the trunk's segments */
-static int act(const trpo_vine_config *c, run *training, actor *pi, gsl_rng *rng, places *x, vine *v, rollout *b)
-{
-    int workers = (int)c->trpo.workers;
-    rollout_clear(b);
-    for (int i = 0; i < workers; i++) {
-        b->worker = i;
-        grow(b, (int)c->trpo.n_steps, &training->worker[i], pi, x);
-    }
-    int trunk = b->segments;
-    draw_states(rng, b->T, v->N, x->which);
-    b->worker = workers;
-    for (int n = 0; n < v->N; n++) try_out(c, v, n, x, &training->worker[workers], pi, b);
-    return trunk;
-}
-
-/* A3C-13   V_end [b->segments], of the trunk's and of the rollouts': 0 where the task ended, else V_phi(s_end) */
-static void ends(ad_tape *t, const network *f, const double *phi, const rollout *b, double *V_end)
+/* TRPO-15   Q_{n,k} of each rollout; V_end = 0 where the task ended, else V_phi(s_end) (A3C-13) */
+void vine_values(ad_tape *t, const network *f, const double *phi, double gamma, vine *v, const rollout *b, int trunk,
+                 double *V_end)
 {
     critic_values(t, f, phi, b->segments, b->s_end, V_end);
     for (int i = 0; i < b->segments; i++)
         if (b->segment[i].terminated) V_end[i] = 0;
-}
-
-/* Q_{n,k}, each a rollout's */
-static void values_of(const trpo_vine_config *c, vine *v, const rollout *b, int trunk, const double *V_end)
-{
-    for (int i = 0; i < v->N * v->K; i++) {
-        const segment *g = &b->segment[trunk + i];
-        v->Q[i] = vine_Q(g->T, b->r + g->first, V_end[trunk + i], c->trpo.gamma);
-    }
-}
-
-/* PPO-17   R_t = A_t + V_t of the trunk's T steps: V's targets */
-static void targets(const trpo_vine_config *c, const rollout *b, int trunk, int T, const double *V,
-                    const double *V_end, double *R)
-{
-    for (int i = 0; i < trunk; i++) {
-        int first = b->segment[i].first;
-        gae_advantages(b->segment[i].T, b->r + first, V + first, V_end[i], c->trpo.gamma, c->trpo.lambda, R + first);
-    }
-    for (int t = 0; t < T; t++) R[t] += V[t];
-}
-
-/* For run_update, which counts steps and episodes: a rollout's steps count, but it is no episode. */
-static void count_no_episodes(rollout *b, int trunk)
-{
-    for (int i = trunk; i < b->segments; i++) {
-        b->segment[i].starts = true;
-        b->segment[i].terminated = b->segment[i].truncated = false;
-    }
-}
-
-/* ---- an update ---- */
-
-/* NPG-7, TRPO-26   x = F^{-1} g by conjugate gradients, and F x, F as it is at theta */
-static void direction(ad_tape *t, const trpo_config *c, const policy *p, ad theta, const vine *v, const double *g,
-                      double *x, double *Fx, trpo_step *step)
-{
-    double *u = allocate((size_t)p->n, sizeof *u, "v");
-    fisher_vector F = fisher_vector_of(t, p, theta, ad_input(t, v->s, v->N, v->d), NULL, c->damping, u);
-    cg_result found = cg(fisher_vector_times, &F, p->n, g, c->cg_tol, (int)c->cg_iterations, x);
-    fisher_vector_times(&F, p->n, x, Fx);
-    step->cg_iterations = found.iterations;
-    step->cg_outcome = found.outcome;
-    step->residual = found.residual;
-    free(u);
+    for (int i = trunk; i < b->segments; i++)
+        v->Q[i - trunk] = vine_Q(b->segment[i].T, b->r + b->segment[i].first, V_end[i], gamma);
 }
 
 /*[snip vine-update later]*/
-/* TRPO-23, TRPO-24   trpo_update, with the vine's L and its states */
-static trpo_step update(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const vine *v)
+/* TRPO-12   trpo_update, with the vine's L and its states */
+trpo_step trpo_vine_update(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const vine *v)
 {
-    int n = p->n;
-    double *old = allocate(4 * (size_t)n, sizeof *old, "a step"), *g = old + n, *x = g + n, *Fx = x + n;
-    trpo_step step = { .j = NAN };
-    memcpy(old, theta, (size_t)n * sizeof *theta);
-
     ad_mark start = ad_here(t);
     trpo_problem at = vine_problem_of(t, c, p, theta, v);
-    memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);                /* TRPO-18 */
-    direction(t, c, p, at.theta, v, g, x, Fx, &step);
-    if (!(linalg_max_abs(n, g) > 0)) step.outcome = TRPO_NO_GRADIENT;
-    else if (!(linalg_dot(n, x, Fx) >= DBL_MIN)) step.outcome = TRPO_NO_CURVATURE;
-    else {
-        step.beta = trpo_beta(c->delta, n, x, Fx);
-        int j = trpo_line_search(c, n, theta, x, step.beta, &at);
-        step.outcome = j < 0 ? TRPO_GAVE_UP : TRPO_ACCEPTED;
-        if (j >= 0) step.j = j, step.kl = ad_scalar(at.kl), step.L = ad_scalar(at.L);
-    }
-    if (step.outcome == TRPO_ACCEPTED)
-        require(step.kl <= c->delta && step.L > 0, "a step with KL = %g, L = %g", step.kl, step.L);
-    else
-        require(memcmp(theta, old, (size_t)n * sizeof *theta) == 0, "no step, but another theta");
+    trpo_step step = trpo_maximise(t, c, p, theta, &at, ad_input(t, v->s, v->N, v->d), NULL);
     ad_reset(t, start);
-    free(old);
     return step;
 }
 /*[/snip]*/
-
-/* V_epochs times through the trunk, the first T steps of b, in minibatches of V_batch steps drawn anew: phi along
- * the gradient of -mean_t (V(s_t) - R_t)^2. What is left of the last one is left out. */
-static void fit_V(ad_tape *t, const trpo_config *c, const network *f, double *phi, adam *step, const rollout *b,
-                  int T, const double *R, gsl_rng *rng)
-{
-    int B = T < c->V_batch ? T : (int)c->V_batch;
-    size_t d = (size_t)b->d;
-    double *s = allocate((size_t)B * (d + 1), sizeof *s, "a minibatch"), *R_B = s + (size_t)B * d;
-    int *order = allocate((size_t)T, sizeof *order, "an order");
-    for (int k = 0; k < T; k++) order[k] = k;
-
-    ad_mark start = ad_here(t);
-    ad x = ad_input(t, phi, network_n(f), 1), s_B = ad_input(t, s, B, b->d), target = ad_input(t, R_B, B, 1);
-    ad V = network_forward(f, x, s_B);                                          /* [B x 1] */
-    ad g = ad_grad(ad_neg(ad_mean(ad_square(ad_sub(V, target)))), x);
-    ad_plan again = ad_slice(3, (ad[]){ x, s_B, target }, 1, &g);
-    for (long epoch = 0; epoch < c->V_epochs; epoch++) {
-        gsl_ran_shuffle(rng, order, (size_t)T, sizeof *order);
-        for (int first = 0; first + B <= T; first += B) {
-            for (int k = 0; k < B; k++) {
-                memcpy(s + k * b->d, b->s + order[first + k] * b->d, d * sizeof *s);
-                R_B[k] = R[order[first + k]];
-            }
-            ad_run(&again);
-            adam_ascend(step, phi, ad_value(g));
-        }
-    }
-    ad_reset(t, start);
-    free(order);
-    free(s);
-}
 
 policy trpo_vine_policy(const env *e, const void *config)
 {
@@ -435,13 +190,13 @@ void trpo_vine(run *training, const void *config)
     int T = (int)(c->workers * c->n_steps);
     size_t n = (size_t)p.n, nV = (size_t)network_n(&f), most = (size_t)(T + v.N * v.K);
     double *theta = allocate(n + 3 * nV, sizeof *theta, "theta, phi"), *phi = theta + n, *m = phi + nV;
-    double *V = allocate(2 * (size_t)T + most, sizeof *V, "V"), *R = V + T, *V_end = R + T;
+    double *V = allocate(3 * (size_t)T + most, sizeof *V, "V"), *A = V + T, *R = A + T, *V_end = R + T;
     adam step_V = adam_of(nV, c->lr_V, m);
     trpo_step step = { .j = NAN };
     run_workers(training, (int)c->workers + 1);                     /* the last one: who tries out */
     actor *pi = actor_new(&p, theta);
     rollout *b = rollout_new(training->env);
-    places x = places_new(training->env, own);
+    vine_places x = vine_places_new(training->env, own);
     ad_tape *t = ad_tape_new();
 
     policy_init(&p, training->init_rng, theta);
@@ -454,103 +209,22 @@ void trpo_vine(run *training, const void *config)
     run_begin(training, survives, columns);
     /*[snip vine-loop later]*/
     while (run_update(training, b)) {
-        int trunk = act(own, training, pi, training->update_rng, &x, &v, b);
-        ends(t, &f, phi, b, V_end);
-        values_of(own, &v, b, trunk, V_end);
-        critic_values(t, &f, phi, T, b->s, V);
-        targets(own, b, trunk, T, V, V_end, R);
-        step = update(t, c, &p, theta, &v);
-        fit_V(t, c, &f, phi, &step_V, b, T, R, training->update_rng);
-        count_no_episodes(b, trunk);
+        rollout trunk = vine_act(own, training, pi, &x, &v, b);
+        vine_values(t, &f, phi, c->gamma, &v, b, trunk.segments, V_end);
+        critic_values(t, &f, phi, T, trunk.s, V);
+        gae_batch(&trunk, V, V_end, c->gamma, c->lambda, A, R);
+        step = trpo_vine_update(t, c, &p, theta, &v);
+        critic_fit(t, &f, phi, &step_V, T, trunk.s, R, c->V_epochs, (int)c->V_batch, training->update_rng);
+        vine_count_no_episodes(b, trunk.segments);
     }
     /*[/snip]*/
     run_end(training);
 
     ad_tape_free(t);
-    places_free(&x);
+    vine_places_free(&x);
     rollout_free(b);
     actor_free(pi);
     free(V);
     free(theta);
     vine_free(&v);
-}
-
-/* ---- one update, with its numbers: the first of a training run from that seed ---- */
-
-enum { EXPLAINED_STEPS = 6, EXPLAINED_STATES = 3 };
-
-static void explain_vine(FILE *out, const vine *v, const rollout *b, int trunk, const double *V_end,
-                         const double *logp)
-{
-    fprintf(out, "\n  n  s_n  a_nk  pi(a|s) %10s %9s %10s  the rollout's states\n", "steps", "V_end", "Q_nk");
-    for (int i = 0; i < v->N * v->K; i++) {
-        const segment *g = &b->segment[trunk + i];
-        fprintf(out, "%3d %4d %5d %8.5f %10d %9.5f %10.5f ", i / v->K + 1, explained_state(b, g->first), v->index[i],
-                exp(logp[i]), g->T, V_end[trunk + i], v->Q[i]);
-        for (int t = g->first; t < g->first + g->T; t++) fprintf(out, " %d", explained_state(b, t));
-        fprintf(out, "%s\n", g->terminated ? ", the end" : ", cut");
-    }
-}
-
-void trpo_vine_explain(FILE *out, const void *config, uint64_t seed)
-{
-    trpo_vine_config own = *(const trpo_vine_config *)config;
-    trpo_config *c = &own.trpo;
-    env *e = explained_env();
-    c->hidden.layers = 0;
-    c->workers = 1;
-    c->n_steps = EXPLAINED_STEPS;
-    own.states = own.states < EXPLAINED_STATES ? own.states : EXPLAINED_STATES;
-    const policy p = trpo_policy(e, c);
-    const network f = critic_V(&p);
-    run *streams = run_new("trpo_vine", e, seed, 0);
-    vine v = vine_new(&p, &own);
-    int n = p.n, nV = network_n(&f), most = EXPLAINED_STEPS + v.N * v.K;
-    double *theta = allocate((size_t)(3 * n + nV + most), sizeof *theta, "theta, phi"), *old = theta + n;
-    double *g = old + n, *phi = g + n, *V_end = phi + nV;
-    run_workers(streams, 2);
-    actor *pi = actor_new(&p, theta);
-    rollout *b = rollout_new(e);
-    places x = places_new(e, &own);
-    ad_tape *t = ad_tape_new();
-
-    policy_init(&p, streams->init_rng, theta);
-    network_init_orthogonal(&f, sqrt(2), 1, streams->init_rng, phi);
-    memcpy(old, theta, (size_t)n * sizeof *theta);
-    int trunk = act(&own, streams, pi, streams->update_rng, &x, &v, b);
-    ends(t, &f, phi, b, V_end);
-    values_of(&own, &v, b, trunk, V_end);
-    fprintf(out, "TRPO with a vine, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu;\na"
-            " trunk of %ld steps, N = %d rollout states of it, K = %d actions each, no hidden layers, gamma = %g\n",
-            e->id, (unsigned long long)seed, c->n_steps, v.N, v.K, c->gamma);
-    fprintf(out, "\ntrunk:");
-    for (int k = 0; k < EXPLAINED_STEPS; k++) fprintf(out, " %d", explained_state(b, k));
-    ad_mark start = ad_here(t);
-    trpo_problem at = vine_problem_of(t, c, &p, theta, &v);
-    ad z = repeated(policy_parameters(&p, at.theta, ad_input(t, v.s, v.N, v.d)), v.K);
-    explain_vine(out, &v, b, trunk, V_end, ad_value(policy_logp_of(t, &p, z, v.a, v.index)));
-    memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
-    ad_reset(t, start);
-    trpo_step step = update(t, c, &p, theta, &v);
-    fprintf(out, "TRPO-15  Q_nk = sum_l gamma^l r_l + gamma^H V_end, H <= %ld steps%s\n%s\n", own.length,
-            own.common ? "; the same random numbers for each a_nk" : "",
-            v.all ? "         L = mean_n sum_k pi_theta'(a_k|s_n) Q_nk; g, its gradient at theta, stands below"
-                  : "TRPO-16  L = mean_n sum_k r_nk Q_nk / sum_k r_nk, r_nk = pi_theta'/pi_theta; g, its gradient at"
-                    " theta, stands below");
-    fprintf(out, "TRPO-23  beta = sqrt(2 delta / x^T F x) = %.5f, delta = %g, F x = g to %.1e |g| in %g iterations\n",
-            step.beta, c->delta, step.residual, step.cg_iterations);
-    if (step.outcome == TRPO_ACCEPTED)
-        fprintf(out, "TRPO-24  j = %g: KL = %.6f <= delta, L(theta') - L(theta) = %.6f > 0\n\n", step.j, step.kl,
-                step.L);
-    else fprintf(out, "TRPO-24  no step: theta stays\n\n");
-    explained_theta(out, &p, g, old, theta);
-
-    ad_tape_free(t);
-    places_free(&x);
-    rollout_free(b);
-    actor_free(pi);
-    free(theta);
-    vine_free(&v);
-    run_free(streams);
-    env_free(e);
 }

@@ -38,9 +38,31 @@ double vine_Q(int T, const double *r, double V_end, double gamma);
 /* L(theta') - L(theta) by v's estimator, and KL(pi_theta || pi_theta'), mean over the s_n (or the greatest) */
 trpo_problem vine_problem_of(ad_tape *t, const trpo_config *c, const policy *p, const double *theta, const vine *v);
 
+/* trpo_maximise of that, F on v's states */
+trpo_step trpo_vine_update(ad_tape *t, const trpo_config *c, const policy *p, double *theta, const vine *v);
+
+/* ---- trying out: vine.c ---- */
+
 /* One rollout as a segment of b: e from (state, time), there a [k], then pi, over at most `length` steps */
 void vine_rollout(rollout *b, env *e, const double *state, int time, const double *a, int length, gsl_rng *env_rng,
                   actor *pi, gsl_rng *policy_rng);
+/* The trunk, and where each of its steps was taken */
+typedef struct {
+    double *state;          /* [T x state_n] */
+    int *time;              /* [T] */
+    int *which;             /* [N] the rollout states, in order */
+    double *s, *a;          /* [d], [k] one step */
+} vine_places;
+vine_places vine_places_new(const env *e, const trpo_vine_config *c);
+void vine_places_free(vine_places *x);
+/* b <- the trunk, n steps of each worker, then the N K rollouts, a segment each; with v's states and actions. Who
+ * tries out is one worker more. Returns the trunk: a view of b, until b changes. */
+rollout vine_act(const trpo_vine_config *c, run *training, actor *pi, vine_places *x, vine *v, rollout *b);
+/* v->Q of b's rollouts, the segments behind the first `trunk` ones; V_end [b->segments] of all */
+void vine_values(ad_tape *t, const network *f, const double *phi, double gamma, vine *v, const rollout *b, int trunk,
+                 double *V_end);
+/* For run_update, which counts steps and episodes: a rollout's steps count, but it is no episode. */
+void vine_count_no_episodes(rollout *b, int trunk);
 
 policy trpo_vine_policy(const env *e, const void *config);
 void   trpo_vine(run *r, const void *config);

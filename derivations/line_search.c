@@ -479,7 +479,7 @@ static long products_counted(big_problem *B, double *residual)
     double *v = allocate(4 * (size_t)n, sizeof *v, "vectors"), *g = v + n, *x = g + n, *Fx = x + n;
     trpo_config c = exact_trpo(delta);
     ad_tape *t = ad_tape_new();
-    trpo_problem at = trpo_problem_of(t, &c, &B->p, B->theta, B->b, B->A, NULL);
+    trpo_problem at = trpo_problem_of(t, c.constraint, &B->p, B->theta, B->b, B->A, NULL);
     memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
     fisher_vector F = fisher_vector_of(t, &B->p, at.theta, ad_input(t, B->b->s, STATES, 4), NULL, 1e-3, v);
     *residual = cg(fisher_vector_times, &F, n, g, 0, CG_STEPS, x).residual;
@@ -579,7 +579,7 @@ static double beta_is_old(const setting *x, double *out)
 {
     trpo_config c = exact_trpo(delta);
     full_batch B = full_batch_new(x->pi);
-    trpo_problem at = trpo_problem_of(B.b->t, &c, &B.b->pi, B.b->theta, B.b->tau, B.A, B.w);
+    trpo_problem at = trpo_problem_of(B.b->t, c.constraint, &B.b->pi, B.b->theta, B.b->tau, B.A, B.w);
     const double *g = ad_value(ad_grad(at.L, at.theta));
     for (int i = 0; i < x->pi->n; i++) out[i] = B.scale * g[i];
     full_batch_free(&B);

@@ -69,7 +69,7 @@ static void of_one(void *context, const traj *tau, double *out)
     gae_advantages(tau->T, tau->r, V, 0, c->f->gamma, c->lambda, Q);
     for (int t = 0; t < tau->T; t++) b->w[t] = t ? c->f->gamma * b->w[t - 1] : 1;
     ad_mark start = ad_here(b->t);
-    trpo_problem at = trpo_problem_of(b->t, &trpo_defaults, &b->pi, b->theta, b->tau, Q, b->w);
+    trpo_problem at = trpo_problem_of(b->t, TRPO_MEAN, &b->pi, b->theta, b->tau, Q, b->w);
     memcpy(out, ad_value(ad_grad(at.L, at.theta)), size);
     ad_plan again = ad_slice(1, &at.theta, 1, &at.L);
     memcpy(b->theta, c->moved, size);
@@ -264,7 +264,7 @@ static double exact_step(climber *c, bool natural, double delta)
     if (!natural) {
         for (int i = 0; i < n; i++) length += (c->theta[i] - old[i]) * (c->theta[i] - old[i]);
         memcpy(c->theta, old, (size_t)n * sizeof *old);
-        npg_problem at = npg_problem_of(c->t, &c->p, c->theta, y.b, y.A, y.w);
+        trpo_problem at = trpo_problem_of(c->t, TRPO_MEAN, &c->p, c->theta, y.b, y.A, y.w);
         memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
         double norm = linalg_norm2(n, g), scale = norm > 0 ? sqrt(length) / norm : 0;
         for (int i = 0; i < n; i++) c->theta[i] += scale * g[i];
@@ -310,7 +310,7 @@ static void step_in_phi(climber *c, const double *M, bool natural)
     double *e = F_phi + all, *g = e + all, *g_phi = g + n, *y = g_phi + n, *v = y + n;
     exact_batch b = exact_batch_new(c->x);
     ad_mark start = ad_here(c->t);
-    npg_problem at = npg_problem_of(c->t, &c->p, c->theta, b.b, b.A, b.w);
+    trpo_problem at = trpo_problem_of(c->t, TRPO_MEAN, &c->p, c->theta, b.b, b.A, b.w);
     ad s = ad_input(c->t, b.b->s, b.b->T, b.b->d);
     fisher_vector product = fisher_vector_of(c->t, &c->p, at.theta, s, b.w, 0, v);
     memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);

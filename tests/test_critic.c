@@ -1,6 +1,6 @@
 /* What a critic says of the end of a segment, and the advantages made of it: termination, truncation and the end
  * of the batch, at the first, a middle and the last step of a batch, against sums over the steps that the
- * environment itself wrote down.
+ * environment itself wrote down; and V fitted to targets, step by step in long double.
  *     test_critic [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>
@@ -12,18 +12,12 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <gsl/gsl_randist.h>
 
 #include "algorithms/a2c.h"
 #include "algorithms/critic.h"
+#include "algorithms/gae.h"
 #include "autodiff/random.h"
-#include "tests/policy_by_hand.h"
-
-static void near(double x, double want, double bound, int line)
-{
-    if (!(fabs(x - want) <= bound)) fail_msg("line %d: %.17g, expected %.17g within %.2g", line, x, want, bound);
-}
-#define assert_near(x, want, bound) near(x, want, bound, __LINE__)
+#include "tests/trust_region_by_hand.h"
 
 /* ---- an environment by script, which writes down each step as it happened ---- */
 
@@ -105,19 +99,22 @@ static void check_batch(const rollout *b, const struct script *script, const int
                         const double *V_end, const network *f, const double *phi, int met[ENDS][PLACES])
 {
     const double gammas[] = { 0.9, 1, 0 }, lambdas[] = { 1, 0.8, 0 };
-    double A[STEPS], R[STEPS];
+    double A[STEPS], R[STEPS], A_batch[STEPS], R_batch[STEPS];
     for (int j = 0; j < 9; j++) {
         double gamma = gammas[j / 3], lambda = lambdas[j % 3];
         for (int i = 0; i < b->segments; i++) {
             int first = b->segment[i].first, T = b->segment[i].T;
             a2c_advantages(T, b->r + first, V + first, V_end[i], gamma, lambda, A + first, R + first);
         }
+        gae_batch(b, V, V_end, gamma, lambda, A_batch, R_batch);
         for (int t = 0; t < b->T; t++) {
             int worker = t / n, k = from[worker] + t % n;
             long double want_A, want_R;
             reference(&script[worker], f, phi, k, from[worker] + n, gamma, lambda, &want_A, &want_R);
             assert_near(A[t], (double)want_A, 1e-12);
             assert_near(R[t], (double)want_R, 1e-12);
+            assert_near(A_batch[t], (double)want_A, 1e-12);
+            assert_near(R_batch[t], (double)want_R, 1e-12);
         }
     }
     for (int t = 0; t < b->T; t++) {
@@ -236,6 +233,44 @@ static void a_limit_is_no_end(void **state)
     ad_tape_free(t);
 }
 
+/* So many passes, each in another order, in minibatches that divide T or do not, or are larger; a second call goes
+ * on where the first one was. Rounding, through at most 44 steps of Adam of 1e-2 each, stays below 1e-12. */
+static void fits(void **state)
+{
+    (void)state;
+    enum { T = 11 };
+    const int batches[] = { 1, 3, 4, 6, 11, 12, 50 };
+    const network f = { 2, { D, 3, 1 }, AD_TANH };
+    for (int k = 0; k < 14; k++) {
+        const int M = batches[k % 7], epochs = k / 7 + 1, n = network_n(&f);
+        const struct hand_settings h = { .V_epochs = epochs, .V_batch = M, .lr_V = 1e-2 };
+        gsl_rng *values = random_stream(3, (uint32_t)k, RANDOM_TEST), *rng = random_stream(4, 0, RANDOM_TEST);
+        gsl_rng *same = gsl_rng_clone(rng);
+        double phi[100], m[200] = { 0 }, s[D], a = 0, R[T];
+        long double by_hand[HAND_N], R_by_hand[T];
+        struct hand_adam moments = { 0 };
+        adam step = adam_of((size_t)n, h.lr_V, m);
+        rollout *b = rollout_shaped(D, 1, true);
+        ad_tape *t = ad_tape_new();
+        for (int i = 0; i < n; i++) by_hand[i] = phi[i] = gsl_ran_gaussian(values, 1);
+        for (int i = 0; i < T; i++) {
+            for (int j = 0; j < D; j++) s[j] = gsl_ran_gaussian(values, 1);
+            R_by_hand[i] = R[i] = gsl_ran_gaussian(values, 3);
+            rollout_add(b, s, &a, 0);
+        }
+        for (int call = 0; call < 2; call++) {
+            critic_fit(t, &f, phi, &step, T, b->s, R, epochs, M, rng);
+            hand_fit_V(&h, &f, b, R_by_hand, same, &moments, by_hand);
+            assert_int_equal(step.t, (call + 1) * epochs * (M < T ? T / M : 1));
+            assert_true(random_position(rng) == random_position(same));
+            for (int i = 0; i < n; i++) assert_near(phi[i], (double)by_hand[i], 1e-12);
+        }
+        ad_tape_free(t);
+        rollout_free(b);
+        gsl_rng_free(values), gsl_rng_free(rng), gsl_rng_free(same);
+    }
+}
+
 /* Outputs of Q, one for each action; V of the same layers has one */
 static void outputs(void **state)
 {
@@ -264,7 +299,8 @@ static void outputs(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(mixes), cmocka_unit_test(segments),
-                                        cmocka_unit_test(a_limit_is_no_end), cmocka_unit_test(outputs) };
+                                        cmocka_unit_test(a_limit_is_no_end), cmocka_unit_test(fits),
+                                        cmocka_unit_test(outputs) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

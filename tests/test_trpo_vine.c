@@ -17,20 +17,6 @@
 #include "tests/child_process.h"
 #include "tests/trust_region_by_hand.h"
 
-static void near(double x, double want, double bound, int line)
-{
-    if (!(fabs(x - want) <= bound)) fail_msg("line %d: %.17g, expected %.17g within %.2g", line, x, want, bound);
-}
-#define assert_near(x, want, bound) near(x, want, bound, __LINE__)
-
-static env *make(const char *id, int limit)
-{
-    char error[512] = "";
-    env *e = env_make(id, limit, error, sizeof error);
-    if (!e) fail_msg("%s", error);
-    return e;
-}
-
 /* ---- the equations ---- */
 
 static void equations(void **state)
@@ -364,6 +350,24 @@ static void whole_runs(void **state)
     }
 }
 
+/* What the vine has of trpo.c's settings is alike: bounds, and defaults but for its A, which is none */
+static void settings_of_trpo(void **state)
+{
+    (void)state;
+    int shared = 0;
+    for (const config_field *v = trpo_vine_fields; v->name; v++)
+        for (const config_field *f = trpo_fields; f->name; f++) {
+            if (strcmp(v->name, f->name) != 0) continue;
+            assert_true(v->kind == f->kind && v->low == f->low && v->high == f->high);
+            size_t size = f->kind == CONFIG_REAL ? sizeof(double) : f->kind == CONFIG_WHOLE ? sizeof(long)
+                        : f->kind == CONFIG_CHOICE ? sizeof(int) : sizeof(widths);
+            assert_memory_equal((const char *)&trpo_vine_defaults + v->at, (const char *)&trpo_defaults + f->at,
+                                size);
+            shared++;
+        }
+    assert_int_equal(shared, 16);
+}
+
 static void check(int which)
 {
     trpo_vine_config c = trpo_vine_defaults;
@@ -385,7 +389,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equations), cmocka_unit_test(problems), cmocka_unit_test(rollouts),
-        cmocka_unit_test(whole_runs), cmocka_unit_test(refused),
+        cmocka_unit_test(whole_runs), cmocka_unit_test(settings_of_trpo), cmocka_unit_test(refused),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,13 +1,16 @@
 /* Steps of NPG and TRPO in plain loops of long double, for their tests: they share nothing with the code but the
  * layout of theta and the streams of random numbers. F is formed, from scores summed over the actions or in closed
- * form (Gaussian); F x = g by Cholesky, or by so many steps of conjugate gradients. */
+ * form (Gaussian); F x = g by Cholesky, or by so many steps of conjugate gradients. And what these tests do alike. */
 #ifndef ASCENT_TESTS_TRUST_REGION_BY_HAND_H
 #define ASCENT_TESTS_TRUST_REGION_BY_HAND_H
 
+#include <stdio.h>
+
 #include <gsl/gsl_randist.h>
 
+#include "algorithms/algorithm.h"
 #include "algorithms/critic.h"
-#include "algorithms/run.h"
+#include "autodiff/random.h"
 #include "tests/policy_by_hand.h"
 
 enum { HAND_N = 100, HAND_T = 40 };                     /* numbers of theta, or of phi; steps of a batch */
@@ -254,7 +257,7 @@ static inline void hand_fit_V(const struct hand_settings *c, const network *f, c
 }
 
 /* theta, phi after so many updates on e; who acts is the code's actor. */
-static inline void hand_run(const struct hand_settings *c, bool searches, const policy *p, env *e, uint64_t seed,
+static inline void hand_train(const struct hand_settings *c, bool searches, const policy *p, env *e, uint64_t seed,
                             int updates, long double *theta, long double *phi)
 {
     const network f = critic_V(p);
@@ -287,6 +290,142 @@ static inline void hand_run(const struct hand_settings *c, bool searches, const 
     rollout_free(b);
     actor_free(pi);
     run_free(streams);
+}
+
+/* ---- what the tests do alike ---- */
+
+static void near(double x, double want, double bound, int line)
+{
+    if (!(fabs(x - want) <= bound)) fail_msg("line %d: %.17g, expected %.17g within %.2g", line, x, want, bound);
+}
+#define assert_near(x, want, bound) near(x, want, bound, __LINE__)
+
+static env *make(const char *id, int limit)
+{
+    char error[512] = "";
+    env *e = env_make(id, limit, error, sizeof error);
+    if (!e) fail_msg("%s", error);
+    return e;
+}
+
+/* Every value of every option, beside others */
+static inline struct hand_settings hand_option(int k)
+{
+    return (struct hand_settings){ .workers = 1 + k % 3, .n_steps = 4 + k % 5, .gamma = k % 3 ? 0.9 : 1,
+        .lambda = (double[]){ 1, 0.95, 0 }[k % 3], .normalise = k % 4 < 2,
+        .delta = (double[]){ 0.01, 0.3, 1e-4, 3 }[k % 4], .max_kl = k / 2 % 2,
+        .damping = (double[]){ 0.05, 0.3, 1 }[k % 3], .cg_iterations = k % 5 ? 300 : 2,
+        .cg_tol = k % 7 == 1 ? 0.1 : 1e-14, .F_every = 1 + k % 3, .alpha = k % 2 ? 0.8 : 0.3,
+        .backtracks = k % 6 ? 12 : 1, .lr_V = 1e-2, .V_epochs = 1 + k % 3, .V_batch = k % 2 ? 3 : 50 };
+}
+
+/* A policy with random theta, of every kind; steps with random states, its actions, random advantages and weights */
+struct any { policy p; rollout *b; double theta[HAND_N], A[HAND_T], w[HAND_T]; };
+static inline struct any any_new(int k, int T, double sd)
+{
+    struct any x;
+    env e = { .observation = { .dim = 3 }, .action = { .n = k % 2 ? 0 : 4, .dim = k % 2 ? 2 : 1 } };
+    gsl_rng *rng = random_stream(3, (uint32_t)k, RANDOM_TEST);
+    double s[3], a[2], sum = 0;
+    x.p = policy_of(&e, k / 2 % 3, (int[]){ 5, 4 }, k % 4 < 2 ? AD_TANH : AD_RELU);
+    x.b = rollout_shaped(3, x.p.k, x.p.nA > 0);
+    assert_true(x.p.n <= HAND_N && T <= HAND_T);
+    for (int i = 0; i < x.p.n; i++) x.theta[i] = gsl_ran_gaussian(rng, sd);
+    actor *pi = actor_new(&x.p, x.theta);
+    for (int t = 0; t < T; t++) {
+        for (int i = 0; i < 3; i++) s[i] = gsl_ran_gaussian(rng, 1);
+        actor_draw(pi, rng, s, a);
+        x.A[t] = gsl_ran_gaussian(rng, 1);
+        sum += x.w[t] = 0.1 + gsl_rng_uniform(rng);
+        rollout_add(x.b, s, a, 0);
+    }
+    rollout_end(x.b, s, true, true, false);
+    for (int t = 0; t < T; t++) x.w[t] /= sum;
+    actor_free(pi);
+    gsl_rng_free(rng);
+    return x;
+}
+
+static inline struct hand_batch batch_of(const struct any *x, bool weighted)
+{
+    struct hand_batch b = { &x->p, x->b->T, x->b->s, x->b->a, { 0 }, { 0 } };
+    for (int t = 0; t < b.T; t++) b.A[t] = x->A[t], b.w[t] = weighted ? x->w[t] : 1.0L / b.T;
+    return b;
+}
+
+/* theta by code and by hand, KL and L of the step. x = F^-1 g is right to u cond(F): F's largest eigenvalue is below
+ * 100, its least at least the damping */
+static inline void same_step(const struct any *x, const struct hand_batch *batch, bool max_kl,
+                             const long double *old, const long double *theta, double kl, double L)
+{
+    long double want_kl, want_L;
+    hand_kl_and_L(batch, max_kl, old, theta, &want_kl, &want_L);
+    for (int i = 0; i < x->p.n; i++)
+        assert_near(x->theta[i], (double)theta[i], 1e-12 * fmax(1, fabs((double)theta[i])));
+    assert_near(kl, (double)want_kl, 1e-12 * fmax(1, (double)want_kl));
+    assert_near(L, (double)want_L, 1e-12 * fmax(1, fabs((double)want_L)));
+}
+
+/* Two steps in one state. k odd: of two actions, where pi is deterministic, F = 0; even: of one action, g = 0 */
+static inline struct any one_state(int k)
+{
+    env e = { .observation = { .dim = 1 }, .action = { .n = 1 + k % 2, .dim = 1 } };
+    struct any x = { .p = policy_of(&e, 0, NULL, AD_LINEAR), .b = rollout_shaped(1, 1, true),
+                     .theta = { k % 2 ? 900 : 0.5, k % 2 ? -900 : -0.25 }, .A = { 1, 2 } };
+    for (int t = 0; t < 2; t++) rollout_add(x.b, (double[]){ 1 }, (double[]){ k % 2 }, 0);
+    rollout_end(x.b, (double[]){ 1 }, true, true, false);
+    return x;
+}
+
+/* Three updates of a training run; the second and third are of data that the code's own policies, equal to 1e-11,
+ * drew. hidden: that of the config */
+static inline void same_run(const char *name, int k, const struct hand_settings *h, bool searches, widths hidden,
+                            void (*train)(run *, const void *), const void *config)
+{
+    const char *id[] = { "E5x", "CartPole-v1", "lqr", "E5x" };
+    const int limit[] = { 7, 5, 4, 0 };
+    long double theta[HAND_N], phi[HAND_N];
+    env *e = make(id[k % 4], limit[k % 4]);
+    policy p = policy_of(e, hidden.layers, hidden.width, AD_TANH);
+    hand_train(h, searches, &p, e, 5, 3, theta, phi);
+    env_free(e);
+    e = make(id[k % 4], limit[k % 4]);
+    run *trained = run_new(name, e, 5, 2 * h->workers * h->n_steps + 1);
+    train(trained, config);
+    assert_int_equal(trained->steps, 3 * h->workers * h->n_steps);
+    for (int i = 0; i < p.n; i++)
+        assert_near(trained->theta[i], (double)theta[i], 1e-11 * fmax(1, fabs((double)theta[i])));
+    run_free(trained);
+    env_free(e);
+}
+
+/* What explain prints, to be freed: it fits on a screen, and is the first update of a training run from that seed */
+static inline char *explanation(const char *name, void (*explain)(FILE *, const void *, uint64_t),
+                                void (*train)(run *, const void *), const void *config)
+{
+    char *text = NULL;
+    size_t size;
+    int lines = 0;
+    FILE *out = open_memstream(&text, &size);
+    explain(out, config, 7);
+    fclose(out);
+    for (const char *at = text; *at; at++) lines += *at == '\n';
+    assert_true(lines >= 18 && lines <= 45);
+    env *e = make("E5x", 5);
+    run *first = run_new(name, e, 7, 1);
+    train(first, config);
+    const char *row = strstr(text, "theta after");
+    assert_non_null(row);
+    for (int i = 0; i < 7; i++) {                               /* s, then g, before, after: 3 numbers each */
+        double x[9];
+        row = strchr(row, '\n') + 1;
+        assert_int_equal(sscanf(row + 5, "%lf %lf %lf %lf %lf %lf %lf %lf %lf", &x[0], &x[1], &x[2], &x[3], &x[4],
+                                &x[5], &x[6], &x[7], &x[8]), 9);
+        for (int a = 0; a < 3; a++) assert_near(x[6 + a], first->theta[3 * i + a], 0.51e-4);
+    }
+    run_free(first);
+    env_free(e);
+    return text;
 }
 
 #endif
