@@ -5,7 +5,8 @@
 #define ASCENT_GAE_H
 
 /* PPO-17   A_t = sum_l (gamma lambda)^l delta_{t+l},   delta_t = r_t + gamma V(s_{t+1}) - V(s_t)
- * lambda = 0: A_t = delta_t (TDA-6);  lambda = 1: A_t = sum_l gamma^l r_{t+l} + gamma^{T-t} V_end - V(s_t) (PPO-16) */
+ * lambda = 0: A_t = delta_t (TDA-6)
+ * lambda = 1: A_t = sum_l gamma^l r_{t+l} + gamma^{T-t} V_end - V(s_t) (PPO-16) */
 void gae_advantages(int T, const double *r, const double *V, double V_end, double gamma, double lambda, double *A);
 /* A <- (A - mean) / (standard deviation + 1e-8), that of a sample; T >= 2 */
 void advantages_normalise(int T, double *A);

@@ -611,6 +611,22 @@ static void test_foreign(void **state)
     }
 }
 
+/* A pipe in its place, which nobody writes into: refused, and not waited for */
+static void test_no_regular_file(void **state)
+{
+    (void)state;
+    char path[300];
+    empty(cut_folder);
+    assert_ends(run_job(cut_folder, 21, false), 0, "");
+    snprintf(path, sizeof path, "%s/checkpoint", cut_folder);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(60);
+    assert_ends(run_job(cut_folder, STEPS, true), EXIT_BAD_INPUT, "found no regular file");
+    alarm(0);
+    assert_int_equal(remove(path), 0);
+}
+
 static void test_lost_rows(void **state)
 {
     (void)state;
@@ -856,7 +872,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resume), cmocka_unit_test(test_progress), cmocka_unit_test(test_window), cmocka_unit_test(test_until),
         cmocka_unit_test(test_kill), cmocka_unit_test(test_full_disk), cmocka_unit_test(test_short_writes),
-        cmocka_unit_test(test_damage), cmocka_unit_test(test_foreign), cmocka_unit_test(test_lost_rows),
+        cmocka_unit_test(test_damage), cmocka_unit_test(test_foreign), cmocka_unit_test(test_no_regular_file), cmocka_unit_test(test_lost_rows),
         cmocka_unit_test(test_folder), cmocka_unit_test(test_two_starts), cmocka_unit_test(test_env_file), cmocka_unit_test(test_signals), cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_config), cmocka_unit_test(test_rmsprop_bounds), cmocka_unit_test(test_positions), cmocka_unit_test(test_crc),
     };
