@@ -414,6 +414,13 @@ static void test_window(void **state)
         double last = i < 100 ? i / 2.0 : i - 49.5;
         assert_true(fabs(r->return_mean - last) <= 1e-12);
     }
+    rollout_clear(b);                               /* two episodes in one batch: 3, then 5, for 150 and 151 */
+    for (int i = 0; i < 2; i++) {
+        rollout_add(b, &zero, &zero, 3 + 2 * i);
+        rollout_end(b, &zero, true, true, false);
+    }
+    assert_true(run_update(r, b) && r->episodes == 252);
+    assert_true(fabs(r->return_mean - (199.5 + (3 - 150 + 5 - 151) / 100.0)) <= 1e-12);
     r->steps_wanted = r->steps;
     assert_false(run_update(r, b));
     run_end(r);
