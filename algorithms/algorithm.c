@@ -94,7 +94,8 @@ const algorithm *algorithm_find(const char *name)
 const algorithm *algorithm_to_train(const char *name)
 {
     const algorithm *a = algorithm_find(name);
-    if (!a->train) bad_input("%s does not act and learn: it takes exact tables; try `ascent improve %s MDP`", name, name);
+    if (!a->train)
+        bad_input("%s does not act and learn: it takes exact tables; try `ascent improve %s MDP`", name, name);
     return a;
 }
 

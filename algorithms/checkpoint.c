@@ -162,7 +162,7 @@ checkpoint *checkpoint_open(const char *path)
 {
     struct stat s;
     checkpoint *c = new(path, false);
-    c->in = open(path, O_RDONLY | O_CLOEXEC);
+    c->in = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);          /* a pipe is no reason to wait */
     if (c->in < 0 || fstat(c->in, &s) != 0) bad_input("%s: cannot be read: %s", path, strerror(errno));
     if (!S_ISREG(s.st_mode)) bad_input("%s: expected a checkpoint, found no regular file", path);
     const size_t least = sizeof magic + 2 * sizeof(uint32_t) + CRC_BYTES;

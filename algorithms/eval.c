@@ -137,7 +137,8 @@ int eval_command(int argc, char **argv)
     int left = options_parse(argc, argv, "eval DIR [--episodes N] [--seed K] [--greedy] [--json]",
                              "Returns (undiscounted sums of rewards) of the policy in a run's checkpoint. Random\n"
                              "numbers are others than those of training, also with the same seed. Of a folder that\n"
-                             "train --seeds has made: of each seed, and their mean's 95 % bootstrap interval.", table);
+                             "train --seeds has made: of each seed, and their mean's 95 % bootstrap interval.",
+                             table);
     if (left != 1) bad_input("eval: expected one run's folder, found %d", left);
     int n = (int)options_whole("--episodes", episodes, 1, 100000000);
     uint64_t k = options_seed("--seed", seed);

@@ -45,7 +45,7 @@ static void script(const figure *f, const char *path, FILE *out)
     fputs("\nset rmargin 6\nset xlabel 'steps of the environment' offset 0,0.6\n", out);
     fprintf(out, "set xrange [0:%.17g]\nset yrange [%.17g:%.17g]\n", f->x1, f->y0, f->y1);
     fprintf(out, "set xtics %.17g\nset ytics %.17g\nset grid lc rgb '#e3e3e3' lt 1\n", f->x_tick, f->y_tick);
-    fputs("set format x '%.6g'\nset key below left Left reverse\n", out);
+    fputs("set format x '%.6g'\nset key below left Left reverse height 1\n", out);
     fputs("set style fill transparent solid 0.2 noborder\n", out);
     for (int i = 0; i < f->n; i++) {
         const series *s = &f->series[i];

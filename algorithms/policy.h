@@ -40,8 +40,8 @@ void   policy_init(const policy *p, gsl_rng *rng, double *theta);
  * log pi(a_t|s_t) [T x 1] */
 ad policy_logp(ad_tape *t, const policy *p, ad theta, ad s, const double *a, const int *index);
 ad policy_entropy(const policy *p, ad theta, ad s);                     /* H(pi(.|s_t)) [T x 1] */
-/* The parameters of pi(.|s_t), a row each: logits [T x nA], or means and log_sd side by side [T x 2k]. KL(old||new) of
- * two such [T x 1] (KL-2, TRPO-9's summand); what must stay fixed is for the caller to detach or to freeze. */
+/* The parameters of pi(.|s_t), a row each: logits [T x nA], or means and log_sd side by side [T x 2k]. KL(old||new)
+ * of two such [T x 1] (KL-2, TRPO-9's summand); what must stay fixed is for the caller to detach or to freeze. */
 ad policy_parameters(const policy *p, ad theta, ad s);
 ad policy_kl(const policy *p, ad old, ad new);
 /* log pi(a_t|s_t) and H(pi(.|s_t)) of such parameters z: where several are wanted, one forward pass does */

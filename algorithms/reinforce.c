@@ -174,11 +174,11 @@ static void explain_episode(FILE *out, const reinforce_config *c, const rollout 
 {
     double G[5];
     returns_to_go(tau->T, tau->r, c->gamma, G);
-    fprintf(out, "\nRF-3, RF-5   one episode with pi_theta:\n   t  s_t  a_t %10s %10s %10s %18s\n", "r_t", "G_t", "w_t",
-            "log pi(a_t|s_t)");
+    fprintf(out, "\nRF-3, RF-5   one episode with pi_theta:\n   t  s_t  a_t %10s %10s %10s %18s\n", "r_t",
+            "G_t", "w_t", "log pi(a_t|s_t)");
     for (int t = 0; t < tau->T; t++)
-        fprintf(out, "%4d %4d %4d %10.5f %10.5f %10.5f %18.5f\n", t, explained_state(tau, t), tau->index[t], tau->r[t],
-                G[t], w[t], logp[t]);
+        fprintf(out, "%4d %4d %4d %10.5f %10.5f %10.5f %18.5f\n", t, explained_state(tau, t), tau->index[t],
+                tau->r[t], G[t], w[t], logp[t]);
     fprintf(out, "it %s\n\n",
             tau->segment[0].terminated ? "ended there" : "was cut at 5 steps (ERR-10: as if it ended)");
     fprintf(out, "MDP-4        G_t = r_t + gamma G_t+1, G_%d = 0, gamma = %g\n", tau->T, c->gamma);

@@ -29,8 +29,8 @@ struct run_folder {
 };
 
 /* Binds r to the folder, which no other process can train in from then on; the texts are borrowed. config.json is
- * written at once, into a folder that must be new or empty; of a resumed run not before its checkpoint was found to be
- * of this identity. */
+ * written at once, into a folder that must be new or empty; of a resumed run not before its checkpoint was found to
+ * be of this identity. */
 void run_in_folder(run *r, const char *path, const char *config, const char *identity, run_manner manner);
 
 void run_folder_begin(run *r);

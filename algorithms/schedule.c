@@ -120,7 +120,8 @@ void schedule_end(schedule *s, run *r)
     }
 }
 
-/* Before anything is made of it: a whole order of some workers' turns. How many they are is seen at schedule_begin. */
+/* Before anything is made of it: a whole order of some workers' turns. How many there are is seen in
+ * schedule_begin. */
 static void require_whole(int fd, char *path)
 {
     schedule s = { .kind = SCHEDULE_REPLAY, .workers = SCHEDULE_MAX_WORKERS, .path = path, .fd = fd };

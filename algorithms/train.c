@@ -260,8 +260,8 @@ static void about(char *text, size_t size, const char *name)
         fprintf(out, "\n%s: %s\n", a->name, a->about);
         config_help(out, a->fields, a->defaults);
         if (one->name && schedule_field(a)->name)
-            fprintf(out, "\nThe schedules serial, stale, random are one thread's: a worker's parameters are 0, N - 1, or N - 1"
-                         " on average,\nupdates old. replay: by --replay DIR alone.\n");
+            fprintf(out, "\nThe schedules serial, stale, random are one thread's: a worker's parameters are 0, N - 1,"
+                         " or N - 1 on average,\nupdates old. replay: by --replay DIR alone.\n");
     }
     long n = ftell(out);
     if (ferror(out) || fclose(out) != 0) out_of_memory(0, "a text of help");

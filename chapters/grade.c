@@ -32,6 +32,7 @@ struct grading {
     foreign f;                          /* its process */
     bool running;
     bool answered;                      /* the last question */
+    bool changed;                       /* a question, by an answer to it */
     const char *failure;                /* why what came is no answer, or NULL */
 };
 
@@ -73,6 +74,7 @@ bool grading_ask(grading *g, const question *q, int n, double *x)
         g->failure = "something wrote in its stead: what came back is no answer";
         return false;
     }
+    g->changed = g->changed || a.changed;
     for (int i = n; i < QUESTION_N && !g->failure; i++)
         if (a.x[i] != sent.beyond) g->failure = "it writes behind the end of its result";
     memcpy(x, a.x, (size_t)n * sizeof *x);
@@ -173,6 +175,23 @@ static bool take_own(grading *g, const check *c, const asked *x, asked *y)
     return largest > 0 && largest < 1e9;            /* false for NaN */
 }
 
+/* Does the function write into its inputs, and not only the one that it is built on? */
+static bool writes_into_inputs(grading *g, const check *c, const asked *x, char *why)
+{
+    if (!g->changed) return false;
+    double unused[QUESTION_N];
+    g->changed = false;
+    for (int k = 0; k < c->questions && c->given && !g->changed; k++) {
+        question q = x[k].q;
+        q.what = c->given->what;
+        grading_ask(g, &q, c->given->size(&x[k]), unused);
+    }
+    g->failure = NULL;
+    if (g->changed) return false;
+    grading_say(why, 0, "its numbers are right, but it writes into its inputs, which belong to the caller\n");
+    return true;
+}
+
 static bool right_or_why(grading *g, const check *c, const asked *x, const numbers *got, char *why)
 {
     if (all_as(c, x, c->f.right, got, 1)) return true;
@@ -201,7 +220,7 @@ static bool judge_questions(grading *g, const check *c, char *why)
         right = grading_ask(g, &x[k].q, c->f.size(&x[k]), got[k].x);
         if (!right) grading_say(why, say_question(why, c, &x[k].q), ": ");
     }
-    right = right && right_or_why(g, c, x, got, why);
+    right = right && right_or_why(g, c, x, got, why) && !writes_into_inputs(g, c, x, why);
     free(got);
     free(x);
     return right;
@@ -213,6 +232,7 @@ static void judge(grading *g, const check *c, uint64_t seed, uint32_t k, finding
     g->rng = random_stream(seed, k, RANDOM_TEST);
     g->running = false;
     g->failure = NULL;
+    g->changed = false;
     bool right = c->judge ? c->judge(g, why) : judge_questions(g, c, why);
     if (g->running) foreign_end(&g->f, how, sizeof how);
     const char *ended = g->answered ? "" : how;

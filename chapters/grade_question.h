@@ -24,6 +24,7 @@ typedef struct {
 typedef struct {
     uint64_t nonce;
     int n;                      /* 0 .. QUESTION_N */
+    int changed;                /* 1: the function wrote into the question */
     double x[QUESTION_N];
 } answer;
 

@@ -69,10 +69,12 @@ static int run(const char *path)
     if (!library) bad_input("%s", dlerror());
     *(void **)&ask = dlsym(library, "answer_question");
     if (!ask) bad_input("%s", dlerror());
-    question q;
+    question q, sent;
     while (whole(&q, sizeof q, true)) {
         answer a = { .nonce = q.nonce };
+        memcpy(&sent, &q, sizeof q);
         ask(&q, &a);
+        a.changed = memcmp(&sent, &q, sizeof q) != 0;
         if (!whole(&a, sizeof a, false)) return EXIT_IO;
     }
     return EXIT_HELD;

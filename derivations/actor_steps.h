@@ -1,6 +1,6 @@
 /* The on-line actor-critics (algorithms/q_actor_critic.c, advantage_actor_critic.c, td_actor_critic.c) along a
- * trajectory that is given: theta's steps, with gamma_t on, added up while theta stands still. What they see is one-hot,
- * (s, 0) where they act and (0, s') behind it, so that a critic may have another table at each time. */
+ * trajectory that is given: theta's steps, with gamma_t on, added up while theta stands still. What they see is
+ * one-hot, (s, 0) where they act and (0, s') behind it, so that a critic may have another table at each time. */
 #ifndef ASCENT_ACTOR_STEPS_H
 #define ASCENT_ACTOR_STEPS_H
 

@@ -146,7 +146,8 @@ static void print_env(const env *e)
     printf("\n  actions       %s\n", space_text(&e->action).at);
     printf("  observations  %s\n", space_text(&e->observation).at);
     if (e->limit != ENV_NO_LIMIT) printf("  limit         %d steps\n", e->limit);
-    else if (goes_on(e))          printf("  limit         none, and no episode ends: `train --limit T` cuts it off\n");
+    else if (goes_on(e))
+        printf("  limit         none, and no episode ends: `train --limit T` cuts it off\n");
     if (!isnan(e->threshold)) printf("  solved at     %g\n", e->threshold);
 }
 

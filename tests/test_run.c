@@ -414,6 +414,13 @@ static void test_window(void **state)
         double last = i < 100 ? i / 2.0 : i - 49.5;
         assert_true(fabs(r->return_mean - last) <= 1e-12);
     }
+    rollout_clear(b);                               /* two episodes in one batch: 3, then 5, for 150 and 151 */
+    for (int i = 0; i < 2; i++) {
+        rollout_add(b, &zero, &zero, 3 + 2 * i);
+        rollout_end(b, &zero, true, true, false);
+    }
+    assert_true(run_update(r, b) && r->episodes == 252);
+    assert_true(fabs(r->return_mean - (199.5 + (3 - 150 + 5 - 151) / 100.0)) <= 1e-12);
     r->steps_wanted = r->steps;
     assert_false(run_update(r, b));
     run_end(r);
@@ -609,6 +616,22 @@ static void test_foreign(void **state)
         assert_true(same(before, after) && same(rows, still));
         free(before.p), free(after.p), free(rows.p), free(still.p);
     }
+}
+
+/* A pipe in its place, which nobody writes into: refused, and not waited for */
+static void test_no_regular_file(void **state)
+{
+    (void)state;
+    char path[300];
+    empty(cut_folder);
+    assert_ends(run_job(cut_folder, 21, false), 0, "");
+    snprintf(path, sizeof path, "%s/checkpoint", cut_folder);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(60);
+    assert_ends(run_job(cut_folder, STEPS, true), EXIT_BAD_INPUT, "found no regular file");
+    alarm(0);
+    assert_int_equal(remove(path), 0);
 }
 
 static void test_lost_rows(void **state)
@@ -856,7 +879,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resume), cmocka_unit_test(test_progress), cmocka_unit_test(test_window), cmocka_unit_test(test_until),
         cmocka_unit_test(test_kill), cmocka_unit_test(test_full_disk), cmocka_unit_test(test_short_writes),
-        cmocka_unit_test(test_damage), cmocka_unit_test(test_foreign), cmocka_unit_test(test_lost_rows),
+        cmocka_unit_test(test_damage), cmocka_unit_test(test_foreign), cmocka_unit_test(test_no_regular_file), cmocka_unit_test(test_lost_rows),
         cmocka_unit_test(test_folder), cmocka_unit_test(test_two_starts), cmocka_unit_test(test_env_file), cmocka_unit_test(test_signals), cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_config), cmocka_unit_test(test_rmsprop_bounds), cmocka_unit_test(test_positions), cmocka_unit_test(test_crc),
     };

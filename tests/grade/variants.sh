@@ -127,6 +127,20 @@ body returns.c returns_to_go <<'C'
 C
 loses '3.2 3.9' 'the last reward is left out'
 
+start sparse_rewards                                # right as long as every reward is something
+body returns.c returns_to_go <<'C'
+    double G_next = 0;
+    for (int t = T - 1; t >= 0; t--) G_next = G[t] = r[t] == 0 ? 0 : r[t] + gamma * G_next;
+C
+loses '3.2' 'starts anew where a reward is 0'
+
+start anew_at_every_reward                          # karpathy's gist on Pong, where a point ends a game
+body returns.c returns_to_go <<'C'
+    double G_next = 0;
+    for (int t = T - 1; t >= 0; t--) G_next = G[t] = r[t] != 0 ? r[t] : gamma * G_next;
+C
+loses '3.2 3.9' 'starts anew at every reward'
+
 start single_precision
 body returns.c returns_to_go <<'C'
     float G_next = 0;
@@ -236,6 +250,19 @@ body vpg.c vpg_V_objective <<'C'
     return ad_scale(-0.5, ad_mean(ad_square(ad_sub(V, G))));
 C
 loses '3.15' 'a factor 1/2'
+
+start writes_into_inputs                            # right numbers, but the caller's rewards are gone
+body returns.c returns_to_go <<'C'
+    double *own = (double *)r;
+    for (int t = T - 2; t >= 0; t--) own[t] += gamma * own[t + 1];
+    memcpy(G, r, (size_t)T * sizeof *G);
+C
+in_front returns.c <<'C'
+#include <string.h>
+C
+graded
+if [ "$lost" = 3.2 ] && grep -q 'writes into its inputs' "$work/tap"; then pass
+else fail "$name" "lost '$lost': $(told)"; fi
 
 start behind_the_end                                # no variant: a rule of its own
 body returns.c returns_to_go <<'C'

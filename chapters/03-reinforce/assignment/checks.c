@@ -30,7 +30,8 @@ static double number(gsl_rng *rng, bool round)
 }
 
 /* An episode. The first three are short and of round numbers, then come one step, gamma = 1, gamma = 0,
- * long ones. */
+ * long ones; of these a third of the rewards is 0, as where only the end pays, and b too in the last but one. */
+enum { EPISODES = 8 };
 static void ask_episode(gsl_rng *rng, int k, asked *x)
 {
     static const int T[] = { 2, 3, 4, 1, 6, 5, 17, QUESTION_T };
@@ -46,9 +47,10 @@ static void ask_episode(gsl_rng *rng, int k, asked *x)
         q->V[t] = number(rng, round_numbers);
         q->w[t] = number(rng, round_numbers);
         q->logp[t] = log(gsl_ran_flat(rng, 0.05, 1));
+        if (k > 3 && t % 3 == 1) q->r[t] = 0;
     }
+    if (k == EPISODES - 2) q->b = 0;
 }
-enum { EPISODES = 8 };
 
 /* An entry is a sum of at most T terms of up to T factors, and two products with b: 2T + 8 roundings of
  * what in all is no greater than S. Four times that, for the two ways of computing it and other orders of
@@ -137,6 +139,16 @@ static void to_go_normalised(const asked *x, double *out)
     to_go(x, g);
     for (int t = 0; t < x->q.T; t++) out[t] = normalised(&x->q, g, t);
 }
+/* The sum begins anew at zeros, or at what is none */
+static void to_go_anew(const asked *x, double *out, bool at_zero)
+{
+    for (int t = x->q.T - 1; t >= 0; t--) {
+        const double r = x->q.r[t], G_next = t + 1 < x->q.T ? out[t + 1] : 0;
+        out[t] = (r == 0) == at_zero ? r : r + x->q.gamma * G_next;
+    }
+}
+static void to_go_anew_at_0(const asked *x, double *out) { to_go_anew(x, out, true); }
+static void to_go_anew_at_reward(const asked *x, double *out) { to_go_anew(x, out, false); }
 static const asked_function ask_to_go = { ASK_TO_GO, size_T, to_go };
 static const variant wrong_to_go[] = {
     LIKE(to_go_shifted, "the reward shifted by one: r_{t-1} + gamma G_t (ERR-2, 004 l.241)"),
@@ -151,7 +163,8 @@ static const variant wrong_to_go[] = {
     LIKE(to_go_backwards, "the returns in reverse order"),
     LIKE(to_go_cut, "the last reward is left out"),
     LIKE(to_go_one, "r_t alone"),
-    LIKE(to_go_negative, "the sign"),
+    LIKE(to_go_negative, "the sign"), LIKE(to_go_anew_at_0, "the sum starts anew where a reward is 0"),
+    LIKE(to_go_anew_at_reward, "the sum starts anew at every reward: right for a game of points alone (Pong)"),
     LIKE(to_go_normalised, "normalised: (G_t - mean) / standard deviation, which biases the estimate"), END };
 
 /* ---- weights: given.x is G [T] ---- */
