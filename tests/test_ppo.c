@@ -746,7 +746,7 @@ static void explained(void **state)
         for (int a = 0; a < 3; a++) assert_near(x[6 + a], first->theta[3 * i + a], 0.51e-4);
     }
     double sum = 0, L = NAN;                                    /* L is the mean of the lesser products */
-    row = strchr(strstr(text, "r_t = pi/pi_old"), '\n') + 1;
+    row = strchr(strstr(text, "ratio_t = pi/pi_old"), '\n') + 1;
     for (int i = 0; i < 8; i++, row = strchr(row, '\n') + 1) {
         double x[4];
         assert_int_equal(sscanf(row, "%lf %lf %lf %lf", &x[0], &x[1], &x[2], &x[3]), 4);

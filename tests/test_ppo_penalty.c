@@ -627,7 +627,7 @@ static void explained(void **state)
         for (int a = 0; a < 3; a++) assert_near(x[6 + a], first->theta[3 * i + a], 0.51e-4);
     }
     double sum = 0, L = NAN, beta = NAN;                        /* L is the mean of gain less price */
-    row = strchr(strstr(text, "r_t = pi/pi_old"), '\n') + 1;
+    row = strchr(strstr(text, "ratio_t = pi/pi_old"), '\n') + 1;
     for (int i = 0; i < 8; i++, row = strchr(row, '\n') + 1) {
         double x[5];
         assert_int_equal(sscanf(row, "%lf %lf %lf %lf %lf", &x[0], &x[1], &x[2], &x[3], &x[4]), 5);
@@ -635,7 +635,7 @@ static void explained(void **state)
         assert_near(x[4], c.beta * x[3], 4e-6);
         sum += (x[2] - x[4]) / 8;
     }
-    assert_int_equal(sscanf(row, "PPO-20 r_t A_t - beta KL(pi_old||pi); L, its mean: %lf", &L), 1);
+    assert_int_equal(sscanf(row, "PPO-20 ratio_t A_t - beta KL(pi_old||pi); L, its mean: %lf", &L), 1);
     assert_near(L, sum, 2e-5);
     assert_non_null(strstr(text, "PPO-22"));
     assert_int_equal(sscanf(strstr(text, "beta <- "), "beta <- %lf", &beta), 1);
