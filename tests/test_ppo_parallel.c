@@ -353,7 +353,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients), cmocka_unit_test(normalised), cmocka_unit_test(against_one_process),
-        cmocka_unit_test(one_process_is_ppo), cmocka_unit_test(whole_batches), cmocka_unit_test(settings), cmocka_unit_test(refused),
+        cmocka_unit_test(one_process_is_ppo), cmocka_unit_test(whole_batches),
+        cmocka_unit_test(settings), cmocka_unit_test(refused),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
