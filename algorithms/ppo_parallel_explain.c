@@ -138,4 +138,5 @@ void ppo_parallel_explain(FILE *out, const void *config, uint64_t seed)
     ppo_learner_free(&l);
     run_free(streams);
     env_free(e);
+    mpi_end();
 }
