@@ -1,6 +1,7 @@
-/* PPO with a clipped surrogate (000, eq (18)-(19); 001, l.611; 002, images PPO1-17; 004, l.517; Schulman et al.
- * 2017, arXiv:1707.06347, Algorithm 1; Spinning Up's pseudo-code, image PPO17): several epochs of ordinary
- * gradient steps on one batch, with an objective that gains nothing by leaving pi_old's neighbourhood.
+/* PPO with a clipped surrogate (000, eq (18)-(19); 001, l.611; 002, images PPO1-17; 004, l.517;
+ * Schulman et al. 2017, arXiv:1707.06347, Algorithm 1; Spinning Up's pseudo-code, image PPO17):
+ * several epochs of ordinary gradient steps on one batch, with an objective that gains nothing by
+ * leaving pi_old's neighbourhood.
  *
  *     initialise theta, phi
  *     loop
@@ -14,18 +15,22 @@
  *         until KL(pi_old||pi_theta) > 1.5 target_kl                              PPO-11
  *
  * Deviations from the source
- *   1. pi and V share no layers, so theta and phi have step sizes of their own; V is fitted in the same
- *      minibatches, as by CleanRL and Stable-Baselines3 (Spinning Up: after the policy, in steps of its own).
- *   2. The KL is looked at after every epoch, exactly, over the whole batch: the epoch that carried it over 1.5
- *      target_kl stays, no other follows, for V neither. With M = N T that is after every step. (Spinning Up:
- *      before every step, estimated by k1, which can be negative.)
- *   3. Advantages are normalised, and the norm of the gradient bounded, as in those three libraries; the
- *      paper says nothing of either.
- *   4. Where M does not divide N T the last minibatch of an epoch is smaller: each sample is taken once an epoch.
- *   5. objective = g is Spinning Up's form of PPO-2, the same to the bit; cpi does not clip at all (PPO-1).
- *   6. Defaults: K, M, eps, gamma, lambda are the paper's; c1, the bound on the norm and Adam's eps are
- *      Stable-Baselines3's; batches of 8 x 32 steps and step sizes of 1e-3 are those with which 20 of 20
- *      seeds end at 500 on CartPole-v1 after 100000 steps. Other settings, found on seeds 1 to 20:
+ *   1. pi and V share no layers, so theta and phi have step sizes of their own; V is fitted in the
+ *      same minibatches, as by CleanRL and Stable-Baselines3 (Spinning Up: after the policy, in its
+ *      own steps).
+ *   2. Advantages are normalised, and the norm of the gradient bounded, as in those three
+ *      libraries; the paper says nothing of either.
+ *   3. Where M does not divide N T the last minibatch of an epoch is smaller: each sample is taken
+ *      once an epoch.
+ *   4. The KL is looked at after every epoch, exactly, over the whole batch: the epoch that carried
+ *      it over 1.5 target_kl stays, no other follows, for V neither. With M = N T that is after
+ *      every step. (Spinning Up: before every step, estimated by k1, which can be negative.)
+ *   5. objective = g is Spinning Up's form of PPO-2, the same to the bit; cpi does not clip at all
+ *      (PPO-1).
+ *   6. Defaults: K, M, eps, gamma, lambda are the paper's; c1, the bound on the norm and Adam's eps
+ *      are Stable-Baselines3's; batches of 8 x 32 steps and step sizes of 1e-3 are those with which
+ *      20 of 20 seeds end at 500 on CartPole-v1 after 100000 steps. Other settings, found on seeds
+ *      1 to 20:
  *          Acrobot-v1    anneal_steps=300000
  *          Pendulum-v1   workers=4 n_steps=512 minibatch=128 gamma=.95 lambda=.9 lr_V=3e-3
  *                        joint=off anneal_steps=300000     (gamma = .9, the Zoo's: -180 for -155)
@@ -33,13 +38,14 @@
  *                        anneal_steps=500000 c1=.25 c2=.01 eps_V=.2
  *
  * Critical
- *   - min is taken of the two products: with A outside (004) A < 0 is pushed down without limit (ERR-60).
+ *   - min is taken of the two products: with A outside (004) A < 0 is pushed down without limit
+ *     (ERR-60).
  *   - Clipping takes away what leaving would gain; it does not keep the ratio in its range (PPO-10,
  *     ERR-62). A ratio that overflows (log ratio > 709) ends the program, exit 4.
- *   - logp_old, A and R are those of the batch, from before its first step, and constant. Actions are as
- *     drawn: it is the environment that clips.
- *   - V is not clipped by default: the paper has no such term. baselines' code (eps_V) takes the greater
- *     error. eps_V = 0 says "not clipped"; annealed it is 0 only where lr_V is 0, too.
+ *   - V is not clipped by default: the paper has no such term. baselines' code (eps_V) takes the
+ *     greater error. eps_V = 0 says "not clipped"; annealed it is 0 only where lr_V is 0, too.
+ *   - logp_old, pi_old, A and R are those of the batch, from before its first step, and constant.
+ *     Actions are as drawn: it is the environment that clips.
  *   - A minibatch of one sample has no standard deviation: refused if it is to be normalised. */
 #include "algorithms/ppo_clip.h"
 
@@ -54,9 +60,11 @@ static const char *const objectives[] = { "clip", "g", "cpi", NULL };
 
 /* PPO-14   eps = .2 */
 const ppo_clip_config ppo_clip_defaults = {
-    .workers = 8, .n_steps = 32, .epochs = 10, .minibatch = 64, .objective = PPO_CLIP, .eps = 0.2, .gamma = 0.99,
-    .lambda = 0.95, .normalise = PPO_NORMALISE_MINIBATCH, .c1 = 0.5, .lr = 1e-3, .lr_V = 1e-3, .adam_eps = 1e-5,
-    .clip_norm = 0.5, .joint = 1, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
+    .workers = 8, .n_steps = 32, .epochs = 10, .minibatch = 64,
+    .objective = PPO_CLIP, .eps = 0.2,
+    .gamma = 0.99, .lambda = 0.95, .normalise = PPO_NORMALISE_MINIBATCH, .c1 = 0.5,
+    .lr = 1e-3, .lr_V = 1e-3, .adam_eps = 1e-5, .clip_norm = 0.5, .joint = 1,
+    .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
 };
 
 #define FIELD(name) #name, .at = offsetof(ppo_clip_config, name)
@@ -198,16 +206,17 @@ ppo_measured ppo_measure(ad_tape *t, const ppo_clip_config *c, const policy *p, 
 {
     ad_mark start = ad_here(t);
     int T = b->T, outside = 0;
-    ad s = ad_input(t, b->s, T, b->d);
+    ad s = ad_input(t, b->s, T, b->d), pi_old = ad_input(t, b->pi_old, T, b->m);
     ad pi = policy_parameters(p, ad_input(t, theta, p->n, 1), s);
     ad logp = policy_logp_of(t, p, pi, b->a, b->index), logp_old = ad_input(t, b->logp_old, T, 1);
     ad ratio = ppo_ratio(logp, logp_old);
     for (int i = 0; i < T; i++) outside += fabs(ad_value(ratio)[i] - 1) > c->eps;
     const double *old = ad_value(logp_old), *new = ad_value(logp);
     ppo_measured m = {
-        .kl_exact = ad_scalar(ad_mean(policy_kl(p, ad_input(t, b->pi_old, T, b->m), pi))),
+        .kl_exact = ad_scalar(ad_mean(policy_kl(p, pi_old, pi))),
         .kl_k1 = kl_k1(T, old, new), .kl_k2 = kl_k2(T, old, new), .kl_k3 = kl_k3(T, old, new),
-        .clip_fraction = (double)outside / T, .entropy = ad_scalar(ad_mean(policy_entropy_of(p, pi))),
+        .clip_fraction = (double)outside / T,
+        .entropy = ad_scalar(ad_mean(policy_entropy_of(p, pi))),
         .L = ad_scalar(surrogate(c, ratio, ad_input(t, b->A, T, 1))) };
     ad_reset(t, start);
     return m;
@@ -234,6 +243,7 @@ long ppo_clip_epochs(const ppo_clip_config *c, ppo_learner *l, gsl_rng *rng)
 }
 /*[/snip]*/
 
+/* The settings after so many steps of all */
 ppo_clip_config ppo_clip_annealed(const ppo_clip_config *c, long steps)
 {
     ppo_clip_config now = *c;
@@ -275,11 +285,12 @@ void ppo_clip(run *training, const void *config)
 
     ppo_learner_init(&l, training->init_rng);
     const kept survives[] = { { "theta", l.theta, n }, { "phi", l.phi, nV }, { "m, v", l.m, 2 * (n + nV) },
-                              { .name = "t", .count = &l.step.t }, { .name = "t of V", .count = &l.step_V.t },
+                              { .name = "t", .count = &l.step.t },
+                              { .name = "t of V", .count = &l.step_V.t },
                               { .name = NULL } };
-    const shown beside[] = { { "kl_exact", &seen.kl_exact }, { "kl_k1", &seen.kl_k1 }, { "kl_k2", &seen.kl_k2 },
-                             { "kl_k3", &seen.kl_k3 }, { "clip_fraction", &seen.clip_fraction },
-                             { "epochs", &done },
+    const shown beside[] = { { "kl_exact", &seen.kl_exact }, { "kl_k1", &seen.kl_k1 },
+                             { "kl_k2", &seen.kl_k2 }, { "kl_k3", &seen.kl_k3 },
+                             { "clip_fraction", &seen.clip_fraction }, { "epochs", &done },
                              { "entropy", &seen.entropy }, { "L", &seen.L }, { .name = NULL } };
     run_begin(training, survives, beside);
     /*[snip ppo-loop later]*/

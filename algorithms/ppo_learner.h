@@ -1,5 +1,5 @@
-/* What the PPO files have in common beside their objectives: memory, the batch made ready, a bounded step of Adam.
- * PPO-1, PPO-2, PPO-15: ppo_clip.c; PPO-20: ppo_penalty.c; PPO-29: ppo_parallel.c. */
+/* What the PPO files have in common beside their objectives: memory, the batch made ready, a bounded step
+ * of Adam. PPO-1, PPO-2, PPO-15: ppo_clip.c; PPO-20: ppo_penalty.c; PPO-29: ppo_parallel.c. */
 #ifndef ASCENT_PPO_LEARNER_H
 #define ASCENT_PPO_LEARNER_H
 
@@ -31,7 +31,7 @@ void ppo_learner_check(long NT, long M, int normalise, long processes);
 
 /* PPO-17: l->D from the batch, with pi_old, log pi_old, V_old of l's theta and phi; A is not normalised */
 void ppo_prepare(ppo_learner *l, const rollout *b, double gamma, double lambda);
-/* Adam's steps along l->g, its norm bounded before (0: not): that of the whole, or of theta's and phi's parts */
+/* Adam's steps along l->g, its norm bounded before (0: not): of the whole, or of theta's and phi's parts */
 void ppo_ascend(ppo_learner *l, double lr, double lr_V, double clip_norm, bool joint);
 
 #endif

@@ -1,6 +1,7 @@
-/* PPO by worker processes that average their gradients (002, l.306: Spinning Up's parallelisation by MPI; Schulman
- * et al. 2017, arXiv:1707.06347, Algorithm 1). The update is ppo_clip.c's: K processes with one (theta, phi), each
- * with N actors, samples and minibatches of its own, so that a minibatch of M in each is one of K M.
+/* PPO by worker processes that average their gradients (002, l.306: Spinning Up's parallelisation
+ * by MPI; Schulman et al. 2017, arXiv:1707.06347, Algorithm 1). The update is ppo_clip.c's: K
+ * processes with one (theta, phi), each with N actors, samples and minibatches of its own, so that
+ * a minibatch of M in each is one of K M.
  *
  *     initialise theta, phi in all processes alike
  *     loop, in process i = 1 .. K
@@ -13,20 +14,24 @@
  *         until KL(pi_old||pi_theta), mean over all, > 1.5 target_kl                   PPO-11
  *
  * Deviations from the source
- *   1. Spinning Up averages by MPI_Allreduce, whose order of adding is MPI's own; here it is that of the ranks, so
- *      that a seed and K give the same bits each time, over sockets as over MPI (processes.h).
- *   2. Its step takes the whole batch, and V is fitted after the policy; here minibatches, V with it, as in
- *      ppo_clip.c.
+ *   1. Spinning Up averages by MPI_Allreduce, whose order of adding is MPI's own; here it is that
+ *      of the ranks, so that a seed and K give the same bits each time, over sockets as over MPI
+ *      (processes.h).
+ *   2. Its step takes the whole batch, and V is fitted after the policy; here minibatches, V with
+ *      it, as in ppo_clip.c.
  *
  * Critical
- *   - The mean, not the sum: with the sum K would be a step size, hidden by Adam until clip_norm or a plain step
- *     shows it.
- *   - J's means are over as many samples in each process. Then the mean of means is the mean over the K M samples.
- *   - What is no mean over samples must be made of all of them: the advantages' mean and standard deviation, and
- *     the norm that is bounded. Normalised in each process by itself, the gradients' mean is that of no batch.
- *   - Whether the epochs end is decided by a mean over all, else some would wait for those that have left.
- *   - K changes the order of the samples, so two K give two runs; with M = N T, at the same K N, they differ
- *     by rounding only. */
+ *   - The mean, not the sum: with the sum K would be a step size, hidden by Adam until clip_norm or
+ *     a plain step shows it.
+ *   - J's means are over as many samples in each process. Then the mean of means is the mean over
+ *     the K M samples.
+ *   - What is no mean over samples must be made of all of them: the advantages' mean and standard
+ *     deviation, and the norm that is bounded. Normalised in each process by itself, the gradients'
+ *     mean is that of no batch.
+ *   - Whether the epochs end is decided by a mean over all, else some would wait for those that
+ *     have left.
+ *   - K changes the order of the samples, so two K give two runs; with M = N T, at the same K N,
+ *     they differ by rounding only. */
 #include "algorithms/ppo_parallel.h"
 
 #include <math.h>
@@ -37,9 +42,11 @@ static const char *const objectives[] = { "clip", "g", "cpi", NULL };
 
 const ppo_parallel_config ppo_parallel_defaults = {
     .processes = 2,
-    .ppo = { .workers = 4, .n_steps = 32, .epochs = 10, .minibatch = 32, .objective = PPO_CLIP, .eps = 0.2,
-             .gamma = 0.99, .lambda = 0.95, .normalise = PPO_NORMALISE_MINIBATCH, .c1 = 0.5, .lr = 1e-3, .lr_V = 1e-3,
-             .adam_eps = 1e-5, .clip_norm = 0.5, .joint = 1, .hidden = { 2, { 64, 64 } }, .activation = AD_TANH },
+    .ppo = { .workers = 4, .n_steps = 32, .epochs = 10, .minibatch = 32,
+             .objective = PPO_CLIP, .eps = 0.2,
+             .gamma = 0.99, .lambda = 0.95, .normalise = PPO_NORMALISE_MINIBATCH, .c1 = 0.5,
+             .lr = 1e-3, .lr_V = 1e-3, .adam_eps = 1e-5, .clip_norm = 0.5, .joint = 1,
+             .hidden = { 2, { 64, 64 } }, .activation = AD_TANH },
 };
 
 #define FIELD(name) #name, .at = offsetof(ppo_parallel_config, name)
@@ -95,7 +102,7 @@ void ppo_parallel_normalise(processes *all, int T, double *A)
 /*[/snip]*/
 
 /*[snip ppo-parallel-gradient later]*/
-/* PPO-29   g = (1/K) sum_i g_i,   g_i of the samples of process i; A_t normalised over those of all, if at all */
+/* PPO-29   g = (1/K) sum_i g_i,   g_i of the samples of process i; A_t normalised over those of all */
 void ppo_parallel_gradient(processes *all, ad_tape *t, const ppo_clip_config *c, const policy *p,
                            const network *f, const double *theta, const double *phi, samples *b, double *g)
 {
@@ -110,7 +117,7 @@ ppo_measured ppo_parallel_measure(processes *all, ad_tape *t, const ppo_clip_con
                                   const double *theta, const samples *b)
 {
     ppo_measured m = ppo_measure(t, c, p, theta, b);
-    processes_mean(all, sizeof m / sizeof m.kl_exact, &m.kl_exact);             /* a struct of doubles only */
+    processes_mean(all, sizeof m / sizeof m.kl_exact, &m.kl_exact);     /* a struct of doubles only */
     return m;
 }
 /*[/snip]*/
@@ -128,7 +135,8 @@ static long epochs(const ppo_clip_config *c, processes *all, ppo_learner *l)
             ppo_ascend(l, c->lr, c->lr_V, c->clip_norm, c->joint);
         }
         if (c->target_kl > 0 &&
-            ppo_parallel_measure(all, l->t, c, &l->p, l->theta, l->D).kl_exact > 1.5 * c->target_kl) return k;
+            ppo_parallel_measure(all, l->t, c, &l->p, l->theta, l->D).kl_exact > 1.5 * c->target_kl)
+            return k;
     }
     return c->epochs;
 }
@@ -145,7 +153,8 @@ void ppo_parallel_check(const void *config)
     const ppo_parallel_config *c = config;
     processes_check(c->processes);
     ppo_learner_check(c->ppo.workers * c->ppo.n_steps, c->ppo.minibatch, c->ppo.normalise, c->processes);
-    if (c->ppo.anneal_eps && !c->ppo.anneal_steps) bad_input("--set: expected anneal_steps beside anneal_eps=on");
+    if (c->ppo.anneal_eps && !c->ppo.anneal_steps)
+        bad_input("--set: expected anneal_steps beside anneal_eps=on");
 }
 
 void ppo_parallel(run *training, const void *config)
@@ -164,11 +173,13 @@ void ppo_parallel(run *training, const void *config)
 
     ppo_learner_init(&l, training->init_rng);
     const kept survives[] = { { "theta", l.theta, n }, { "phi", l.phi, nV }, { "m, v", l.m, 2 * (n + nV) },
-                              { .name = "t", .count = &l.step.t }, { .name = "t of V", .count = &l.step_V.t },
+                              { .name = "t", .count = &l.step.t },
+                              { .name = "t of V", .count = &l.step_V.t },
                               { .name = NULL } };
-    const shown beside[] = { { "kl_exact", &seen.kl_exact }, { "kl_k1", &seen.kl_k1 }, { "kl_k2", &seen.kl_k2 },
-                             { "kl_k3", &seen.kl_k3 }, { "clip_fraction", &seen.clip_fraction },
-                             { "epochs", &done }, { "entropy", &seen.entropy }, { "L", &seen.L }, { .name = NULL } };
+    const shown beside[] = { { "kl_exact", &seen.kl_exact }, { "kl_k1", &seen.kl_k1 },
+                             { "kl_k2", &seen.kl_k2 }, { "kl_k3", &seen.kl_k3 },
+                             { "clip_fraction", &seen.clip_fraction }, { "epochs", &done },
+                             { "entropy", &seen.entropy }, { "L", &seen.L }, { .name = NULL } };
     processes *all = processes_new((int)K);
     processes_begin(all, training, survives, beside);
     /*[snip ppo-parallel-loop later]*/

@@ -16,8 +16,8 @@ extern const config_field ppo_parallel_fields[];
 
 /* A [T]: mean 0 and standard deviation 1 over all processes; K T >= 2 */
 void ppo_parallel_normalise(processes *all, int T, double *A);
-/* PPO-29   g [p->n + n of V]: the gradient of J for the samples of all, b in each; changes b->A where c normalises
- * minibatches */
+/* PPO-29   g [p->n + n of V]: the gradient of J for the samples of all, b in each; changes b->A where c
+ * normalises minibatches */
 void ppo_parallel_gradient(processes *all, ad_tape *t, const ppo_clip_config *c, const policy *p,
                            const network *f, const double *theta, const double *phi, samples *b, double *g);
 /* As one process would see all batches: each number is a mean over samples, so the mean of their means */

@@ -20,8 +20,9 @@ static void explain_batch(FILE *out, const samples *D, const rollout *b)
                     explained_state(b, k), b->index[k], b->r[k], D->V_old[k], D->R[k], D->A[k]);
 }
 
-/* Each component of the policy's in which one of the batches has something to say; g_i [n] one behind the other */
-static void explain_mean(FILE *out, const policy *p, int K, const double *g_i, const double *g, const double *joined)
+/* Each component of the policy's in which a batch has something to say; g_i [n] one behind the other */
+static void explain_mean(FILE *out, const policy *p, int K, const double *g_i, const double *g,
+                         const double *joined)
 {
     int n = p->n, nA = p->nA;
     fprintf(out, "\n%10s", "theta");
@@ -45,9 +46,9 @@ static void gather(processes *all, int n, const double *own, double *g_i)
     processes_mean(all, (size_t)(all->n * n), g_i);
 }
 
-/* g_i of each process, their mean, and the gradient of one process on all samples; then a step along the mean */
-static void explain_update(FILE *out, const ppo_clip_config *c, processes *all, ppo_learner *l, const rollout *b,
-                           const samples *joined)
+/* g_i of each process, their mean, and the gradient of one process on all samples; a step along the mean */
+static void explain_update(FILE *out, const ppo_clip_config *c, processes *all, ppo_learner *l,
+                           const rollout *b, const samples *joined)
 {
     int n = l->p.n, nV = network_n(&l->f), K = all->n;
     double *own = allocate((size_t)((K + 3) * n + 2 * nV), sizeof *own, "g"), *g_i = own + n + nV;
@@ -99,7 +100,7 @@ static ppo_parallel_config explained_config(const ppo_parallel_config *asked)
     c.ppo.hidden.layers = 0;
     c.ppo.workers = 1;
     c.ppo.minibatch = c.ppo.n_steps = c.ppo.n_steps < EXPLAINED_STEPS ? c.ppo.n_steps : EXPLAINED_STEPS;
-    if (c.ppo.normalise == PPO_NORMALISE_MINIBATCH) c.ppo.normalise = PPO_NORMALISE_BATCH;  /* the one there is */
+    if (c.ppo.normalise == PPO_NORMALISE_MINIBATCH) c.ppo.normalise = PPO_NORMALISE_BATCH;
     return c;
 }
 

@@ -1,6 +1,7 @@
-/* PPO with a penalty on the KL (000, l.318; 001, l.562-600; 002, l.355-358, images PPO3, PPO7; 004, l.484-502;
- * Schulman et al. 2017, arXiv:1707.06347, section 4): ppo_clip.c with another objective. Leaving pi_old's
- * neighbourhood is not made worthless but charged for, at a price beta that follows the KL that it led to.
+/* PPO with a penalty on the KL (000, l.318; 001, l.562-600; 002, l.355-358, images PPO3, PPO7; 004,
+ * l.484-502; Schulman et al. 2017, arXiv:1707.06347, section 4): ppo_clip.c with another objective.
+ * Leaving pi_old's neighbourhood is not made worthless but charged for, at a price beta that
+ * follows the KL that it led to.
  *
  *     initialise theta, phi, beta
  *     loop
@@ -15,26 +16,34 @@
  *         beta <- beta / 2 if d < delta/1.5, 2 beta if d > 1.5 delta              PPO-22
  *
  * Deviations from the source
- *   1. pi and V share no layers, so theta and phi have step sizes of their own; V is fitted in the same minibatches.
- *   2. Advantages are normalised, and the norm of the gradient bounded, as in ppo_clip.c: so rewards of another unit
- *      need no other beta.
- *   3. adapt = bounds is 001's rule (PPO-23); 001 has no numbers for KL_min, KL_max and factor (ERR-64). adapt = off
- *      keeps beta: the paper's fixed penalty.
- *   4. direction = new-old is 001's penalty (PPO-21); beta is adapted by KL(old||new) in any case, as there (ERR-34).
- *   5. beta stays within [1e-10, 1e10]: halved for ever it would be 0 one day, and stay there.
- *   6. Where M does not divide N T the last minibatch of an epoch is smaller: each sample is taken once an
- *      epoch.
- *   7. Defaults: ppo_clip.c's; the first beta and delta are the paper's.
+ *   1. pi and V share no layers, so theta and phi have step sizes of their own; V is fitted in the
+ *      same minibatches, as by CleanRL and Stable-Baselines3 (Spinning Up: after the policy, in its
+ *      own steps).
+ *   2. Advantages are normalised, and the norm of the gradient bounded, as in those three
+ *      libraries; the paper says nothing of either.
+ *   3. Where M does not divide N T the last minibatch of an epoch is smaller: each sample is taken
+ *      once an epoch.
+ *   4. adapt = bounds is 001's rule (PPO-23); 001 has no numbers for KL_min, KL_max and factor
+ *      (ERR-64). adapt = off keeps beta: the paper's fixed penalty.
+ *   5. direction = new-old is 001's penalty (PPO-21); beta is adapted by KL(old||new) in any case,
+ *      as there (ERR-34).
+ *   6. beta stays within [1e-10, 1e10]: halved for ever it would be 0 one day, and stay there.
+ *   7. Defaults: ppo_clip.c's; the first beta and delta are the paper's, for rewards of any unit
+ *      since the advantages are normalised.
  *
  * Critical
- *   - beta changes once an update, after the last epoch, by the KL over the whole batch: not in every minibatch.
- *   - beta survives the update, and the end of a run that will be resumed.
- *   - The KL is that of whole distributions: the mean of log pi_old - log pi over the actions taken estimates its
- *     value, but has another gradient. pi_old's parameters are constant.
- *   - The KL of an update's first step is 0, and so is its gradient: the penalty acts from the second step on.
- *   - beta lags. While the KL stays small by itself it falls on and on, and once the KL is large it takes as many
- *     updates to come back: the KL of single updates is often far outside the band, and now and then one of them
- *     undoes what was learnt. Nor need beta come to rest where nothing else changes (PPO-25).
+ *   - beta changes once an update, after the last epoch, by the KL over the whole batch: not in
+ *     every minibatch. It survives the update, and the end of a run that will be resumed.
+ *   - The KL is that of whole distributions: the mean of log pi_old - log pi over the actions taken
+ *     estimates its value, but has another gradient.
+ *   - The KL of an update's first step is 0, and so is its gradient: the penalty acts from the
+ *     second on.
+ *   - beta lags. While the KL stays small by itself it falls on and on, and once the KL is large it
+ *     takes as many updates to come back: the KL of single updates is often far outside the band,
+ *     and now and then one of them undoes what was learnt. Nor need beta come to rest where nothing
+ *     else changes (PPO-25).
+ *   - logp_old, pi_old, A and R are those of the batch, from before its first step, and constant.
+ *     Actions are as drawn: it is the environment that clips.
  *   - A minibatch of one sample has no standard deviation: refused if it is to be normalised. */
 #include "algorithms/ppo_penalty.h"
 
@@ -50,10 +59,11 @@ static const char *const adapts[] = { "target", "bounds", "off", NULL };
 static const char *const directions[] = { "old-new", "new-old", NULL };
 
 const ppo_penalty_config ppo_penalty_defaults = {
-    .workers = 8, .n_steps = 32, .epochs = 10, .minibatch = 64, .beta = 1, .delta_kl = 0.01, .KL_min = 0.005,
-    .KL_max = 0.02, .factor = 1.5, .gamma = 0.99, .lambda = 0.95, .normalise = PPO_NORMALISE_MINIBATCH, .c1 = 0.5,
-    .lr = 1e-3, .lr_V = 1e-3, .adam_eps = 1e-5, .clip_norm = 0.5, .joint = 1, .hidden = { 2, { 64, 64 } },
-    .activation = AD_TANH,
+    .workers = 8, .n_steps = 32, .epochs = 10, .minibatch = 64,
+    .beta = 1, .delta_kl = 0.01, .KL_min = 0.005, .KL_max = 0.02, .factor = 1.5,
+    .gamma = 0.99, .lambda = 0.95, .normalise = PPO_NORMALISE_MINIBATCH, .c1 = 0.5,
+    .lr = 1e-3, .lr_V = 1e-3, .adam_eps = 1e-5, .clip_norm = 0.5, .joint = 1,
+    .hidden = { 2, { 64, 64 } }, .activation = AD_TANH,
 };
 
 #define FIELD(name) #name, .at = offsetof(ppo_penalty_config, name)
@@ -93,7 +103,8 @@ const config_field ppo_penalty_fields[] = {
 };
 
 /*[snip ppo-penalty later]*/
-/* PPO-20   L_KLPEN = E_t[ ratio_t A_t - beta KL[pi_old(.|s_t), pi_theta(.|s_t)] ];   PPO-21: KL[pi_theta, pi_old] */
+/* PPO-20   L_KLPEN = E_t[ ratio_t A_t - beta KL[pi_old(.|s_t), pi_theta(.|s_t)] ]
+ * PPO-21   with KL[pi_theta, pi_old] */
 ad ppo_L_KLPEN(ad ratio, ad A, ad kl, double beta)
 {
     /* BEGIN SOLUTION PPO-20 */
@@ -138,7 +149,8 @@ ad ppo_penalised_kl(const ppo_penalty_config *c, const policy *p, ad old, ad new
 /*[snip ppo-penalty-gradient later]*/
 /* PPO-20   g = the gradient of J in (theta, phi) */
 void ppo_penalty_gradient(ad_tape *t, const ppo_penalty_config *c, double beta, const policy *p,
-                          const network *f, const double *theta, const double *phi, const samples *b, double *g)
+                          const network *f, const double *theta, const double *phi, const samples *b,
+                          double *g)
 {
     /* BEGIN SOLUTION PPO-20 */
     ad_mark start = ad_here(t);
@@ -147,8 +159,9 @@ void ppo_penalty_gradient(ad_tape *t, const ppo_penalty_config *c, double beta, 
     ad pi    = policy_parameters(p, x, s);                                          /* [T x m] */
     ad ratio = ppo_ratio(policy_logp_of(t, p, pi, b->a, b->index), ad_input(t, b->logp_old, b->T, 1));
     ad V     = network_forward(f, y, s);                                            /* [T x 1] */
-    ad kl    = ppo_penalised_kl(c, p, ad_input(t, b->pi_old, b->T, b->m), pi);          /* [T x 1] */
-    ad J     = ppo_objective(ppo_L_KLPEN(ratio, ad_input(t, b->A, b->T, 1), kl, beta), ppo_L_VF(V, R),
+    ad L_VF  = ppo_L_VF(V, R);
+    ad kl    = ppo_penalised_kl(c, p, ad_input(t, b->pi_old, b->T, b->m), pi);      /* [T x 1] */
+    ad J     = ppo_objective(ppo_L_KLPEN(ratio, ad_input(t, b->A, b->T, 1), kl, beta), L_VF,
                              ad_mean(policy_entropy_of(p, pi)), c->c1, c->c2);
     ad_grads(J, 2, ((ad[]){ x, y }), dJ);
     memcpy(g, ad_value(dJ[0]), (size_t)p->n * sizeof *g);
@@ -158,21 +171,22 @@ void ppo_penalty_gradient(ad_tape *t, const ppo_penalty_config *c, double beta, 
 }
 /*[/snip]*/
 
-ppo_penalty_measured ppo_penalty_measure(ad_tape *t, const ppo_penalty_config *c, double beta, const policy *p,
-                                         const double *theta, const samples *b)
+ppo_penalty_measured ppo_penalty_measure(ad_tape *t, const ppo_penalty_config *c, double beta,
+                                         const policy *p, const double *theta, const samples *b)
 {
     ad_mark start = ad_here(t);
     int T = b->T;
     ad s = ad_input(t, b->s, T, b->d), pi_old = ad_input(t, b->pi_old, T, b->m);
     ad pi = policy_parameters(p, ad_input(t, theta, p->n, 1), s);
     ad logp = policy_logp_of(t, p, pi, b->a, b->index), logp_old = ad_input(t, b->logp_old, T, 1);
+    ad ratio = ppo_ratio(logp, logp_old);
     ad kl = ppo_penalised_kl(c, p, pi_old, pi);
     const double *old = ad_value(logp_old), *new = ad_value(logp);
     ppo_penalty_measured m = {
         .kl_exact = ad_scalar(ad_mean(policy_kl(p, pi_old, pi))),
         .kl_k1 = kl_k1(T, old, new), .kl_k2 = kl_k2(T, old, new), .kl_k3 = kl_k3(T, old, new),
         .entropy = ad_scalar(ad_mean(policy_entropy_of(p, pi))),
-        .L = ad_scalar(ppo_L_KLPEN(ppo_ratio(logp, logp_old), ad_input(t, b->A, T, 1), kl, beta)) };
+        .L = ad_scalar(ppo_L_KLPEN(ratio, ad_input(t, b->A, T, 1), kl, beta)) };
     ad_reset(t, start);
     return m;
 }
@@ -234,10 +248,12 @@ void ppo_penalty(run *training, const void *config)
 
     ppo_learner_init(&l, training->init_rng);
     const kept survives[] = { { "theta", l.theta, n }, { "phi", l.phi, nV }, { "m, v", l.m, 2 * (n + nV) },
-                              { .name = "t", .count = &l.step.t }, { .name = "t of V", .count = &l.step_V.t },
+                              { .name = "t", .count = &l.step.t },
+                              { .name = "t of V", .count = &l.step_V.t },
                               { "beta", &beta, 1 }, { .name = NULL } };
-    const shown beside[] = { { "kl_exact", &seen.kl_exact }, { "kl_k1", &seen.kl_k1 }, { "kl_k2", &seen.kl_k2 },
-                             { "kl_k3", &seen.kl_k3 }, { "beta", &used },
+    const shown beside[] = { { "kl_exact", &seen.kl_exact }, { "kl_k1", &seen.kl_k1 },
+                             { "kl_k2", &seen.kl_k2 }, { "kl_k3", &seen.kl_k3 },
+                             { "beta", &used },
                              { "entropy", &seen.entropy }, { "L", &seen.L }, { .name = NULL } };
     run_begin(training, survives, beside);
     /*[snip ppo-penalty-loop later]*/

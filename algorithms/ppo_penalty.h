@@ -45,13 +45,14 @@ double ppo_beta_next(const ppo_penalty_config *c, double beta, double d);
 /* PPO-20, PPO-21   KL of each state, old||new or new||old, of policy_parameters [T x m] -> [T x 1] */
 ad ppo_penalised_kl(const ppo_penalty_config *c, const policy *p, ad old, ad new);
 /* g [p->n + n of V]: the gradient of J at (theta, phi) for the samples b */
-void ppo_penalty_gradient(ad_tape *t, const ppo_penalty_config *c, double beta, const policy *p, const network *f,
-                          const double *theta, const double *phi, const samples *b, double *g);
+void ppo_penalty_gradient(ad_tape *t, const ppo_penalty_config *c, double beta, const policy *p,
+                          const network *f, const double *theta, const double *phi, const samples *b,
+                          double *g);
 
 /* How far pi_theta is from pi_old, over the samples b; L with A as in b */
 typedef struct { double kl_exact, kl_k1, kl_k2, kl_k3, entropy, L; } ppo_penalty_measured;
-ppo_penalty_measured ppo_penalty_measure(ad_tape *t, const ppo_penalty_config *c, double beta, const policy *p,
-                                         const double *theta, const samples *b);
+ppo_penalty_measured ppo_penalty_measure(ad_tape *t, const ppo_penalty_config *c, double beta,
+                                         const policy *p, const double *theta, const samples *b);
 /* PPO-12, PPO-24: K epochs of minibatches of l->D */
 void ppo_penalty_epochs(const ppo_penalty_config *c, double beta, ppo_learner *l, gsl_rng *rng);
 
