@@ -60,8 +60,7 @@ const config_field off_policy_pg_fields[] = {
     { FIELD(lr), REAL(1e300), .about = "step size alpha" },
     { FIELD(trajectories), WHOLE(1e6), .about = "|D|: episodes a batch" },
     { FIELD(uses), WHOLE(1e6), .about = "updates from one batch, at most" },
-    { FIELD(ess_least), REAL(1), .about = "fewer when the effective sample size is below this part of |D|;"
-                                          " 0: never, and ratios may overflow" },
+    { FIELD(ess_least), REAL(1), .about = "fewer at an effective sample size below this part of |D|; 0: ratios may overflow" },
     { FIELD(refresh), WHOLE(1e6), .about = "batches from one theta'" },
     { FIELD(ratio), CHOICE(ratios), .about = "what the ratios make of a weight; 001: trajectory" },
     { FIELD(clip), REAL(1e300), .about = "greatest product of ratios; 0: any" },
