@@ -37,7 +37,7 @@ const algorithm algorithms[] = {
     { "maxent_pg", "policy gradient of reward and entropy", CONFIG(maxent_pg), maxent_pg, maxent_pg_policy,
       maxent_pg_explain, true },
     { "off_policy_pg", "policy gradient from an older policy's trajectories", CONFIG(off_policy_pg), off_policy_pg,
-      off_policy_pg_policy, off_policy_pg_explain, true },
+      off_policy_pg_policy, off_policy_pg_explain, true, .check = off_policy_pg_check },
     { "q_actor_critic", "on-line actor-critic, weight Q_w", CONFIG(q_actor_critic), q_actor_critic,
       q_actor_critic_policy, q_actor_critic_explain, .discrete = true },
     { "advantage_actor_critic", "on-line actor-critic, weight Q_w - V_v", CONFIG(advantage_actor_critic),

@@ -87,6 +87,25 @@ void explained_segments(FILE *out, const rollout *b, const double *V, const doub
     }
 }
 
+void explained_samples(FILE *out, const rollout *b, const samples *D, const double *V_end,
+                       const char *normalised)
+{
+    fprintf(out, "\nactor  t  s_t  a_t %9s %9s %9s %9s %13s\n", "r_t", "V(s_t)", "A_t", "R_t", "ln pi_old");
+    for (int i = 0; i < b->segments; i++) {
+        const segment *g = &b->segment[i];
+        for (int t = 0, k = g->first; t < g->T; t++, k++)
+            fprintf(out, "%5d %2d %4d %4d %9.5f %9.5f %9.5f %9.5f %13.5f\n", g->worker, t,
+                    explained_state(b, k), b->index[k], b->r[k], D->V_old[k], D->A[k], D->R[k], D->logp_old[k]);
+        if (g->terminated) fprintf(out, "%9s: V = 0, the episode terminated\n", "then");
+        else fprintf(out, "%9s: V(s) = %.5f, cut by the %s\n", "then", V_end[i],
+                     g->truncated ? "time limit" : "batch");
+    }
+    fprintf(out, "PPO-17   A_t = delta_t + gamma lambda A_t+1, delta_t = r_t + gamma V(s_t+1) - V(s_t);"
+            " R_t = A_t + V(s_t)\n");
+    if (strcmp(normalised, "off") != 0)
+        fprintf(out, "         each %s of A_t with mean 0 and standard deviation 1\n", normalised);
+}
+
 double explained_V_error(ad_tape *t, const network *f, const double *phi, const rollout *b, const double *R)
 {
     double *V = allocate((size_t)b->T, sizeof *V, "V"), sum = 0;

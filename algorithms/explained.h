@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "algorithms/rollout.h"
+#include "algorithms/samples.h"
 
 env *explained_env(void);                                                               /* E5x, at most 5 steps */
 env *explained_box(void);                                                               /* the scalar LQR, at most 5 steps */
@@ -21,6 +21,9 @@ void explained_V(FILE *out, const char *name, int n, const double *g, const doub
 /* The steps of a batch with V(s_t), A_t and log pi(a_t|s_t) [b->T], and what follows each segment */
 void explained_segments(FILE *out, const rollout *b, const double *V, const double *V_end, const double *A,
                         const double *logp);
+/* PPO-17   The same of samples, with their targets; normalised: of what, or "off" */
+void explained_samples(FILE *out, const rollout *b, const samples *D, const double *V_end,
+                       const char *normalised);
 /* The mean of (V(s_t) - R_t)^2; R [b->T] */
 double explained_V_error(ad_tape *t, const network *f, const double *phi, const rollout *b, const double *R);
 /* A3C-28   the first step of RMSProp, eps in its root or beside it */

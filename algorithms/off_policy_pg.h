@@ -51,6 +51,7 @@ double off_policy_next_b(const off_policy_pg_config *c, const rollout *b, double
 
 policy off_policy_pg_policy(const env *e, const void *config);
 void   off_policy_pg(run *r, const void *config);
+void   off_policy_pg_check(const void *config);     /* exit 2: weighted with one trajectory; 0 < clip < 1 */
 void   off_policy_pg_explain(FILE *out, const void *config, uint64_t seed);
 
 #endif

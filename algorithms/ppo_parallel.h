@@ -16,16 +16,17 @@ extern const config_field ppo_parallel_fields[];
 
 /* A [T]: mean 0 and standard deviation 1 over all processes; K T >= 2 */
 void ppo_parallel_normalise(processes *all, int T, double *A);
-/* PPO-29   g [p->n + n of V]: the gradient of J for the samples of all, b in each; changes b->A where c normalises
- * minibatches */
-void ppo_parallel_gradient(processes *all, ad_tape *t, const ppo_clip_config *c, const policy *p, const network *f,
-                           const double *theta, const double *phi, samples *b, double *g);
+/* PPO-29   g [p->n + n of V]: the gradient of J for the samples of all, b in each; changes b->A where c
+ * normalises minibatches */
+void ppo_parallel_gradient(processes *all, ad_tape *t, const ppo_clip_config *c, const policy *p,
+                           const network *f, const double *theta, const double *phi, samples *b, double *g);
+/* As one process would see all batches: each number is a mean over samples, so the mean of their means */
 ppo_measured ppo_parallel_measure(processes *all, ad_tape *t, const ppo_clip_config *c, const policy *p,
                                   const double *theta, const samples *b);
 
 policy ppo_parallel_policy(const env *e, const void *config);
 void   ppo_parallel(run *r, const void *config);
-void   ppo_parallel_check(const void *config);      /* exit 2: M > N T; a minibatch of one sample, normalised */
-void   ppo_parallel_explain(FILE *out, const void *config, uint64_t seed);
+void   ppo_parallel_check(const void *config);      /* exit 2: ppo_clip_check; processes_check */
+void   ppo_parallel_explain(FILE *out, const void *config, uint64_t seed);     /* ppo_parallel_explain.c */
 
 #endif

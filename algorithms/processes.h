@@ -19,7 +19,8 @@
  * kept for it) and ends with its exit status; with 128 + n if it was signal n that ended it.
  *
  * A program made with `make MPI=1` and started by mpirun -n K forks nobody: its K processes are the ones that MPI
- * started, and talk over MPI. All else is the same, to the bytes of the checkpoint. */
+ * started, and talk over MPI. All else is the same, to the bytes of the checkpoint, but for what is said and the exit
+ * status when one of them fails: those are MPI's. */
 #ifndef ASCENT_PROCESSES_H
 #define ASCENT_PROCESSES_H
 

@@ -94,6 +94,9 @@ if command -v mpirun >/dev/null && command -v mpicc >/dev/null; then
     holds "MPI goes on with forked" mpi 3 --resume --steps 6000 --quiet --out "$dir/forked"
     holds "forked goes on with MPI" "$ascent" train --resume --steps 6000 --quiet --out "$dir/mpi"
     holds "to the same bytes" cmp "$dir/forked/checkpoint" "$dir/mpi/checkpoint"
+    "$ascent" explain ppo_parallel >"$dir/explained"
+    mpirun -n 2 "$build/mpi/ascent" explain ppo_parallel >"$dir/by_mpi" 2>&1
+    [ $? -eq 0 ] && cmp -s "$dir/explained" "$dir/by_mpi" && ok || bad "explain over MPI: $(tail -5 "$dir/by_mpi")"
     mpi 2 ppo_parallel --env CartPole-v1 --quiet --set processes=3 --out "$dir/none" >"$dir/said" 2>&1
     [ $? -eq 2 ] && [ ! -e "$dir/none" ] && grep -q 'mpirun: expected -n 3' "$dir/said" && ok || bad "two of three: $(cat "$dir/said")"
     mpirun -n 2 "$ascent" train ppo_parallel --env CartPole-v1 --quiet --out "$dir/none" >"$dir/said" 2>&1

@@ -17,6 +17,7 @@
 #include "algorithms/off_policy_pg.h"
 #include "algorithms/run_folder.h"
 #include "autodiff/random.h"
+#include "tests/child_process.h"
 #include "tests/policy_by_hand.h"
 
 static void near(double x, double want, double bound, int line)
@@ -130,6 +131,132 @@ static void gradients(void **state)
         rollout_free(D);
         gsl_rng_free(rng);
     }
+}
+
+/* ---- a batch used twice ---- */
+
+/* Two steps, two states, two actions: from state 0 action a leads to state 1 with probability P1[a]. All 8 trajectories,
+ * as rollouts of one-hot observations, and all 64 batches of two. */
+static const double P1[2] = { 0.3, 0.8 }, rewards[2][2] = { { 1, 0.2 }, { -0.5, 2 } };
+enum { TAUS = 8 };
+
+static void tau_of(int i, double s[4], double a[2], double reward[2])
+{
+    int a0 = i & 1, s1 = i >> 1 & 1, a1 = i >> 2;
+    memcpy(s, (double[4]){ 1, 0, !s1, s1 }, 4 * sizeof *s);
+    a[0] = a0, a[1] = a1;
+    reward[0] = rewards[0][a0], reward[1] = rewards[s1][a1];
+}
+
+static number P_tau(const policy *pi, const number *theta, int i)
+{
+    double s[4], a[2], reward[2];
+    tau_of(i, s, a, reward);
+    double next = s[3] == 1 ? P1[(int)a[0]] : 1 - P1[(int)a[0]];
+    return next * cexpl(hand_logp(pi, theta, s, a) + hand_logp(pi, theta, s + 2, a + 1));
+}
+
+static number hand_J_of(const void *pi, const number *theta)            /* J, over all trajectories */
+{
+    number J = 0;
+    for (int i = 0; i < TAUS; i++) {
+        double s[4], a[2], reward[2];
+        tau_of(i, s, a, reward);
+        J += P_tau(pi, theta, i) * (reward[0] + reward[1]);
+    }
+    return J;
+}
+
+struct twice { policy pi; ad_tape *t; rollout *D; double theta1[6], P[TAUS]; off_policy_pg_config c; };
+
+/* The training code's g at theta, of the trajectories i and j of pi'; returns (1/2) sum rho R */
+static double g_of(const struct twice *x, int i, int j, const double *theta, double *g)
+{
+    double logp[4], logp1[4], log_rho[4], w[4], J = 0;
+    rollout_clear(x->D);
+    for (int k = 0; k < 2; k++) {
+        double s[4], a[2], reward[2];
+        tau_of(k ? j : i, s, a, reward);
+        for (int t = 0; t < 2; t++) rollout_add(x->D, s + 2 * t, a + t, reward[t]);
+        rollout_end(x->D, s, true, true, false);
+    }
+    off_policy_logp(x->t, &x->pi, theta, x->D, logp);
+    off_policy_logp(x->t, &x->pi, x->theta1, x->D, logp1);
+    for (int k = 0; k < 4; k += 2) off_policy_log_products(2, logp + k, logp1 + k, log_rho + k);
+    off_policy_weights(&x->c, x->D, log_rho, 0, w);
+    off_policy_gradient(x->t, &x->pi, theta, x->D, w, g);
+    for (int k = 0; k < 4; k += 2) J += exp(log_rho[k + 1]) * (x->D->r[k] + x->D->r[k + 1]) / 2;
+    return J;
+}
+
+/* mean += weight * x, or weight * grad J(theta) */
+static void add(double weight, const double *x, long double *mean)
+{
+    for (int i = 0; i < 6; i++) mean[i] += weight * x[i];
+}
+
+static void add_exact(const struct twice *x, double weight, const double *theta, long double *mean)
+{
+    long double at[6], g[6];
+    for (int i = 0; i < 6; i++) at[i] = theta[i];
+    hand_gradient(6, at, hand_J_of, &x->pi, g);
+    for (int i = 0; i < 6; i++) mean[i] += weight * g[i];
+}
+
+/* Means over all batches D of two trajectories, theta = theta' + alpha g(D) after the first use of D. A sum of 64^2
+ * terms of size <= 10, each right to some u: 1e-13. */
+static void means_of_uses(struct twice *x, double alpha, double *bias, double *told, double *earned)
+{
+    long double first[6] = { 0 }, exact_first[6] = { 0 }, again[6] = { 0 }, other[6] = { 0 }, exact_again[6] = { 0 };
+    long double off = 0, size = 0;
+    *told = *earned = 0;
+    add_exact(x, 1, x->theta1, exact_first);
+    for (int D = 0; D < TAUS * TAUS; D++) {
+        double g[6], g2[6], theta[6], P = x->P[D / TAUS] * x->P[D % TAUS];
+        number at[6];
+        g_of(x, D / TAUS, D % TAUS, x->theta1, g);
+        add(P, g, first);
+        for (int i = 0; i < 6; i++) at[i] = theta[i] = x->theta1[i] + alpha * g[i];
+        add_exact(x, P, theta, exact_again);
+        *told += P * g_of(x, D / TAUS, D % TAUS, theta, g2);
+        *earned += P * (double)creall(hand_J_of(&x->pi, at));
+        add(P, g2, again);
+        for (int D2 = 0; D2 < TAUS * TAUS; D2++) {
+            g_of(x, D2 / TAUS, D2 % TAUS, theta, g2);
+            add(P * x->P[D2 / TAUS] * x->P[D2 % TAUS], g2, other);
+        }
+    }
+    for (int i = 0; i < 6; i++) {
+        assert_near((double)first[i], (double)exact_first[i], 1e-13);
+        assert_near((double)other[i], (double)exact_again[i], 1e-13);
+        off += (again[i] - exact_again[i]) * (again[i] - exact_again[i]), size += exact_again[i] * exact_again[i];
+    }
+    *bias = (double)sqrtl(off / size);
+}
+
+/* Unbiased: the first use of a batch; and another batch at the theta that the first one led to. Its own is not: what
+ * off_policy_pg.c says of it, to the digits it gives. */
+static void second_use(void **state)
+{
+    (void)state;
+    env e = { .observation = { .dim = 2 }, .action = { .n = 2, .dim = 1 } };
+    struct twice x = { .pi = policy_of(&e, 0, NULL, AD_TANH), .t = ad_tape_new(),
+                       .theta1 = { 0.2, -0.3, 0.5, 0.1, 0, 0.1 } };
+    number theta1[6];
+    x.D = rollout_shaped(2, 1, true);
+    for (int i = 0; i < 6; i++) theta1[i] = x.theta1[i];
+    for (int i = 0; i < TAUS; i++) x.P[i] = (double)creall(P_tau(&x.pi, theta1, i));
+    for (int ratio = OFF_POLICY_TRAJECTORY; ratio <= OFF_POLICY_PER_DECISION; ratio++) {
+        double bias, told, earned;
+        x.c = (off_policy_pg_config){ .gamma = 1, .ratio = ratio };
+        means_of_uses(&x, 0.5, &bias, &told, &earned);
+        assert_near((double)creall(hand_J_of(&x.pi, theta1)), 1.30, 0.005);
+        assert_near(earned, ratio == OFF_POLICY_TRAJECTORY ? 1.51 : 1.52, 0.005);
+        assert_near(told, ratio == OFF_POLICY_TRAJECTORY ? 2.84 : 2.67, 0.005);
+        assert_near(bias, ratio == OFF_POLICY_TRAJECTORY ? 0.52 : 0.71, 0.005);
+    }
+    rollout_free(x.D);
+    ad_tape_free(x.t);
 }
 
 /* ---- whole runs ---- */
@@ -277,9 +404,8 @@ static void options(void **state)
     const int limit[] = { 7, 15, 4 };
     int early[2] = { 0 };
     for (int k = 0; k < 27; k++) {
-        off_policy_pg_config c = { .gamma = k % 4 ? 0.9 : 1, .lr = 2e-2, .trajectories = 1 + k % 5,
-            .uses = 1 + k % 4,
-                                   .ess_least = k % 2 ? 0.9 : 0, .refresh = 1 + k / 2 % 3, .ratio = k / 3 % 3,
+        off_policy_pg_config c = { .gamma = k % 4 ? 0.9 : 1, .lr = 2e-2, .trajectories = 1 + k % 5 + (k % 10 == 5),
+                                   .uses = 1 + k % 4, .ess_least = k % 2 ? 0.9 : 0, .refresh = 1 + k / 2 % 3, .ratio = k / 3 % 3,
                                    .clip = k % 7 < 4 ? 0 : 1.05, .b_rate = k % 3 ? 0.3 : 0,
                                    .hidden = { k / 9, { 4, 3 } }, .activation = k % 2 ? AD_TANH : AD_RELU };
         same_run(id[k % 3], limit[k % 3], &c, 260, early);
@@ -342,11 +468,36 @@ static void learns(void **state)
     }
 }
 
+/* Options that would say nothing together, or something else */
+static const struct { int ratio, trajectories, status; double clip; const char *says; } asked[] = {
+    { OFF_POLICY_WEIGHTED, 1, 2, 0, "trajectories of at least 2" }, { OFF_POLICY_WEIGHTED, 2, 99, 0, "" },
+    { OFF_POLICY_TRAJECTORY, 1, 99, 0, "" }, { OFF_POLICY_TRAJECTORY, 5, 2, 0.5, "clip of 0 or at least 1" },
+    { OFF_POLICY_PER_DECISION, 5, 99, 1, "" } };
+
+static void train_asked(int k)
+{
+    off_policy_pg_config c = off_policy_pg_defaults;
+    c.ratio = asked[k].ratio, c.trajectories = asked[k].trajectories, c.clip = asked[k].clip;
+    off_policy_pg(run_new("off_policy_pg", make("E5x", 5), 1, 10), &c);
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 5; k++) {
+        struct ending end = run_child(train_asked, k);
+        assert_true(WIFEXITED(end.status));
+        assert_int_equal(WEXITSTATUS(end.status), asked[k].status);
+        assert_non_null(strstr(end.err, asked[k].says));
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products), cmocka_unit_test(weights), cmocka_unit_test(self_normalised),
-        cmocka_unit_test(gradients), cmocka_unit_test(options), cmocka_unit_test(explained),
+        cmocka_unit_test(gradients), cmocka_unit_test(second_use), cmocka_unit_test(options),
+        cmocka_unit_test(explained), cmocka_unit_test(refusals),
         cmocka_unit_test(learns) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,32 +13,11 @@
 
 #include <cmocka.h>
 #include <gsl/gsl_integration.h>
-#include <gsl/gsl_randist.h>
 
-#include "algorithms/checkpoint.h"
-#include "algorithms/critic.h"
 #include "algorithms/kl_estimates.h"
 #include "algorithms/ppo_clip.h"
-#include "algorithms/run_folder.h"
-#include "autodiff/random.h"
 #include "tests/child_process.h"
-#include "tests/policy_by_hand.h"
-
-static void near(double x, double want, double bound, int line)
-{
-    if (!(fabs(x - want) <= bound)) fail_msg("line %d: %.17g, expected %.17g within %.2g", line, x, want, bound);
-}
-#define assert_near(x, want, bound) near(x, want, bound, __LINE__)
-
-static env *make(const char *id, int limit)
-{
-    char error[512] = "";
-    env *e = env_make(id, limit, error, sizeof error);
-    if (!e) fail_msg("%s", error);
-    return e;
-}
-
-enum { MOST = 400 };                            /* numbers of theta and phi, and steps of a batch */
+#include "tests/ppo_by_hand.h"
 
 /* ---- the equations ---- */
 
@@ -180,139 +159,35 @@ static void kl_of_gaussian(void **state)
 
 /* ---- by hand ---- */
 
-static number hand_entropy(const policy *p, const number *theta, const double *s)
-{
-    number f[HAND_WIDEST], Z = 0, H = 0;
-    if (!p->nA) {
-        for (int j = 0; j < p->k; j++) H += theta[p->n - p->k + j] + (1 + logl(2 * acosl(-1))) / 2;
-        return H;
-    }
-    hand_network(&p->f, theta, s, f);
-    for (int a = 0; a < p->nA; a++) Z += cexpl(f[a]);
-    for (int a = 0; a < p->nA; a++) H -= cexpl(f[a]) / Z * clogl(cexpl(f[a]) / Z);
-    return H;
-}
-
-static long double hand_kl(const policy *p, const number *old, const number *new, const double *s)
-{
-    number f[HAND_WIDEST], g[HAND_WIDEST], Zf = 0, Zg = 0;
-    long double kl = 0;
-    hand_network(&p->f, old, s, f);
-    hand_network(&p->f, new, s, g);
-    for (int a = 0; a < p->nA; a++) Zf += cexpl(f[a]), Zg += cexpl(g[a]);
-    for (int a = 0; a < p->nA; a++) kl += creall(cexpl(f[a]) / Zf * (f[a] - clogl(Zf) - g[a] + clogl(Zg)));
-    for (int j = 0; j < p->k && !p->nA; j++) {
-        long double u = creall(old[p->n - p->k + j]), v = creall(new[p->n - p->k + j]), d = creall(f[j] - g[j]);
-        kl += v - u + (expl(2 * u) + d * d) / (2 * expl(2 * v)) - 0.5L;
-    }
-    return kl;
-}
-
-/* A minibatch: M samples, those that `which` names, of a batch */
-struct hand_J {
-    const ppo_clip_config *c; const policy *p; const network *f; const rollout *b;
-    const int *which; int M;
-    long double logp_old[MOST], V_old[MOST], A[MOST], R[MOST];          /* of the batch; */
-    long double normed[MOST];                                           /* A of the minibatch */
-};
-
-static number hand_J(const void *context, const number *w)              /* w = (theta, phi) */
+static number hand_J_clip(const void *context, const number *w)         /* w = (theta, phi) */
 {
     const struct hand_J *h = context;
-    const ppo_clip_config *c = h->c;
     number J = 0, V;
     for (int i = 0; i < h->M; i++) {
         int k = h->which[i];
         const double *s = h->b->s + k * h->b->d;
         long double A = h->normed[i];
-        number r = cexpl(hand_logp(h->p, w, s, h->b->a + k * h->b->k) - h->logp_old[k]);
-        if (c->objective != PPO_CPI && A >= 0 && creall(r) > 1 + c->eps) r = 1 + c->eps;
-        if (c->objective != PPO_CPI && A < 0 && creall(r) < 1 - c->eps)  r = 1 - c->eps;
+        number ratio = cexpl(hand_logp(h->p, w, s, h->b->a + k * h->b->k) - h->logp_old[k]);
+        if (h->kind != PPO_CPI && A >= 0 && creall(ratio) > 1 + h->eps) ratio = 1 + h->eps;
+        if (h->kind != PPO_CPI && A < 0 && creall(ratio) < 1 - h->eps)  ratio = 1 - h->eps;
         hand_network(h->f, w + h->p->n, s, &V);
         number error = (V - h->R[k]) * (V - h->R[k]), moved = V - h->V_old[k];
-        if (c->eps_V > 0 && fabsl(creall(moved)) > c->eps_V) {
-            number near_R = h->V_old[k] + (creall(moved) > 0 ? c->eps_V : -c->eps_V) - h->R[k];
+        if (h->eps_V > 0 && fabsl(creall(moved)) > h->eps_V) {
+            number near_R = h->V_old[k] + (creall(moved) > 0 ? h->eps_V : -h->eps_V) - h->R[k];
             if (creall(near_R * near_R) > creall(error)) error = near_R * near_R;
         }
-        J += r * A - c->c1 * error + c->c2 * hand_entropy(h->p, w, s);
+        J += ratio * A - h->c1 * error + h->c2 * hand_entropy(h->p, w, s);
     }
     return J / h->M;
 }
 
-static void hand_normalise(int n, long double *A)
+/* Cases of all kinds, and the settings that say the same */
+static ppo_clip_config any_clip(struct any *x, int k, double off)
 {
-    long double mean = 0, squares = 0;
-    for (int i = 0; i < n; i++) mean += A[i] / n;
-    for (int i = 0; i < n; i++) squares += (A[i] - mean) * (A[i] - mean);
-    for (int i = 0; i < n; i++) A[i] = (A[i] - mean) / (sqrtl(squares / (n - 1)) + 1e-8);
-}
-
-enum { T = 12 };
-static policy any_policy(int k, const ppo_clip_config *c, double *w)
-{
-    env e = { .observation = { .dim = 3 }, .action = { .n = k % 2 ? 0 : 4, .dim = k % 2 ? 2 : 1 } };
-    policy p = ppo_clip_policy(&e, c);
-    gsl_rng *rng = random_stream(2, (uint32_t)k, RANDOM_TEST);
-    for (int i = 0; i < MOST; i++) w[i] = gsl_ran_gaussian(rng, 0.6);
-    gsl_rng_free(rng);
-    return p;
-}
-
-static rollout *any_rollout(const policy *p, uint32_t seed)
-{
-    gsl_rng *rng = random_stream(1, seed, RANDOM_TEST);
-    rollout *b = rollout_shaped(p->d, p->k, p->nA > 0);
-    double s[8], a[4];
-    for (int t = 0; t < T; t++) {
-        for (int i = 0; i < p->d; i++) s[i] = gsl_ran_gaussian(rng, 1);
-        for (int i = 0; i < p->k; i++)
-            a[i] = p->nA ? (double)gsl_rng_uniform_int(rng, (unsigned long)p->nA) : gsl_ran_gaussian(rng, 1);
-        rollout_add(b, s, a, 1);
-    }
-    rollout_end(b, s, true, false, false);
-    gsl_rng_free(rng);
-    return b;
-}
-
-static const int all_of_them[MOST] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 };
-
-/* Policies and batches of all kinds: pi_old, and pi some way off, so that ratios lie on both sides of the range */
-struct any { ppo_clip_config c; policy p; network f; rollout *b; samples *D; ad_tape *t; double old[MOST], w[MOST];
-             struct hand_J h; };
-
-static void any_new(struct any *x, int k, double off)
-{
-    *x = (struct any){ .c = { .objective = k % 3, .eps = k % 4 ? 0.2 : 0.1, .c1 = k % 3 ? 0.25 : 1,
-                              .c2 = k % 4 ? 0.3 : 0, .eps_V = k % 5 < 2 ? 0.4 : 0, .hidden = { k / 2 % 3, { 5, 4 } },
-                              .activation = k < 6 ? AD_TANH : AD_RELU } };
-    x->p = any_policy(k, &x->c, x->old);
-    x->f = critic_V(&x->p);
-    x->b = any_rollout(&x->p, (uint32_t)k);
-    x->t = ad_tape_new();
-    x->D = samples_new(&x->p, T);
-    samples_old(x->D, x->t, &x->p, x->old, x->b);
-    x->h = (struct hand_J){ &x->c, &x->p, &x->f, x->b, all_of_them, T, { 0 }, { 0 }, { 0 }, { 0 }, { 0 } };
-    gsl_rng *rng = random_stream(3, (uint32_t)k, RANDOM_TEST);
-    number at[MOST];
-    for (int i = 0; i < MOST; i++) {
-        at[i] = x->old[i];
-        x->w[i] = x->old[i] + gsl_ran_gaussian(rng, off);
-    }
-    for (int i = 0; i < T; i++) {
-        x->D->A[i] = gsl_ran_gaussian(rng, 1), x->D->R[i] = gsl_ran_gaussian(rng, 1);
-        x->D->V_old[i] = gsl_ran_gaussian(rng, 1);
-        x->h.A[i] = x->h.normed[i] = x->D->A[i], x->h.R[i] = x->D->R[i], x->h.V_old[i] = x->D->V_old[i];
-        x->h.logp_old[i] = creall(hand_logp(&x->p, at, x->b->s + i * x->p.d, x->b->a + i * x->p.k));
-        assert_near(x->D->logp_old[i], (double)x->h.logp_old[i], 1e-13);
-    }
-    gsl_rng_free(rng);
-}
-
-static void any_free(struct any *x)
-{
-    samples_free(x->D);
-    rollout_free(x->b);
-    ad_tape_free(x->t);
+    any_new(x, hand_J_clip, k, off);
+    x->h.kind = k % 3, x->h.eps = k % 4 ? 0.2 : 0.1, x->h.eps_V = k % 5 < 2 ? 0.4 : 0;
+    return (ppo_clip_config){ .objective = x->h.kind, .eps = x->h.eps, .eps_V = x->h.eps_V, .c1 = x->h.c1,
+                              .c2 = x->h.c2 };
 }
 
 static void gradients(void **state)
@@ -322,15 +197,10 @@ static void gradients(void **state)
     int clipped = 0;
     for (int k = 0; k < 24; k++) {
         double g[MOST];
-        long double at[MOST], want[MOST], size = 0;
-        any_new(&x, k, 0.1);
-        int n = x.p.n + network_n(&x.f);
-        for (int i = 0; i < n; i++) at[i] = x.w[i];
-        ppo_gradient(x.t, &x.c, &x.p, &x.f, x.w, x.w + x.p.n, x.D, g);
-        hand_gradient(n, at, hand_J, &x.h, want);
-        for (int i = 0; i < n; i++) size = fmaxl(size, fabsl(want[i]));
-        for (int i = 0; i < n; i++) assert_near(g[i], (double)want[i], 1e-13 * (double)size);
-        clipped += ppo_measure(x.t, &x.c, &x.p, x.w, x.D).clip_fraction > 0.2;
+        const ppo_clip_config c = any_clip(&x, k, 0.1);
+        ppo_gradient(x.t, &c, &x.p, &x.f, x.w, x.w + x.p.n, x.D, g);
+        assert_gradient(&x, g);
+        clipped += ppo_measure(x.t, &c, &x.p, x.w, x.D).clip_fraction > 0.2;
         any_free(&x);
     }
     assert_true(clipped >= 12);
@@ -344,15 +214,15 @@ static void at_theta_old(void **state)
     for (int k = 0; k < 12; k++) {
         double g[MOST];
         long double at[MOST], want[MOST], w[MOST], size = 0;
-        any_new(&x, k, 0);
-        x.c.c1 = x.c.c2 = 0;
+        ppo_clip_config c = any_clip(&x, k, 0);
+        c.c1 = c.c2 = 0;
         ad theta = ad_input(x.t, x.w, x.p.n, 1), s = ad_input(x.t, x.D->s, T, x.p.d);
         const double *r = ad_value(ppo_ratio(policy_logp(x.t, &x.p, theta, s, x.D->a, x.D->index),
                                              ad_input(x.t, x.D->logp_old, T, 1)));
         for (int i = 0; i < T; i++) assert_near(r[i], 1, 1e-13);
         for (int i = 0; i < T; i++) w[i] = x.h.A[i] / T;
         for (int i = 0; i < x.p.n; i++) at[i] = x.w[i];
-        ppo_gradient(x.t, &x.c, &x.p, &x.f, x.w, x.w + x.p.n, x.D, g);
+        ppo_gradient(x.t, &c, &x.p, &x.f, x.w, x.w + x.p.n, x.D, g);
         hand_gradient(x.p.n, at, hand_objective, &(struct hand_objective){ &x.p, x.b, w }, want);
         for (int i = 0; i < x.p.n; i++) size = fmaxl(size, fabsl(want[i]));
         for (int i = 0; i < x.p.n; i++) assert_near(g[i], (double)want[i], 1e-13 * (double)size);
@@ -367,10 +237,10 @@ static void entropy_rises(void **state)
     static struct any x;
     for (int k = 0; k < 4; k++) {
         double g[MOST], H[2] = { 0 };
-        any_new(&x, k, 0);
-        x.c.c1 = 0, x.c.c2 = 0.5, x.c.objective = PPO_CLIP;
+        ppo_clip_config c = any_clip(&x, k, 0);
+        c.c1 = 0, c.c2 = 0.5, c.objective = PPO_CLIP;
         for (int i = 0; i < T; i++) x.D->A[i] = 0;
-        ppo_gradient(x.t, &x.c, &x.p, &x.f, x.w, x.w + x.p.n, x.D, g);
+        ppo_gradient(x.t, &c, &x.p, &x.f, x.w, x.w + x.p.n, x.D, g);
         for (int j = 0; j < 2; j++) {
             number at[MOST];
             for (int i = 0; i < x.p.n; i++) at[i] = x.w[i] + j * 0.01 * g[i];
@@ -386,30 +256,18 @@ static void measured(void **state)
     (void)state;
     static struct any x;
     for (int k = 0; k < 12; k++) {
-        any_new(&x, k, 0.1);
-        ppo_measured m = ppo_measure(x.t, &x.c, &x.p, x.w, x.D);
-        number old[MOST], new[MOST];
-        long double kl = 0, k1 = 0, k2 = 0, k3 = 0, H = 0;
+        const ppo_clip_config c = any_clip(&x, k, 0.1);
+        ppo_measured m = ppo_measure(x.t, &c, &x.p, x.w, x.D);
+        number new[MOST];
         int outside = 0;
-        for (int i = 0; i < MOST; i++) old[i] = x.old[i], new[i] = x.w[i];
+        for (int i = 0; i < MOST; i++) new[i] = x.w[i];
         for (int i = 0; i < T; i++) {
-            const double *s = x.b->s + i * x.p.d;
-            long double l = creall(hand_logp(&x.p, new, s, x.b->a + i * x.p.k)) - x.h.logp_old[i];
-            kl += hand_kl(&x.p, old, new, s) / T;
-            k1 -= l / T, k2 += l * l / 2 / T, k3 += (expl(l) - 1 - l) / T;
-            H += creall(hand_entropy(&x.p, new, s)) / T;
-            outside += fabsl(expl(l) - 1) > x.c.eps;
+            long double logp = creall(hand_logp(&x.p, new, x.b->s + i * x.p.d, x.b->a + i * x.p.k));
+            outside += fabsl(expl(logp - x.h.logp_old[i]) - 1) > c.eps;
         }
-        x.c.c1 = x.c.c2 = 0;
-        double L = (double)creall(hand_J(&x.h, new));
-        assert_near(m.L, L, 1e-13 * fmax(1, fabs(L)));
-        assert_near(m.kl_exact, (double)kl, 1e-13 * fmax(1, (double)kl));
-        assert_near(m.kl_k1, (double)k1, 1e-13 * fmax(1, (double)k1));
-        assert_near(m.kl_k2, (double)k2, 1e-13 * fmax(1, (double)k2));
-        assert_near(m.kl_k3, (double)k3, 1e-13 * fmax(1, (double)k3));
-        assert_near(m.entropy, (double)H, 1e-13);
+        assert_measured(&x, (double[]){ m.kl_exact, m.kl_k1, m.kl_k2, m.kl_k3, m.entropy, m.L });
         assert_near(m.clip_fraction, outside / (double)T, 1e-15);
-        assert_true(m.kl_exact > 1e-4 && outside > 0);
+        assert_true(outside > 0);
         any_free(&x);
     }
 }
@@ -434,7 +292,7 @@ static void each_sample_once(void **state)
         else assert_int_equal(found[i], 0);
     assert_true(chi2 < 36);
     for (int k = 0; k < 2; k++) {
-        any_new(&x, k, 0);
+        any_clip(&x, k, 0);
         samples *m = samples_new(&x.p, 5);
         memset(seen, 0, sizeof seen);
         samples_shuffle(rng, T, order);
@@ -461,223 +319,40 @@ static void each_sample_once(void **state)
 
 /* ---- whole runs ---- */
 
-struct hand { long double w[MOST], v[MOST], m[MOST], g[MOST]; int t; };
-
-static long double hand_V(const struct hand *h, const struct hand_J *J, const double *s)
+static ppo_clip_config option(int k)
 {
-    number c[MOST], v;
-    for (int i = 0; i < network_n(J->f); i++) c[i] = h->w[J->p->n + i];
-    hand_network(J->f, c, s, &v);
-    return creall(v);
+    const struct hand_settings c = hand_option(k);
+    return (ppo_clip_config){ .workers = c.workers, .n_steps = c.n_steps, .epochs = c.epochs,
+                              .minibatch = c.minibatch, .objective = k % 5 < 3 ? PPO_CLIP : k % 5 - 2,
+                              .eps = k % 2 ? 0.02 : 0.05, .gamma = c.gamma, .lambda = c.lambda,
+                              .normalise = c.normalise, .c1 = k % 5 / 4.0, .c2 = k % 2 ? 0.05 : 0,
+                              .eps_V = k % 4 == 1 ? 0.01 : 0, .target_kl = c.target_kl, .lr = c.lr, .lr_V = c.lr_V,
+                              .adam_eps = c.adam_eps, .clip_norm = c.clip_norm, .joint = c.joint,
+                              .anneal_steps = c.anneal_steps, .anneal_eps = k % 7 == 0,
+                              .hidden = { k % 3, { 4, 3 } }, .activation = k % 2 ? AD_TANH : AD_RELU };
 }
 
-/* What stays as it is through the epochs: each advantage by its sum to the end of its segment */
-static void hand_old(const struct hand *h, struct hand_J *J)
-{
-    const rollout *b = J->b;
-    number at[MOST];
-    for (int i = 0; i < J->p->n; i++) at[i] = h->w[i];
-    for (int k = 0; k < b->T; k++) {
-        J->logp_old[k] = creall(hand_logp(J->p, at, b->s + k * b->d, b->a + k * b->k));
-        J->V_old[k] = hand_V(h, J, b->s + k * b->d);
-    }
-    for (int j = 0; j < b->segments; j++)
-        for (int k = b->segment[j].first, end = k + b->segment[j].T; k < end; k++) {
-            long double A = 0;
-            for (int i = k; i < end; i++) {
-                long double next = i < end - 1              ? J->V_old[i + 1]
-                                 : b->segment[j].terminated ? 0 : hand_V(h, J, b->s_end + j * b->d);
-                A += powl((long double)J->c->gamma * J->c->lambda, i - k)
-                     * (b->r[i] + J->c->gamma * next - J->V_old[i]);
-            }
-            J->A[k] = A;
-            J->R[k] = A + J->V_old[k];
-        }
-    if (J->c->normalise == PPO_NORMALISE_BATCH) hand_normalise(b->T, J->A);
-}
-
-static void hand_ascend(struct hand *h, const ppo_clip_config *c, int n, int nV)
-{
-    long double norm[2] = { 0 };
-    for (int i = 0; i < n + nV; i++) norm[c->joint ? 0 : i >= n] += h->g[i] * h->g[i];
-    h->t++;
-    for (int i = 0; i < n + nV; i++) {
-        long double size = sqrtl(norm[c->joint ? 0 : i >= n]);
-        long double g = c->clip_norm > 0 && size > c->clip_norm ? h->g[i] * c->clip_norm / size : h->g[i];
-        h->m[i] = (long double)0.9 * h->m[i] + (1 - (long double)0.9) * g;
-        h->v[i] = (long double)0.999 * h->v[i] + (1 - (long double)0.999) * g * g;
-        h->w[i] += (i < n ? c->lr : c->lr_V) * h->m[i] / (1 - powl(0.9, h->t))
-                   / (sqrtl(h->v[i] / (1 - powl(0.999, h->t))) + c->adam_eps);
-    }
-}
-
-/* How many epochs */
-static long hand_epochs(struct hand *h, struct hand_J *J, gsl_rng *rng)
-{
-    const ppo_clip_config *c = J->c;
-    int NT = J->b->T, order[MOST], n = J->p->n, nV = network_n(J->f);
-    number old[MOST], new[MOST];
-    for (int i = 0; i < n; i++) old[i] = h->w[i];
-    for (long k = 1;; k++) {
-        for (int i = 0; i < NT; i++) order[i] = i;
-        for (int i = NT - 1; i > 0; i--) {
-            int j = (int)gsl_rng_uniform_int(rng, (unsigned long)i + 1), other = order[i];
-            order[i] = order[j];
-            order[j] = other;
-        }
-        for (int i = 0; i < NT; i += J->M) {
-            J->M = (int)c->minibatch < NT - i ? (int)c->minibatch : NT - i;
-            J->which = order + i;
-            for (int j = 0; j < J->M; j++) J->normed[j] = J->A[order[i + j]];
-            if (c->normalise == PPO_NORMALISE_MINIBATCH) hand_normalise(J->M, J->normed);
-            hand_gradient(n + nV, h->w, hand_J, J, h->g);
-            hand_ascend(h, c, n, nV);
-        }
-        long double kl = 0;
-        for (int i = 0; i < n; i++) new[i] = h->w[i];
-        for (int i = 0; i < NT; i++) kl += hand_kl(J->p, old, new, J->b->s + i * J->b->d) / NT;
-        if (k == c->epochs || (c->target_kl > 0 && kl > (long double)1.5 * c->target_kl)) return k;
-    }
-}
-
-static char *new_folder(char *path, const char *name)
-{
-    static int folders;
-    sprintf(path, "/tmp/test_ppo.%ld.%d.%s", (long)getpid(), folders++, name);
-    return path;
-}
-
-static void remove_folder(const char *path)
-{
-    char command[300];
-    sprintf(command, "rm -r %s", path);
-    assert_int_equal(system(command), 0);
-}
-
-static void train_in(const char *folder, const char *id, int limit, const ppo_clip_config *c, long steps)
-{
-    env *e = make(id, limit);
-    run *trained = run_new("ppo_clip", e, 5, steps);
-    run_manner manner = { .save_every = 1e9, .quiet = true };
-    run_in_folder(trained, folder, "{}", "ppo_clip", manner);
-    ppo_clip(trained, c);
-    run_free(trained);
-    env_free(e);
-}
-
-/* A number of the last row of progress.csv */
 static double last_number(const char *folder, const char *name)
 {
-    char path[320], row[4096], line[4096];
-    const char *at = row;
-    sprintf(path, "%s/progress.csv", folder);
-    FILE *f = fopen(path, "r");
-    assert_non_null(f);
-    assert_non_null(fgets(line, sizeof line, f));
-    while (fgets(row, sizeof row, f)) continue;
-    fclose(f);
-    const char *found = strstr(line, name);
-    assert_non_null(found);
-    for (const char *c = line; c < found; c++)
-        if (*c == ',') at = strchr(at, ',') + 1;
-    return strtod(at, NULL);
-}
-
-static void assert_kept(const char *folder, const char *name, int n, const long double *want)
-{
-    char path[320];
-    size_t found;
-    sprintf(path, "%s/checkpoint", folder);
-    double *x = checkpoint_find(path, name, &found);
-    assert_non_null(x);
-    assert_int_equal(found, n);
-    for (int i = 0; i < n; i++) {
-        double bound = 1e-12 * fmax(1, fabs((double)want[i]));
-        if (!(fabs(x[i] - (double)want[i]) <= bound))
-            fail_msg("%s[%d] = %.17g, expected %.17g", name, i, x[i], (double)want[i]);
-    }
-    free(x);
-}
-
-static void hand_anneal(ppo_clip_config *now, const ppo_clip_config *c, long steps)
-{
-    double left = 1;
-    if (c->anneal_steps > 0) left = steps < c->anneal_steps ? 1 - (double)steps / (double)c->anneal_steps : 0;
-    *now = *c;
-    now->lr = left * c->lr, now->lr_V = left * c->lr_V;
-    if (c->anneal_eps) now->eps = left * c->eps, now->eps_V = left * c->eps_V;
+    double x[MOST];
+    return x[column(folder, name, x) - 1];
 }
 
 /* Returns how many updates had fewer epochs than K. */
-static int same_run(const char *id, int limit, const ppo_clip_config *c, long steps)
+static int same_clip_run(const char *id, int limit, const ppo_clip_config *c, long steps)
 {
     char folder[256];
+    long double beta;
+    long epochs;
     env *e = make(id, limit);
-    policy p = ppo_clip_policy(e, c);
-    network f = critic_V(&p);
-    int n = p.n, nV = network_n(&f), N = (int)c->workers, updates = 0;
-    assert_true(n + nV <= MOST && c->workers * c->n_steps <= MOST);
-    static struct hand h;
-    static struct hand_J J;
-    h = (struct hand){ .t = 0 };
-    double w[MOST];
-    run *streams = run_new("by hand", e, 5, 0);
-    run_workers(streams, N);
-    policy_init(&p, streams->init_rng, w);
-    network_init_orthogonal(&f, sqrt(2), 1, streams->init_rng, w + n);
-    for (int i = 0; i < n + nV; i++) h.w[i] = w[i];
-    actor *pi = actor_new(&p, w);
-    rollout *b = rollout_new(e);
-    long done = 0, epochs = 0;
-    int stopped = 0;
-    for (; done < steps; updates++) {
-        ppo_clip_config now;
-        rollout_clear(b);
-        for (int i = 0; i < N; i++) {
-            run_worker *x = &streams->worker[i];
-            for (int most = b->T + (int)c->n_steps; b->T < most;)
-                rollout_segment(b, most, x->env, x->env_rng, pi, x->policy_rng);
-        }
-        hand_anneal(&now, c, done);
-        J = (struct hand_J){ &now, &p, &f, b, NULL, (int)c->minibatch, { 0 }, { 0 }, { 0 }, { 0 }, { 0 } };
-        hand_old(&h, &J);
-        epochs = hand_epochs(&h, &J, streams->update_rng);
-        stopped += epochs < c->epochs;
-        for (int i = 0; i < n; i++) w[i] = (double)h.w[i];
-        done += b->T;
-    }
-    assert_true(updates >= 2);
-    long double v[2 * MOST];                                /* kept: m and v of theta, then of phi */
-    for (int i = 0; i < n; i++) v[i] = h.m[i], v[n + i] = h.v[i];
-    for (int i = 0; i < nV; i++) v[2 * n + i] = h.m[n + i], v[2 * n + nV + i] = h.v[n + i];
-    new_folder(folder, "whole");
-    train_in(folder, id, limit, c, steps);
-    assert_kept(folder, "theta", n, h.w);
-    assert_kept(folder, "phi", nV, h.w + n);
-    assert_kept(folder, "m, v", 2 * (n + nV), v);
+    const struct hand_run r = { ppo_clip, c, HAND_SETTINGS(c, c->target_kl), ppo_clip_policy(e, c),
+        { .J = hand_J_clip, .kind = c->objective, .c1 = c->c1, .c2 = c->c2, .eps = c->eps, .eps_V = c->eps_V },
+        c->anneal_eps, NULL };
+    int stopped = same_run(&r, id, limit, steps, folder, &beta, &epochs);
     assert_true(last_number(folder, "epochs") == (double)epochs);
     remove_folder(folder);
-    rollout_free(b);
-    actor_free(pi);
-    run_free(streams);
     env_free(e);
     return stopped;
-}
-
-/* Every value of every option; each twice at least, beside others */
-static ppo_clip_config option(int k)
-{
-    const double lambda[] = { 0, 1, 0.8 }, clip_norm[] = { 0.2, 0, 100, 0.2, 0.2 };
-    const int minibatch[] = { 3, 5, 12, 4 };
-    return (ppo_clip_config){ .workers = 1 + k % 3, .n_steps = 12 / (1 + k % 3), .epochs = 1 + k % 4,
-                              .minibatch = minibatch[k % 4], .objective = k % 5 < 3 ? PPO_CLIP : k % 5 - 2,
-                              .eps = k % 2 ? 0.02 : 0.05, .gamma = k % 3 ? 0.9 : 1, .lambda = lambda[k % 3],
-                              .normalise = k / 2 % 3, .c1 = k % 5 / 4.0, .c2 = k % 2 ? 0.05 : 0,
-                              .eps_V = k % 4 == 1 ? 0.01 : 0, .target_kl = k % 6 == 3 ? 1e-4 : 0,
-                              .lr = 1e-2, .lr_V = k % 2 ? 2e-2 : 5e-3, .adam_eps = k % 2 ? 1e-5 : 1e-3,
-                              .clip_norm = clip_norm[k % 5], .joint = k % 2,
-                              .anneal_steps = k % 5 == 3 ? 20 : k % 7 ? 0 : 60, .anneal_eps = k % 7 == 0,
-                              .hidden = { k % 3, { 4, 3 } }, .activation = k % 2 ? AD_TANH : AD_RELU };
 }
 
 static void options(void **state)
@@ -688,7 +363,7 @@ static void options(void **state)
     int stopped = 0;
     for (int k = 0; k < 24; k++) {
         ppo_clip_config c = option(k);
-        stopped += same_run(id[k * 7 / 4 % 4], limit[k * 7 / 4 % 4], &c, 36);
+        stopped += same_clip_run(id[k * 7 / 4 % 4], limit[k * 7 / 4 % 4], &c, 36);
     }
     assert_true(stopped >= 2);
 }
@@ -708,7 +383,7 @@ static void stops_early(void **state)
         for (int i = 0; i < 3; i++) {                   /* stopped; as many epochs; one less */
             fixed = c;
             if (i > 0) fixed.target_kl = 0, fixed.epochs = done + 1 - i;
-            train_in(new_folder(folder, "early"), id, 30, &fixed, 64);
+            run_in(new_folder(folder, "early"), ppo_clip, &fixed, id, 30, 64, false);
             kl[i] = last_number(folder, "kl_exact");
             if (i == 0) done = (long)last_number(folder, "epochs");
             remove_folder(folder);
@@ -718,7 +393,7 @@ static void stops_early(void **state)
     }
 }
 
-/* What explain prints is the first update of a training run from that seed, and fits on a screen. */
+/* L is the mean of the lesser products. */
 static void explained(void **state)
 {
     (void)state;
@@ -726,27 +401,9 @@ static void explained(void **state)
     c.hidden = (widths){ 0 };
     c.workers = 2, c.n_steps = 4, c.minibatch = 3;
     char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    ppo_clip_explain(out, &c, 7);
-    fclose(out);
-    int lines = 0;
-    for (const char *at = text; *at; at++) lines += *at == '\n';
-    assert_true(lines >= 30 && lines <= 55);
-    env *e = make("E5x", 5);
-    run *first = run_new("ppo_clip", e, 7, 1);
-    ppo_clip(first, &c);
-    const char *row = strstr(text, "theta after");
-    assert_non_null(row);
-    for (int i = 0; i < 7; i++) {                               /* s, then g, before, after: 3 numbers each */
-        double x[9];
-        row = strchr(row, '\n') + 1;
-        assert_int_equal(sscanf(row + 5, "%lf %lf %lf %lf %lf %lf %lf %lf %lf", &x[0], &x[1], &x[2], &x[3], &x[4],
-                                &x[5], &x[6], &x[7], &x[8]), 9);
-        for (int a = 0; a < 3; a++) assert_near(x[6 + a], first->theta[3 * i + a], 0.51e-4);
-    }
-    double sum = 0, L = NAN;                                    /* L is the mean of the lesser products */
-    row = strchr(strstr(text, "r_t = pi/pi_old"), '\n') + 1;
+    assert_explained(ppo_clip_explain, ppo_clip, &c, &text);
+    double sum = 0, L = NAN;
+    const char *row = strchr(strstr(text, "ratio_t = pi/pi_old"), '\n') + 1;
     for (int i = 0; i < 8; i++, row = strchr(row, '\n') + 1) {
         double x[4];
         assert_int_equal(sscanf(row, "%lf %lf %lf %lf", &x[0], &x[1], &x[2], &x[3]), 4);
@@ -755,8 +412,6 @@ static void explained(void **state)
     }
     assert_int_equal(sscanf(row, "PPO-2 min of both; L, its mean: %lf", &L), 1);
     assert_near(L, sum, 2e-5);
-    run_free(first);
-    env_free(e);
     free(text);
 }
 

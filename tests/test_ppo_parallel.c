@@ -296,6 +296,38 @@ static void whole_batches(void **state)
     env_free(e);
 }
 
+/* The settings of each process are ppo_clip's: rows, bounds, choices, texts, defaults but for two */
+static void settings(void **state)
+{
+    (void)state;
+    const size_t ppo = offsetof(ppo_parallel_config, ppo);
+    const config_field *f = ppo_parallel_fields, *f1 = ppo_clip_fields;
+    assert_string_equal(f++->name, "processes");
+    for (; f1->name; f++, f1++) {
+        assert_non_null(f->name);
+        assert_string_equal(f->name, f1->name);
+        assert_string_equal(f->about, f1->about);
+        assert_true(f->at == ppo + f1->at && f->kind == f1->kind && f->low == f1->low && f->high == f1->high);
+        assert_true(!f->choices == !f1->choices);
+        for (int i = 0; f->choices && (i == 0 || f->choices[i - 1]); i++) {
+            assert_true(!f->choices[i] == !f1->choices[i]);
+            if (f->choices[i]) assert_string_equal(f->choices[i], f1->choices[i]);
+        }
+    }
+    assert_null(f->name);
+    ppo_clip_config c = ppo_parallel_defaults.ppo;
+    assert_int_equal(ppo_parallel_defaults.processes * c.workers, ppo_clip_defaults.workers);
+    assert_int_equal(ppo_parallel_defaults.processes * c.minibatch, ppo_clip_defaults.minibatch);
+    c.workers = ppo_clip_defaults.workers, c.minibatch = ppo_clip_defaults.minibatch;
+    for (f1 = ppo_clip_fields; f1->name; f1++) {
+        const char *x = (const char *)&c + f1->at, *y = (const char *)&ppo_clip_defaults + f1->at;
+        if (f1->kind == CONFIG_REAL)       assert_true(*(const double *)x == *(const double *)y);
+        else if (f1->kind == CONFIG_WHOLE) assert_true(*(const long *)x == *(const long *)y);
+        else if (f1->kind == CONFIG_CHOICE) assert_true(*(const int *)x == *(const int *)y);
+        else assert_memory_equal(x, y, sizeof(widths));
+    }
+}
+
 static void check(int which)
 {
     ppo_parallel_config c = ppo_parallel_defaults;
@@ -321,7 +353,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients), cmocka_unit_test(normalised), cmocka_unit_test(against_one_process),
-        cmocka_unit_test(one_process_is_ppo), cmocka_unit_test(whole_batches), cmocka_unit_test(refused),
+        cmocka_unit_test(one_process_is_ppo), cmocka_unit_test(whole_batches),
+        cmocka_unit_test(settings), cmocka_unit_test(refused),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
