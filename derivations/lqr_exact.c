@@ -355,16 +355,18 @@ lqr_exact *lqr_optimum(const lqr_system *L, char *error, size_t size)
 {
     enum { POLISH = 2 };                                /* Newton's steps: each squares the error of doubling */
     int n = L->n, m = L->m;
+    char why[256];
     double *K = zeros(m, n);
     lqr_exact guess = { .L = L, .n = n, .m = m, .P = zeros(n, n) }, *x = NULL;
     if (riccati(L, guess.P)) {
         lqr_greedy_gain(&guess, K);
-        x = lqr_exact_new(L, K, NULL, error, size);
+        x = lqr_exact_new(L, K, NULL, why, sizeof why);
         for (int i = 0; x && i < POLISH; i++) {
             lqr_greedy_gain(x, K);
             lqr_exact_free(x);
-            x = lqr_exact_new(L, K, NULL, error, size);
+            x = lqr_exact_new(L, K, NULL, why, sizeof why);
         }
+        if (!x) snprintf(error, size, "the cheapest gain lets grow what costs nothing: %s", why);
     } else {
         snprintf(error, size, "no gain is stable, or none by a margin that doubles can tell");
     }
