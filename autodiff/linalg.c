@@ -341,7 +341,8 @@ linalg_schur *linalg_schur_new(int n, const double *A)
     require_finite("linalg_schur_new", n, linalg_max_abs(n * n, A));
     linalg_schur *s = allocate(1, sizeof *s, "Schur's form");
     size_t nn = (size_t)n * (size_t)n;
-    *s = (linalg_schur){ n, allocate(nn, sizeof *s->T, "Schur's form"), allocate(nn, sizeof *s->U, "Schur's form") };
+    *s = (linalg_schur){ .n = n, .T = allocate(nn, sizeof *s->T, "Schur's form"),
+                         .U = allocate(nn, sizeof *s->U, "Schur's form") };
     lapack_int none, room = 4 * n;
     double complex *w = allocate(5 * (size_t)n, sizeof *w, "Schur's form"), *work = w + n;
     double *rwork = allocate((size_t)n, sizeof *rwork, "Schur's form");
@@ -380,7 +381,7 @@ static void complex_product(bool Ah, bool Bh, int n, const double complex *A, co
                 A, n, B, n, &zero, C, n);
 }
 
-/* Y = N + T^H Y T, column after column: (I - T_jj T^H) Y_j = N_j + T^H sum_{k<j} T_kj Y_k. N is overwritten by Y. */
+/* Y = N + T^H Y T, column after column: (I - T_jj T^H) Y_j = N_j + T^H sum_{k<j} T_kj Y_k. Y overwrites N. */
 static enum linalg_outcome solve_triangular(int n, const double complex *T, double complex *Y)
 {
     double complex *known = allocate((size_t)n, sizeof *known, "Stein's equation");

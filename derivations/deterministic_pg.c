@@ -114,15 +114,15 @@ static double J_at(const lqr_exact *x, int i, double moved)
     return J;
 }
 
-/* Central differences, extrapolated once, at h and h / 2: right to how far these are apart, and to what rounding does */
+/* Central differences, extrapolated once, at h and h / 2: right to how far these are apart, and what rounding does */
 static double differences(const lqr_exact *x, double *g)
 {
     double own = 0, h = ldexp(1, -8);
     for (int i = 0; i < x->m * x->n; i++) {
         double slope[2];
         for (int k = 0; k < 2; k++) {
-            double d = k ? h / 2 : h;
-            slope[k] = (8 * (J_at(x, i, d) - J_at(x, i, -d)) - (J_at(x, i, 2 * d) - J_at(x, i, -2 * d))) / (12 * d);
+            double d = k ? h / 2 : h, near = J_at(x, i, d) - J_at(x, i, -d), far = J_at(x, i, 2 * d) - J_at(x, i, -2 * d);
+            slope[k] = (8 * near - far) / (12 * d);
         }
         g[i] = slope[1];
         own = fmax(own, fabs(slope[0] - slope[1]) + 10 * x->unit_J / h);
@@ -175,7 +175,7 @@ static void likelihood_ratio_at(const lqr_exact *x, const double *s, double rho,
     }
 }
 
-/* Theorem 2 of Silver et al.: at S = sigma^2 1 the gradient is affine in sigma^2, so that two of them tell its limit */
+/* Theorem 2 of Silver et al.: at S = sigma^2 1 the gradient is affine in sigma^2, so that two tell its limit */
 static double limit_of_stochastic(const lqr_exact *x, double *g)
 {
     int n = x->m * x->n;
@@ -427,7 +427,7 @@ static double through_both(const setting *y, double *g)
     return 0;
 }
 
-/* DDPG-11   E_D[(d pi_theta(s)/d theta)^T grad_a q_w(s, a)], a = pi_theta(s): the two factors apart, state by state */
+/* DDPG-11   E_D[(d pi_theta(s)/d theta)^T grad_a q_w(s, a)], a = pi_theta(s): the factors apart, state by state */
 static double factors_apart(const setting *y, double *g)
 {
     networks d = draw_networks(y);
@@ -470,7 +470,7 @@ static double replay_objective(const networks *d)           /* E_D[q_w(s, pi_the
     return sum;
 }
 
-/* Of order 10: the function and its fifth derivative; h = 2^-10: 10 h^4 / 30 = 3e-13, rounding 10 * 20 u / 12 h = 4e-12 */
+/* The function and its fifth derivative are of order 10; h = 2^-10: 10 h^4 / 30 = 3e-13, 10 * 20 u / 12 h = 4e-12 */
 static double objective_differences(const setting *y, double *g)
 {
     networks d = draw_networks(y);
@@ -512,10 +512,10 @@ static double unit_network(const setting *y) { (void)y; return 20 * DBL_EPSILON;
 const derivation deterministic_pg[] = {
     { "DDPG-1", "Bellman's equation of a deterministic policy: no expectation over actions", "Q(s, a) at 12 places",
       n_places, unit_Q, NULL, NULL, {
-        { "Q^\\mu(s,a)=-(s^TQs+a^TRa)-\\gamma(s'^TPs'+\\mathrm{tr}\\,PW+v_0)", "s' = A s + B a; P by Stein's equation",
-          Bellman_Q },
-        { "=E_{r,s'}[r+\\gamma Q^\\mu(s',\\mu(s'))]", "by quadrature over s', which is exact for what is quadratic",
-          Bellman_target },
+        { "Q^\\mu(s,a)=-(s^TQs+a^TRa)-\\gamma(s'^TPs'+\\mathrm{tr}\\,PW+v_0)",
+          "s' = A s + B a; P by Stein's equation", Bellman_Q },
+        { "=E_{r,s'}[r+\\gamma Q^\\mu(s',\\mu(s'))]",
+          "by quadrature over s', which is exact for what is quadratic", Bellman_target },
         { "=E[\\sum_t\\gamma^tr_t|s_0=s,a_0=a]", "the mean and the covariance of the states, step by step",
           Bellman_rollout } },
       .own_problem = THREE_REGULATORS },
@@ -529,7 +529,8 @@ const derivation deterministic_pg[] = {
       .own_problem = THREE_REGULATORS },
     { "DDPG-11", "the actor's gradient is the chain rule through the critic", "grad_theta E_D[q_w(s, pi_theta(s))]",
       n_theta, unit_network, NULL, NULL, {
-        { "\\nabla_\\theta E_{s\\sim D}[q_w(s,\\pi_\\theta(s))]", "reverse mode through both networks", through_both },
+        { "\\nabla_\\theta E_{s\\sim D}[q_w(s,\\pi_\\theta(s))]", "reverse mode through both networks",
+          through_both },
         { "=E_{s\\sim D}[\\nabla_\\theta\\pi_\\theta(s)^T\\nabla_aq_w(s,a)|_{a=\\pi_\\theta(s)}]",
           "the two factors apart, for one state and one action after the other", factors_apart },
         { "\\approx\\frac{8(J(\\theta+h)-J(\\theta-h))-(J(\\theta+2h)-J(\\theta-2h))}{12h}",

@@ -32,9 +32,10 @@ static void print_matrix(const char *title, int r, int c, const double *X)
 
 static void print_text(const char *path, const lqr_exact *x, const lqr_exact *best, const char *why_not)
 {
-    printf("%s: %d state%s, %d action%s, gamma %.15g\n", path, x->n, x->n == 1 ? "" : "s", x->m, x->m == 1 ? "" : "s",
-           x->L->gamma);
-    printf("J = %.17g, right to %.1e; spectral radius of sqrt(gamma) (A - B K): %.6g\n", x->J, 10 * x->unit_J, x->radius);
+    printf("%s: %d state%s, %d action%s, gamma %.15g\n", path, x->n, x->n == 1 ? "" : "s", x->m,
+           x->m == 1 ? "" : "s", x->L->gamma);
+    printf("J = %.17g, right to %.1e; spectral radius of sqrt(gamma) (A - B K): %.6g\n", x->J, 10 * x->unit_J,
+           x->radius);
     print_matrix("P, V(x) = -(x^T P x + constant)", x->n, x->n, x->P);
     print_matrix("dJ/dK", x->m, x->n, x->gradient);
     if (!best) {

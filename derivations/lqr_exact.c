@@ -10,7 +10,10 @@
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
 
-static double *zeros(int r, int c) { return allocate((size_t)r * (size_t)c, sizeof(double), "a regulator's table"); }
+static double *zeros(int r, int c)
+{
+    return allocate((size_t)r * (size_t)c, sizeof(double), "a regulator's table");
+}
 
 /* ---- small matrices ---- */
 
@@ -157,7 +160,8 @@ static void set_units(lqr_exact *x)
     x->unit_E = g * b * a * x->unit_P + uN * (R * k + g * b * a * P);
     x->unit_gradient = 2 * (x->unit_E * X + norm(m * n, x->E) * x->unit_X);
     double source = norm(n * n, x->M0), cost = norm(n * n, L->Q) + k * k * R;
-    x->unit_J = fmax((x->unit_P + uN * P) * source, (x->unit_X + uN * X) * cost) + uN * later * R * norm(m * m, x->S);
+    x->unit_J = fmax((x->unit_P + uN * P) * source, (x->unit_X + uN * X) * cost) +
+                uN * later * R * norm(m * m, x->S);
 }
 
 static double *copy_of(int n, const double *X)
@@ -202,7 +206,8 @@ lqr_exact *lqr_exact_new(const lqr_system *L, const double *K, const double *S, 
     if (!stable) return refused(x, error, size, "expected a stable gain, below 1");
     if (!isfinite(linalg_max_abs(n * n, x->P)) || !isfinite(linalg_max_abs(n * n, x->X)))
         numerical_failure("P or sum_t gamma^t E[x_t x_t^T] overflows");
-    if (isinf(x->unit_P) || isinf(x->unit_X)) return refused(x, error, size, "the gain is too close to instability");
+    if (isinf(x->unit_P) || isinf(x->unit_X))
+        return refused(x, error, size, "the gain is too close to instability");
     solve_gradient(x);
     set_units(x);
     if (!isfinite(x->J) || !isfinite(linalg_max_abs(m * n, x->gradient))) numerical_failure("J or dJ/dK overflows");
@@ -261,10 +266,11 @@ double lqr_unit_Q(const lqr_exact *x, const double *s, const double *a)
     const lqr_system *L = x->L;
     int n = x->n, m = x->m;
     double uN = DBL_EPSILON * greatest_dimension(x), g = L->gamma, P = norm(n * n, x->P);
+    double noise = norm(n * n, L->W) + pow(norm(n * m, L->B), 2) * norm(m * m, x->S);
     double ns = norm(n, s), na = norm(m, a), s1 = norm(n * n, L->A) * ns + norm(n * m, L->B) * na;
     double reward = norm(n * n, L->Q) * ns * ns + norm(m * m, L->R) * na * na;
     return uN * (reward + g * s1 * s1 * P + x->v0) + (g * s1 * s1 + ns * ns) * x->unit_P +
-           (g < 1 ? g / (1 - g) : 0) * (norm(n * n, L->W) + pow(norm(n * m, L->B), 2) * norm(m * m, x->S)) * x->unit_P;
+           (g < 1 ? g / (1 - g) : 0) * noise * x->unit_P;
 }
 
 /* ---- the best gain ---- */
@@ -302,8 +308,8 @@ static void control_matrix(const lqr_system *L, double *G)
 }
 
 /*[snip riccati-doubling]*/
-/* H <- H + A^T H (I + G H)^{-1} A,  G <- G + A (I + G H)^{-1} G A^T,  A <- A (I + G H)^{-1} A: after k times H is the
- * value of 2^k steps, P the limit. Chu, Fan, Lin, Wang (2004). false when it has none. */
+/* H <- H + A^T H (I + G H)^{-1} A,  G <- G + A (I + G H)^{-1} G A^T,  A <- A (I + G H)^{-1} A: after k times H is
+ * the value of 2^k steps, P the limit. Chu, Fan, Lin, Wang (2004). false when it has none. */
 static bool double_horizon(int n, double *A, double *G, double *H, double *change)
 {
     double *I_GH = zeros(n, n), *WA = zeros(n, n), *WG = zeros(n, n), *AWA = zeros(n, n), *At = zeros(n, n);

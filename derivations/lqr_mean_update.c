@@ -1,6 +1,6 @@
-/* Learning Q off-policy, in the mean: q_w(s, a), a quadratic in (s, a), is moved to r + gamma q_w(s', a') at places that
- * have nothing to do with the policy, again and again. 002 (l.174-175). On a regulator Q is such a quadratic, so
- * that what the places were does not show. */
+/* Learning Q off-policy, in the mean: q_w(s, a), a quadratic in (s, a), is moved to r + gamma q_w(s', a') at places
+ * that have nothing to do with the policy, again and again. 002 (l.174-175). On a regulator Q is such a quadratic,
+ * so that what the places were does not show. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -38,8 +38,8 @@ typedef struct { double K[REGULATOR_MAX * REGULATOR_MAX], S[REGULATOR_MAX * REGU
 static void next_moments(const lqr_system *L, const double *z, const actor *next, double *zz)
 {
     int n = L->n, m = L->m, d = n + m;
-    double AB[REGULATOR_MAX * D], s1[REGULATOR_MAX], ss[REGULATOR_MAX * REGULATOR_MAX], G[D * REGULATOR_MAX] = { 0 };
-    double Gss[D * REGULATOR_MAX];
+    double AB[REGULATOR_MAX * D], s1[REGULATOR_MAX], ss[REGULATOR_MAX * REGULATOR_MAX];
+    double G[D * REGULATOR_MAX] = { 0 }, Gss[D * REGULATOR_MAX];
     for (int i = 0; i < n; i++) {
         memcpy(AB + i * d, L->A + i * n, (size_t)n * sizeof *AB);
         memcpy(AB + i * d + n, L->B + i * m, (size_t)m * sizeof *AB);
@@ -67,8 +67,8 @@ static double reward(const lqr_system *L, const double *zz)
 typedef struct { double shift, scale; uint32_t stream; } behaviour;
 
 /*[snip off-policy-mean-update]*/
-/* DDPG-2   w <- the w' with q_w'(s, a) = E[r + gamma q_w(s', a')] at every place, a' from whom one likes: until gamma^k is
- * nothing. Returns what the linear solve may be off. */
+/* DDPG-2   w <- the w' with q_w'(s, a) = E[r + gamma q_w(s', a')] at every place, until gamma^k is nothing.
+ * Returns what the linear solve may be off. */
 static double mean_update(const lqr_system *L, const actor *next, gsl_rng *rng, const behaviour *b, double *w)
 {
     int d = L->n + L->m, p = weights_of(L), updates = (int)ceil(log(1e-18) / log(L->gamma));
@@ -179,10 +179,10 @@ static double unit(const setting *y)
 const derivation lqr_mean_updates[] = {
     { "DDPG-2", "Q of a policy is learned from anybody's data, if a' is the policy's own", "54 weights of q(s, a)",
       n_weights, unit, NULL, NULL, {
-        { "Q^\\pi(s,a)=(1,z_iz_j)\\cdot w,\\;z=(s,a)", "by Stein's equation; three deterministic policies, three with noise",
-          exactly },
-        { "=\\lim\\,w\\leftarrow E[r+\\gamma q_w(s',a')],\\;a'\\sim\\pi", "from places N(0, 1): no one has to act like pi",
-          around },
+        { "Q^\\pi(s,a)=(1,z_iz_j)\\cdot w,\\;z=(s,a)",
+          "by Stein's equation; three deterministic policies, then three with noise", exactly },
+        { "=\\lim\\,w\\leftarrow E[r+\\gamma q_w(s',a')],\\;a'\\sim\\pi",
+          "from places N(0, 1): no one has to act like pi", around },
         { "=\\lim\\,w\\leftarrow E[r+\\gamma q_w(s',a')],\\;a'\\sim\\pi", "from places N(2, 9)", elsewhere },
         { "\\text{off-policy only where }\\pi\\text{ is deterministic}",
           "002 (l.175): else the a' of the time is needed; with that of an old policy it learns the old one's Q",

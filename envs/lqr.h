@@ -19,8 +19,8 @@ typedef struct {
     double *Q, *R;              /* [n x n] positive semidefinite, [m x m] positive definite; symmetric */
     double *W, *Sigma0;         /* [n x n] positive semidefinite, symmetric */
     double *mean;               /* [n] */
-    double gamma;               /* in [0, 1]; 1 only without noise. The environment does not discount: it is for who
-                                 * solves or learns */
+    double gamma;               /* in [0, 1]; 1 only without noise. For who solves or learns: the environment does
+                                 * not discount */
 } lqr_system;
 
 lqr_system *lqr_system_new(int n, int m);       /* all zero */
@@ -36,8 +36,7 @@ void        lqr_system_free(lqr_system *L);     /* NULL is fine */
  *        0.1
  *
  * `discount`, `A`, `B`, `Q`, `R` must occur; of `mean` (one row) and `Sigma0` at least one; `W` and what else is
- * missing is zero. Each at most once, in any order. Numbers lie in [-1e100, 1e100], a blank or a comma between two.
- * A says how many states there are, B how many actions. NULL and one line
+ * missing is zero. Each at most once, in any order. Numbers lie in [-1e100, 1e100], blanks or a comma between. A says how many states there are, B how many actions. NULL and one line
  * `path:line:column: expected ..., found ...` in error[size] when the file is wrong. */
 lqr_system *lqr_system_read(const char *path, char *error, size_t size);
 /* The same from memory: text need not end in a newline or a NUL; name stands for the path. */

@@ -210,8 +210,7 @@ static bool check_discount(struct reader *r, const struct block *block)
     if (!(0 <= b->x[0] && b->x[0] <= 1))
         return fail(r, b->line, NULL, "expected a discount in [0, 1], found %g", b->x[0]);
     if (b->x[0] < 1 || !W->line || linalg_max_abs(W->rows * W->cols, W->x) == 0) return true;
-    return fail(r, b->line, NULL, "expected a discount below 1, as W is not zero: noise for ever costs infinitely much, "
-                "found 1");
+    return fail(r, b->line, NULL, "expected a discount below 1, as W is not zero, found 1");
 }
 
 static void copy_block(const struct block *b, double *x)
@@ -250,7 +249,8 @@ lqr_system *lqr_system_parse(const char *name, const char *text, size_t length, 
 {
     char *copy = copy_text(text, length);
     struct block block[BLOCKS] = { { 0 } };
-    struct reader r = { .path = name, .at = copy, .end = copy + length, .start = copy, .error = error, .size = size };
+    struct reader r = { .path = name, .at = copy, .end = copy + length, .start = copy, .error = error,
+                        .size = size };
     lqr_system *L = system_of(&r, block);
     for (int i = 0; i < BLOCKS; i++) free(block[i].x);
     free(copy);
@@ -262,7 +262,8 @@ bool lqr_gain_parse(const char *name, const char *text, size_t length, const lqr
 {
     char *copy = copy_text(text, length), *p;
     struct block b = { 0 };
-    struct reader r = { .path = name, .at = copy, .end = copy + length, .start = copy, .error = error, .size = size };
+    struct reader r = { .path = name, .at = copy, .end = copy + length, .start = copy, .error = error,
+                        .size = size };
     while ((p = next_line(&r))) {
         if (b.rows == L->m) fail(&r, r.line, p, "expected %d row%s, one for each action, found more", L->m,
                                  L->m == 1 ? "" : "s");
@@ -272,8 +273,8 @@ bool lqr_gain_parse(const char *name, const char *text, size_t length, const lqr
                  b.cols);
     }
     if (!r.failed && b.rows < L->m)
-        fail(&r, r.line + 1, NULL, "expected %d row%s, one for each action, found the end of the file after %d", L->m,
-             L->m == 1 ? "" : "s", b.rows);
+        fail(&r, r.line + 1, NULL, "expected %d row%s, one for each action, found the end of the file after %d",
+             L->m, L->m == 1 ? "" : "s", b.rows);
     if (!r.failed) memcpy(K, b.x, (size_t)(L->m * L->n) * sizeof *K);
     free(b.x);
     free(copy);
@@ -294,7 +295,8 @@ static char *whole_text(const char *path, size_t *length, char *error, size_t si
     *length = fread(text, 1, FILE_MAX + 1, f);
     bool lost = ferror(f);
     if (lost) snprintf(error, size, "%s: %s", path, errno ? strerror(errno) : "read failed");
-    else if (*length > FILE_MAX) snprintf(error, size, "%s: expected at most %d bytes, found more", path, FILE_MAX);
+    else if (*length > FILE_MAX)
+        snprintf(error, size, "%s: expected at most %d bytes, found more", path, FILE_MAX);
     fclose(f);
     if (!lost && *length <= FILE_MAX) return text;
     free(text);

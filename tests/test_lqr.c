@@ -16,7 +16,9 @@
 #include "autodiff/linalg.h"
 #include "autodiff/random.h"
 #include "autodiff/require.h"
+#include "derivations/derivation.h"
 #include "derivations/lqr_exact.h"
+#include "derivations/regulators.h"
 #include "envs/lqr.h"
 
 enum { D = 6 };                                     /* the greatest dimension here */
@@ -103,7 +105,8 @@ static naive sum_over_time(const lqr_system *L, const number *K, const double *S
     long double g = L->gamma, later = g < 1 ? 1 / (1 - g) : 0;
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++) {
-            long double source = L->Sigma0[i * n + j] + (long double)L->mean[i] * L->mean[j] + g * later * L->W[i * n + j];
+            long double source = L->Sigma0[i * n + j] + (long double)L->mean[i] * L->mean[j];
+            source += g * later * L->W[i * n + j];
             for (int k = 0; S && k < m; k++)
                 for (int l = 0; l < m; l++)
                     source += g * later * (long double)L->B[i * m + k] * S[k * m + l] * L->B[j * m + l];
@@ -131,7 +134,8 @@ static double complex_step(const lqr_system *L, const double *K, const double *S
 
 static void within(const char *what, double a, double b, double unit)
 {
-    if (!(fabs(a - b) <= 10 * unit)) fail_msg("%s: %.17g and %.17g differ by %.3g units", what, a, b, fabs(a - b) / unit);
+    double units = fabs(a - b) / unit;
+    if (!(units <= 10)) fail_msg("%s: %.17g and %.17g differ by %.3g units", what, a, b, units);
     if (!(10 * unit <= 1e-5 * fmax(1, fmax(fabs(a), fabs(b))))) fail_msg("%s: a unit of %g says nothing", what, unit);
 }
 
@@ -261,7 +265,8 @@ static void scalar_closed_forms(void **state)
         lqr_system *L = lqr_system_of(&l);
         lqr_exact *best = lqr_optimum(L, error, sizeof error);
         assert_non_null(best);
-        double a = l.gamma * l.B * l.B, b = l.R - a * l.Q - l.gamma * l.A * l.A * l.R, root = sqrt(b * b + 4 * a * l.Q * l.R);
+        double a = l.gamma * l.B * l.B, b = l.R - a * l.Q - l.gamma * l.A * l.A * l.R;
+        double root = sqrt(b * b + 4 * a * l.Q * l.R);
         double P = b > 0 ? 2 * l.Q * l.R / (b + root) : (root - b) / (2 * a);
         double J = -P * (l.X0 + l.gamma * l.W / (1 - l.gamma));
         within("Riccati", *best->P, P, best->unit_P + 10 * DBL_EPSILON * P);
@@ -273,10 +278,10 @@ static void scalar_closed_forms(void **state)
     lqr_system *L = lqr_system_of(&lqr_scalar);
     const double K = 0.4, one = 1;
     lqr_exact *x = lqr_exact_new(L, &K, NULL, error, sizeof error);
-    double a, g, exact = (0.72 * 1.016 - 0.08 * 0.424) / (0.424 * 0.424);
+    double a, g, slope = (0.72 * 1.016 - 0.08 * 0.424) / (0.424 * 0.424);
     lqr_mu(x, &one, &a);
     lqr_grad_a_Q(x, &one, &a, &g);
-    within("ERR-68, exact", *x->gradient, exact, x->unit_gradient);
+    within("ERR-68", *x->gradient, slope, x->unit_gradient);
     assert_true(fabs(*x->gradient - 3.88038448) <= 5e-9 && fabs(-g - 1.64528302) <= 5e-9);
     lqr_exact_free(x);
     lqr_system_free(L);
@@ -335,7 +340,8 @@ static void stein(void **state)
         linalg_schur_free(s);
     }
     /* lambda^3 = 2: a companion matrix; and a rotation, whose products of eigenvalues are 1 */
-    const double companion[9] = { 0, 0, 2, 1, 0, 0, 0, 1, 0 }, turn[4] = { 0.6, -0.8, 0.8, 0.6 }, one[4] = { 1, 0, 0, 1 };
+    const double companion[9] = { 0, 0, 2, 1, 0, 0, 0, 1, 0 };
+    const double turn[4] = { 0.6, -0.8, 0.8, 0.6 }, one[4] = { 1, 0, 0, 1 };
     double X[4];
     linalg_schur *s = linalg_schur_new(3, companion);
     assert_true(fabs(linalg_spectral_radius(s) - cbrt(2)) <= 1e-14);
@@ -366,7 +372,8 @@ static void environment(void **state)
     for (int i = 0; i < RETURNS; i++) {
         double G = 0, weight = 1;
         env_reset(e, rng);
-        for (int k = 0; k < n * n; k++) cross[k] += (e->state[k / n] - L->mean[k / n]) * (e->state[k % n] - L->mean[k % n]);
+        for (int k = 0; k < n * n; k++)
+            cross[k] += (e->state[k / n] - L->mean[k / n]) * (e->state[k % n] - L->mean[k % n]);
         for (int t = 0; t < STEPS; t++, weight *= L->gamma) {
             lqr_mu(x, e->obs, u);
             env_step(e, u, &reward, &terminated, &truncated);
@@ -396,6 +403,94 @@ static void environment(void **state)
     assert_true(e->obs[0] == 18 && e->obs[1] == -14 && reward == -(4 - 4 + 64 + 18));
     env_free(e);
     gsl_rng_free(rng);
+}
+
+/* ---- the derivations on them ---- */
+
+/* At other places than the default ones; both sides of the theorem within 1e-10, and X56's two numbers. */
+static void derivations_hold(void **state)
+{
+    (void)state;
+    static const char *const id[] = { "DDPG-1", "DDPG-2", "DDPG-8", "DDPG-11", "DDPG-27" };
+    for (uint64_t seed = 1; seed <= 4; seed++)
+        for (size_t i = 0; i < sizeof id / sizeof *id; i++) {
+            const derivation *d = derivation_find(id[i]);
+            assert_non_null(d);
+            derivation_result r = derivation_run(d, &(setting){ .seed = seed });
+            if (r.verdict != PASS) fail_msg("%s, seed %d: %s", id[i], (int)seed, verdict_name(r.verdict));
+            for (int l = 0; l < r.lines; l++)
+                if (d->line[l].relation == DIFFERS) assert_true(r.differs[l]);
+            for (int l = 0; i == 4 && l < r.lines; l++) {
+                bool wrong = d->line[l].relation == DIFFERS, differences = l == 1;
+                assert_true(fabs(r.value[l * r.n] - (wrong ? 1.64528302 : 3.88038448)) <= 1e-8);
+                for (int k = 0; !wrong && !differences && k < r.n; k++)
+                    assert_true(fabs(r.value[l * r.n + k] - r.value[k]) <= 1e-10);
+            }
+            derivation_result_free(&r);
+        }
+}
+
+/* Sum of weight s s^T over the visits is X; E[xi] = 0, E[xi_i xi_j] = C, and fourth moments, by the quadrature */
+static void visit(const lqr_exact *x, const double *s, double weight, double *to)
+{
+    for (int i = 0; i < x->n * x->n; i++) to[i] += weight * s[i / x->n] * s[i % x->n];
+}
+
+struct powers { int n, k[4]; };
+static double product(const double *xi, const void *of)
+{
+    const struct powers *p = of;
+    double y = 1;
+    for (int i = 0; i < p->n; i++) y *= xi[p->k[i]];
+    return y;
+}
+
+static void visits_and_quadrature(void **state)
+{
+    (void)state;
+    for (int i = 0; i < REGULATORS; i++) {
+        lqr_system *L = regulator_system(i);
+        lqr_exact *x = regulator_exact(i, L, NULL);
+        double X[9] = { 0 };
+        regulator_visits(x, visit, X);
+        for (int k = 0; k < x->n * x->n; k++) within("visits", X[k], x->X[k], x->unit_X);
+        lqr_exact_free(x);
+        lqr_system_free(L);
+    }
+    const double C[9] = { 2, 0.5, 0.3, 0.5, 1, -0.4, 0.3, -0.4, 3 };
+    for (int a = 0; a < 3; a++)
+        for (int b = 0; b < 3; b++) {
+            struct powers two = { 2, { a, b } }, three = { 3, { a, a, b } }, four = { 4, { a, a, b, b } };
+            double isserlis = C[a * 4] * C[b * 4] + 2 * C[a * 3 + b] * C[a * 3 + b];
+            assert_true(fabs(regulator_mean(3, C, product, &two) - C[a * 3 + b]) <= 1e-14);
+            assert_true(fabs(regulator_mean(3, C, product, &three)) <= 1e-13);
+            if (a == b) assert_true(fabs(regulator_mean(3, C, product, &(struct powers){ 0 }) - 1) <= 1e-14);
+            /* xi_a^2 xi_b^2 has degree 4 in all, which the tensor of 3 nodes meets: each z_i to degree 5 */
+            assert_true(fabs(regulator_mean(3, C, product, &four) - isserlis) <= 1e-13);
+        }
+}
+
+/* The files of chapters/examples are these regulators. */
+static void examples(void **state)
+{
+    (void)state;
+    for (int i = 0; i < REGULATORS; i++) {
+        char path[100], error[256] = "";
+        double K[9];
+        snprintf(path, sizeof path, "chapters/examples/%s.lqr", regulator_name(i));
+        lqr_system *L = regulator_system(i), *file = lqr_system_read(path, error, sizeof error);
+        assert_string_equal(error, "");
+        lqr_exact *x = regulator_exact(i, L, NULL);
+        snprintf(path, sizeof path, "chapters/examples/%s.csv", regulator_name(i));
+        assert_true(lqr_gain_read(path, L, K, error, sizeof error));
+        lqr_exact *y = lqr_exact_new(file, K, NULL, error, sizeof error);
+        assert_non_null(y);
+        assert_true(x->J == y->J && memcmp(x->gradient, y->gradient, (size_t)(x->m * x->n) * sizeof *K) == 0);
+        lqr_exact_free(x);
+        lqr_exact_free(y);
+        lqr_system_free(L);
+        lqr_system_free(file);
+    }
 }
 
 /* ---- the readers ---- */
@@ -476,6 +571,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(values_and_gradients), cmocka_unit_test(gradient_by_differences), cmocka_unit_test(optimum),
         cmocka_unit_test(scalar_closed_forms), cmocka_unit_test(refusals), cmocka_unit_test(stein),
         cmocka_unit_test(environment), cmocka_unit_test(reader),
+        cmocka_unit_test(derivations_hold), cmocka_unit_test(visits_and_quadrature), cmocka_unit_test(examples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
