@@ -133,6 +133,12 @@ env *lqr_system_env_new(const char *id, lqr_system *L)
                    (env_space){ .dim = n, .low = g->low, .high = g->high });
 }
 
+env *lqr_env_open(const char *path, char *error, size_t size)
+{
+    lqr_system *L = lqr_system_read(path, error, size);
+    return L ? lqr_system_env_new(path, L) : NULL;
+}
+
 env *lqr_env_new(const char *id, const lqr *L)
 {
     require(L->Q >= 0 && L->R >= 0 && L->W >= 0 && L->X0 >= 0, "%s: Q %g, R %g, W %g, X0 %g", id, L->Q, L->R,

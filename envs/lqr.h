@@ -53,6 +53,7 @@ bool lqr_root(int n, const double *S, double *F);
 /* An environment that takes L over. Nothing ends an episode but a time limit. State and observation are x, in
  * double. With W = 0 a step draws no random number, else n. */
 env *lqr_system_env_new(const char *id, lqr_system *L);
+env *lqr_env_open(const char *path, char *error, size_t size);      /* of a file; NULL and one line in error[size] */
 
 /* ---- one state, one action ---- */
 

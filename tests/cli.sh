@@ -555,7 +555,7 @@ for part in transitions episodes; do
           } }
         END { exit bad || FNR != n }' "$file" out
 done
-refuses "env: an unknown name is answered with all" 2 'expected a .mdp file or one of CartPole-v1, .*lqr, .*E5' \
+refuses "env: an unknown name is answered with all" 2 'expected a .mdp or .lqr file or one of CartPole-v1, .*lqr, .*E5' \
     env CartPole-v9
 refuses "env with two names" 2 '^env: expected one ID, found 2$' env E5 E5
 refuses "env --check without a name" 2 '^env: expected an ID' env --check
@@ -1011,6 +1011,12 @@ json "lqr, an optimum that does not hold what grows" lqr grows.lqr --gain holds.
 is "lqr: no optimum, no number" optimal_gain null
 is "lqr: no optimum, no J" optimal_J null
 keys "lqr: the object's keys" '' J P gradient optimal_gain optimal_J
+refuses "a regulator to act in has no end of its own" 2 'rooms.lqr: expected an episode to end.*--limit' \
+    train vpg --env "$examples/rooms.lqr" --steps 100 --out rooms
+run train vpg --env "$examples/rooms.lqr" --limit 25 --steps 500 --out rooms --quiet
+check "a regulator from a file to act in" "$(first_line err)" [ "$status" -eq 0 ]
+refuses "a regulator to act in, wrong" 2 'negative.lqr:6:1: expected R positive definite' \
+    train vpg --env negative.lqr --steps 100 --out rooms
 
 works "list" list
 check "list has 322 rows" "$(rows | wc -l) rows" [ "$(rows | wc -l)" -eq 322 ]

@@ -556,6 +556,20 @@ static void reader(void **state)
         assert_true(L || strncmp(error, "f:", 2) == 0);
         lqr_system_free(L);
     }
+    gsl_rng *rng = random_stream(7, 0, RANDOM_TEST);    /* and with bytes of any kind in it */
+    for (int trial = 0; trial < 20000; trial++) {
+        size_t n = strlen(good);
+        memcpy(text, good, n);
+        for (int k = 0; k < 1 + trial % 3; k++) {
+            size_t at = gsl_rng_uniform_int(rng, n), from = gsl_rng_uniform_int(rng, n);
+            text[at] = trial % 2 ? (char)gsl_rng_uniform_int(rng, 256) : good[from];
+        }
+        error[0] = '\0';
+        L = lqr_system_parse("f", text, n, error, sizeof error);
+        assert_true(L ? error[0] == '\0' : strncmp(error, "f:", 2) == 0 && !strchr(error, '\n'));
+        lqr_system_free(L);
+    }
+    gsl_rng_free(rng);
     char *row = allocate(4 * LQR_MAX + 100, 1, "a test");
     strcpy(row, "A:");
     for (int i = 0; i <= LQR_MAX; i++) strcat(row, " 1");
