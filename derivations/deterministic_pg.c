@@ -1,8 +1,7 @@
 /* Deterministic policies: Bellman's equation without an expectation over actions, what stands for max_a, the
- * deterministic policy gradient theorem, and the gradient that DDPG takes in its place. 002 (l.170-183), 004
+ * deterministic policy gradient theorem, and what the mean over a buffer makes of it. 002 (l.170-183), 004
  * (l.524-596); Silver et al. (2014), theorems 1 and 2; Lillicrap et al. (2016), equations 3 and 6. Continuous actions
  * have no finite table: their exact values are those of linear-quadratic regulators (lqr_exact.h). */
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,7 +129,7 @@ static double differences(const lqr_exact *x, double *g)
     return own;
 }
 
-/*[snip deterministic-pg-theorem]*/
+/*[snip deterministic-pg-theorem later]*/
 /* DDPG-27   dJ/dtheta = sum_s rho(s) dmu_theta(s)/dtheta^T dQ(s, a)/da at a = mu_theta(s);
  * theta = K, mu(s) = -K s: d mu_k / d K_kj = -s_j */
 static void theorem_at(const lqr_exact *x, const double *s, double rho, double *g)
@@ -391,124 +390,6 @@ static double Max_search(const setting *y, double *out) { return at_places(y, Q_
 static double Max_gap(const setting *y, double *out)    { return at_places(y, Q_policy_and_gap, out); }
 static double Max_policy(const setting *y, double *out) { return at_places(y, Q_policy, out); }
 
-/* ---- DDPG-11: the actor's gradient through the critic, on random networks ---- */
-
-enum { nS = 3, nA = 2, nH = 4, N_D = 6, nIn = nS + nA,
-       N_THETA = (nS + 1) * nH + (nH + 1) * nA, N_W = (nIn + 1) * nH + nH + 1 };
-typedef struct { double theta[N_THETA], w[N_W], s[N_D * nS]; } networks;
-
-static networks draw_networks(const setting *y)
-{
-    networks d;
-    gsl_rng *rng = random_stream(y->seed, 1, RANDOM_POLICY);
-    for (int i = 0; i < N_THETA; i++) d.theta[i] = 2 * gsl_rng_uniform(rng) - 1;
-    for (int i = 0; i < N_W; i++) d.w[i] = 2 * gsl_rng_uniform(rng) - 1;
-    for (int i = 0; i < N_D * nS; i++) d.s[i] = 2 * gsl_rng_uniform(rng) - 1;
-    gsl_rng_free(rng);
-    return d;
-}
-
-static ad two_layers(ad v, ad x, int in, int out)           /* tanh(x W1 + b1) W2 + b2 */
-{
-    ad h = ad_dense(x, ad_view(v, 0, in, nH), ad_view(v, in * nH, 1, nH), AD_TANH);
-    int W2 = (in + 1) * nH;
-    return ad_affine(h, ad_view(v, W2, nH, out), ad_view(v, W2 + nH * out, 1, out));
-}
-
-/* grad_theta E_D[q_w(s, pi_theta(s))], by reverse mode through both networks */
-static double through_both(const setting *y, double *g)
-{
-    networks d = draw_networks(y);
-    ad_tape *t = ad_tape_new();
-    ad theta = ad_input(t, d.theta, N_THETA, 1), s = ad_input(t, d.s, N_D, nS);
-    ad q = two_layers(ad_input(t, d.w, N_W, 1), ad_concat(s, two_layers(theta, s, nS, nA)), nIn, 1);
-    memcpy(g, ad_value(ad_grad(ad_mean(q), theta)), N_THETA * sizeof *g);
-    ad_tape_free(t);
-    return 0;
-}
-
-/* DDPG-11   E_D[(d pi_theta(s)/d theta)^T grad_a q_w(s, a)], a = pi_theta(s): the factors apart, state by state */
-static double factors_apart(const setting *y, double *g)
-{
-    networks d = draw_networks(y);
-    memset(g, 0, N_THETA * sizeof *g);
-    for (int i = 0; i < N_D; i++) {
-        ad_tape *t = ad_tape_new();
-        ad theta = ad_input(t, d.theta, N_THETA, 1), s = ad_input(t, d.s + i * nS, 1, nS);
-        ad pi = two_layers(theta, s, nS, nA), a = ad_input(t, ad_value(pi), 1, nA);
-        ad q = two_layers(ad_input(t, d.w, N_W, 1), ad_concat(s, a), nIn, 1);
-        const double *grad_a_q = ad_value(ad_grad(q, a));
-        for (int k = 0; k < nA; k++) {
-            const double *grad_pi_k = ad_value(ad_grad(ad_columns(pi, k, 1), theta));
-            for (int j = 0; j < N_THETA; j++) g[j] += grad_pi_k[j] * grad_a_q[k] / N_D;
-        }
-        ad_tape_free(t);
-    }
-    return 0;
-}
-
-static void forward(const double *v, const double *x, int in, int out, double *y)
-{
-    const double *W2 = v + (in + 1) * nH;
-    for (int k = 0; k < out; k++) y[k] = W2[nH * out + k];
-    for (int j = 0; j < nH; j++) {
-        double z = v[in * nH + j];
-        for (int i = 0; i < in; i++) z += x[i] * v[i * nH + j];
-        for (int k = 0; k < out; k++) y[k] += tanh(z) * W2[j * out + k];
-    }
-}
-
-static double replay_objective(const networks *d)           /* E_D[q_w(s, pi_theta(s))] */
-{
-    double sum = 0, sa[nIn], q;
-    for (int i = 0; i < N_D; i++) {
-        memcpy(sa, d->s + i * nS, nS * sizeof *sa);
-        forward(d->theta, sa, nS, nA, sa + nS);
-        forward(d->w, sa, nIn, 1, &q);
-        sum += q / N_D;
-    }
-    return sum;
-}
-
-/* The function and its fifth derivative are of order 10; h = 2^-10: 10 h^4 / 30 = 3e-13, 10 * 20 u / 12 h = 4e-12 */
-static double objective_differences(const setting *y, double *g)
-{
-    networks d = draw_networks(y);
-    const double h = ldexp(1, -10);
-    for (int i = 0; i < N_THETA; i++) {
-        double f[5], kept = d.theta[i];
-        for (int k = -2; k <= 2; k++) {
-            d.theta[i] = kept + k * h;
-            f[k + 2] = replay_objective(&d);
-        }
-        d.theta[i] = kept;
-        g[i] = (8 * (f[3] - f[1]) - (f[4] - f[0])) / (12 * h);
-    }
-    return 1e-11;
-}
-
-/* The rows and columns of dpi/dtheta taken for each other: what the k-th action changes meets another one's slope */
-static double factors_crossed(const setting *y, double *g)
-{
-    networks d = draw_networks(y);
-    memset(g, 0, N_THETA * sizeof *g);
-    for (int i = 0; i < N_D; i++) {
-        ad_tape *t = ad_tape_new();
-        ad theta = ad_input(t, d.theta, N_THETA, 1), s = ad_input(t, d.s + i * nS, 1, nS);
-        ad pi = two_layers(theta, s, nS, nA), a = ad_input(t, ad_value(pi), 1, nA);
-        ad q = two_layers(ad_input(t, d.w, N_W, 1), ad_concat(s, a), nIn, 1);
-        double slope = 0;
-        for (int k = 0; k < nA; k++) slope += ad_value(ad_grad(q, a))[k] / N_D;
-        const double *grad_pi = ad_value(ad_grad(ad_sum(pi), theta));
-        for (int j = 0; j < N_THETA; j++) g[j] += grad_pi[j] * slope;
-        ad_tape_free(t);
-    }
-    return 0;
-}
-
-static int n_theta(const setting *y)        { (void)y; return N_THETA; }
-static double unit_network(const setting *y) { (void)y; return 20 * DBL_EPSILON; }      /* sums of 20 terms of order 1 */
-
 const derivation deterministic_pg[] = {
     { "DDPG-1", "Bellman's equation of a deterministic policy: no expectation over actions", "Q(s, a) at 12 places",
       n_places, unit_Q, NULL, NULL, {
@@ -527,18 +408,6 @@ const derivation deterministic_pg[] = {
         { "\\ge q(s,\\pi_\\theta(s))", "what stands for it; equal when pi is greedy for q", Max_policy,
           .relation = AT_MOST } },
       .own_problem = THREE_REGULATORS },
-    { "DDPG-11", "the actor's gradient is the chain rule through the critic", "grad_theta E_D[q_w(s, pi_theta(s))]",
-      n_theta, unit_network, NULL, NULL, {
-        { "\\nabla_\\theta E_{s\\sim D}[q_w(s,\\pi_\\theta(s))]", "reverse mode through both networks",
-          through_both },
-        { "=E_{s\\sim D}[\\nabla_\\theta\\pi_\\theta(s)^T\\nabla_aq_w(s,a)|_{a=\\pi_\\theta(s)}]",
-          "the two factors apart, for one state and one action after the other", factors_apart },
-        { "\\approx\\frac{8(J(\\theta+h)-J(\\theta-h))-(J(\\theta+2h)-J(\\theta-2h))}{12h}",
-          "the definition of a derivative", objective_differences },
-        { "\\ne E_{s\\sim D}[\\sum_k\\nabla_\\theta\\pi_k\\sum_l\\partial q_w/\\partial a_l]",
-          "a product that forgets which action a slope belongs to: right only for one action", factors_crossed,
-          .relation = DIFFERS } },
-      .own_problem = "random networks of 4 tanh units: 3 observations, 2 actions, 6 states in D" },
     { "DDPG-27", "the deterministic policy gradient theorem", "dJ/dK", n_gains, unit_gradient, NULL, NULL, {
         { "\\nabla_\\theta J(\\mu_\\theta)", "reverse mode through J's sum over time, E[x_t x_t^T] step by step",
           PG_unrolled },

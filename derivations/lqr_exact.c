@@ -130,7 +130,7 @@ static void gamma_BtPA(const lqr_exact *x, double *out)                         
     free(PA);
 }
 
-/*[snip lqr-gradient]*/
+/*[snip lqr-gradient later]*/
 /* J = E[V(x_0)], and dJ/dK = -2 E X, E = (R + gamma B^T P B) K - gamma B^T P A */
 static void solve_gradient(lqr_exact *x)
 {
@@ -307,7 +307,7 @@ static void control_matrix(const lqr_system *L, double *G)
     free(RBt);
 }
 
-/*[snip riccati-doubling]*/
+/*[snip riccati-doubling later]*/
 /* H <- H + A^T H (I + G H)^{-1} A,  G <- G + A (I + G H)^{-1} G A^T,  A <- A (I + G H)^{-1} A: after k times H is
  * the value of 2^k steps, P the limit. Chu, Fan, Lin, Wang (2004). false when it has none. */
 static bool double_horizon(int n, double *A, double *G, double *H, double *change)

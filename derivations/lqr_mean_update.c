@@ -66,7 +66,7 @@ static double reward(const lqr_system *L, const double *zz)
 /* Where the data come from: (s, a) ~ N(shift, scale^2 1), as many places as q has weights */
 typedef struct { double shift, scale; uint32_t stream; } behaviour;
 
-/*[snip off-policy-mean-update]*/
+/*[snip off-policy-mean-update later]*/
 /* DDPG-2   w <- the w' with q_w'(s, a) = E[r + gamma q_w(s', a')] at every place, until gamma^k is nothing.
  * Returns what the linear solve may be off. */
 static double mean_update(const lqr_system *L, const actor *next, gsl_rng *rng, const behaviour *b, double *w)

@@ -499,10 +499,10 @@ static const char *const good =
     "# a cart\n" "discount: 0.9\n" "A: 1 0.1\n" "   0 1   # rows\n" "B:\n" "0\n" "0.1\n"
     "Q: 1, 0\r\n" "0, 1\n" "R: 0.1\n" "mean: 1 -2.5e0\n" "W: 0.01 0\n0 0\n";
 
-static void reader(void **state)
+static void gain_reader(void **state)
 {
     (void)state;
-    char error[256] = "", text[1000];
+    char error[256] = "";
     lqr_system *L = lqr_system_parse("f", good, strlen(good), error, sizeof error);
     assert_string_equal(error, "");
     assert_true(L->n == 2 && L->m == 1 && L->gamma == 0.9 && L->A[1] == 0.1 && L->B[1] == 0.1 && L->Q[3] == 1);
@@ -523,8 +523,13 @@ static void reader(void **state)
         assert_string_equal(error, wrong_gain[i].says);
     }
     lqr_system_free(L);
+}
 
-    /* one text of `good` replaced by another */
+/* One text of `good` replaced by another */
+static void system_reader(void **state)
+{
+    (void)state;
+    char error[256] = "", text[1000];
     static const struct { const char *old, *new, *says; } wrong[] = {
         { "discount: 0.9\n", "", "f:13:1: expected a block discount:, found the end of the file" },
         { "discount: 0.9", "discount: 1.5", "f:2:1: expected a discount in [0, 1], found 1.5" },
@@ -551,8 +556,14 @@ static void reader(void **state)
         assert_null(lqr_system_parse("f", text, strlen(text), error, sizeof error));
         if (strncmp(error, wrong[i].says, strlen(wrong[i].says)) != 0) fail_msg("%s\nnot %s", error, wrong[i].says);
     }
+}
+
+static void any_bytes(void **state)
+{
+    (void)state;
+    char error[256] = "", text[1000];
     for (size_t n = 0; n < strlen(good); n++) {         /* cut anywhere: right, or one line about it */
-        L = lqr_system_parse("f", good, n, error, sizeof error);
+        lqr_system *L = lqr_system_parse("f", good, n, error, sizeof error);
         assert_true(L || strncmp(error, "f:", 2) == 0);
         lqr_system_free(L);
     }
@@ -565,7 +576,7 @@ static void reader(void **state)
             text[at] = trial % 2 ? (char)gsl_rng_uniform_int(rng, 256) : good[from];
         }
         error[0] = '\0';
-        L = lqr_system_parse("f", text, n, error, sizeof error);
+        lqr_system *L = lqr_system_parse("f", text, n, error, sizeof error);
         assert_true(L ? error[0] == '\0' : strncmp(error, "f:", 2) == 0 && !strchr(error, '\n'));
         lqr_system_free(L);
     }
@@ -584,7 +595,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_and_gradients), cmocka_unit_test(gradient_by_differences), cmocka_unit_test(optimum),
         cmocka_unit_test(scalar_closed_forms), cmocka_unit_test(refusals), cmocka_unit_test(stein),
-        cmocka_unit_test(environment), cmocka_unit_test(reader),
+        cmocka_unit_test(environment), cmocka_unit_test(gain_reader),
+        cmocka_unit_test(system_reader), cmocka_unit_test(any_bytes),
         cmocka_unit_test(derivations_hold), cmocka_unit_test(visits_and_quadrature), cmocka_unit_test(examples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
