@@ -30,7 +30,9 @@ static void print_matrix(const char *title, int r, int c, const double *X)
         for (int j = 0; j < c; j++) printf(" %14.8g%s", X[i * c + j], j == c - 1 ? "\n" : "");
 }
 
-static void print_text(const char *path, const lqr_exact *x, const lqr_exact *best, const char *why_not)
+/* residual: of Riccati's equation at the best gain; why_not: there is none */
+static void print_text(const char *path, const lqr_exact *x, const lqr_exact *best, double residual,
+                       const char *why_not)
 {
     printf("%s: %d state%s, %d action%s, gamma %.15g\n", path, x->n, x->n == 1 ? "" : "s", x->m,
            x->m == 1 ? "" : "s", x->L->gamma);
@@ -45,7 +47,7 @@ static void print_text(const char *path, const lqr_exact *x, const lqr_exact *be
     print_matrix("optimal gain", x->m, x->n, best->K);
     printf("\noptimal J = %.17g, right to %.1e\n", best->J, 10 * best->unit_J);
     printf("there max |dJ/dK| is %.2g units, the residual of Riccati's equation %.1e\n",
-           linalg_max_abs(x->m * x->n, best->gradient) / best->unit_gradient, lqr_riccati_residual(best));
+           linalg_max_abs(x->m * x->n, best->gradient) / best->unit_gradient, residual);
 }
 
 int lqr_command(int argc, char **argv)
@@ -85,8 +87,9 @@ int lqr_command(int argc, char **argv)
     lqr_exact *x = lqr_exact_new(L, K, NULL, error, sizeof error);
     if (!x) bad_input("%s: %s", gain, error);
     lqr_exact *best = lqr_optimum(L, why_not, sizeof why_not);
+    double residual = best ? lqr_riccati_residual(best) : 0;       /* from here on nothing can fail */
     if (json) print_json(x, best);
-    else      print_text(argv[1], x, best, why_not);
+    else      print_text(argv[1], x, best, residual, why_not);
 
     lqr_exact_free(x);
     lqr_exact_free(best);
