@@ -87,7 +87,7 @@ int lqr_command(int argc, char **argv)
     lqr_exact *x = lqr_exact_new(L, K, NULL, error, sizeof error);
     if (!x) bad_input("%s: %s", gain, error);
     lqr_exact *best = lqr_optimum(L, why_not, sizeof why_not);
-    double residual = best ? lqr_riccati_residual(best) : 0;       /* from here on nothing can fail */
+    double residual = best ? lqr_riccati_residual(best) : 0;       /* before anything is printed */
     if (json) print_json(x, best);
     else      print_text(argv[1], x, best, residual, why_not);
 

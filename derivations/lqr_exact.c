@@ -275,19 +275,25 @@ double lqr_unit_Q(const lqr_exact *x, const double *s, const double *a)
 
 /* ---- the best gain ---- */
 
-void lqr_greedy_gain(const lqr_exact *x, double *K1)
+/* K1 = H^{-1} gamma B^T P A; false where H is singular to working precision */
+static bool greedy(const lqr_exact *x, double *K1)
 {
     int n = x->n, m = x->m;
     double *H = zeros(m, m), *BtPA = zeros(m, n);
     lqr_curvature(x, H);
     gamma_BtPA(x, BtPA);
     linalg_lu *lu = linalg_lu_new(m);
-    if (linalg_lu_factor(lu, H) == LINALG_SINGULAR)
-        numerical_failure("R + gamma B^T P B is singular: reciprocal condition %g", lu->rcond);
-    linalg_lu_solve(lu, false, n, BtPA, K1);
+    bool ok = linalg_max_abs(m * m, H) < INFINITY && linalg_lu_factor(lu, H) == LINALG_OK;
+    if (ok) linalg_lu_solve(lu, false, n, BtPA, K1);
     linalg_lu_free(lu);
     free(H);
     free(BtPA);
+    return ok;
+}
+
+void lqr_greedy_gain(const lqr_exact *x, double *K1)
+{
+    if (!greedy(x, K1)) numerical_failure("R + gamma B^T P B is singular");
 }
 
 /* G [n x n] = gamma B R^{-1} B^T */
@@ -361,21 +367,19 @@ lqr_exact *lqr_optimum(const lqr_system *L, char *error, size_t size)
 {
     enum { POLISH = 2 };                                /* Newton's steps: each squares the error of doubling */
     int n = L->n, m = L->m;
-    char why[256];
+    char why[256] = "";
     double *K = zeros(m, n);
     lqr_exact guess = { .L = L, .n = n, .m = m, .P = zeros(n, n) }, *x = NULL;
-    if (riccati(L, guess.P)) {
-        lqr_greedy_gain(&guess, K);
+    bool ends = riccati(L, guess.P), regular = ends && greedy(&guess, K);
+    if (regular) x = lqr_exact_new(L, K, NULL, why, sizeof why);
+    for (int i = 0; x && (regular = greedy(x, K)) && i < POLISH; i++) {
+        lqr_exact_free(x);
         x = lqr_exact_new(L, K, NULL, why, sizeof why);
-        for (int i = 0; x && i < POLISH; i++) {
-            lqr_greedy_gain(x, K);
-            lqr_exact_free(x);
-            x = lqr_exact_new(L, K, NULL, why, sizeof why);
-        }
-        if (!x) snprintf(error, size, "the cheapest gain lets grow what costs nothing: %s", why);
-    } else {
-        snprintf(error, size, "no gain is stable, or none by a margin that doubles can tell");
     }
+    if (!ends)         snprintf(error, size, "no gain is stable, or none by a margin that doubles can tell");
+    else if (!regular) snprintf(error, size, "R + gamma B^T P B is singular to working precision");
+    else if (!x)       snprintf(error, size, "the cheapest gain lets grow what costs nothing: %s", why);
+    if (x && !regular) lqr_exact_free(x), x = NULL;
     free(guess.P);
     free(K);
     return x;

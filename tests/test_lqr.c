@@ -297,6 +297,11 @@ static void refusals(void **state)
     double K = -0.2;                                    /* sqrt(.9) 1.1 = 1.0436 */
     assert_null(lqr_exact_new(L, &K, NULL, error, sizeof error));
     assert_non_null(strstr(error, "expected a stable gain, below 1: the spectral radius of sqrt(gamma) (A - B K) is 1.04"));
+    lqr_system *twin = lqr_system_new(1, 2);            /* two actions that do the same, at next to no cost */
+    *twin->A = *twin->Q = twin->B[0] = twin->B[1] = 1, twin->R[0] = twin->R[3] = 1e-20, twin->gamma = 0.9;
+    assert_null(lqr_optimum(twin, error, sizeof error));
+    assert_non_null(strstr(error, "R + gamma B^T P B is singular"));
+    lqr_system_free(twin);
     *L->B = 0, *L->A = 1.5;                             /* nothing can be done */
     assert_null(lqr_optimum(L, error, sizeof error));
     assert_non_null(strstr(error, "no gain is stable"));
