@@ -20,6 +20,7 @@ static const struct {
     { "estimate", estimate_command, "an estimator's exact bias and variance, over all trajectories" },
     { "improve", improve_command, "policy iteration with exact advantages: what it promises, and what it does" },
     { "bounds", bounds_command, "what the lower bounds on J promise, along a line or on random MDPs" },
+    { "lqr",    lqr_command,    "everything exact about a linear policy on a linear-quadratic regulator" },
     { "env",    env_command,    "the environments: list, check, take single steps from a file" },
     { "train",  train_command,  "an algorithm acting and learning, in a folder that can be gone on from" },
     { "eval",   eval_command,   "the returns of a trained policy" },

@@ -4,6 +4,7 @@
 #include "autodiff/linalg.h"
 
 #include <cblas.h>
+#include <complex.h>
 #include <float.h>
 #include <lapacke.h>
 #include <math.h>
@@ -330,4 +331,92 @@ void linalg_eigen_symmetric(int n, const double *A, double *w, double *Ut)
     free(work);
     free(iwork);
     if (info > 0) numerical_failure("dsyevd: %d elements did not converge (n = %d)", (int)info, n);
+}
+
+/* ---- Schur's form, and Stein's equation by it ---- */
+
+linalg_schur *linalg_schur_new(int n, const double *A)
+{
+    require(n >= 1, "linalg_schur_new: n = %d", n);
+    require_finite("linalg_schur_new", n, linalg_max_abs(n * n, A));
+    linalg_schur *s = allocate(1, sizeof *s, "Schur's form");
+    size_t nn = (size_t)n * (size_t)n;
+    *s = (linalg_schur){ .n = n, .T = allocate(nn, sizeof *s->T, "Schur's form"),
+                         .U = allocate(nn, sizeof *s->U, "Schur's form") };
+    lapack_int none, room = 4 * n;
+    double complex *w = allocate(5 * (size_t)n, sizeof *w, "Schur's form"), *work = w + n;
+    double *rwork = allocate((size_t)n, sizeof *rwork, "Schur's form");
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) s->T[j * n + i] = A[i * n + j];
+    lapack_int info = LAPACKE_zgees_work(LAPACK_COL_MAJOR, 'V', 'N', NULL, n, s->T, n, &none, w, s->U, n, work, room,
+                                         rwork, NULL);
+    check_info("zgees", info, n);
+    free(w);
+    free(rwork);
+    if (info > 0) numerical_failure("zgees: eigenvalue %d did not converge (n = %d)", (int)info, n);
+    return s;
+}
+
+void linalg_schur_free(linalg_schur *s)
+{
+    if (!s) return;
+    free(s->T);
+    free(s->U);
+    free(s);
+}
+
+double linalg_spectral_radius(const linalg_schur *s)
+{
+    double radius = 0;
+    for (int i = 0; i < s->n; i++) radius = linalg_greater(radius, cabs(s->T[i * s->n + i]));
+    return radius;
+}
+
+/* C [n x n] = op(A) B, op(X) = X^H where the flag is set, or A op(B) by the second flag; all column-major */
+static void complex_product(bool Ah, bool Bh, int n, const double complex *A, const double complex *B,
+                            double complex *C)
+{
+    const double complex one = 1, zero = 0;
+    cblas_zgemm(CblasColMajor, Ah ? CblasConjTrans : CblasNoTrans, Bh ? CblasConjTrans : CblasNoTrans, n, n, n, &one,
+                A, n, B, n, &zero, C, n);
+}
+
+/* Y = N + T^H Y T, column after column: (I - T_jj T^H) Y_j = N_j + T^H sum_{k<j} T_kj Y_k. Y overwrites N. */
+static enum linalg_outcome solve_triangular(int n, const double complex *T, double complex *Y)
+{
+    double complex *known = allocate((size_t)n, sizeof *known, "Stein's equation");
+    double least = INFINITY;
+    for (int j = 0; j < n; j++) {
+        double complex *y = Y + j * n;
+        for (int i = 0; i < n; i++) {
+            known[i] = 0;
+            for (int k = 0; k < j; k++) known[i] += T[j * n + k] * Y[k * n + i];
+        }
+        for (int i = 0; i < n; i++) {               /* T^H is lower triangular */
+            double complex sum = y[i], pivot = 1 - T[j * n + j] * conj(T[i * n + i]);
+            for (int k = 0; k <= i; k++) sum += conj(T[i * n + k]) * known[k];
+            for (int k = 0; k < i; k++)  sum += conj(T[i * n + k]) * T[j * n + j] * y[k];
+            least = fmin(least, cabs(pivot));
+            y[i] = pivot != 0 ? sum / pivot : 0;
+        }
+    }
+    free(known);
+    return least >= n * DBL_EPSILON ? LINALG_OK : LINALG_SINGULAR;
+}
+
+enum linalg_outcome linalg_stein(const linalg_schur *s, const double *M, double *X)
+{
+    int n = s->n;
+    size_t nn = (size_t)n * (size_t)n;
+    double complex *Y = allocate(2 * nn, sizeof *Y, "Stein's equation"), *Z = Y + nn;
+    for (size_t i = 0; i < nn; i++) Y[i] = M[i];                /* symmetric: row- or column-major */
+    complex_product(true, false, n, s->U, Y, Z);                /* U^H M U */
+    complex_product(false, false, n, Z, s->U, Y);
+    enum linalg_outcome outcome = solve_triangular(n, s->T, Y);
+    complex_product(false, false, n, s->U, Y, Z);               /* X = U Y U^H */
+    complex_product(false, true, n, Z, s->U, Y);
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) X[i * n + j] = (creal(Y[j * n + i]) + creal(Y[i * n + j])) / 2;
+    free(Y);
+    return outcome;
 }

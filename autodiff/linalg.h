@@ -50,4 +50,13 @@ void linalg_cholesky_solve(const linalg_cholesky *f, const double *b, double *x)
  * w[i]. Eigenvalues are right to O(n eps max|w|) absolutely, so small ones have no relative accuracy. */
 void linalg_eigen_symmetric(int n, const double *A, double *w, double *Ut);
 
+/* A = U T U^H for any A [n x n], U unitary and T upper triangular, both complex: Schur's form. */
+typedef struct { int n; double _Complex *T, *U; } linalg_schur;     /* [n x n] column-major */
+linalg_schur *linalg_schur_new(int n, const double *A);
+void          linalg_schur_free(linalg_schur *s);
+double linalg_spectral_radius(const linalg_schur *s);               /* max |eigenvalue of A| */
+/* X = M + A^T X A [n x n] for symmetric M, the sum of A^tT M A^t over t where the spectral radius is below 1.
+ * Residual O(n eps (|M| + |A|^2 |X|)); singular when a product of two eigenvalues is 1 to working precision. */
+enum linalg_outcome linalg_stein(const linalg_schur *s, const double *M, double *X);
+
 #endif

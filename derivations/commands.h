@@ -8,6 +8,7 @@ int derive_command(int argc, char **argv);
 int estimate_command(int argc, char **argv);
 int improve_command(int argc, char **argv);
 int bounds_command(int argc, char **argv);
+int lqr_command(int argc, char **argv);
 int list_command(int argc, char **argv);
 
 #endif

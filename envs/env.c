@@ -57,17 +57,24 @@ const char *env_id(int i)
 /* mdp_open's answer to an unknown name, with the environments that are no finite MDPs before the others */
 static void list_names(const char *id, char *error, size_t size)
 {
-    snprintf(error, size, "%s: expected a .mdp file or one of ", id);
+    snprintf(error, size, "%s: expected a .mdp or .lqr file or one of ", id);
     for (int i = 0; i < COUNT; i++)
         if (named[i].make) snprintf(error + strlen(error), size - strlen(error), "%s, ", named[i].id);
     mdp_builtin_list(error + strlen(error), size - strlen(error));
+}
+
+static bool is_regulator(const char *id)
+{
+    size_t n = strlen(id);
+    return n > 4 && strcmp(id + n - 4, ".lqr") == 0;
 }
 
 env *env_make(const char *id, int limit, char *error, size_t size)
 {
     require(limit >= ENV_OWN_LIMIT, "time limit %d of %s", limit, id);
     const struct named *own = find(id);
-    env *e = own && own->make ? own->make(id) : env_mdp_open(id, error, size);
+    env *e = own && own->make ? own->make(id) :
+             is_regulator(id) ? lqr_env_open(id, error, size) : env_mdp_open(id, error, size);
     if (!e && !mdp_is_builtin(id) && !strpbrk(id, "./") && access(id, F_OK) != 0) list_names(id, error, size);
     if (!e) return NULL;
     if (own) e->threshold = own->threshold;

@@ -47,7 +47,8 @@ struct env {                        /* to be read by anyone, written by the func
 
 enum { ENV_NO_LIMIT = 0, ENV_OWN_LIMIT = -1 };
 
-/* An environment by its id, or any finite MDP by its built-in name or file (envs/mdp.h). limit: the steps of an
+/* An environment by its id, or any finite MDP by its built-in name or file (envs/mdp.h), or a regulator by its file,
+ * whose name ends in .lqr (envs/lqr.h). limit: the steps of an
  * episode, ENV_NO_LIMIT, or ENV_OWN_LIMIT for Gymnasium's max_episode_steps, where it has one. NULL and one line
  * in error[size] when there is none of that name or the file is wrong. */
 env *env_make(const char *id, int limit, char *error, size_t size);

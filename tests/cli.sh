@@ -191,7 +191,7 @@ awk 'BEGIN { for (s = 0; s < 17; s++) print "0,0.5,-1," s / 4 }' >lake.csv
 # ---- help, commands, options ----
 
 works "--help" --help
-for command in solve verify derive estimate improve bounds list env; do
+for command in solve verify derive estimate improve bounds list env lqr; do
     works "$command --help" "$command" --help
     check "$command --help names the command" "no 'ascent $command'" grep -q "ascent $command" out
 done
@@ -555,7 +555,7 @@ for part in transitions episodes; do
           } }
         END { exit bad || FNR != n }' "$file" out
 done
-refuses "env: an unknown name is answered with all" 2 'expected a .mdp file or one of CartPole-v1, .*lqr, .*E5' \
+refuses "env: an unknown name is answered with all" 2 'expected a .mdp or .lqr file or one of CartPole-v1, .*lqr, .*E5' \
     env CartPole-v9
 refuses "env with two names" 2 '^env: expected one ID, found 2$' env E5 E5
 refuses "env --check without a name" 2 '^env: expected an ID' env --check
@@ -974,6 +974,49 @@ sed -i 's/"reinforce"/"cpi"/' tables/config.json
 for command in eval watch; do
     refuses "$command of an algorithm on tables" 2 'ascent improve cpi' $command tables
 done
+
+examples=$root/chapters/examples
+json "lqr: the scalar regulator" lqr "$examples/scalar.lqr" --gain "$examples/scalar.csv"
+near "lqr: P (1.016 / 0.424)" 'P[0][0]' 2.3962264150943396
+near "lqr: J is -P" J -2.3962264150943396
+near "lqr: dJ/dK of ERR-68" 'gradient[0][0]' 3.8803844784621573
+near "lqr: the best gain, by the root of a quadratic" 'optimal_gain[0][0]' 1.4898523408801283
+for f in cart rooms; do
+    works "lqr $f" lqr "$examples/$f.lqr" --gain "$examples/$f.csv"
+    json "lqr $f as JSON" lqr "$examples/$f.lqr" --gain "$examples/$f.csv"
+done
+works "lqr --help" lqr --help
+echo '1, 2' >wide.csv
+echo -1 >unstable.csv
+sed 's/^B: .*/B: 0/; s/^A: .*/A: 2/' "$examples/scalar.lqr" >lost.lqr
+sed 's/^B: .*/B: 0/; s/^A: .*/A: 2/; s/^Q: .*/Q: 0/; s/^discount.*/discount: 0.2/' "$examples/scalar.lqr" >idle.lqr
+sed 's/^Q: .*/Q: 1e100/; s/^B: .*/B: 1e100/' "$examples/scalar.lqr" >vast.lqr
+sed 's/^R: .*/R: -1/' "$examples/scalar.lqr" >negative.lqr
+refuses "lqr without a gain" 2 'expected --gain FILE' lqr "$examples/scalar.lqr"
+refuses "lqr without a file" 2 'expected one file of a regulator, found 0' lqr --gain wide.csv
+refuses "lqr, a file that is not there" 2 'nosuch.lqr: No such file' lqr nosuch.lqr --gain wide.csv
+refuses "lqr, a folder" 2 '^\.: ' lqr . --gain wide.csv
+refuses "lqr, a gain too wide" 2 'wide.csv:1:1: expected 1 number, one for each state, found 2' \
+    lqr "$examples/scalar.lqr" --gain wide.csv
+refuses "lqr, an unstable gain" 2 'unstable.csv: expected a stable gain, below 1: the spectral radius .* is 1.42' \
+    lqr "$examples/scalar.lqr" --gain unstable.csv
+refuses "lqr, a negative R" 2 'negative.lqr:6:1: expected R positive definite, found an eigenvalue -1' \
+    lqr negative.lqr --gain "$examples/scalar.csv"
+refuses "lqr, nothing can be stable" 2 'is 1.89' lqr lost.lqr --gain "$examples/scalar.csv"
+refuses "lqr, numbers too great" 2 'spectral radius' lqr vast.lqr --gain "$examples/scalar.csv"
+json "lqr, nothing to do" lqr idle.lqr --gain "$examples/scalar.csv"
+printf '%s\n' 'discount: 0.9' 'A: 1.2 0' '0 0.5' 'B: 1' '0' 'Q: 0 0' '0 1' 'R: 1' 'mean: 1 1' >grows.lqr
+echo '0.5 0' >holds.csv
+json "lqr, an optimum that does not hold what grows" lqr grows.lqr --gain holds.csv
+is "lqr: no optimum, no number" optimal_gain null
+is "lqr: no optimum, no J" optimal_J null
+keys "lqr: the object's keys" '' J P gradient optimal_gain optimal_J
+refuses "a regulator to act in has no end of its own" 2 'rooms.lqr: expected an episode to end.*--limit' \
+    train vpg --env "$examples/rooms.lqr" --steps 100 --out rooms
+run train vpg --env "$examples/rooms.lqr" --limit 25 --steps 500 --out rooms --quiet
+check "a regulator from a file to act in" "$(first_line err)" [ "$status" -eq 0 ]
+refuses "a regulator to act in, wrong" 2 'negative.lqr:6:1: expected R positive definite' \
+    train vpg --env negative.lqr --steps 100 --out rooms
 
 works "list" list
 check "list has 322 rows" "$(rows | wc -l) rows" [ "$(rows | wc -l)" -eq 322 ]

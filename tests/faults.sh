@@ -5,6 +5,7 @@
 set -u
 faults=$(cd "$1" && pwd)/tests/faults/faults
 ascent=$(cd "$1" && pwd)/ascent
+examples=$(cd "$(dirname "$0")/../chapters/examples" && pwd)
 work=$(mktemp -d) || exit 3
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/in" && cd "$work/in" || exit 3
@@ -59,6 +60,10 @@ faults whole solve two.mdp --policy wrong.csv
 faults whole solve two.mdp --policy .
 faults whole solve E5
 faults whole derive PGT-24 two.mdp --markdown
+faults whole lqr "$examples/rooms.lqr" --gain "$examples/rooms.csv"
+faults whole lqr "$examples/rooms.lqr" --gain "$examples/rooms.csv" --json
+faults whole lqr "$examples/rooms.lqr" --gain two.mdp
+faults whole lqr two.mdp --gain two.mdp
 faults whole answer
 faults whole answer 1.3 1 2 3 4 5
 faults whole answer 1.2 two.mdp
