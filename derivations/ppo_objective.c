@@ -123,7 +123,7 @@ static double tabulated(clipped_mean L, int first, int last, double *out)
 
 enum reading { BY_CASES, AT_BEST, ERR_61 };
 
-/* PPO-5, PPO-6, PPO-37   The same by cases, no min and no clip; AT_BEST: the most to be gained, and the steepest */
+/* PPO-5, PPO-6   The same by cases, no min and no clip; AT_BEST: the most to be gained, and the steepest */
 static double by_cases(enum reading reading, int first, int last, double *out)
 {
     for (int i = first; i < last; i++)
@@ -137,6 +137,21 @@ static double by_cases(enum reading reading, int first, int last, double *out)
 }
 
 enum { HALF = ADVANTAGES / 2, ALL = ADVANTAGES };
+
+/* PPO-37   r is clipped where that takes a gain away, (r-1) A > 0, and left alone elsewhere */
+static double clipped_where_it_gains(const setting *x, double *out)
+{
+    (void)x;
+    for (int i = 0; i < ALL; i++)
+        for (int j = 0; j < RATIOS; j++) {
+            double A = A_[i], r = ratio_[j], clipped = fmin(fmax(r, 1 - EPS), 1 + EPS);
+            bool gains = (r - 1) * A > 0;
+            *out++ = (gains ? clipped : r) * A;
+            *out++ = gains && clipped != r ? 0 : A;
+        }
+    return 0;
+}
+
 static double cases_all(const setting *x, double *out)    { (void)x; return by_cases(BY_CASES, 0, ALL, out); }
 static double clip_all(const setting *x, double *out)     { (void)x; return tabulated(ppo_L_clip, 0, ALL, out); }
 static double inside_all(const setting *x, double *out)   { (void)x; return tabulated(clipped_inside, 0, ALL, out); }
@@ -502,7 +517,8 @@ const derivation ppo_objectives[] = {
       "three actions, the first was taken, A = 1; pi_old = (.5, .25, .25), p from .3 to .8" },
     { "PPO-37", "a ratio outside the range is clipped: where the sample would gain by leaving it", "L and dL/dr",
       n_table, unit_table, NULL, NULL, {
-        { "(r-1)A>0:\\ \\mathrm{clip}(r)A;\\quad\\text{else }rA", "by cases", cases_all },
+        { "(r-1)A>0:\\ \\mathrm{clip}(r,1-\\epsilon,1+\\epsilon)A;\\quad\\text{else }rA",
+          "as it is printed, by the sign of (r-1)A", clipped_where_it_gains },
         { "=L^{CLIP}", "the training code's", clip_all },
         { "\\mathrm{clip}(r,1-\\epsilon,1+\\epsilon)A",
           "the control: clipped on both sides, it does not see a sample that has gone the wrong way; nor is"
