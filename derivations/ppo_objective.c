@@ -64,16 +64,19 @@ static double of_policy_gradient(const setting *x, double *out)
     return 0;
 }
 
-/* PPO-1   L_CPI of theta_old's samples where the logits are z [nS x nA], [1 x 1]; deviation: max |r_t - 1|.
- * held: log pi_old is constant */
-static ad L_CPI(ad_tape *t, const exact *pi, ad z, bool held, double *deviation)
+/* What the ratio's log pi_old is: a constant; what follows theta; 0, so that the ratio is a probability (ERR-83) */
+enum below { HELD, FOLLOWING, LEFT_OUT };
+
+/* PPO-1   L_CPI of theta_old's samples where the logits are z [nS x nA], [1 x 1]; deviation: max |r_t - 1| */
+static ad L_CPI(ad_tape *t, const exact *pi, ad z, enum below below, double *deviation)
 {
     int N = pi->nSA;
     double *weighted = allocate((size_t)N, sizeof *weighted, "advantages");
     for (int i = 0; i < N; i++)
         weighted[i] = pi->absorbing[i / pi->nA] ? 0 : N * exact_rho(pi, i / pi->nA) * pi->pi[i] * pi->A[i];
     ad logp  = ad_view(categorical_log_probabilities(z), 0, N, 1);
-    ad ratio = held ? ppo_ratio(logp, ad_input(t, pi->logpi, N, 1)) : ad_exp(ad_sub(logp, logp));
+    ad ratio = below == HELD ? ppo_ratio(logp, ad_input(t, pi->logpi, N, 1))
+             : below == FOLLOWING ? ad_exp(ad_sub(logp, logp)) : ad_exp(logp);
     ad L     = ppo_L_CPI(ratio, ad_copy(t, weighted, N, 1));
     *deviation = 0;
     for (int i = 0; i < N; i++) *deviation = linalg_greater(*deviation, fabs(ad_value(ratio)[i] - 1));
@@ -81,21 +84,33 @@ static ad L_CPI(ad_tape *t, const exact *pi, ad z, bool held, double *deviation)
     return L;
 }
 
-static double of_surrogate(const setting *x, bool held, double *out)
+static double of_surrogate(const setting *x, enum below below, double *out)
 {
     const exact *pi = x->pi;
     double other;
     ad_tape *t = ad_tape_new();
     ad theta = ad_input(t, pi->theta, pi->n, 1);
-    ad L = L_CPI(t, pi, policy_logits(t, &pi->policy, theta), held, &out[pi->n]);
+    ad L = L_CPI(t, pi, policy_logits(t, &pi->policy, theta), below, &out[pi->n]);
     memcpy(out, ad_value(ad_grad(L, theta)), (size_t)pi->n * sizeof *out);
-    out[pi->n + 1] = ad_scalar(L_CPI(t, pi, ad_input(t, x->pi1->logits, pi->nS, pi->nA), held, &other));
+    out[pi->n + 1] = ad_scalar(L_CPI(t, pi, ad_input(t, x->pi1->logits, pi->nS, pi->nA), below, &other));
     ad_tape_free(t);
     return 0;
 }
 
-static double of_held(const setting *x, double *out)     { return of_surrogate(x, true, out); }
-static double of_not_held(const setting *x, double *out) { return of_surrogate(x, false, out); }
+static double of_held(const setting *x, double *out)        { return of_surrogate(x, HELD, out); }
+static double of_not_held(const setting *x, double *out)    { return of_surrogate(x, FOLLOWING, out); }
+static double of_probability(const setting *x, double *out) { return of_surrogate(x, LEFT_OUT, out); }
+
+/* ERR-65: L_CPI to first order in the logits, sum_s rho sum_a pi A (z' - z) */
+static double of_first_order(const setting *x, double *out)
+{
+    const exact *pi = x->pi;
+    of_held(x, out);
+    out[pi->n + 1] = 0;
+    for (int i = 0; i < pi->nSA; i++)
+        out[pi->n + 1] += exact_rho(pi, i / pi->nA) * pi->pi[i] * pi->A[i] * (x->pi1->logits[i] - pi->logits[i]);
+    return 0;
+}
 
 /* ---- PPO-2, PPO-5, PPO-6, PPO-37: a table over r and A, eps = .2; value and slope ---- */
 
@@ -443,7 +458,13 @@ const derivation ppo_objectives[] = {
           "\\hat E_t[r_t(\\theta')\\hat A_t],\\quad r_t=\\frac{\\pi_\\theta(a_t|s_t)}{\\pi_{old}(a_t|s_t)}",
           "what training ascends, each (s,a) weighted by rho_old(s) pi_old(a|s)", of_held },
         { "\\pi_\\theta/\\pi_\\theta=1", "the control: pi_old follows pi, not held constant, and nothing is left to"
-          " ascend", of_not_held, DIFFERS } } },
+          " ascend", of_not_held, DIFFERS },
+        { "r_t=\\pi_\\theta(a_t|s_t)",
+          "002 (l.345): r is the probability of the action. It is a ratio of two: at theta_old it is 1, and only so"
+          " the gradient is J's", of_probability, DIFFERS, "ERR-83" },
+        { "\\sum_s\\rho_{old}(s)\\sum_a\\pi_{old}(a|s)A_{old}(s,a)(z'_{sa}-z_{sa}),\\quad\\pi=\\mathrm{softmax}(z)",
+          "002 (l.290-298): PPO goes to first order only. Its method does; its objective is the surrogate itself."
+          " It is TRPO that takes the linear one", of_first_order, DIFFERS, "ERR-65" } } },
     { "PPO-2", "the clipped surrogate of a sample, by cases", "L and dL/dr", n_table, unit_table, NULL, NULL, {
         { "A>0:\\ rA\\text{ to }r=1+\\epsilon,\\text{ then flat};\\quad A<0:\\ \\text{flat to }r=1-\\epsilon,"
           "\\text{ then }rA", "by cases, with neither min nor clip", cases_all },

@@ -553,8 +553,8 @@ const derivation trajectory_product[] = {
       small_n, unit_gradient, not_applicable, NULL, {
         { "\\nabla_\\theta J(\\theta)", "PGT-3 on the time-expanded MDP", small_gradient },
         { "=E_{\\tau\\sim\\pi_{\\theta'}}[\\frac{\\nabla_\\theta\\pi_\\theta(\\tau)}"
-          "{\\pi_{\\theta'}(\\tau)}r(\\tau)]", "theta' acts, whatever theta is: the gradient goes inside. By reverse mode"
-          " through the product",
+          "{\\pi_{\\theta'}(\\tau)}r(\\tau)]",
+          "theta' acts, whatever theta is: the gradient goes inside. By reverse mode through the product",
           gradient_in_ratio },
         { "=E_{\\tau\\sim\\pi_{\\theta'}}[\\frac{\\pi_\\theta(\\tau)}{\\pi_{\\theta'}(\\tau)}\\nabla_\\theta\\log"
           "\\pi_\\theta(\\tau)r(\\tau)]", "grad p = p grad log p; scores in closed form", ratio_times_score } },
@@ -566,12 +566,12 @@ const derivation trajectory_product[] = {
           "(\\sum_tr(s_t,a_t))],\\quad E[\\sum_t\\nabla\\log\\pi_\\theta(a_t|s_t)\\sum_{k\\ge t}\\rho_kr_k]",
           "over all trajectories of pi', by hand; per decision: no a_j after r_k changes r_k's mean",
           both_by_hand },
-        { "=\\nabla_\\theta J(\\theta)", "both, PGT-3 on the time-expanded MDP; the traces, copied from above, have their second account below", both_exact },
+        { "=\\nabla_\\theta J(\\theta)", "both, PGT-3 on the time-expanded MDP; the traces are line 1's: their second"
+          " account is line 3", both_exact },
         { "=E[g]", TRAINED ", ratio=trajectory and ratio=per-decision", both_by_training },
         { "E[\\prod_t\\frac{\\pi_\\theta}{\\pi_{\\theta'}}]E[(\\sum_t\\nabla\\log\\pi_\\theta(a_{i,t}|o_{i,t}))"
           "(\\sum_tr(s_{i,t},a_{i,t}))]", "001 (l.114) has the actions and rewards of a sample i inside the mean"
-          " over"
-          " tau. Read as it stands, i is another one: the ratio's mean 1 drops out", both_of_another, DIFFERS,
+          " over tau. Read as it stands, i is another one: the ratio's mean 1 drops out", both_of_another, DIFFERS,
           "ERR-51" },
         { "E[(\\prod_t\\frac{\\pi_\\theta}{\\pi_{\\theta'}})^2\\dots]",
           "a control: the ratio stands in the weight already, and comes again with the objective", both_twice,
@@ -590,8 +590,9 @@ const derivation trajectory_product[] = {
           "the number of times that the likelier action was drawn is binomial", binomial_law },
         { "=\\log\\mathrm{med}\\,\\rho,\\quad\\log E\\rho,\\quad\\log E\\rho^2",
           "the same, products through algorithms/off_policy_pg.c", binomial_law_trained },
-        { "\\log\\mathrm{med}\\,\\rho,\\quad\\log E[\\rho1_{\\rho\\le c}],\\quad\\log E[\\rho^21_{\\rho\\le c}],"
-          "\\quadP(\\rho\\le c)\\le.99",
+        { "\\log\\mathrm{med}\\,\\rho,\\quad"
+          "\\log E[\\rho1_{\\rho\\le c}],\\quad\\log E[\\rho^21_{\\rho\\le c}],"
+          "\\quad P(\\rho\\le c)\\le.99",
           "001 (l.119): the product may become very small. So is the median; but of the mean, 1, and of the variance"
           " the 99 in 100 smallest products hold this much only, and the few large ones the rest",
           small_products, DIFFERS, "ERR-28" } },
