@@ -212,7 +212,7 @@ int derive_command(int argc, char **argv)
     if (!out) out_of_memory(0, "a derivation's text");
     for (const derivation *d = first; d; d = next_of(argv[1], d)) {
         if (d != first) fprintf(out, "\n\n");
-        enum verdict verdict = d->own_problem ? derive(out, d, NULL, &(setting){ .seed = seed }, style)
+        enum verdict verdict = d->own_problem ? derive(out, d, NULL, &(setting){ .seed = problem_seed(seed) }, style)
                                               : derive(out, d, &p, p.policy[0].setting, style);
         all_passed = all_passed && verdict == PASS;
     }

@@ -98,29 +98,15 @@ static const char *not_applicable(const setting *x)
     return count > MOST_TRAJECTORIES ? "too many trajectories of pi'" : NULL;
 }
 
-/* A ratio e^{log pi - log pi'} is right to u times their sizes, here in the mean over pi: E_{pi'}[rho ...] =
- * E_pi[...] */
-static double size_of_logs(const setting *x)
-{
-    double most = 0;
-    for (int s = 0; s < x->pi->nS; s++) {
-        double mean = 0;
-        for (int i = s * x->pi->nA; i < (s + 1) * x->pi->nA; i++)
-            if (x->pi->pi[i] > 0) mean += x->pi->pi[i] * (fabs(x->pi->logpi[i]) + fabs(x->pi1->logpi[i]));
-        most = fmax(most, mean);
-    }
-    return 1 + most;
-}
-
 static double unit_J(const setting *x)
 {
     finite_horizon *f = small_new(x);
-    double unit = finite_unit_gradient(f, 1) * size_of_logs(x);
+    double unit = finite_unit_gradient(f, 1) * small_size_of_logs(x, x->pi);
     finite_free(f);
     return unit;
 }
 
-static double unit_gradient(const setting *x) { return small_unit(x) * size_of_logs(x); }
+static double unit_gradient(const setting *x) { return small_unit(x) * small_size_of_logs(x, x->pi); }
 
 /* ---- IS-5 ---- */
 
@@ -299,7 +285,7 @@ static int n_both(const setting *x) { return 2 * x->pi->n + 2; }
 
 static double unit_both(const setting *x)
 {
-    return DBL_EPSILON * fmax(x->pi->nS, 4) * FINITE_HORIZON * size_of_logs(x);
+    return DBL_EPSILON * fmax(x->pi->nS, 4) * FINITE_HORIZON * small_size_of_logs(x, x->pi);
 }
 
 /* Means over the size of what they are means of; traces over that of second moments: those of line 1 */
