@@ -248,6 +248,23 @@ static double Q_plus_delta(const setting *x, const double *Q_w, double *out)
 
 static double Q_and_its_delta(const setting *x, double *out) { return Q_plus_delta(x, x->pi->Q, out); }
 
+/* ERR-16: r + gamma max_a' Q^pi(s',a'), DQN's target */
+static double Q_and_the_delta_of_max(const setting *x, double *out)
+{
+    const exact *pi = x->pi;
+    const mdp *M = pi->M;
+    for (int i = 0; i < pi->nSA; i++) {
+        out[i] = pi->r[i];
+        for (int k = M->row[i]; k < M->row[i + 1]; k++) {
+            const double *Q = pi->Q + M->next[k] * pi->nA;
+            double best = Q[0];
+            for (int a = 1; a < pi->nA; a++) best = fmax(best, Q[a]);
+            out[i] += pi->gamma * M->P[k] * best;
+        }
+    }
+    return room(pi);
+}
+
 static double Q_and_another_delta(const setting *x, double *out)
 {
     double *Q_w = value_table_X29_Q(x->pi), allowed = Q_plus_delta(x, Q_w, out);
@@ -720,7 +737,10 @@ const derivation actor_critic_mean[] = {
         { "=Q^\\pi(s,a)+E[r+\\gamma Q^\\pi(s',a')-Q^\\pi(s,a)\\,|\\,s,a]",
           "over s' and a', through algorithms/q_actor_critic.c: Bellman's equation", Q_and_its_delta },
         { "Q_w=0.7\\,Q^\\pi+0.3\\sin(7s+4a)", "the control: another critic is surprised in the mean",
-          Q_and_another_delta, DIFFERS } } },
+          Q_and_another_delta, DIFFERS },
+        { "Q^\\pi(s,a)+E[r+\\gamma\\max_{a'}Q^\\pi(s',a')-Q^\\pi(s,a)\\,|\\,s,a]",
+          "000 (l.160): actor-critic = REINFORCE + DQN. DQN's target has a max; (7) has the action taken: SARSA",
+          Q_and_the_delta_of_max, DIFFERS, "ERR-16" } } },
     { "QAC-6", "the actor's weight is Q_w(s,a), or the TD error of V", GRADIENT, n_theta, unit_gradient,
       no_table, NULL,
       { { "\\nabla_\\theta J", "PGT-3", gradient },

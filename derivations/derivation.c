@@ -43,6 +43,7 @@ const derivation *derivation_at(int i)
         bellman, state_visits, likelihood_ratio, equivalent_forms, baseline, td_error, policy_gradient_theorem,
         performance_difference, taylor, fisher, natural_gradient, conjugate_gradient, autodiff_uses,
         stochastic_policy, reinforce_mean, missing_gamma, vpg_mean, optimiser_steps, learning, max_entropy,
+        product_of_ratios, samples_again, not_clipped_away,
         actor_critic_mean, actor_critic_learning, a2c_mean, nstep_return, gae, compatible, a2c_against_a3c,
         asynchrony, asynchrony_measured, asynchronous_q, value_learning,
         data_reuse, kl_penalty, ppo_objectives, importance_sampling, trajectory_product, coupling,

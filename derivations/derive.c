@@ -7,6 +7,7 @@
 #include "autodiff/options.h"
 #include "autodiff/require.h"
 #include "derivations/commands.h"
+#include "derivations/errata.h"
 #include "derivations/plain_math.h"
 #include "derivations/problem.h"
 #include "derivations/registry.h"
@@ -155,6 +156,8 @@ static const derivation *first_of(const char *id)
 {
     int line;
     const derivation *d = is_erratum(id) ? derivation_next_erratum(id, NULL, &line) : derivation_find(id);
+    for (const erratum_in_words *e = errata_in_words; !d && e->erratum; e++)
+        if (strcmp(e->erratum, id) == 0) bad_input("derive: %s is words: `ascent list %s` prints them", id, id);
     if (!d && is_erratum(id)) bad_input("derive: no line of %s is computed yet", id);
     if (!d && !registry_find(id)) bad_input("derive: no id %s; `ascent list` prints them all", id);
     if (!d) bad_input("derive: %s has no derivation yet", id);
@@ -209,7 +212,7 @@ int derive_command(int argc, char **argv)
     if (!out) out_of_memory(0, "a derivation's text");
     for (const derivation *d = first; d; d = next_of(argv[1], d)) {
         if (d != first) fprintf(out, "\n\n");
-        enum verdict verdict = d->own_problem ? derive(out, d, NULL, &(setting){ .seed = seed }, style)
+        enum verdict verdict = d->own_problem ? derive(out, d, NULL, &(setting){ .seed = problem_seed(seed) }, style)
                                               : derive(out, d, &p, p.policy[0].setting, style);
         all_passed = all_passed && verdict == PASS;
     }

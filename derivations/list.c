@@ -9,6 +9,7 @@
 #include "autodiff/require.h"
 #include "derivations/commands.h"
 #include "derivations/derivation.h"
+#include "derivations/errata.h"
 #include "derivations/plain_math.h"
 #include "derivations/registry.h"
 
@@ -40,6 +41,22 @@ static void print_formula(FILE *out, const char *before, const char *formula, bo
     free(plain);
 }
 
+/* Those of an erratum, or beside an id: what is NULL does not matter. Returns their number. */
+static int print_words(FILE *out, const char *erratum, const char *id)
+{
+    int n = 0;
+    for (const erratum_in_words *e = errata_in_words; e->erratum; e++) {
+        if ((erratum && strcmp(e->erratum, erratum) != 0) || (id && strcmp(e->beside, id) != 0)) continue;
+        if (erratum) print(out, "%s%s  words, nothing to compute; beside %s\n", n ? "\n" : "", erratum, e->beside);
+        else         print(out, "  %s\n", e->erratum);
+        print_place(out, "source", e->place, "");
+        print_place(out, "wrong", e->printed, "");
+        print_place(out, "right", e->right, "");
+        n++;
+    }
+    return n;
+}
+
 static void print_row(FILE *out, const registry_row *r, bool latex)
 {
     print(out, "%s  %s\n%s, %s%s, part %s\n", r->id, r->topic, r->kind,
@@ -47,19 +64,21 @@ static void print_row(FILE *out, const registry_row *r, bool latex)
     print_formula(out, "\n    ", r->statement, latex, "\n\n");
     print_place(out, "source", r->documents, "none: derived");
     print_place(out, "code", r->code, "no line yet");
-    print_place(out, "check", r->check, strcmp(r->class_, "stated") == 0 ? "none: stated only" : "none yet");
+    if (*r->reason) print(out, "  %-9s none: %s\n", "check", r->reason);
+    else            print_place(out, "check", r->check, "none yet");
     print_place(out, "chapter", r->chapter, "none yet");
     if (*r->note) print_place(out, "note", r->note, "");
+    print_words(out, NULL, r->id);
 }
 
-/* An erratum: its lines, each beside the equation with which it is computed. false: there is none. */
+/* An erratum: its lines, each beside the equation with which it is computed; its words. false: there is none. */
 static bool print_erratum(FILE *out, const char *erratum, bool latex)
 {
-    int line;
+    int line, words = print_words(out, erratum, NULL);
     const derivation *d = derivation_next_erratum(erratum, NULL, &line);
-    if (!d) return false;
-    print(out, "%s  a line of the documents; `ascent derive %s` computes it beside the right ones\n", erratum,
-            erratum);
+    if (!d) return words > 0;
+    print(out, "%s%s  a line of the documents; `ascent derive %s` computes it beside the right ones\n",
+          words ? "\n" : "", erratum, erratum);
     for (; d; d = derivation_next_erratum(erratum, d, &line)) {
         print(out, "\nbeside %s\n", d->id);
         print_formula(out, "\n    ", d->line[line].latex, latex, "\n\n");

@@ -2,11 +2,13 @@
 #include "derivations/measured.h"
 
 #include <float.h>
+#include <gsl/gsl_cdf.h>
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "autodiff/random.h"
 #include "autodiff/require.h"
 
 env *measured_env(const char *id)
@@ -80,6 +82,36 @@ double measured_median(int n, const double *x)
     return median;
 }
 
+interval measured_interval(int n, const double *x)
+{
+    require(n >= 6, "%d runs have no interval", n);
+    int k = 1;
+    while (2 * gsl_cdf_binomial_P((unsigned)k, 0.5, (unsigned)n) < 0.05) k++;
+    double *sorted = allocate((size_t)n, sizeof *sorted, "numbers to sort");
+    memcpy(sorted, x, (size_t)n * sizeof *x);
+    gsl_sort(sorted, 1, (size_t)n);
+    interval i = { sorted[k - 1], measured_median(n, x), sorted[n - k] };
+    free(sorted);
+    return i;
+}
+
+interval measured_bootstrap(int groups, int n, const double *x, statistic f, uint64_t seed)
+{
+    enum { SAMPLES = 1000, TAIL = SAMPLES / 40 };
+    double *drawn = allocate((size_t)(groups * n), sizeof *drawn, "runs drawn anew"), value[SAMPLES];
+    gsl_rng *rng = random_stream(seed, 0, RANDOM_TEST);
+    for (int k = 0; k < SAMPLES; k++) {
+        for (int i = 0; i < groups * n; i++) drawn[i] = x[i / n * n + (int)gsl_rng_uniform_int(rng, (unsigned)n)];
+        value[k] = f(n, drawn);
+    }
+    gsl_sort(value, 1, SAMPLES);
+    interval i = { value[TAIL - 1], f(n, x), value[SAMPLES - TAIL] };
+    gsl_rng_free(rng);
+    free(drawn);
+    return i;
+}
+
 int    measured_one(const setting *x)  { (void)x; return 1; }
 int    measured_two(const setting *x)  { (void)x; return 2; }
+int    measured_three(const setting *x) { (void)x; return 3; }
 double measured_unit(const setting *x) { (void)x; return 4 * DBL_EPSILON; }

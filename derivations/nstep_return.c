@@ -182,14 +182,14 @@ static double rows_by_hand(const setting *x, double *out)
 }
 
 /* The weights w [TEN] by one backward loop, or each by a return of its own of 10 - k steps */
-static double rows_by_training(bool backward, double *out)
+static double rows_by_training(bool backward, bool over, double *out)
 {
     own_problem p = own_problem_X3(1);
     agent *b = agent_new(p.states, p.f->theta, TEN);
     int s[TEN + 1], a[TEN];
     double r[TEN], v[TEN + 1];
     memcpy(s, worked_s, sizeof s), memcpy(a, worked_a, sizeof a), memcpy(r, worked_r, sizeof r);
-    for (int t = 0; t <= TEN; t++) v[t] = worked_v[s[t]];
+    for (int t = 0; t <= TEN; t++) v[t] = t == TEN && over ? 0 : worked_v[s[t]];
     agent_sees(b, &(traj){ .T = TEN, .s = s, .a = a, .r = r });
     if (backward) nstep_returns(TEN, r, v[TEN], worked_gamma, b->w);
     for (int k = 0; k < TEN && !backward; k++) {
@@ -207,8 +207,9 @@ static double rows_by_training(bool backward, double *out)
     return 0;
 }
 
-static double rows_backward(const setting *x, double *out) { (void)x; return rows_by_training(true, out); }
-static double rows_one_by_one(const setting *x, double *out) { (void)x; return rows_by_training(false, out); }
+static double rows_backward(const setting *x, double *out) { (void)x; return rows_by_training(true, false, out); }
+static double rows_of_the_end(const setting *x, double *out) { (void)x; return rows_by_training(true, true, out); }
+static double rows_one_by_one(const setting *x, double *out) { (void)x; return rows_by_training(false, false, out); }
 
 static void page_of_rows(const setting *x, FILE *out)
 {
@@ -402,7 +403,11 @@ const derivation nstep_return[] = {
         { "=\\sum_{k=0}^9\\nabla\\log\\pi(a_{t+k}|s_{t+k})\\,(G_{t+k}^{(10-k)}-v(s_{t+k}))",
           "ten returns, algorithms/nstep.c; reverse mode", rows_one_by_one },
         { "R\\leftarrow v(s_{t+10});\\ R\\leftarrow r_i+\\gamma R,\\ i=t+9,\\dots,t",
-          "one backward loop (A3C-14)", rows_backward } },
+          "one backward loop (A3C-14)", rows_backward },
+        { "R\\leftarrow0",
+          "000 (code l.136): steps are cut off at a limit, and what would have come is taken for nothing, as after a"
+          " fall. The last return of 500 steps of CartPole-v1 is then 1 for 1/(1-gamma)", rows_of_the_end, DIFFERS,
+          "ERR-10" } },
       "ten steps in X3 with pi = (.7, .3; .4, .6), gamma .9", page_of_rows },
     { "TDA-9", "more steps: less bias, more variance", "|bias| for n = 1 .. 10, then the variance of G^(n)",
       n_twenty, unit_twenty, NULL, NULL, {

@@ -160,7 +160,7 @@ static double each_by_itself(const setting *x, double *g)
 }
 
 static int n_all(const setting *x) { (void)x; return N_ALL; }
-/* u T M: T terms, each a ratio, at most 3, times a normalised advantage, at most 4 */
+/* u M: a mean over T of terms of size M, a ratio, at most 3, times a normalised advantage, at most 4 */
 static double unit(const setting *x) { (void)x; return DBL_EPSILON * 3 * 4; }
 
 const derivation parallel_gradient[] = {

@@ -1,5 +1,5 @@
 /* PPO's objectives: the ratio and its surrogate; clipped, in two notations, by the sign of the advantage, as a bound;
- * what clipping does not do; and the whole that is ascended, with V and the entropy. 000, eq (18)-(19), l.294-304;
+ * and the whole that is ascended, with V and the entropy. 000, eq (18)-(19), l.294-304;
  * 001 (l.611-625); 002 (l.309-346, images PPO5, PPO11-16); 004 (l.505-517); PPO's paper, eq (6), (7), (9). */
 #include <float.h>
 #include <gsl/gsl_randist.h>
@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "algorithms/ppo_clip.h"
-#include "algorithms/ppo_penalty.h"
 #include "autodiff/distribution.h"
 #include "autodiff/linalg.h"
 #include "autodiff/random.h"
@@ -64,16 +63,19 @@ static double of_policy_gradient(const setting *x, double *out)
     return 0;
 }
 
-/* PPO-1   L_CPI of theta_old's samples where the logits are z [nS x nA], [1 x 1]; deviation: max |r_t - 1|.
- * held: log pi_old is constant */
-static ad L_CPI(ad_tape *t, const exact *pi, ad z, bool held, double *deviation)
+/* What the ratio's log pi_old is: a constant; what follows theta; 0, so that the ratio is a probability (ERR-83) */
+enum below { HELD, FOLLOWING, LEFT_OUT };
+
+/* PPO-1   L_CPI of theta_old's samples where the logits are z [nS x nA], [1 x 1]; deviation: max |r_t - 1| */
+static ad L_CPI(ad_tape *t, const exact *pi, ad z, enum below below, double *deviation)
 {
     int N = pi->nSA;
     double *weighted = allocate((size_t)N, sizeof *weighted, "advantages");
     for (int i = 0; i < N; i++)
         weighted[i] = pi->absorbing[i / pi->nA] ? 0 : N * exact_rho(pi, i / pi->nA) * pi->pi[i] * pi->A[i];
     ad logp  = ad_view(categorical_log_probabilities(z), 0, N, 1);
-    ad ratio = held ? ppo_ratio(logp, ad_input(t, pi->logpi, N, 1)) : ad_exp(ad_sub(logp, logp));
+    ad ratio = below == HELD ? ppo_ratio(logp, ad_input(t, pi->logpi, N, 1))
+             : below == FOLLOWING ? ad_exp(ad_sub(logp, logp)) : ad_exp(logp);
     ad L     = ppo_L_CPI(ratio, ad_copy(t, weighted, N, 1));
     *deviation = 0;
     for (int i = 0; i < N; i++) *deviation = linalg_greater(*deviation, fabs(ad_value(ratio)[i] - 1));
@@ -81,21 +83,33 @@ static ad L_CPI(ad_tape *t, const exact *pi, ad z, bool held, double *deviation)
     return L;
 }
 
-static double of_surrogate(const setting *x, bool held, double *out)
+static double of_surrogate(const setting *x, enum below below, double *out)
 {
     const exact *pi = x->pi;
     double other;
     ad_tape *t = ad_tape_new();
     ad theta = ad_input(t, pi->theta, pi->n, 1);
-    ad L = L_CPI(t, pi, policy_logits(t, &pi->policy, theta), held, &out[pi->n]);
+    ad L = L_CPI(t, pi, policy_logits(t, &pi->policy, theta), below, &out[pi->n]);
     memcpy(out, ad_value(ad_grad(L, theta)), (size_t)pi->n * sizeof *out);
-    out[pi->n + 1] = ad_scalar(L_CPI(t, pi, ad_input(t, x->pi1->logits, pi->nS, pi->nA), held, &other));
+    out[pi->n + 1] = ad_scalar(L_CPI(t, pi, ad_input(t, x->pi1->logits, pi->nS, pi->nA), below, &other));
     ad_tape_free(t);
     return 0;
 }
 
-static double of_held(const setting *x, double *out)     { return of_surrogate(x, true, out); }
-static double of_not_held(const setting *x, double *out) { return of_surrogate(x, false, out); }
+static double of_held(const setting *x, double *out)        { return of_surrogate(x, HELD, out); }
+static double of_not_held(const setting *x, double *out)    { return of_surrogate(x, FOLLOWING, out); }
+static double of_probability(const setting *x, double *out) { return of_surrogate(x, LEFT_OUT, out); }
+
+/* ERR-65: L_CPI to first order in the logits, sum_s rho sum_a pi A (z' - z) */
+static double of_first_order(const setting *x, double *out)
+{
+    const exact *pi = x->pi;
+    of_held(x, out);
+    out[pi->n + 1] = 0;
+    for (int i = 0; i < pi->nSA; i++)
+        out[pi->n + 1] += exact_rho(pi, i / pi->nA) * pi->pi[i] * pi->A[i] * (x->pi1->logits[i] - pi->logits[i]);
+    return 0;
+}
 
 /* ---- PPO-2, PPO-5, PPO-6, PPO-37: a table over r and A, eps = .2; value and slope ---- */
 
@@ -123,7 +137,7 @@ static double tabulated(clipped_mean L, int first, int last, double *out)
 
 enum reading { BY_CASES, AT_BEST, ERR_61 };
 
-/* PPO-5, PPO-6, PPO-37   The same by cases, no min and no clip; AT_BEST: the most to be gained, and the steepest */
+/* PPO-5, PPO-6   The same by cases, no min and no clip; AT_BEST: the most to be gained, and the steepest */
 static double by_cases(enum reading reading, int first, int last, double *out)
 {
     for (int i = first; i < last; i++)
@@ -137,6 +151,21 @@ static double by_cases(enum reading reading, int first, int last, double *out)
 }
 
 enum { HALF = ADVANTAGES / 2, ALL = ADVANTAGES };
+
+/* PPO-37   r is clipped where that takes a gain away, (r-1) A > 0, and left alone elsewhere */
+static double clipped_where_it_gains(const setting *x, double *out)
+{
+    (void)x;
+    for (int i = 0; i < ALL; i++)
+        for (int j = 0; j < RATIOS; j++) {
+            double A = A_[i], r = ratio_[j], clipped = fmin(fmax(r, 1 - EPS), 1 + EPS);
+            bool gains = (r - 1) * A > 0;
+            *out++ = (gains ? clipped : r) * A;
+            *out++ = gains && clipped != r ? 0 : A;
+        }
+    return 0;
+}
+
 static double cases_all(const setting *x, double *out)    { (void)x; return by_cases(BY_CASES, 0, ALL, out); }
 static double clip_all(const setting *x, double *out)     { (void)x; return tabulated(ppo_L_clip, 0, ALL, out); }
 static double inside_all(const setting *x, double *out)   { (void)x; return tabulated(clipped_inside, 0, ALL, out); }
@@ -266,67 +295,6 @@ static void page_of_clip(const setting *x, FILE *out)
     ad_tape_free(t);
 }
 
-/* ---- PPO-10: pi_old = (.9, .1), A = (1, -9), as ten samples; pi = (p, 1-p) ---- */
-
-enum { STEPS = 4, NUMBERS = 5 };                /* L, r of each action, KL(pi_old||pi), dL/dz of p's logit */
-static const double p_[STEPS] = { 0.95, 0.99, 0.999, 0.999999 };
-
-static int    n_steps(const setting *x)    { (void)x; return STEPS * NUMBERS; }
-static double unit_steps(const setting *x) { (void)x; return 16 * DBL_EPSILON; }
-
-/* PPO-10   Beyond 1-eps for the second action L = p - .72: it goes on rising to .28 */
-static double away_by_hand(const setting *x, double *out)
-{
-    (void)x;
-    for (int k = 0; k < STEPS; k++) {
-        long double p = p_[k], q = 1 - p;
-        *out++ = (double)(p - 0.9L * 0.8L);
-        *out++ = (double)(p / 0.9L);
-        *out++ = (double)(q / 0.1L);
-        *out++ = (double)(0.9L * logl(0.9L / p) + 0.1L * logl(0.1L / q));
-        *out++ = (double)(p * q);
-    }
-    return 0;
-}
-
-static double away_in_training(const setting *x, double *out)
-{
-    enum { T = 10 };
-    const int taken[T] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 };
-    double A[T], logp_old[T], z_old[2] = { log(0.9), log(0.1) };
-    (void)x;
-    for (int i = 0; i < T; i++) A[i] = taken[i] ? -9 : 1, logp_old[i] = z_old[taken[i]];
-    for (int k = 0; k < STEPS; k++) {
-        double z[2] = { log(p_[k]), log1p(-p_[k]) };
-        ad_tape *t = ad_tape_new();
-        ad logits = ad_input(t, z, 1, 2), each = ad_rows(logits, T);
-        ad ratio = ppo_ratio(categorical_logp(each, taken), ad_input(t, logp_old, T, 1));
-        ad L = ppo_L_clip(ratio, ad_input(t, A, T, 1), EPS);
-        *out++ = ad_scalar(L);
-        *out++ = ad_value(ratio)[0];
-        *out++ = ad_value(ratio)[T - 1];
-        *out++ = ad_scalar(categorical_kl(ad_input(t, z_old, 1, 2), logits));
-        *out++ = ad_value(ad_grad(L, logits))[0];
-        ad_tape_free(t);
-    }
-    return 0;
-}
-
-/* ERR-62: as far as r in [1-eps, 1+eps] lets p go, to .92 */
-static double kept_in_range(const setting *x, double *out)
-{
-    (void)x;
-    for (int k = 0; k < STEPS; k++) {
-        double p = fmin(p_[k], 1 - 0.1 * (1 - EPS)), q = 1 - p;
-        *out++ = p - 0.72;
-        *out++ = p / 0.9;
-        *out++ = q / 0.1;
-        *out++ = 0.9 * log(0.9 / p) + 0.1 * log(0.1 / q);
-        *out++ = 0;
-    }
-    return 0;
-}
-
 /* ---- PPO-15: J = L - c1 L_VF + c2 S on six samples, and its derivatives in logits and V ---- */
 
 enum { T15 = 6, K15 = 3, N15 = 1 + T15 * (K15 + 1) };
@@ -390,33 +358,6 @@ static double six_in_training(double sign_V, double *out)
 static double six_trained(const setting *x, double *out)   { (void)x; return six_in_training(1, out); }
 static double six_wrong_sign(const setting *x, double *out) { (void)x; return six_in_training(-1, out); }
 
-/* ---- PPO-32: the first of three actions was taken; policies that give it the same probability ---- */
-
-enum { SAME = 5 };
-static const double first_[SAME] = { 0.3, 0.45, 0.5, 0.55, 0.8 };
-
-static int n_same(const setting *x) { (void)x; return SAME; }
-
-/* PPO-32   pi = (p, (1-p) share, (1-p)(1-share)), pi_old = (.5, .25, .25); A = 1 */
-static double taken_first(double share, double beta, double *out)
-{
-    const double z_old[3] = { log(0.5), log(0.25), log(0.25) }, A = 1;
-    for (int k = 0; k < SAME; k++) {
-        double p = first_[k], z[3] = { log(p), log((1 - p) * share), log((1 - p) * (1 - share)) };
-        ad_tape *t = ad_tape_new();
-        ad old = ad_input(t, z_old, 1, 3), new = ad_input(t, z, 1, 3), one = ad_input(t, &A, 1, 1);
-        ad ratio = ppo_ratio(categorical_logp(new, (int[]){ 0 }), categorical_logp(old, (int[]){ 0 }));
-        out[k] = ad_scalar(beta > 0 ? ppo_L_KLPEN(ratio, one, categorical_kl(old, new), beta)
-                                    : ppo_L_clip(ratio, one, EPS));
-        ad_tape_free(t);
-    }
-    return 0;
-}
-
-static double rest_as_old(const setting *x, double *out)    { (void)x; return taken_first(0.5, 0, out); }
-static double rest_on_one(const setting *x, double *out)    { (void)x; return taken_first(0.999, 0, out); }
-static double rest_penalised(const setting *x, double *out) { (void)x; return taken_first(0.999, 1, out); }
-
 #define GRID_OF_R "A = +-.3, +-1, +-5 with r from 0 to 4, eps = .2"
 
 const derivation ppo_objectives[] = {
@@ -428,7 +369,13 @@ const derivation ppo_objectives[] = {
           "\\hat E_t[r_t(\\theta')\\hat A_t],\\quad r_t=\\frac{\\pi_\\theta(a_t|s_t)}{\\pi_{old}(a_t|s_t)}",
           "what training ascends, each (s,a) weighted by rho_old(s) pi_old(a|s)", of_held },
         { "\\pi_\\theta/\\pi_\\theta=1", "the control: pi_old follows pi, not held constant, and nothing is left to"
-          " ascend", of_not_held, DIFFERS } } },
+          " ascend", of_not_held, DIFFERS },
+        { "r_t=\\pi_\\theta(a_t|s_t)",
+          "002 (l.345): r is the probability of the action. It is a ratio of two: at theta_old it is 1, and only so"
+          " the gradient is J's", of_probability, DIFFERS, "ERR-83" },
+        { "\\sum_s\\rho_{old}(s)\\sum_a\\pi_{old}(a|s)A_{old}(s,a)(z'_{sa}-z_{sa}),\\quad\\pi=\\mathrm{softmax}(z)",
+          "002 (l.290-298): PPO goes to first order only. Its method does; its objective is the surrogate itself."
+          " It is TRPO that takes the linear one", of_first_order, DIFFERS, "ERR-65" } } },
     { "PPO-2", "the clipped surrogate of a sample, by cases", "L and dL/dr", n_table, unit_table, NULL, NULL, {
         { "A>0:\\ rA\\text{ to }r=1+\\epsilon,\\text{ then flat};\\quad A<0:\\ \\text{flat to }r=1-\\epsilon,"
           "\\text{ then }rA", "by cases, with neither min nor clip", cases_all },
@@ -458,7 +405,8 @@ const derivation ppo_objectives[] = {
         { "=L^{CLIP}", "the training code's", clip_down },
         { "\\le(1-\\epsilon)A,\\quad\\text{slope}\\le|A|", "what can be gained", best_down, AT_LEAST },
         { "\\pi_\\theta>(1+\\epsilon)\\pi_{\\theta_k}:\\ (1-\\epsilon)A",
-          "002 (l.324) prints <> (1+eps) for < (1-eps). One reading: > (1+eps)", printed_down, DIFFERS, "ERR-61" } },
+          "002 (l.324) prints <> (1+eps) for < (1-eps). Read as > (1+eps); as \"not equal\" it would be flat everywhere",
+          printed_down, DIFFERS, "ERR-61" } },
       GRID_OF_R },
     { "PPO-8", "L^CLIP <= L^CPI for each sample, and equal to first order at theta_old",
       "L at 100000 random r, A, eps; +- dL/dr at r = 1", n_and_slopes, unit_no_ulp, NULL, NULL, {
@@ -475,16 +423,6 @@ const derivation ppo_objectives[] = {
           " 002 (l.346) calls r the probability of the action: it is a ratio of two", ascended_clip },
         { "L^{CPI}", "the control: not clipped, it ends nowhere before r = 10, or 0", ascended_CPI, DIFFERS } },
       "A = 1, 1/4, -1, -4 with eps = .2 and .1", page_of_clip },
-    { "PPO-10", "clipping keeps r in [1-eps, 1+eps]: it does not", "L, r of both actions, KL(old||new), dL/dz",
-      n_steps, unit_steps, NULL, NULL, {
-        { "L=p-.72,\\quad r=(\\tfrac p{.9},\\tfrac{1-p}{.1}),\\quad KL,\\quad p(1-p)>0",
-          "with r(a_1) <= 1.11 and r(a_2) < .8 the first is never clipped, and p goes to 1", away_by_hand },
-        { "=L^{CLIP}(p)", "the training code's, on ten samples: still rising, with a KL of 1.06 and no bound",
-          away_in_training },
-        { "1-\\epsilon\\le r\\le1+\\epsilon",
-          "000 (l.294), 001 (l.625), 002 (l.344-346): the policy at the range's edge, p = .92; 002 itself (l.327)"
-          " says that it may go on", kept_in_range, DIFFERS, "ERR-62" } },
-      "two actions, pi_old = (.9, .1), A = (1, -9), eps = .2; pi = (p, 1-p), p = .95, .99, .999, .999999" },
     { "PPO-15", "J = L^CLIP - c1 L^VF + c2 S, and its gradient", "J; its derivatives in logits and V",
       n_six, unit_six, NULL, NULL, {
         { "\\hat E_t[L^{CLIP}_t-c_1(V-V^{targ})^2+c_2S]", "by cases, in closed form", six_by_hand },
@@ -492,17 +430,10 @@ const derivation ppo_objectives[] = {
         { "+c_1(V-V^{targ})^2", "the control: V's error with the sign of what is ascended", six_wrong_sign,
           DIFFERS } },
       "six samples of three actions, c1 = .5, c2 = .01" },
-    { "PPO-32", "L^CLIP knows nothing of the KL: only of the actions that were taken", "L", n_same, unit_table,
-      NULL, NULL, {
-        { "L^{CLIP}(p,\\tfrac{1-p}2,\\tfrac{1-p}2)", "the rest as in pi_old", rest_as_old },
-        { "=L^{CLIP}(p,.999(1-p),.001(1-p))", "the rest on one action: another KL, the same objective. Stopping early"
-          " (PPO-11) brings the KL back", rest_on_one },
-        { "L^{KLPEN}(p,.999(1-p),.001(1-p))", "the control: the penalised objective knows", rest_penalised,
-          DIFFERS } },
-      "three actions, the first was taken, A = 1; pi_old = (.5, .25, .25), p from .3 to .8" },
     { "PPO-37", "a ratio outside the range is clipped: where the sample would gain by leaving it", "L and dL/dr",
       n_table, unit_table, NULL, NULL, {
-        { "(r-1)A>0:\\ \\mathrm{clip}(r)A;\\quad\\text{else }rA", "by cases", cases_all },
+        { "(r-1)A>0:\\ \\mathrm{clip}(r,1-\\epsilon,1+\\epsilon)A;\\quad\\text{else }rA",
+          "as it is printed, by the sign of (r-1)A", clipped_where_it_gains },
         { "=L^{CLIP}", "the training code's", clip_all },
         { "\\mathrm{clip}(r,1-\\epsilon,1+\\epsilon)A",
           "the control: clipped on both sides, it does not see a sample that has gone the wrong way; nor is"

@@ -30,4 +30,8 @@ problem problem_open(const char *name_or_path, const char *gamma_text, const cha
                      const char *class_text, uint64_t seed);
 void    problem_close(problem *p);
 
+/* The seed of a setting with a problem of its own: experiments use it and the next ones, one a run, and no two values
+ * of --seed share a run. --seed 1 is 1, --seed 2 is 1001. */
+uint64_t problem_seed(uint64_t seed);
+
 #endif

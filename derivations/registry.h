@@ -6,6 +6,7 @@
 
 typedef struct {
     const char *id, *topic, *part, *class_, *documents, *statement, *kind, *note;
+    const char *reason;         /* of class stated: why there is nothing to check */
     const char *code;           /* file:line of the comment that opens with the id; "" when none */
     const char *check;          /* file:line of the derivation that registers it */
     const char *chapter;        /* file:line where the book treats it, in bold */

@@ -185,3 +185,15 @@ own_problem own_problem_X3(int H)
     mdp *M = mdp_builtin("X3");
     return own_problem_new(M, M->gamma, 0, NULL, theta, H);
 }
+
+double small_size_of_logs(const setting *x, const exact *under)
+{
+    double most = 0;
+    for (int s = 0; s < x->pi->nS; s++) {
+        double mean = 0;
+        for (int i = s * x->pi->nA; i < (s + 1) * x->pi->nA; i++)
+            if (under->pi[i] > 0) mean += under->pi[i] * (fabs(x->pi->logpi[i]) + fabs(x->pi1->logpi[i]));
+        most = fmax(most, mean);
+    }
+    return 1 + most;
+}

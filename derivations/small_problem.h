@@ -41,4 +41,8 @@ own_problem     own_problem_new(mdp *M, double gamma, int d, const double *X, co
 void            own_problem_free(own_problem *p);
 own_problem     own_problem_X3(int H);                          /* pi = (.7, .3; .4, .6), gamma .9 */
 
+/* A ratio e^{log pi - log pi'} is right to u times the sizes of both: the largest mean of these in a state, 1 added,
+ * over the actions of `under`, to which the ratios lead: E_{pi'}[pi/pi' ...] = E_pi[...] */
+double small_size_of_logs(const setting *x, const exact *under);
+
 #endif

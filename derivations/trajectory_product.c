@@ -4,7 +4,6 @@
  * algorithms/off_policy_pg.c. */
 #include <float.h>
 #include <gsl/gsl_math.h>
-#include <gsl/gsl_randist.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,29 +97,15 @@ static const char *not_applicable(const setting *x)
     return count > MOST_TRAJECTORIES ? "too many trajectories of pi'" : NULL;
 }
 
-/* A ratio e^{log pi - log pi'} is right to u times their sizes, here in the mean over pi: E_{pi'}[rho ...] =
- * E_pi[...] */
-static double size_of_logs(const setting *x)
-{
-    double most = 0;
-    for (int s = 0; s < x->pi->nS; s++) {
-        double mean = 0;
-        for (int i = s * x->pi->nA; i < (s + 1) * x->pi->nA; i++)
-            if (x->pi->pi[i] > 0) mean += x->pi->pi[i] * (fabs(x->pi->logpi[i]) + fabs(x->pi1->logpi[i]));
-        most = fmax(most, mean);
-    }
-    return 1 + most;
-}
-
 static double unit_J(const setting *x)
 {
     finite_horizon *f = small_new(x);
-    double unit = finite_unit_gradient(f, 1) * size_of_logs(x);
+    double unit = finite_unit_gradient(f, 1) * small_size_of_logs(x, x->pi);
     finite_free(f);
     return unit;
 }
 
-static double unit_gradient(const setting *x) { return small_unit(x) * size_of_logs(x); }
+static double unit_gradient(const setting *x) { return small_unit(x) * small_size_of_logs(x, x->pi); }
 
 /* ---- IS-5 ---- */
 
@@ -227,7 +212,7 @@ static void look(void *context, const traj *tau, double *g)
     memcpy(l->c.out + (l->c.seen - 1) / l->c.stride * FINITE_HORIZON, l->c.log_rho, (size_t)tau->T * sizeof *g);
 }
 
-/* Of trajectories of theta itself: what it does has a ratio */
+/* The logs along some trajectories of theta itself: whatever theta does, theta' does too, so they have ratios */
 static double steps(const setting *x, void (*about)(collected *c, const traj *tau), double *out)
 {
     struct looks l = { collected_new(x), about };
@@ -299,7 +284,7 @@ static int n_both(const setting *x) { return 2 * x->pi->n + 2; }
 
 static double unit_both(const setting *x)
 {
-    return DBL_EPSILON * fmax(x->pi->nS, 4) * FINITE_HORIZON * size_of_logs(x);
+    return DBL_EPSILON * fmax(x->pi->nS, 4) * FINITE_HORIZON * small_size_of_logs(x, x->pi);
 }
 
 /* Means over the size of what they are means of; traces over that of second moments: those of line 1 */
@@ -436,96 +421,6 @@ static void page_of_ratios(const setting *x, FILE *out)
     small_page(x, out);
 }
 
-/* ---- IS-9: T steps of two actions, pi' = (.5, .5) ---- */
-
-static const double likely[] = { 0.6, 0.9 };                /* pi(a = 0) */
-static const int lengths[] = { 20, 100 };
-enum { CASES = 4, PER_CASE = 3, LONGEST = 100 };            /* median, mean, second moment */
-
-static int    n_cases(const setting *x) { (void)x; return CASES * PER_CASE; }
-/* ln of binomial coefficients and of sums: ln 100! = 364, and 100 logs */
-static double unit_cases(const setting *x) { (void)x; return 512 * DBL_EPSILON; }
-
-/* IS-9   -T KL(pi'||pi);  log 1;  log(1 + Var) = T log(1 + chi^2(pi||pi')) */
-static double closed_form(const setting *x, double *out)
-{
-    (void)x;
-    for (int k = 0; k < CASES; k++) {
-        double p = likely[k / 2], T = lengths[k % 2];
-        out[PER_CASE * k] = -T * (0.5 * log(0.5 / p) + 0.5 * log(0.5 / (1 - p)));
-        out[PER_CASE * k + 1] = 0;
-        out[PER_CASE * k + 2] = T * log(p * p / 0.5 + (1 - p) * (1 - p) / 0.5);
-    }
-    return 0;
-}
-
-/* log of the product when a = 0 was drawn K times of T */
-typedef double (*of_draws)(double p, int K, int T);
-
-static double as_powers(double p, int K, int T) { return K * log(p / 0.5) + (T - K) * log((1 - p) / 0.5); }
-
-static double as_trained(double p, int K, int T)            /* the K first; what comes when does not matter */
-{
-    double logp[LONGEST], logp1[LONGEST], log_rho[LONGEST];
-    for (int t = 0; t < T; t++) logp[t] = log(t < K ? p : 1 - p), logp1[t] = log(0.5);
-    off_policy_log_products(T, logp, logp1, log_rho);
-    return log_rho[T - 1];
-}
-
-/* K is binomial, and the product rises with it: its median is that of K */
-static void by_binomial_law(of_draws log_rho, double *out)
-{
-    for (int k = 0; k < CASES; k++) {
-        double p = likely[k / 2], below = 0, mean = 0, square = 0;
-        int T = lengths[k % 2], median = -1;
-        for (int K = 0; K <= T; K++) {
-            double chance = gsl_ran_binomial_pdf((unsigned)K, 0.5, (unsigned)T), L = log_rho(p, K, T);
-            if (median < 0 && (below += chance) >= 0.5) median = K;
-            mean += chance * exp(L), square += chance * exp(2 * L);
-        }
-        out[PER_CASE * k] = log_rho(p, median, T);
-        out[PER_CASE * k + 1] = log(mean);
-        out[PER_CASE * k + 2] = log(square);
-    }
-}
-
-static double binomial_law(const setting *x, double *out)
-{
-    (void)x;
-    by_binomial_law(as_powers, out);
-    return 0;
-}
-
-static double binomial_law_trained(const setting *x, double *out)
-{
-    (void)x;
-    by_binomial_law(as_trained, out);
-    return 0;
-}
-
-/* ERR-28: as if the whole of it were small, its mean too */
-static double all_small(const setting *x, double *out)
-{
-    closed_form(x, out);
-    for (int k = 0; k < CASES; k++) out[PER_CASE * k + 1] = out[PER_CASE * k];
-    return 0;
-}
-
-static void page_of_products(const setting *x, FILE *out)
-{
-    double number[CASES * PER_CASE];
-    binomial_law_trained(x, number);
-    fprintf(out, "pi from pi' = (.5, .5)     T     median       mean        Var   samples of pi' that count for"
-        " one\n");
-    for (int k = 0; k < CASES; k++)
-        fprintf(out, "(%g, %g) %21d %10.3g %10.3g %10.3g %20.3g\n", likely[k / 2], 1 - likely[k / 2],
-            lengths[k % 2],
-                exp(number[PER_CASE * k]), exp(number[PER_CASE * k + 1]), expm1(number[PER_CASE * k + 2]),
-                exp(number[PER_CASE * k + 2]));
-    fprintf(out, "The mean stays 1: what almost every product lacks, a few hold, which a batch will hardly"
-        " have.\n");
-}
-
 #define TRAINED "over all trajectories of pi', through algorithms/off_policy_pg.c"
 
 const derivation trajectory_product[] = {
@@ -551,7 +446,8 @@ const derivation trajectory_product[] = {
       small_n, unit_gradient, not_applicable, NULL, {
         { "\\nabla_\\theta J(\\theta)", "PGT-3 on the time-expanded MDP", small_gradient },
         { "=E_{\\tau\\sim\\pi_{\\theta'}}[\\frac{\\nabla_\\theta\\pi_\\theta(\\tau)}"
-          "{\\pi_{\\theta'}(\\tau)}r(\\tau)]", "theta' acts, whatever theta is: the gradient goes inside. By reverse mode through the product",
+          "{\\pi_{\\theta'}(\\tau)}r(\\tau)]",
+          "theta' acts, whatever theta is: the gradient goes inside. By reverse mode through the product",
           gradient_in_ratio },
         { "=E_{\\tau\\sim\\pi_{\\theta'}}[\\frac{\\pi_\\theta(\\tau)}{\\pi_{\\theta'}(\\tau)}\\nabla_\\theta\\log"
           "\\pi_\\theta(\\tau)r(\\tau)]", "grad p = p grad log p; scores in closed form", ratio_times_score } },
@@ -563,12 +459,12 @@ const derivation trajectory_product[] = {
           "(\\sum_tr(s_t,a_t))],\\quad E[\\sum_t\\nabla\\log\\pi_\\theta(a_t|s_t)\\sum_{k\\ge t}\\rho_kr_k]",
           "over all trajectories of pi', by hand; per decision: no a_j after r_k changes r_k's mean",
           both_by_hand },
-        { "=\\nabla_\\theta J(\\theta)", "both, PGT-3 on the time-expanded MDP (traces as above)", both_exact },
+        { "=\\nabla_\\theta J(\\theta)", "both, PGT-3 on the time-expanded MDP; the traces are line 1's: their second"
+          " account is line 3", both_exact },
         { "=E[g]", TRAINED ", ratio=trajectory and ratio=per-decision", both_by_training },
         { "E[\\prod_t\\frac{\\pi_\\theta}{\\pi_{\\theta'}}]E[(\\sum_t\\nabla\\log\\pi_\\theta(a_{i,t}|o_{i,t}))"
           "(\\sum_tr(s_{i,t},a_{i,t}))]", "001 (l.114) has the actions and rewards of a sample i inside the mean"
-          " over"
-          " tau. Read as it stands, i is another one: the ratio's mean 1 drops out", both_of_another, DIFFERS,
+          " over tau. Read as it stands, i is another one: the ratio's mean 1 drops out", both_of_another, DIFFERS,
           "ERR-51" },
         { "E[(\\prod_t\\frac{\\pi_\\theta}{\\pi_{\\theta'}})^2\\dots]",
           "a control: the ratio stands in the weight already, and comes again with the objective", both_twice,
@@ -576,20 +472,5 @@ const derivation trajectory_product[] = {
         { "E[\\dots\\sum_{k\\ge t}\\rho_{k-1}r_k]", "a control: the product up to the action before r_k's",
           both_too_early, DIFFERS } },
       .page = page_of_ratios },
-    { "IS-9", "the product of T ratios: median e^(-T KL(pi'||pi)), mean 1, Var (1 + chi^2)^T - 1",
-      "log of median, mean, 1 + Var; (.6, .4) and (.9, .1) from (.5, .5), T = 20, 100", n_cases, unit_cases,
-      NULL, NULL, {
-        { "-T\\,KL(\\pi_{\\theta'}\\|\\pi_\\theta),\\quad\\log1,\\quad"
-          " T\\log(1+\\chi^2(\\pi_\\theta\\|\\pi_{\\theta'}))",
-          "a sum of T logs, each of mean -KL, and its median where they lie evenly about it; products of"
-          " independent means", closed_form },
-        { "=\\log\\mathrm{med}\\,\\rho,\\quad\\log E\\rho,\\quad\\log E\\rho^2",
-          "the number of times that the likelier action was drawn is binomial", binomial_law },
-        { "=\\log\\mathrm{med}\\,\\rho,\\quad\\log E\\rho,\\quad\\log E\\rho^2",
-          "the same, products through algorithms/off_policy_pg.c", binomial_law_trained },
-        { "\\prod_t\\frac{\\pi_\\theta}{\\pi_{\\theta'}}\\text{ very small}",
-          "001 (l.119): the product may become very small. If it were small in the mean, too, as e^(-T KL)",
-          all_small, DIFFERS, "ERR-28" } },
-      "T steps of two actions", page_of_products },
     { .id = NULL }
 };

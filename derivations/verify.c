@@ -266,7 +266,7 @@ int verify_command(int argc, char **argv)
         printf("\nOn problems of their own (`ascent derive ID` shows which)\n");
         print_head();
     }
-    verify_all(NULL, &(setting){ .seed = seed }, id, left ? 0 : 1, rows, &tally);
+    verify_all(NULL, &(setting){ .seed = problem_seed(seed) }, id, left ? 0 : 1, rows, &tally);
     if (json) json_print(rows);
     else printf("\n%d PASS, %d FAIL, %d WEAK, %d n/a; %d wrong lines of the documents REFUTED\n", tally.count[PASS],
                 tally.count[FAIL], tally.count[WEAK], tally.count[NOT_APPLICABLE], tally.refuted);

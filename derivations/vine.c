@@ -2,6 +2,7 @@
  * through algorithms/trpo_vine.c: all actions from a state, each with a rollout, and K actions drawn,
  * self-normalised. */
 #include <float.h>
+#include <gsl/gsl_statistics_double.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,25 +208,56 @@ static void path_gradient(struct problem *b, double *g)
         }
 }
 
-/* Mean, variance of each component; and those of V^, behind */
-struct moments { double mean[N_THETA + 1], variance[N_THETA + 1], trace; };
+/* Mean, variance of each component; and those of V^, behind. The trace, and what V^'s variance is, with an error from
+ * BATCHES parts of the samples. */
+enum { BATCHES = 30 };
+struct with_error { double value, error; };
+struct moments { double mean[N_THETA + 1], variance[N_THETA + 1]; struct with_error trace, of_V; };
+
+/* The variances summed from component `from` to `to` - 1, of n samples with these sums and sums of squares */
+static double traced(int n, const double *sum, const double *squares, int from, int to)
+{
+    double trace = 0;
+    for (int i = from; i < to; i++) trace += (squares[i] - sum[i] * sum[i] / n) / (n - 1);
+    return trace;
+}
+
+/* The mean of the batches' and its standard error */
+static struct with_error over_batches(const double *each)
+{
+    double mean = gsl_stats_mean(each, 1, BATCHES);
+    return (struct with_error){ mean, gsl_stats_sd_m(each, 1, BATCHES, mean) / sqrt(BATCHES) };
+}
+
+/* a/b with both moved by two standard errors: up, or down */
+static double ratio_end(struct with_error a, struct with_error b, int sign)
+{
+    return (a.value + sign * 2 * a.error) / (b.value - sign * 2 * b.error);
+}
 
 static struct moments moments_of(uint64_t seed, int way)         /* way < 0: single path */
 {
     struct problem b;
     struct moments m = { { 0 } };
-    double sum[N_THETA + 1] = { 0 }, squares[N_THETA + 1] = { 0 }, g[N_THETA + 1];
+    double sum[N_THETA + 1] = { 0 }, squares[N_THETA + 1] = { 0 }, trace[BATCHES], of_V[BATCHES];
     problem_new(&b, seed);
-    for (int k = 0; k < SAMPLES; k++) {
-        if (way < 0) path_gradient(&b, g), g[N_THETA] = 0;
-        else g[N_THETA] = vine_gradient(&b, (enum ways)way, g);
-        for (int i = 0; i <= N_THETA; i++) sum[i] += g[i], squares[i] += g[i] * g[i];
+    for (int k = 0; k < BATCHES; k++) {
+        double part[N_THETA + 1] = { 0 }, part_squares[N_THETA + 1] = { 0 }, g[N_THETA + 1];
+        for (int j = 0; j < SAMPLES / BATCHES; j++) {
+            if (way < 0) path_gradient(&b, g), g[N_THETA] = 0;
+            else g[N_THETA] = vine_gradient(&b, (enum ways)way, g);
+            for (int i = 0; i <= N_THETA; i++) part[i] += g[i], part_squares[i] += g[i] * g[i];
+        }
+        trace[k] = traced(SAMPLES / BATCHES, part, part_squares, 0, N_THETA);
+        of_V[k] = traced(SAMPLES / BATCHES, part, part_squares, N_THETA, N_THETA + 1);
+        for (int i = 0; i <= N_THETA; i++) sum[i] += part[i], squares[i] += part_squares[i];
     }
     for (int i = 0; i <= N_THETA; i++) {
         m.mean[i] = sum[i] / SAMPLES;
-        m.variance[i] = (squares[i] / SAMPLES - m.mean[i] * m.mean[i]) * SAMPLES / (SAMPLES - 1);
-        if (i < N_THETA) m.trace += m.variance[i];
+        m.variance[i] = traced(SAMPLES, sum, squares, i, i + 1);
     }
+    m.trace = over_batches(trace);
+    m.of_V = over_batches(of_V);
     problem_free(&b);
     return m;
 }
@@ -293,8 +325,8 @@ static double as_said(const setting *x, double *out)
     struct moments common = moments_of(x->seed, COMMON), independent = moments_of(x->seed, INDEPENDENT);
     struct moments path = moments_of(x->seed, -1);
     out[0] = greatest_z(x->seed, &common);
-    out[1] = common.trace / independent.trace;
-    out[2] = common.trace / path.trace;
+    out[1] = ratio_end(common.trace, independent.trace, 1);
+    out[2] = ratio_end(common.trace, path.trace, 1);
     return 0;
 }
 
@@ -303,7 +335,7 @@ static double controls(const setting *x, double *out)
     struct moments common = moments_of(x->seed, COMMON), independent = moments_of(x->seed, INDEPENDENT);
     struct moments cut = moments_of(x->seed, CUT);
     out[0] = greatest_z(x->seed, &cut);
-    out[1] = common.variance[N_THETA] / independent.variance[N_THETA];
+    out[1] = ratio_end(common.of_V, independent.of_V, -1);
     out[2] = at_equal_steps(x->seed);
     return 0;
 }
@@ -313,23 +345,29 @@ static void page_of_variance(const setting *x, FILE *out)
     struct moments common = moments_of(x->seed, COMMON), independent = moments_of(x->seed, INDEPENDENT);
     struct moments path = moments_of(x->seed, -1);
     fprintf(out, "trace of the gradient's covariance, %d rollouts from each state (%d samples):\n", nA, SAMPLES);
-    fprintf(out, "  all actions, common random numbers   %.5f\n  all actions, independent             %.5f\n"
-                 "  actions drawn (single path)          %.5f\n", common.trace, independent.trace, path.trace);
+    fprintf(out, "  all actions, common random numbers   %.5f +- %.5f\n"
+                 "  all actions, independent             %.5f +- %.5f\n"
+                 "  actions drawn (single path)          %.5f +- %.5f\n", common.trace.value, common.trace.error,
+            independent.trace.value, independent.trace.error, path.trace.value, path.trace.error);
     fprintf(out, "A single path needs no resets, and gets a Q^ from each of its steps, a vine one from each\n"
                  "rollout: for whole episodes, variance times steps of the vine is %.2f times the single path's.\n",
             at_equal_steps(x->seed));
 }
 
 const derivation vine_estimators[] = {
-    { "TRPO-15", "vine, all actions: unbiased, and of less variance at as many rollouts, more so with common numbers",
+    { "TRPO-15", "vine, all actions: unbiased, and of less variance at as many rollouts, more so with common numbers."
+      " A bias of six standard errors is seen with probability .98, a variance lower by a tenth with .98",
       "greatest |z| of the gradient; variance, common over independent; vine over single path", three, measured_unit,
       NULL, NULL, {
         { "4,\\quad1,\\quad1", "family-wise 1e-3 of 15 components; no gain", marks },
         { "\\ge\\frac{|\\hat g-g|}{se},\\quad\\frac{\\mathrm{Var}_{common}}{\\mathrm{Var}_{indep.}},\\quad"
           "\\frac{\\mathrm{Var}_{vine}}{\\mathrm{Var}_{path}}",
-          "3000 samples through algorithms/trpo_vine.c, against (1/5) pi A of the exact layer", as_said, AT_MOST },
-        { "\\le", "the controls: rollouts cut after two steps, nothing behind; the variance of sum pi Q^, in which"
-          " common numbers add up; for whole episodes, variance times steps of the environment", controls,
+          "3000 samples through algorithms/trpo_vine.c, against (1/5) pi A of the exact layer; ratios with both"
+          " variances two standard errors worse", as_said, AT_MOST },
+        { "\\le\\frac{|\\hat g-g|}{se},\\quad\\frac{\\mathrm{Var}_{common}}{\\mathrm{Var}_{indep.}},\\quad"
+          "\\frac{\\mathrm{Var}_{vine}\\cdot steps}{\\mathrm{Var}_{path}\\cdot steps}",
+          "the controls: rollouts cut after two steps, nothing behind; the variance of sum pi Q^, in which common"
+          " numbers add up, two errors lower; for whole episodes, variance times steps of the environment", controls,
           AT_LEAST } },
       "E5x, three rollouts from each state", page_of_variance, .trains = 3 },
     { "TRPO-16", "vine, K actions drawn, self-normalised: bias O(1/K), and none from a constant in Q",

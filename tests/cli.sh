@@ -764,6 +764,8 @@ works "derive NPG-7 of features" derive NPG-7 --class linear:2
 check "derive NPG-7 shows its page" "no damping there" grep -q 'Damping' out
 works "derive ERR-30" derive ERR-30
 check "derive ERR-30 refutes it" "it does not" grep -q 'REFUTED' out
+works "list ERR-78" list ERR-78
+check "list ERR-78, an erratum in words, has the right ones" "it has not" grep -q 'Trust Region Policy Optimization' out
 works "list ERR-30" list ERR-30
 check "list ERR-30 names the equation" "not PDI-7" grep -q 'PDI-7' out
 refuses "derive --class cubic:2" 2 linear:D derive NPG-7 --class cubic:2

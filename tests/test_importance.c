@@ -154,6 +154,8 @@ static void known_numbers(void **state)
     assert_near(expm1(number("IS-9", 1, 5, e.x)), 49.5, 0.051);             /* Var */
     assert_near(exp(number("IS-9", 1, 9, e.x)) / 1e-23, 6.5, 0.051);        /* (.9, .1) */
     assert_near(expm1(number("IS-9", 1, 11, e.x)) / 1e21, 3.1, 0.051);
+    assert_near(exp(number("IS-9", 3, 4, e.x)), 0.618, 0.51e-3);            /* in 99 of 100: P(K <= 61), */
+    assert_near(exp(number("IS-9", 3, 10, e.x)) / 1e-14, 1.75, 0.0051);     /* Bin(100, .6), Bin(100, .9) */
     example_free(&e);
 }
 

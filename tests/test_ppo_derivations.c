@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "derivations/derivation.h"
+#include "derivations/measured.h"
 
 static void near(double x, double want, double bound, int line)
 {
@@ -96,11 +96,44 @@ static void penalties(void **state)
     on_mdps(mdps, 4);
 }
 
-/* The shorter of the two experiments; PPO-31 is left to `make test-full` */
+/* The shorter experiments; the others are left to `make test-full` */
 static void learns(void **state)
 {
     (void)state;
     holds("PPO-24", &(setting){ .seed = 1 });
+}
+
+static void both_kinds_of_action(void **state)
+{
+    (void)state;
+    holds("PPO-28", &(setting){ .seed = 1 });
+}
+
+/* Of n numbers the k-th and the k-th from the end: by Pascal's triangle the greatest k for which the k - 1 outer ones
+ * of a side have less than 1/40 of the 2^n. Of ratios of medians: shifted logs shift the interval, which has its sign */
+static double ratio_of_medians(int n, const double *x) { return measured_median(n, x) / measured_median(n, x + n); }
+
+static void intervals(void **state)
+{
+    (void)state;
+    for (int n = 6; n <= 61; n++) {
+        double x[61], below = 0, choose = 1;
+        int k = 0;
+        for (int i = 0; i < n; i++) x[i] = (i + n / 2) % n + 1;                     /* 1 .. n, not in order */
+        while (below + choose < ldexp(1, n) / 40) below += choose, choose *= (double)(n - k) / (k + 1), k++;
+        interval found = measured_interval(n, x);
+        assert_near(found.low, k, 0);
+        assert_near(found.median, (n + 1) / 2.0, 0);
+        assert_near(found.high, n + 1 - k, 0);
+    }
+    double x[2 * 21];
+    for (int i = 0; i < 21; i++) x[i] = 2 * exp(0.1 * (i - 10)), x[21 + i] = exp(0.1 * (i % 21 - 10));
+    interval twice = measured_bootstrap(2, 21, x, ratio_of_medians, 1);
+    assert_near(twice.median, 2, 1e-15);
+    assert_true(twice.low < 1.6 && twice.low > 0.7 && twice.high > 2.4 && twice.high < 5.5);
+    for (int i = 0; i < 21; i++) x[i] = 3;
+    interval once = measured_bootstrap(1, 21, x, measured_median, 1);
+    assert_true(once.low == 3 && once.median == 3 && once.high == 3);
 }
 
 /* X18 and X30: r = .5 and 1.5 with A = -1, value and slope, right and ERR-60's; and p = .99, .999999 */
@@ -127,7 +160,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objectives), cmocka_unit_test(iterations), cmocka_unit_test(penalties),
-        cmocka_unit_test(learns), cmocka_unit_test(known_numbers) };
+        cmocka_unit_test(learns), cmocka_unit_test(both_kinds_of_action),
+        cmocka_unit_test(intervals), cmocka_unit_test(known_numbers) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
