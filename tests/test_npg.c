@@ -331,12 +331,28 @@ static void refusals(void **state)
     assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 99);
 }
 
+/* An eigenvalue of 5e-15 is rounding beside 1, though F's Cholesky factor exists: F^+ g leaves its direction out. */
+static void nearly_singular(void **state)
+{
+    (void)state;
+    enum { N = 5 };
+    const double v[N] = { 0.5, -0.1, 0.7, 0.1, 0.49 }, g[N] = { 1, -2, 0.5, 3, -1 };
+    double F[N * N], x[N];
+    long double vv = 0, u[N], along = 0;                /* u, the reflection's first column: F = 1 - (1 - 5e-15) u u^T */
+    for (int i = 0; i < N; i++) vv += v[i] * v[i];
+    for (int i = 0; i < N; i++) u[i] = (i == 0) - 2 * v[0] * v[i] / vv, along += u[i] * g[i];
+    for (int i = 0; i < N * N; i++) F[i] = (double)((i / N == i % N) - (1 - 5e-15L) * u[i / N] * u[i % N]);
+    assert_int_equal(npg_solve(N, F, g, x), N - 1);
+    for (int i = 0; i < N; i++) assert_near(x[i], (double)(g[i] - along * u[i]), 1e-13);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equations), cmocka_unit_test(solving), cmocka_unit_test(closed_form),
         cmocka_unit_test(updates_by_hand), cmocka_unit_test(outcomes), cmocka_unit_test(runs_by_hand),
         cmocka_unit_test(explained), cmocka_unit_test(refusals),
+        cmocka_unit_test(nearly_singular),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
