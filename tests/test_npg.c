@@ -338,7 +338,7 @@ static void nearly_singular(void **state)
     enum { N = 5 };
     const double v[N] = { 0.5, -0.1, 0.7, 0.1, 0.49 }, g[N] = { 1, -2, 0.5, 3, -1 };
     double F[N * N], x[N];
-    long double vv = 0, u[N], along = 0;                /* u, the reflection's first column: F = 1 - (1 - 5e-15) u u^T */
+    long double vv = 0, u[N], along = 0;        /* F = 1 - (1 - 5e-15) u u^T, u a column of a reflection */
     for (int i = 0; i < N; i++) vv += v[i] * v[i];
     for (int i = 0; i < N; i++) u[i] = (i == 0) - 2 * v[0] * v[i] / vv, along += u[i] * g[i];
     for (int i = 0; i < N * N; i++) F[i] = (double)((i / N == i % N) - (1 - 5e-15L) * u[i / N] * u[i % N]);
