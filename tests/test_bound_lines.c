@@ -16,7 +16,7 @@
 #include "derivations/distribution_shift.h"
 #include "derivations/random_pairs.h"
 
-enum { MOST_SA = 9 * 5, PAIRS = 20, NUMBERS = 256 };
+enum { MOST_SA = 9 * 5, PAIRS = 20, NUMBERS = 512 };
 
 typedef long double real;
 
@@ -241,6 +241,182 @@ static void first_step_counts(void **state)
     mdp_free(M);
 }
 
+/* ---- where trajectories go ---- */
+
+enum { T = 16 };
+
+/* DSB-3, DSB-8, DSB-9 for t = 1 .. 16; of DSB-9's functions the fourth, -10 where pi' is found more often, else -1 */
+static void states_in_time(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        random_pair r;
+        setting *x = pair_at(i, &r);
+        const int nS = r.pi->nS;
+        real p[9], p1[9], alpha = sizes_of(r.pi, r.pi1).alpha, agreed = 1;
+        double L1[NUMBERS], parted[NUMBERS], linear[NUMBERS], half[NUMBERS], whole[NUMBERS], in_t[NUMBERS];
+        line("DSB-8", "\\|p_{\\theta'}(s_t)", x, L1);
+        line("DSB-8", "\\le2(1-", x, parted);
+        line("DSB-8", "\\le2\\epsilon t", x, linear);
+        line("DSB-9", "\\ge E_{p_\\theta}[f]-\\tfrac12\\|", x, half);
+        line("DSB-9", "E_{p_\\theta}[f]-\\|p_\\theta-p_{\\theta'}\\|_1\\max_s|", x, whole);
+        line("DSB-9", "-2\\epsilon t", x, in_t);
+        for (int s = 0; s < nS; s++) p[s] = p1[s] = r.M->mu0[s];
+        for (int t = 1; t <= T; t++) {
+            real norm = 0, mean = 0, least = INFINITY, most = -INFINITY;
+            step(r.pi, p);
+            step(r.pi1, p1);
+            agreed *= 1 - alpha;
+            for (int s = 0; s < nS; s++) norm += fabsl(p1[s] - p[s]);
+            near("DSB-8, the norm", t, L1[t - 1], norm, 1e-13L);
+            near("DSB-8, parted", t, parted[t - 1], 2 * (1 - agreed), 1e-13L);
+            near("DSB-8, linear", t, linear[t - 1], 2 * alpha * t, 1e-13L * t);
+            bool apart = true;                          /* not by rounding only */
+            for (int s = 0; s < nS; s++) {
+                real f = p1[s] > p[s] ? -10 : -1;
+                mean += p[s] * f;
+                least = fminl(least, f), most = fmaxl(most, f);
+                apart &= fabsl(p1[s] - p[s]) > 1e-12L;
+            }
+            if (!apart) continue;
+            int k = 4 * (t - 1) + 3;
+            near("DSB-9, half of the range", t, half[k], mean - norm / 2 * (most - least), 1e-12L);
+            near("DSB-9, the greatest |f|", t, whole[k], mean + norm * least, 1e-12L);
+            near("DSB-9, in t", t, in_t[k], mean + 2 * alpha * t * least, 1e-12L * t);
+        }
+        pair_end(x, &r);
+    }
+}
+
+static void greatest_of_states(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        random_pair r;
+        setting *x = pair_at(i, &r);
+        double eps[NUMBERS], agree[NUMBERS];
+        real alpha = sizes_of(r.pi, r.pi1).alpha;
+        line("DSB-5", "\\le\\epsilon", x, eps);
+        line("DSB-7", "\\ge1-\\epsilon", x, agree);
+        for (int s = 0; s < r.pi->nS; s++) {
+            near("DSB-5", s, eps[s], alpha, 1e-14L);
+            near("DSB-7", s, agree[s], 1 - alpha, 1e-14L);
+        }
+        pair_end(x, &r);
+    }
+}
+
+/* DSB-6: other couplings agree less often, and are couplings: their marginals are pi and pi'. Two draws agree by
+ * chance; one uniform number agrees where the cells [F(a-1), F(a)] of the two overlap. */
+static void other_couplings(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        random_pair r;
+        setting *x = pair_at(i, &r);
+        double out[2][NUMBERS];
+        const int nA = r.pi->nA;
+        line("DSB-6", "\\sum_a\\pi_\\theta(a|s)\\,", x, out[0]);
+        line("DSB-6", "F^{-1}", x, out[1]);
+        for (int s = 0; s < r.pi->nS; s++) {
+            const double *p = r.pi->pi + s * nA, *q = r.pi1->pi + s * nA;
+            real agree[2] = { 0, 0 }, F = 0, F1 = 0;
+            for (int a = 0; a < nA; F += p[a], F1 += q[a], a++) {
+                agree[0] += (real)p[a] * q[a];
+                agree[1] += fmaxl(0, fminl(F + p[a], F1 + q[a]) - fmaxl(F, F1));
+            }
+            for (int k = 0; k < 2; k++) {
+                const double *of = out[k] + s * (1 + 2 * nA);
+                near("DSB-6, agreement", s, of[0], agree[k], 1e-14L);
+                for (int a = 0; a < nA; a++) {
+                    near("DSB-6, of pi", s, of[1 + a], p[a], 1e-14L);
+                    near("DSB-6, of pi'", s, of[1 + nA + a], q[a], 1e-14L);
+                }
+            }
+        }
+        pair_end(x, &r);
+    }
+}
+
+/* Controls: half a step less than Bernoulli's; and samples of p itself, 1 where f = e^x and 0 where f = 1 */
+static void controls(void **state)
+{
+    (void)state;
+    const setting x = { .seed = 1 };
+    double out[NUMBERS];
+    line("DSB-4", "tfrac12", &x, out);
+    for (int k = 0; k < 21 * 20; k++) {
+        real eps = (k % 21) / 20.0L, t = k / 21 + 0.5L;
+        near("DSB-4", k, out[k], powl(1 - eps, t) - 1 + eps * t, 1e-14L);
+    }
+    line("IS-3", "\\log E_p[f^2]/E_p[f]^2", &x, out);
+    for (int k = 0; k < derivation_find("IS-3")->n(&x); k++) near("IS-3", k, out[k], k == 7 || k == 8, 1e-14L);
+}
+
+/* TRPO-9 and TRPO-32 in the mean over d, and the greatest */
+static void kl_in_the_mean(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        random_pair r;
+        setting *x = pair_at(i, &r);
+        real most = 0, most_new = 0, mean_new = 0, jensen = 0, all = 0;
+        for (int s = 0; s < r.pi->nS; s++) {
+            real old_new = kl_in(r.pi, r.pi1, s), new_old = kl_in(r.pi1, r.pi, s);
+            most = fmaxl(most, old_new), most_new = fmaxl(most_new, new_old);
+            all += r.pi->d[s];
+            mean_new += r.pi->d[s] * new_old;
+            jensen += r.pi->d[s] * expm1l(new_old);
+        }
+        const struct { const char *id, *piece; real want; } lines[] = {
+            { "TRPO-9", "\\le\\max_s", most }, { "TRPO-9", "(a_t|s_t)\\|", most_new },
+            { "TRPO-9", "E_{s\\sim d}[D_{KL}(\\pi'(", mean_new / all },
+            { "TRPO-32", "E_s[e^{", jensen / all }, { "TRPO-32", "\\ge E_s[D_{KL}(", mean_new / all } };
+        for (size_t k = 0; k < sizeof lines / sizeof *lines; k++) {
+            double out[NUMBERS];
+            const derivation *d = derivation_find(lines[k].id);
+            if (d->not_applicable && d->not_applicable(x)) continue;
+            line(lines[k].id, lines[k].piece, x, out);
+            near(lines[k].id, (int)k, out[0], lines[k].want, 1e-12L * (1 + lines[k].want));
+        }
+        pair_end(x, &r);
+    }
+}
+
+/* TRPO-2   L -+ 2 epsilon alpha sum_t gamma^t (1 - (1-alpha)^t), and CPI's bound, for mixtures with the greedy policy
+ * at alpha = 1/n, .., 1 */
+static void mixtures(void **state)
+{
+    (void)state;
+    const derivation *d = derivation_find("TRPO-2");
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        random_pair r;
+        setting *x = pair_at(i, &r);
+        double below[NUMBERS], above[NUMBERS], cpi[NUMBERS];
+        real gain = 0, epsilon = 0, g = r.pi->gamma;
+        const int n = d->n(x);
+        if (!d->not_applicable(x)) {
+            line("TRPO-2", "-2\\epsilon\\alpha\\sum", x, below);
+            line("TRPO-2", "+2\\epsilon\\alpha\\sum", x, above);
+            line("TRPO-2", "-\\frac{2\\epsilon\\gamma}", x, cpi);
+            for (int s = 0; s < r.pi->nS; s++) {
+                real best = 0;
+                for (int a = 0; a < r.pi->nA; a++) best = fmaxl(best, r.pi->A[s * r.pi->nA + a]);
+                gain += exact_rho(r.pi, s) * best;
+                epsilon = fmaxl(epsilon, best);
+            }
+            for (int k = 0; k < n; k++) {
+                real alpha = (k + 1.0L) / n, L = r.pi->J + alpha * gain, linear = sum_over(g, alpha, 0, true);
+                real penalty = epsilon * alpha * sum_over(g, alpha, 0, false), room = 1e-10L * (1 + linear * epsilon);
+                near("TRPO-2, below", k, below[k], L - penalty, room);
+                near("TRPO-2, above", k, above[k], L + penalty, room);
+                near("TRPO-2, CPI's", k, cpi[k], L - epsilon * alpha * linear, room);
+            }
+        }
+        pair_end(x, &r);
+    }
+}
+
 /* ---- DSB-12: steps of total variation .1 ---- */
 
 static void steps_in_a_state(void **state)
@@ -301,7 +477,8 @@ static void not_covered(void **state)
     }
 }
 
-/* IS-11   P(s,a) = d(s) pi(a|s) e^{t A(s,a)/max|A| min(max|A|, 2)} / Z(s), Q = d pi, f = A over its root mean square */
+/* IS-11   P(s,a) = d(s) pi(a|s) e^{t A(s,a)/max|A| min(max|A|, 2)} / Z(s), Q = d pi, f = A over its root mean
+ * square */
 static void moved_policies(void **state)
 {
     (void)state;
@@ -412,6 +589,97 @@ static real dual(const exact *pi, real epsilon, real lambda, real *kl)
     return lambda * (epsilon + sum);
 }
 
+/* TRPO-12, ERR-34: the most that visits gain within a mean KL(new||old) of .01: pi e^{A/beta}/Z, beta by bisection */
+static void reversed_region(void **state)
+{
+    (void)state;
+    const derivation *d = derivation_find("TRPO-12");
+    int compared = 0;
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        random_pair r;
+        setting *x = pair_at(i, &r);
+        const exact *pi = r.pi;
+        double out[NUMBERS];
+        real low = -10, high = 60, kl, visits = 0, gain = 0;
+        dual(pi, 0, expl(low), &kl);
+        if (!d->not_applicable(x) && kl > 0.01L) {
+            for (int k = 0; k < 200; k++) {
+                real middle = (low + high) / 2;
+                dual(pi, 0, expl(middle), &kl);
+                if (kl > 0.01L) low = middle;
+                else            high = middle;
+            }
+            for (int s = 0; s < pi->nS; s++) visits += exact_rho(pi, s);
+            for (int s = 0; s < pi->nS; s++) {
+                real Z = 0, E = 0;
+                for (int k = s * pi->nA; k < (s + 1) * pi->nA; k++) {
+                    real w = pi->pi[k] * expl(pi->A[k] * visits / expl(low));
+                    Z += w, E += w * pi->A[k];
+                }
+                gain += exact_rho(pi, s) * E / Z;
+            }
+            line("TRPO-12", "D_{KL}(\\pi'(\\cdot|s)\\|\\pi(", x, out);
+            near("TRPO-12, ERR-34", (int)i, out[0], gain, 1e-9L * gain);
+            compared++;
+        }
+        pair_end(x, &r);
+    }
+    assert_true(compared >= PAIRS / 2);
+}
+
+/* TRPO-10   pi e^{t v}/Z along v = A or d pi A, as far as the mean KL(old||new) is .01: what it gains; and what the
+ * linear model promises of the first, sqrt(2 delta E[A^2]) */
+static real gain_along(const exact *pi, bool natural)
+{
+    real t[2] = { 0, 0x1p-20L }, gain = 0, all = 0;
+    for (int s = 0; s < pi->nS; s++) all += pi->d[s];
+    for (int k = 0, found = 0; k < 200; k++) {
+        real at = found ? (t[0] + t[1]) / 2 : t[1], kl = 0;
+        gain = 0;
+        for (int s = 0; s < pi->nS; s++) {
+            const double *p = pi->pi + s * pi->nA, *A = pi->A + s * pi->nA;
+            real Z = 0, E = 0, mean = 0;
+            for (int a = 0; a < pi->nA; a++) {
+                real z = at * (natural ? A[a] : pi->d[s] * p[a] * A[a]), w = p[a] * expl(z);
+                Z += w, E += w * A[a], mean += p[a] * z;
+            }
+            kl += pi->d[s] / all * (logl(Z) - mean);
+            gain += pi->d[s] / all * E / Z;
+        }
+        if (kl > 0.01L)  found = 1, t[1] = at;
+        else if (!found) t[0] = at, t[1] = 2 * at;
+        else             t[0] = at;
+    }
+    return gain;
+}
+
+static void steps_in_the_region(void **state)
+{
+    (void)state;
+    const derivation *d = derivation_find("TRPO-10");
+    int compared = 0;
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        random_pair r;
+        setting *x = pair_at(i, &r);
+        double natural[NUMBERS], gradient[NUMBERS], linear[NUMBERS];
+        real square = 0, all = 0;
+        if (!d->not_applicable(x)) {
+            line("TRPO-10", "tF^+g", x, natural);
+            line("TRPO-10", "+tg", x, gradient);
+            line("TRPO-10", "g^Tv=", x, linear);
+            for (int s = 0; s < r.pi->nS; s++) all += r.pi->d[s];
+            for (int k = 0; k < r.pi->nSA; k++)
+                square += r.pi->d[k / r.pi->nA] / all * r.pi->pi[k] * r.pi->A[k] * r.pi->A[k];
+            near("TRPO-10, linear", (int)i, linear[0], sqrtl(0.02L * square), 1e-8L * sqrtl(square));
+            near("TRPO-10, natural", (int)i, natural[0], gain_along(r.pi, true), 1e-8L * sqrtl(square));
+            near("TRPO-10, gradient", (int)i, gradient[0], gain_along(r.pi, false), 1e-8L * sqrtl(square));
+            compared++;
+        }
+        pair_end(x, &r);
+    }
+    assert_true(compared >= PAIRS / 2);
+}
+
 static void other_multipliers(void **state)
 {
     (void)state;
@@ -472,7 +740,10 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pinsker), cmocka_unit_test(kl_of_states), cmocka_unit_test(over_time),
-        cmocka_unit_test(by_rewards), cmocka_unit_test(first_step_counts), cmocka_unit_test(steps_in_a_state),
+        cmocka_unit_test(by_rewards), cmocka_unit_test(first_step_counts), cmocka_unit_test(states_in_time),
+        cmocka_unit_test(greatest_of_states), cmocka_unit_test(kl_in_the_mean), cmocka_unit_test(mixtures),
+        cmocka_unit_test(reversed_region), cmocka_unit_test(other_couplings), cmocka_unit_test(controls),
+        cmocka_unit_test(steps_in_the_region), cmocka_unit_test(steps_in_a_state),
         cmocka_unit_test(not_covered), cmocka_unit_test(moved_policies), cmocka_unit_test(penalties),
         cmocka_unit_test(other_multipliers), cmocka_unit_test(clipped_samples) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
