@@ -378,13 +378,28 @@ static void promised_kl(void **state)
     assert_true(above >= 5);
 }
 
+/* Where lambda did not settle all its steps were taken, and that is told. */
+static void steps_told(void **state)
+{
+    (void)state;
+    dual_gradient_config c = dual_gradient_defaults;
+    double new_pi[6];
+    for (long updates = 1; updates < 4; updates++) {
+        c.updates = updates;
+        improvement i = dual_gradient_improve(&c, &improvement_example, new_pi);
+        assert_int_equal(i.outcome, IMPROVEMENT_UNSETTLED);
+        assert_int_equal(i.steps, updates);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bandit), cmocka_unit_test(projection), cmocka_unit_test(multiplier),
         cmocka_unit_test(lagrangian), cmocka_unit_test(ascent_steps), cmocka_unit_test(leaves_alone),
         cmocka_unit_test(steep), cmocka_unit_test(explained),
-        cmocka_unit_test(gain_of_rounding), cmocka_unit_test(best_of_what_pi_does), cmocka_unit_test(promised_kl) };
+        cmocka_unit_test(gain_of_rounding), cmocka_unit_test(best_of_what_pi_does), cmocka_unit_test(promised_kl),
+        cmocka_unit_test(steps_told) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

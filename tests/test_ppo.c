@@ -856,6 +856,23 @@ static void shows_the_annealed_range(void **state)
     assert_true(narrower >= 2);
 }
 
+/* Clip ranges that fall to nothing in no time */
+static void train_with_eps_alone(int alone)
+{
+    ppo_clip_config c = ppo_clip_defaults;
+    c.anneal_eps = 1, c.anneal_steps = alone ? 0 : 100;
+    ppo_clip_check(&c);
+}
+
+static void annealing_alone(void **state)
+{
+    (void)state;
+    struct ending end = run_child(train_with_eps_alone, 1);
+    assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 2 && strstr(end.err, "anneal_steps"));
+    end = run_child(train_with_eps_alone, 0);
+    assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 99);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -864,7 +881,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(at_theta_old), cmocka_unit_test(entropy_rises), cmocka_unit_test(measured),
         cmocka_unit_test(each_sample_once), cmocka_unit_test(options), cmocka_unit_test(stops_early),
         cmocka_unit_test(explained), cmocka_unit_test(refusals), cmocka_unit_test(learns),
-        cmocka_unit_test(stops_by_the_whole_batch), cmocka_unit_test(shows_the_annealed_range) };
+        cmocka_unit_test(stops_by_the_whole_batch), cmocka_unit_test(shows_the_annealed_range),
+        cmocka_unit_test(annealing_alone) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -411,6 +411,41 @@ static void stops_by_all_samples(void **state)
     assert_true(between >= 6);
 }
 
+/* A rest of one sample in one process, and annealed ranges without an annealing */
+static void check_others(int which)
+{
+    ppo_parallel_config c = ppo_parallel_defaults;
+    c.processes = which == 1 ? 2 : 1;
+    if (which < 2) c.ppo.minibatch = 127;
+    else           c.ppo.anneal_eps = 1, c.ppo.anneal_steps = which == 2 ? 0 : 100;
+    ppo_parallel_check(&c);
+}
+
+static void others_refused(void **state)
+{
+    (void)state;
+    static const char *const says[] = { "one sample", NULL, "anneal_steps", NULL };
+    for (int k = 0; k < 4; k++) {
+        struct ending end = run_child(check_others, k);
+        assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == (says[k] ? 2 : 99));
+        if (says[k]) assert_non_null(strstr(end.err, says[k]));
+    }
+}
+
+/* V's clip range falls, too: where it decides, one process is still ppo_clip, to the bit. */
+static void narrow_range_of_V(void **state)
+{
+    (void)state;
+    ppo_clip_config c = completed(runs[1].c);
+    c.eps_V = 1e-3, c.target_kl = 0, c.anneal_steps = 200;
+    env *e = make("CartPole-v1", 30), *e1 = make("CartPole-v1", 30);
+    run *r = parallel(e, 1, &c), *r1 = run_new("ppo_clip", e1, 4, UPDATES * c.workers * c.n_steps);
+    ppo_clip(r1, &c);
+    assert_memory_equal(r->theta, r1->theta, (size_t)ppo_clip_policy(e, &c).n * sizeof *r->theta);
+    run_free(r), run_free(r1);
+    env_free(e), env_free(e1);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +453,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_process_is_ppo), cmocka_unit_test(whole_batches), cmocka_unit_test(refused),
         cmocka_unit_test(shows_all_samples), cmocka_unit_test(shows_the_annealed_range),
         cmocka_unit_test(stops_by_all_samples),
+        cmocka_unit_test(others_refused), cmocka_unit_test(narrow_range_of_V),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -435,6 +435,20 @@ static void gain_of_rounding(void **state)
     }
 }
 
+/* With a discount near 1 C is large and the step tiny, but a step: delta = (rho sd / C)^2 / 2, to first order. */
+static void tiny_steps(void **state)
+{
+    (void)state;
+    const double pi[] = { 0.5, 0.5 }, r[] = { 1, 0 }, gamma = 1 - 0x1p-22;
+    hand_bandit b;
+    exact_table x = hand_bandit_of(&b, 2, pi, r, gamma);                /* A = 1/2, -1/2: sd = epsilon = 1/2 */
+    double new_pi[2], wanted = 0x1p-44 / (16 * gamma * gamma) / 2;     /* rho sd / C = (1-gamma) / (4 gamma) */
+    improvement i = trpo_mm_improve(&trpo_mm_defaults, &x, new_pi);
+    assert_int_equal(i.outcome, IMPROVED);
+    hand_near(i.step, wanted, 1e-5, "delta");
+    hand_near(new_pi[0] - 0.5, sqrt(2 * wanted) / 2, 1e-5, "the step");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -443,7 +457,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(corners), cmocka_unit_test(free_action), cmocka_unit_test(monotone),
         cmocka_unit_test(no_gain), cmocka_unit_test(states), cmocka_unit_test(extremes),
         cmocka_unit_test(explained),
-        cmocka_unit_test(gain_of_rounding) };
+        cmocka_unit_test(gain_of_rounding),
+        cmocka_unit_test(tiny_steps) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
