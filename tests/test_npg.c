@@ -365,7 +365,7 @@ static void any_size(void **state)
             npg_step step = npg_update(t, &c, &x.p, x.theta, x.b, x.A, NULL);
             assert_int_equal(step.outcome, NPG_STEPPED);
             assert_true(k == 0 ? step.residual > 1e-3 : step.residual <= 1e-11);
-            if (!(k == 2)) {
+            if (k < 2) {                                        /* not by LAPACK */
                 assert_int_equal(step.cg_outcome, k == 0 ? CG_STEPS_EXHAUSTED : CG_CONVERGED);
                 assert_true(k == 0 ? step.cg_iterations == 1 : step.cg_iterations > 1 && step.cg_iterations < 100);
             }
