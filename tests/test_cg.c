@@ -167,12 +167,29 @@ static void test_nothing_to_do(void **state)
     }
 }
 
+/* With 50 steps and more allowed it is the best x, 0 if none was better; with 49 the last one. */
+static void test_fifty(void **state)
+{
+    (void)state;
+    static const double residual[] = { 5 };                     /* worse than that of 0, which is 4 */
+    for (int steps = CHECK_EVERY - 1; steps <= CHECK_EVERY; steps++) {
+        double g[2] = { 4 }, x[2];
+        struct script s = { g, residual, 1, 0, 0 };
+        cg_result r = cg(scripted, &s, 2, g, 1e-12, steps, x);
+        assert_int_equal(r.outcome, CG_STEPS_EXHAUSTED);
+        assert_int_equal(r.iterations, steps);
+        assert_true((x[0] == 0 && x[1] == 0) == (steps == CHECK_EVERY));
+        if (steps == CHECK_EVERY) assert_true(r.residual == 1);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_patience), cmocka_unit_test(test_returns_best), cmocka_unit_test(test_steps),
         cmocka_unit_test(test_cut_short),
         cmocka_unit_test(test_equality), cmocka_unit_test(test_scale), cmocka_unit_test(test_nothing_to_do),
+        cmocka_unit_test(test_fifty),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();

@@ -202,12 +202,41 @@ static void explained(void **state)
     assert_true(strstr(text, "optimal") && !strstr(text, "epsilon ="));
 }
 
+/* The greatest |E_{a ~ pi1}[A]| counts where pi1 does worse than pi, too; and no action has to be better for the most
+ * that a policy gains to be a sum of maxima. */
+static void worse_policies(void **state)
+{
+    (void)state;
+    const double pi[] = { 0.5, 0.5, 0.5, 0.5 }, A[] = { 1, -1, -3, 3 }, rho[] = { 2, 1 }, pi1[] = { 1, 0, 1, 0 };
+    const exact_table x = { .nS = 2, .nA = 2, .gamma = 0.5, .R = 2, .pi = pi, .A = A, .rho = rho };
+    assert_true(cpi_epsilon(&x, pi1) == 3);
+    const double worse[] = { -1, -2, -3, -0.5 };
+    const exact_table y = { .nS = 2, .nA = 2, .gamma = 0.5, .R = 2, .pi = pi, .A = worse, .rho = rho };
+    assert_true(surrogate_gain_most(&y) == -2.5);
+}
+
+/* A gain that the tables' rounding explains is none, whatever the tolerance. */
+static void gain_of_rounding(void **state)
+{
+    (void)state;
+    const double pi[] = { 0.5, 0.5 }, A[] = { 1e-3, -1e-3 }, rho[] = { 2 };
+    exact_table x = { .nS = 1, .nA = 2, .gamma = 0.5, .J = 7, .R = 2, .pi = pi, .A = A, .rho = rho };
+    double new_pi[2];
+    for (int k = 0; k < 2; k++) {
+        x.rounding = k ? 2.1e-3 : 1.9e-3;                       /* the gain is 2e-3 */
+        improvement i = cpi_improve(&cpi_defaults, &x, new_pi);
+        assert_int_equal(i.outcome, k ? IMPROVEMENT_OPTIMAL : IMPROVED);
+        assert_int_equal(memcmp(new_pi, pi, sizeof pi) == 0, k);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bandit), cmocka_unit_test(best_alpha), cmocka_unit_test(bound_holds),
         cmocka_unit_test(kakade), cmocka_unit_test(monotone), cmocka_unit_test(rows_and_ties),
-        cmocka_unit_test(no_gain), cmocka_unit_test(states_without_weight), cmocka_unit_test(explained) };
+        cmocka_unit_test(no_gain), cmocka_unit_test(states_without_weight), cmocka_unit_test(explained),
+        cmocka_unit_test(worse_policies), cmocka_unit_test(gain_of_rounding) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

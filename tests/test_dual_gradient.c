@@ -327,12 +327,79 @@ static void explained(void **state)
     assert_true(strstr(text, "it does not bind") != NULL);
 }
 
+/* A gain that the tables' rounding explains is none, whatever the tolerance. */
+static void gain_of_rounding(void **state)
+{
+    (void)state;
+    const double pi[] = { 0.5, 0.5 }, A[] = { 1e-3, -1e-3 }, rho[] = { 2 };
+    exact_table x = { .nS = 1, .nA = 2, .gamma = 0.5, .J = 7, .R = 2, .pi = pi, .A = A, .rho = rho };
+    double new_pi[2];
+    for (int k = 0; k < 2; k++) {
+        x.rounding = k ? 2.1e-3 : 1.9e-3;                       /* the gain is 2e-3 */
+        improvement i = dual_gradient_improve(&dual_gradient_defaults, &x, new_pi);
+        assert_int_equal(i.outcome, k ? IMPROVEMENT_OPTIMAL : IMPROVED);
+        assert_int_equal(memcmp(new_pi, pi, sizeof pi) == 0, k);
+    }
+}
+
+/* An action that pi never takes has no part in the maximum, however good it is: not where lambda is 0, nor where
+ * it is so small that exp(-1000/beta) is 0. */
+static void best_of_what_pi_does(void **state)
+{
+    (void)state;
+    const double pi[] = { 0.5, 0.5, 0 }, A[] = { 1, -1, 1000 }, rho[] = { 1 }, lambda[] = { 0, 0.5 };
+    const exact_table x = { .nS = 1, .nA = 3, .gamma = 0.5, .R = 2, .pi = pi, .A = A, .rho = rho };
+    for (int k = 0; k < 2; k++) {
+        double pi1[3], worse = k ? exp(-2 / lambda[k]) : 0;
+        dual_gradient_maximise(&x, lambda[k], pi1);
+        hand_near(pi1[0], 1 / (1 + worse), 1e-15, "the best that pi does");
+        hand_near(pi1[1], worse / (1 + worse), 1e-14, "the other");
+        assert_true(pi1[2] == 0);
+    }
+}
+
+/* Where lambda settles roughly the KL may end above epsilon: what is promised is the KL all the same. */
+static void promised_kl(void **state)
+{
+    (void)state;
+    dual_gradient_config c = dual_gradient_defaults;
+    int above = 0;
+    c.settled = 0.5;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        hand_problem p = hand_garnet(seed, 0.9, 1);
+        double new_pi[MOST];
+        improvement i = dual_gradient_improve(&c, &p.x, new_pi);
+        assert_int_equal(i.outcome, IMPROVED);
+        double kl = (double)hand_mean_kl(&p.x, new_pi);
+        assert_true(kl <= i.kl_limit * (1 + 1e-12) && i.kl_limit <= 1.5 * c.delta_kl * (1 + 1e-12));
+        above += kl > c.delta_kl;
+        hand_free(&p);
+    }
+    assert_true(above >= 5);
+}
+
+/* Where lambda did not settle all its steps were taken, and that is told. */
+static void steps_told(void **state)
+{
+    (void)state;
+    dual_gradient_config c = dual_gradient_defaults;
+    double new_pi[6];
+    for (long updates = 1; updates < 4; updates++) {
+        c.updates = updates;
+        improvement i = dual_gradient_improve(&c, &improvement_example, new_pi);
+        assert_int_equal(i.outcome, IMPROVEMENT_UNSETTLED);
+        assert_int_equal(i.steps, updates);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bandit), cmocka_unit_test(projection), cmocka_unit_test(multiplier),
         cmocka_unit_test(lagrangian), cmocka_unit_test(ascent_steps), cmocka_unit_test(leaves_alone),
-        cmocka_unit_test(steep), cmocka_unit_test(explained) };
+        cmocka_unit_test(steep), cmocka_unit_test(explained),
+        cmocka_unit_test(gain_of_rounding), cmocka_unit_test(best_of_what_pi_does), cmocka_unit_test(promised_kl),
+        cmocka_unit_test(steps_told) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -275,12 +275,29 @@ static void weighted_bias(void **state)
     assert_true(biased(8) < -0.01);
 }
 
+/* w = 1, 1/2 and nothing: E_q[w] = 3/4, E_q[w^2] = 5/8, and an effective part of 9/10; both directions of the KL of
+ * two Gaussians, N(0, 1) and N(1, 1/4), are numbers of their own. */
+static void in_part(void **state)
+{
+    (void)state;
+    const double p[3] = { 0.5, 0.25, 0.25 }, q[3] = { 0.5, 0.5, 0 }, f[3] = { 1, 1, 1 };
+    importance x = importance_discrete(3, p, q, f);
+    assert_near(x.mean_w, 0.75, 1e-15);
+    assert_near(x.ess, 0.9, 1e-15);
+    assert_near(x.self_bias, 0, 1e-15);
+    const double g[3] = { 4, -2, 7 };                   /* E_q = 1, E_p = 3.25 */
+    assert_near(importance_discrete(3, p, q, g).self_bias, -2.25, 1e-15);
+    importance y = importance_gaussian(&(importance_gaussians){ 0, 1, 1, 0.5, IMPORTANCE_ONE, 0 });
+    assert_near(y.kl_pq, 3.5 - log(2), 1e-15);          /* ln(s2/s1) + (s1^2 + 1)/(2 s2^2) - 1/2 */
+    assert_near(y.kl_qp, 0.125 + log(2), 1e-15);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(discrete), cmocka_unit_test(gaussians), cmocka_unit_test(infinite),
         cmocka_unit_test(known_numbers), cmocka_unit_test(three_betas), cmocka_unit_test(promise_not_kept),
-        cmocka_unit_test(estimators), cmocka_unit_test(weighted_bias) };
+        cmocka_unit_test(estimators), cmocka_unit_test(weighted_bias), cmocka_unit_test(in_part) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

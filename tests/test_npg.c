@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "algorithms/cg.h"
 #include "algorithms/npg.h"
 #include "autodiff/random.h"
 #include "derivations/exact_batch.h"
@@ -255,6 +256,53 @@ static void too_large_for_lapack(void **state)
     }
 }
 
+/* An eigenvalue of 5e-15 is rounding beside 1, though F's Cholesky factor exists: F^+ g leaves its direction out. */
+static void nearly_singular(void **state)
+{
+    (void)state;
+    enum { N = 5 };
+    const double v[N] = { 0.5, -0.1, 0.7, 0.1, 0.49 }, g[N] = { 1, -2, 0.5, 3, -1 };
+    double F[N * N], x[N];
+    long double vv = 0, u[N], along = 0;        /* F = 1 - (1 - 5e-15) u u^T, u a column of a reflection */
+    for (int i = 0; i < N; i++) vv += v[i] * v[i];
+    for (int i = 0; i < N; i++) u[i] = (i == 0) - 2 * v[0] * v[i] / vv, along += u[i] * g[i];
+    for (int i = 0; i < N * N; i++) F[i] = (double)((i / N == i % N) - (1 - 5e-15L) * u[i / N] * u[i % N]);
+    assert_int_equal(npg_solve(N, F, g, x), N - 1);
+    for (int i = 0; i < N; i++) assert_near(x[i], (double)(g[i] - along * u[i]), 1e-13);
+}
+
+/* A step is the same for advantages of any size, and so is what is told of it: one iteration is not enough, and that
+ * is said with what is left; a hundred are, and a part of them. */
+static void any_size(void **state)
+{
+    (void)state;
+    static const double size[] = { 1, 0x1p-40, 0x1p40 };
+    for (int k = 0; k < 3; k++) {
+        double theta[HAND_N];
+        for (int i = 0; i < 3; i++) {
+            struct any x = any_new(0, 9, 0.6);
+            npg_config c = { .delta = 0.01, .damping = 0.1, .cg_iterations = k == 0 ? 1 : 100, .cg_tol = 1e-13,
+                             .F_every = 1 };
+            c.solver = k == 2 ? NPG_LAPACK : NPG_CG;
+            ad_tape *t = ad_tape_new();
+            for (int j = 0; j < x.b->T; j++) x.A[j] *= size[i];
+            npg_step step = npg_update(t, &c, &x.p, x.theta, x.b, x.A, NULL);
+            assert_int_equal(step.outcome, NPG_STEPPED);
+            assert_true(k == 0 ? step.residual > 1e-3 : step.residual <= 1e-11);
+            if (k < 2) {                                        /* not by LAPACK */
+                assert_int_equal(step.cg_outcome, k == 0 ? CG_STEPS_EXHAUSTED : CG_CONVERGED);
+                assert_true(k == 0 ? step.cg_iterations == 1 : step.cg_iterations > 1 && step.cg_iterations < 100);
+            }
+            for (int j = 0; j < x.p.n; j++) {
+                if (i == 0) theta[j] = x.theta[j];
+                else        assert_near(x.theta[j], theta[j], 1e-9);
+            }
+            ad_tape_free(t);
+            rollout_free(x.b);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +310,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(updates_by_hand), cmocka_unit_test(outcomes), cmocka_unit_test(steps_too_far),
         cmocka_unit_test(runs_by_hand), cmocka_unit_test(explained), cmocka_unit_test(refusals),
         cmocka_unit_test(too_large_for_lapack),
+        cmocka_unit_test(nearly_singular), cmocka_unit_test(any_size),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

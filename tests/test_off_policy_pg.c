@@ -492,13 +492,39 @@ static void refusals(void **state)
     }
 }
 
+/* A bound on the products below 1 bounds those of whole trajectories as it does those up to a step. */
+static void bounds_below_one(void **state)
+{
+    (void)state;
+    const double clip = 0.25, b = 0.5, log_rho[] = { log(0.5), log(0.125), log(2), log(0.75) };
+    rollout *D = rollout_shaped(1, 1, true);
+    for (int t = 0; t < 4; t++) {
+        rollout_add(D, (double[]){ 1 }, (double[]){ 0 }, r[t]);
+        if (t % 2) rollout_end(D, (double[]){ 1 }, true, true, false);
+    }
+    for (int ratio = 0; ratio < 3; ratio++) {
+        const off_policy_pg_config c = { .gamma = 1, .ratio = ratio, .clip = clip };
+        double w[4], rho[] = { 0.25, 0.125, 0.25, 0.25 };       /* at most clip */
+        off_policy_weights(&c, D, log_rho, b, w);
+        for (int i = 0; i < 2; i++) {
+            double R = r[2 * i] + r[2 * i + 1], whole = rho[2 * i + 1];
+            if (ratio == OFF_POLICY_WEIGHTED) whole *= 2 / (rho[1] + rho[3]);
+            double last = rho[2 * i + 1] * (r[2 * i + 1] - b), first = rho[2 * i] * (r[2 * i] - b);
+            bool each = ratio == OFF_POLICY_PER_DECISION;
+            assert_near(w[2 * i + 1], each ? last : whole * (R - b), 1e-15);
+            assert_near(w[2 * i], each ? first + rho[2 * i + 1] * r[2 * i + 1] : whole * (R - b), 1e-15);
+        }
+    }
+    rollout_free(D);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products), cmocka_unit_test(weights), cmocka_unit_test(self_normalised),
         cmocka_unit_test(gradients), cmocka_unit_test(second_use), cmocka_unit_test(options),
         cmocka_unit_test(explained), cmocka_unit_test(refusals),
-        cmocka_unit_test(learns) };
+        cmocka_unit_test(learns), cmocka_unit_test(bounds_below_one) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -458,6 +458,76 @@ static void learns(void **state)
     env_free(e);
 }
 
+/* PPO-11   The KL is that of the whole batch, whatever the last minibatch was: of k epochs the k-th is the first
+ * after which it is beyond 1.5 target_kl. */
+static void stops_by_the_whole_batch(void **state)
+{
+    (void)state;
+    int between = 0;
+    for (int k = 0; k < 12; k++) {
+        char folder[256];
+        ppo_clip_config c = option(0), fixed;
+        c.workers = 2, c.n_steps = 16, c.minibatch = 4, c.epochs = 12, c.target_kl = 5e-4 * (k + 1);
+        c.normalise = PPO_NORMALISE_BATCH, c.anneal_steps = 0, c.anneal_eps = 0, c.lr = 3e-3;
+        double kl[3];
+        long done = 0;
+        for (int i = 0; i < 3; i++) {                   /* stopped; as many epochs; one less */
+            fixed = c;
+            if (i > 0) fixed.target_kl = 0, fixed.epochs = done + 1 - i;
+            if (fixed.epochs == 0) continue;
+            train_in(new_folder(folder, "whole_batch"), "CartPole-v1", 30, &fixed, 32);
+            kl[i] = last_number(folder, "kl_exact");
+            if (i == 0) done = (long)last_number(folder, "epochs");
+            remove_folder(folder);
+        }
+        assert_true(kl[0] == kl[1]);
+        assert_true(done == c.epochs || kl[0] > 1.5 * c.target_kl);
+        assert_true(done == 1 || kl[2] <= 1.5 * c.target_kl);
+        between += done > 1 && done < c.epochs;
+    }
+    assert_true(between >= 6);
+}
+
+/* What is shown of an annealed clip range is of that range: L_CPI trains without one, so that the last update's
+ * eps (1 - 32/128) alone shows the same. */
+static void shows_the_annealed_range(void **state)
+{
+    (void)state;
+    int narrower = 0;
+    for (int k = 0; k < 8; k++) {
+        double outside[3], eps = ldexp(1, -k);
+        for (int i = 0; i < 3; i++) {                   /* annealed; what it ends with; what it begins with */
+            char folder[256];
+            ppo_clip_config c = option(0);
+            c.workers = 2, c.n_steps = 16, c.minibatch = 8, c.epochs = 8, c.objective = PPO_CPI, c.lr = 0.03;
+            c.target_kl = 0, c.anneal_steps = 128, c.anneal_eps = i == 0, c.eps = i == 1 ? 0.75 * eps : eps;
+            train_in(new_folder(folder, "annealed"), "CartPole-v1", 30, &c, 64);
+            outside[i] = last_number(folder, "clip_fraction");
+            remove_folder(folder);
+        }
+        assert_true(outside[0] == outside[1]);
+        narrower += outside[0] > outside[2];
+    }
+    assert_true(narrower >= 2);
+}
+
+/* Clip ranges that fall to nothing in no time */
+static void train_with_eps_alone(int alone)
+{
+    ppo_clip_config c = ppo_clip_defaults;
+    c.anneal_eps = 1, c.anneal_steps = alone ? 0 : 100;
+    ppo_clip_check(&c);
+}
+
+static void annealing_alone(void **state)
+{
+    (void)state;
+    struct ending end = run_child(train_with_eps_alone, 1);
+    assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 2 && strstr(end.err, "anneal_steps"));
+    end = run_child(train_with_eps_alone, 0);
+    assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 99);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -465,7 +535,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(kl_of_categorical), cmocka_unit_test(kl_of_gaussian), cmocka_unit_test(gradients),
         cmocka_unit_test(at_theta_old), cmocka_unit_test(entropy_rises), cmocka_unit_test(measured),
         cmocka_unit_test(each_sample_once), cmocka_unit_test(options), cmocka_unit_test(stops_early),
-        cmocka_unit_test(explained), cmocka_unit_test(refusals), cmocka_unit_test(learns) };
+        cmocka_unit_test(explained), cmocka_unit_test(refusals), cmocka_unit_test(learns),
+        cmocka_unit_test(stops_by_the_whole_batch), cmocka_unit_test(shows_the_annealed_range),
+        cmocka_unit_test(annealing_alone) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

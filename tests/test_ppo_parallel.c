@@ -14,6 +14,7 @@
 #include "algorithms/critic.h"
 #include "algorithms/gae.h"
 #include "algorithms/ppo_parallel.h"
+#include "algorithms/run_folder.h"
 #include "autodiff/optimiser.h"
 #include "autodiff/random.h"
 #include "tests/child_process.h"
@@ -349,12 +350,143 @@ static void refused(void **state)
     assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 99);
 }
 
+/* ---- what progress.csv shows ---- */
+
+enum { KL_EXACT, CLIP_FRACTION, EPOCHS, ENTROPY, L_OF_ALL, SHOWN };
+static const char *const shown_as[SHOWN] = { "kl_exact", "clip_fraction", "epochs", "entropy", "L" };
+
+/* The last row of so many updates */
+static void last_shown(long K, const ppo_clip_config *c, long updates, double x[SHOWN])
+{
+    char folder[100], path[200], command[200], head[2000], line[2000], row[2000] = "";
+    sprintf(folder, "/tmp/test_ppo_parallel.%ld", (long)getpid());
+    env *e = make("CartPole-v1", 30);
+    ppo_parallel_config own = { .processes = K, .ppo = *c };
+    run *r = run_new("ppo_parallel", e, 4, updates * K * c->workers * c->n_steps);
+    run_in_folder(r, folder, "{}", "ppo_parallel", (run_manner){ .save_every = 1e9, .quiet = true });
+    ppo_parallel(r, &own);
+    run_free(r);
+    env_free(e);
+    sprintf(path, "%s/progress.csv", folder);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(head, sizeof head, f));
+    while (fgets(line, sizeof line, f)) strcpy(row, line);
+    fclose(f);
+    for (int i = 0; i < SHOWN; i++) {
+        const char *at = row, *name = head;
+        size_t n = strlen(shown_as[i]);
+        while (strncmp(name, shown_as[i], n) != 0 || !strchr(",\n", name[n]))
+            name = strchr(name, ',') + 1, at = strchr(at, ',') + 1;
+        x[i] = strtod(at, NULL);
+    }
+    sprintf(command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+/* What is shown is of the samples of all processes: of whole batches as many actors in one process show the same. */
+static void shows_all_samples(void **state)
+{
+    (void)state;
+    double one[SHOWN], x[SHOWN];
+    for (int K = 1; K <= 4; K *= 2) {
+        ppo_clip_config c = completed(runs[0].c);
+        c.workers = 4 / K, c.minibatch = c.workers * c.n_steps, c.lr = 0.03, c.epochs = 8;
+        last_shown(K, &c, 2, K == 1 ? one : x);
+        for (int i = 0; i < SHOWN && K > 1; i++)
+            if (!(fabs(x[i] - one[i]) <= 1e-9 * fabs(one[i])))
+                fail_msg("%s with K = %d: %.17g, expected %.17g", shown_as[i], K, x[i], one[i]);
+    }
+    for (int i = 0; i < SHOWN; i++) assert_true(one[i] > 0);
+}
+
+/* L_CPI trains without a clip range: annealed, eps is 1 - 64/256 of itself in the second update. */
+static void shows_the_annealed_range(void **state)
+{
+    (void)state;
+    int narrower = 0;
+    for (int k = 0; k < 8; k++) {
+        double outside[3], eps = ldexp(1, -k);
+        for (int i = 0; i < 3; i++) {                   /* annealed; what it ends with; what it begins with */
+            ppo_clip_config c = completed(runs[0].c);
+            double x[SHOWN];
+            c.objective = PPO_CPI, c.anneal_steps = 256, c.anneal_eps = i == 0, c.eps = i == 1 ? 0.75 * eps : eps;
+            last_shown(2, &c, 2, x);
+            outside[i] = x[CLIP_FRACTION];
+        }
+        assert_true(outside[0] == outside[1]);
+        narrower += outside[0] > outside[2];
+    }
+    assert_true(narrower >= 2);
+}
+
+/* PPO-11   The KL is that of all samples, whatever the last minibatches were: of k epochs the k-th is the first after
+ * which it is beyond 1.5 target_kl. */
+static void stops_by_all_samples(void **state)
+{
+    (void)state;
+    int between = 0;
+    for (int k = 0; k < 12; k++) {
+        ppo_clip_config c = completed(runs[0].c), fixed;
+        double x[3][SHOWN] = { { 0 } };
+        c.workers = 1, c.minibatch = 4, c.epochs = 12, c.target_kl = 5e-4 * (k + 1);
+        for (int i = 0; i < 3; i++) {                   /* stopped; as many epochs; one less */
+            fixed = c;
+            if (i > 0) fixed.target_kl = 0, fixed.epochs = (long)x[0][EPOCHS] + 1 - i;
+            if (fixed.epochs > 0) last_shown(2, &fixed, 1, x[i]);
+        }
+        assert_true(x[0][KL_EXACT] == x[1][KL_EXACT]);
+        assert_true(x[0][EPOCHS] == c.epochs || x[0][KL_EXACT] > 1.5 * c.target_kl);
+        assert_true(x[2][KL_EXACT] <= 1.5 * c.target_kl);
+        between += x[0][EPOCHS] > 1 && x[0][EPOCHS] < c.epochs;
+    }
+    assert_true(between >= 6);
+}
+
+/* A rest of one sample in one process, and annealed ranges without an annealing */
+static void check_others(int which)
+{
+    ppo_parallel_config c = ppo_parallel_defaults;
+    c.processes = which == 1 ? 2 : 1;
+    if (which < 2) c.ppo.minibatch = 127;
+    else           c.ppo.anneal_eps = 1, c.ppo.anneal_steps = which == 2 ? 0 : 100;
+    ppo_parallel_check(&c);
+}
+
+static void others_refused(void **state)
+{
+    (void)state;
+    static const char *const says[] = { "one sample", NULL, "anneal_steps", NULL };
+    for (int k = 0; k < 4; k++) {
+        struct ending end = run_child(check_others, k);
+        assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == (says[k] ? 2 : 99));
+        if (says[k]) assert_non_null(strstr(end.err, says[k]));
+    }
+}
+
+/* V's clip range falls, too: where it decides, one process is still ppo_clip, to the bit. */
+static void narrow_range_of_V(void **state)
+{
+    (void)state;
+    ppo_clip_config c = completed(runs[1].c);
+    c.eps_V = 1e-3, c.target_kl = 0, c.anneal_steps = 200;
+    env *e = make("CartPole-v1", 30), *e1 = make("CartPole-v1", 30);
+    run *r = parallel(e, 1, &c), *r1 = run_new("ppo_clip", e1, 4, UPDATES * c.workers * c.n_steps);
+    ppo_clip(r1, &c);
+    assert_memory_equal(r->theta, r1->theta, (size_t)ppo_clip_policy(e, &c).n * sizeof *r->theta);
+    run_free(r), run_free(r1);
+    env_free(e), env_free(e1);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients), cmocka_unit_test(normalised), cmocka_unit_test(against_one_process),
         cmocka_unit_test(one_process_is_ppo), cmocka_unit_test(whole_batches),
         cmocka_unit_test(settings), cmocka_unit_test(refused),
+        cmocka_unit_test(shows_all_samples), cmocka_unit_test(shows_the_annealed_range),
+        cmocka_unit_test(stops_by_all_samples), cmocka_unit_test(others_refused),
+        cmocka_unit_test(narrow_range_of_V),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

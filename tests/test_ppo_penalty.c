@@ -331,13 +331,32 @@ static void learns(void **state)
     env_free(e);
 }
 
+/* A fixed beta stays what it is, 0 too, which is no penalty at all. */
+static void fixed_beta(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        ppo_penalty_config c = ppo_penalty_defaults;
+        char folder[256];
+        double beta[MOST];
+        c.hidden = (widths){ 1, { 4 } };
+        c.workers = 1, c.n_steps = c.minibatch = 16, c.epochs = 2, c.adapt = PPO_ADAPT_OFF, c.beta = k ? 1e-12 : 0;
+        train_in(new_folder(folder, "fixed"), "CartPole-v1", 50, &c, 4 * 16, false);
+        int rows = column(folder, "beta", beta);
+        assert_int_equal(rows, 4);
+        for (int i = 0; i < rows; i++) assert_true(beta[i] == c.beta);
+        remove_folder(folder);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objective), cmocka_unit_test(rules), cmocka_unit_test(gradients),
         cmocka_unit_test(at_theta_old), cmocka_unit_test(measured), cmocka_unit_test(options),
         cmocka_unit_test(beta_walks), cmocka_unit_test(beta_stays_a_number), cmocka_unit_test(penalty_holds),
-        cmocka_unit_test(explained), cmocka_unit_test(refusals), cmocka_unit_test(learns) };
+        cmocka_unit_test(explained), cmocka_unit_test(refusals), cmocka_unit_test(learns),
+        cmocka_unit_test(fixed_beta) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

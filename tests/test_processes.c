@@ -268,11 +268,56 @@ static void nothing_is_left(void **state)
     assert_int_equal(errno, ECHILD);
 }
 
+/* ---- what differs, and what is no number, wherever it is ---- */
+
+enum differs { IN_SECOND, IN_COUNT, IN_LAST_OBSERVATION, DIFFERS };
+
+static void differ(int which)
+{
+    env *e = make_env();
+    run *r = run_new("test", e, 1, 100);
+    rollout *b = rollout_new(e);
+    double x[2] = { 1, 2 }, y[1] = { 3 }, zero[16] = { 0 }, end[16] = { 0 };
+    long count = 4;
+    const kept survives[] = { { "x", x, 2 }, { "y", y, 1 }, { .name = "count", .count = &count }, { .name = NULL } };
+    assert_true(b->d <= 16);
+    run_workers(r, 2);
+    processes *all = processes_new(2);
+    processes_begin(all, r, survives, NULL);
+    processes_update(all, b);
+    for (int i = 0; i < 2; i++) {                               /* two segments: the second ends in what is no number */
+        if (which == IN_LAST_OBSERVATION && all->rank == 1 && i == 1) end[b->d - 1] = NAN;
+        b->worker = all->rank;
+        rollout_add(b, zero, zero, 1);
+        rollout_end(b, end, true, false, true);
+    }
+    if (which == IN_SECOND) y[0] += 1e-15 * all->rank;
+    if (which == IN_COUNT) count += all->rank;
+    processes_update(all, b);
+    _exit(0);
+}
+
+static void seen_anywhere(void **state)
+{
+    (void)state;
+    static const char *const says[DIFFERS] = {
+        [IN_SECOND] = "the parameters of process 1 are not those of process 0",
+        [IN_COUNT]  = "the parameters of process 1 are not those of process 0",
+        [IN_LAST_OBSERVATION] = "last observation[15] is " };
+    for (int k = 0; k < DIFFERS; k++) {
+        struct ending end = run_child(differ, k);
+        int status = WIFSIGNALED(end.status) ? WTERMSIG(end.status) : WEXITSTATUS(end.status);
+        if (status != (k == IN_LAST_OBSERVATION ? EXIT_NUMERICAL : SIGABRT) || !strstr(end.err, says[k]))
+            fail_msg("case %d: %#x: %s", k, (unsigned)end.status, end.err);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mean), cmocka_unit_test(rank_order), cmocka_unit_test(counts), cmocka_unit_test(endings),
         cmocka_unit_test(nothing_is_left),
+        cmocka_unit_test(seen_anywhere),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

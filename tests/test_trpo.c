@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "algorithms/cg.h"
 #include "algorithms/trpo.h"
 #include "autodiff/random.h"
 #include "derivations/exact.h"
@@ -256,6 +257,35 @@ static void refusals(void **state)
     assert_true(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 99);
 }
 
+/* A step is the same for advantages of any size, and so is what is told of it: one iteration is not enough, and that
+ * is said with what is left; a hundred are, and a part of them. */
+static void any_size(void **state)
+{
+    (void)state;
+    static const double size[] = { 1, 0x1p-40, 0x1p40 };
+    for (int k = 0; k < 2; k++) {
+        double theta[HAND_N];
+        for (int i = 0; i < 3; i++) {
+            struct any x = any_new(0, 9, 0.6);
+            trpo_config c = { .delta = 0.01, .damping = 0.1, .cg_iterations = k == 0 ? 1 : 100, .cg_tol = 1e-13,
+                             .F_every = 1, .alpha = 0.8, .backtracks = 10 };
+            ad_tape *t = ad_tape_new();
+            for (int j = 0; j < x.b->T; j++) x.A[j] *= size[i];
+            trpo_step step = trpo_update(t, &c, &x.p, x.theta, x.b, x.A, NULL);
+            assert_int_equal(step.outcome, TRPO_ACCEPTED);
+            assert_true(k == 0 ? step.residual > 1e-3 : step.residual <= 1e-11);
+            assert_int_equal(step.cg_outcome, k == 0 ? CG_STEPS_EXHAUSTED : CG_CONVERGED);
+            assert_true(k == 0 ? step.cg_iterations == 1 : step.cg_iterations > 1 && step.cg_iterations < 100);
+            for (int j = 0; j < x.p.n; j++) {
+                if (i == 0) theta[j] = x.theta[j];
+                else        assert_near(x.theta[j], theta[j], 1e-9);
+            }
+            ad_tape_free(t);
+            rollout_free(x.b);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +293,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(refuses_what_overflows),
         cmocka_unit_test(postcondition), cmocka_unit_test(outcomes), cmocka_unit_test(runs_by_hand),
         cmocka_unit_test(explained), cmocka_unit_test(refusals),
+        cmocka_unit_test(any_size),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -420,6 +420,35 @@ static void explained(void **state)
     hand_says(text, "C max_s KL = ", hand_M(x, C, new_pi), 1e-7);
 }
 
+/* A gain that the tables' rounding explains is none, whatever the tolerance. */
+static void gain_of_rounding(void **state)
+{
+    (void)state;
+    const double pi[] = { 0.5, 0.5 }, A[] = { 1e-3, -1e-3 }, rho[] = { 2 };
+    exact_table x = { .nS = 1, .nA = 2, .gamma = 0.5, .J = 7, .R = 2, .pi = pi, .A = A, .rho = rho };
+    double new_pi[2];
+    for (int k = 0; k < 2; k++) {
+        x.rounding = k ? 2.1e-3 : 1.9e-3;                       /* the gain is 2e-3 */
+        improvement i = trpo_mm_improve(&trpo_mm_defaults, &x, new_pi);
+        assert_int_equal(i.outcome, k ? IMPROVEMENT_OPTIMAL : IMPROVED);
+        assert_int_equal(memcmp(new_pi, pi, sizeof pi) == 0, k);
+    }
+}
+
+/* With a discount near 1 C is large and the step tiny, but a step: delta = (rho sd / C)^2 / 2, to first order. */
+static void tiny_steps(void **state)
+{
+    (void)state;
+    const double pi[] = { 0.5, 0.5 }, r[] = { 1, 0 }, gamma = 1 - 0x1p-22;
+    hand_bandit b;
+    exact_table x = hand_bandit_of(&b, 2, pi, r, gamma);                /* A = 1/2, -1/2: sd = epsilon = 1/2 */
+    double new_pi[2], wanted = 0x1p-44 / (16 * gamma * gamma) / 2;     /* rho sd / C = (1-gamma) / (4 gamma) */
+    improvement i = trpo_mm_improve(&trpo_mm_defaults, &x, new_pi);
+    assert_int_equal(i.outcome, IMPROVED);
+    hand_near(i.step, wanted, 1e-5, "delta");
+    hand_near(new_pi[0] - 0.5, sqrt(2 * wanted) / 2, 1e-5, "the step");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -427,7 +456,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(against_search), cmocka_unit_test(against_simplex), cmocka_unit_test(multipliers),
         cmocka_unit_test(corners), cmocka_unit_test(free_action), cmocka_unit_test(monotone),
         cmocka_unit_test(no_gain), cmocka_unit_test(states), cmocka_unit_test(extremes),
-        cmocka_unit_test(explained) };
+        cmocka_unit_test(explained),
+        cmocka_unit_test(gain_of_rounding),
+        cmocka_unit_test(tiny_steps) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
