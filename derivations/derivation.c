@@ -46,7 +46,8 @@ const derivation *derivation_at(int i)
         actor_critic_mean, actor_critic_learning, a2c_mean, nstep_return, gae, compatible, a2c_against_a3c,
         asynchrony, asynchrony_measured, asynchronous_q, value_learning,
         data_reuse, kl_penalty, ppo_objectives, importance_sampling, trajectory_product, coupling,
-        distribution_shift, kl_bounds, improvement_bound, ppo_iterations, trust_region_learning, surrogate, monotone,
+        distribution_shift, shifted_expectation, kl_bounds, bounded_objective, guaranteed_step,
+        improvement_bound, bounds_in_practice, ppo_iterations, trust_region_learning, surrogate, monotone,
         kl_constraint, penalty_measured, parallel_gradient, vine_estimators, trust_region, natural_step_lines,
         line_search, ppo_learning, step_size_lines };
     for (size_t f = 0; f < sizeof file / sizeof *file; f++)
@@ -147,7 +148,7 @@ static void compare(const derivation *d, const setting *x, const double *own, de
             compare_wrong(&d->line[l], error, size, l, r);
             continue;
         }
-        above = l;
+        if (!r->from[l]) above = l;
         double *least = &least_allowed[relation != EQUAL];
         *least = fmin(*least, r->allowed[l]);
         if (!(r->units[l] <= r->allowed[l])) r->verdict = FAIL;

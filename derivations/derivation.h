@@ -31,8 +31,8 @@ void     setting_free(setting *x);                                         /* NU
 typedef double (*line_value)(const setting *x, double *out);
 
 /* How a line must stand to the first one, in each of its numbers; .._ABOVE: to the line above it, the last that was
- * computed and is no DIFFERS. So the rows of a chain of bounds, x >= y >= z, read as the page does, and each of its
- * links is looked at. */
+ * computed, is no DIFFERS, and speaks of all numbers. So the rows of a chain of bounds, x >= y >= z, read as the page
+ * does, and each of its links is looked at. */
 enum relation {
     EQUAL,
     AT_MOST, AT_LEAST,
@@ -84,7 +84,8 @@ extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalen
     learning[], max_entropy[], actor_critic_mean[], actor_critic_learning[], a2c_mean[], nstep_return[], gae[],
     compatible[], a2c_against_a3c[], asynchrony[], asynchrony_measured[], asynchronous_q[], value_learning[],
     data_reuse[], kl_penalty[], ppo_objectives[], importance_sampling[], trajectory_product[], coupling[],
-    distribution_shift[], kl_bounds[], improvement_bound[], ppo_iterations[], trust_region_learning[], surrogate[],
+    distribution_shift[], shifted_expectation[], kl_bounds[], bounded_objective[], guaranteed_step[],
+    improvement_bound[], bounds_in_practice[], ppo_iterations[], trust_region_learning[], surrogate[],
     monotone[], kl_constraint[], penalty_measured[], parallel_gradient[], vine_estimators[], trust_region[],
     natural_step_lines[], line_search[], ppo_learning[], step_size_lines[];
 
