@@ -213,8 +213,8 @@ const derivation bounded_objective[] = {
         { "\\le\\dots,\\quad C\\le\\epsilon\\frac{r_{max}-r_{min}}{1-\\gamma}",
           "no two values are further apart than those of the best and the worst reward for ever: C may grow tenfold",
           penalty_by_rewards, AT_LEAST },
-        { "O(\\frac{r_{max}}{1-\\gamma})\\Rightarrow\\log_{10}\\frac{S_{.999}}{S_{.99}}\\to1",
-          "001 l.299 has this below the whole sum: it is what C alone may be", underbrace, DIFFERS, "ERR-33",
+        { "O(\\frac{r_{max}}{1-\\gamma}),\\quad\\log_{10}\\frac{S_{.999}}{S_{.99}}\\le1",
+          "001 l.299 has this below the whole sum: it is what C alone may be, and leaves the sum a tenfold growth", underbrace, DIFFERS, "ERR-33",
           .from = GROWTH } },
       .page = page_of_penalty },
     { .id = NULL }

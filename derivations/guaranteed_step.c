@@ -193,8 +193,17 @@ static int n_of_steps(const setting *x)      { (void)x; return OF_STEPS; }
 static double unit_share(const setting *x)   { (void)x; return DBL_EPSILON; }      /* numbers such as 1 and 1/2 */
 
 enum { LENGTHS = 11 };
-static double length(const exact *pi, int k) { return ldexp(1 / linalg_max_abs(pi->nSA, pi->A), -3 * k); }
-static const double SHORT = 1e-4;               /* of the longest length: where O(t) is next to nothing */
+static double length(int k) { return ldexp(1, -3 * k); }       /* of t max|A| */
+static const double SHORT = 1e-4;                               /* where O(t) is next to nothing */
+
+static improvement_bounds at_length(const exact *pi, double length)
+{
+    double *d = allocate((size_t)pi->nSA, sizeof *d, "a direction"), eps = linalg_max_abs(pi->nSA, pi->A);
+    for (int i = 0; i < pi->nSA; i++) d[i] = pi->A[i] / eps;
+    improvement_bounds b = improvement_bounds_along(pi, d, length);
+    free(d);
+    return b;
+}
 
 /* To first order gain = t sum_s rho sum_a pi A^2 and alpha = t/2 max_s sum_a pi |A|: is half of the gain left by
  * TRPO-3's penalty, and can the power be seen, at lengths where rounding is less than 1 % of the gain? */
@@ -203,19 +212,21 @@ static const char *no_gain(const setting *x)
     const exact *pi = x->pi;
     if (!(pi->gamma < 1)) return improvement_no_bound(x);
     if (pi->gamma == 0) return "gamma = 0: the penalty is 0 whatever the step";
-    double gain = 0, alpha = 0, eps = linalg_max_abs(pi->nSA, pi->A), left = 1 - pi->gamma;
-    for (int s = 0; s < pi->nS; s++) {
+    double gain = 0, alpha = 0, eps = linalg_max_abs(pi->nSA, pi->A), left = 1 - pi->gamma;     /* A / eps for A */
+    if (!isfinite(4 * eps / (left * left))) return "the bounds overflow";
+    for (int s = 0; s < pi->nS && eps > 0; s++) {
         double square = 0, norm = 0;
         for (int i = s * pi->nA; i < (s + 1) * pi->nA && !pi->absorbing[s]; i++)
-            square += pi->pi[i] * pi->A[i] * pi->A[i], norm += pi->pi[i] * fabs(pi->A[i]);
+            square += pi->pi[i] * (pi->A[i] / eps) * (pi->A[i] / eps), norm += pi->pi[i] * fabs(pi->A[i] / eps);
         gain += exact_rho(pi, s) * square;
         alpha = fmax(alpha, norm / 2);
     }
-    double half = gain * left * left / (8 * eps * pi->gamma * alpha * alpha);       /* t where the penalty is half */
-    double t = fmin(fmin(half / 8, SHORT / 10 / eps), length(pi, 0));
-    double rounding = pi->k * (4 * pi->unit_V * t * alpha + DBL_EPSILON * fmax(4, pi->nS) * eps);
-    if (!(rounding <= 0.01 * t * gain)) return "no action is better than another where pi goes, beyond rounding";
-    return t >= length(pi, LENGTHS - 1) ? NULL : "the step that is sure to gain is too short";
+    if (!(gain > 0)) return "no action is better than another where pi goes";
+    double half = gain * left * left / (8 * pi->gamma * alpha * alpha);         /* where the penalty is half */
+    double t = fmin(fmin(half / 8, SHORT / 10), length(0));
+    double rounding = pi->k * (4 * pi->unit_V / eps * t * alpha + DBL_EPSILON * fmax(4, pi->nS));
+    if (!(rounding <= 0.01 * t * gain)) return "what is gained where pi goes is less than rounding";
+    return t >= length(LENGTHS - 1) ? NULL : "the step that is sure to gain is too short";
 }
 
 typedef double (*penalty_of)(const improvement_bounds *b);
@@ -226,11 +237,11 @@ static double constant_C(const improvement_bounds *b) { return b->linear; }
 /* DSB-13   the gain less its penalty, by the gain: above 0, a step is guaranteed to improve J */
 static double guaranteed(const exact *pi, penalty_of penalty, double *out)
 {
-    double t = SHORT * length(pi, 0), share = -INFINITY;
-    improvement_bounds b = improvement_bounds_along(pi, NULL, t), b1 = improvement_bounds_along(pi, NULL, t / 10);
+    double share = -INFINITY;
+    improvement_bounds b = at_length(pi, SHORT), b1 = at_length(pi, SHORT / 10);
     out[POWER] = round(log10(b1.dL / penalty(&b1)) - log10(b.dL / penalty(&b)));
     for (int k = 0; k < LENGTHS && share < 0.5; k++) {
-        b = improvement_bounds_along(pi, NULL, length(pi, k));
+        b = at_length(pi, length(k));
         share = fmax(share, 1 - penalty(&b) / b.dL);
     }
     out[SHARE] = fmin(0.5, share);
@@ -254,7 +265,7 @@ static double gained(const setting *x, double *out)
 {
     memset(out, 0, OF_STEPS * sizeof *out);
     for (int k = 0; k < LENGTHS; k++) {
-        improvement_bounds b = improvement_bounds_along(x->pi, NULL, length(x->pi, k));
+        improvement_bounds b = at_length(x->pi, length(k));
         if (1 - b.tv / b.dL < 0.5) continue;
         out[SHARE] = b.dJ / b.dL;
         break;
