@@ -270,6 +270,7 @@ static double J_minus_trpo(const exact *pi, const exact *pi1, double *room)
 }
 
 static double kl_J(const setting *x, double *out)       { return of_this(x, J_new, out); }
+static double kl_visits(const setting *x, double *out)  { return of_this(x, J_by_visits, out); }
 static double kl_tv(const setting *x, double *out)      { return of_this(x, J_minus_tv, out); }
 static double kl_pinsker(const setting *x, double *out) { return of_this(x, J_minus_pinsker, out); }
 static double kl_trpo(const setting *x, double *out)    { return of_this(x, J_minus_trpo, out); }
@@ -307,6 +308,7 @@ const derivation improvement_bound[] = {
     { "TRPO-4", "J(pi') >= L_pi(pi') - C D_KL^max(pi, pi'), C = 4 eps gamma / (1-gamma)^2", "J(pi')", one,
       improvement_unit_J, improvement_no_bound, NULL, {
         { "\\eta(\\tilde\\pi)", "a linear solve", kl_J },
+        { "=L_\\pi(\\tilde\\pi)+\\sum_s(\\rho_{\\tilde\\pi}(s)-\\rho_\\pi(s))\\bar A(s)", "as in TRPO-3", kl_visits },
         { "\\ge L_\\pi(\\tilde\\pi)-\\frac{4\\epsilon\\gamma}{(1-\\gamma)^2}\\alpha^2", "TRPO-3", kl_tv,
           AT_MOST_ABOVE },
         { "\\ge L_\\pi(\\tilde\\pi)-\\tfrac12C\\,D_{KL}^{max}(\\pi,\\tilde\\pi)",

@@ -334,7 +334,7 @@ static void attained_by_leaving(double e)
     lines_are("DSB-10", x, 0, 6, (double[]){ dJ, NAN, dJ, dJ, gain - 2 * e * h * e, gain - 2 * e * h * e });
     lines_are("TRPO-3", x, 0, 7, (double[]){ J + dJ, J + dJ, J + dJ, J + dJ, L - 2 * apart * e, L - 2 * apart * e,
                                              L - 4 * h * e * e });
-    lines_are("TRPO-4", x, 0, 4, (double[]){ J + dJ, L - 4 * h * e * e, L - 2 * h * kl, L - 4 * h * kl });
+    lines_are("TRPO-4", x, 0, 5, (double[]){ J + dJ, J + dJ, L - 4 * h * e * e, L - 2 * h * kl, L - 4 * h * kl });
     lines_are("PDI-12", x, 0, 5, (double[]){ apart, apart, apart, apart, 2 * e * h });
     for (int t = 1; t <= 16; t++) {
         double both = pow(1 - e, t), away = 2 * (1 - both);
@@ -374,7 +374,7 @@ static void attained(void **state)
     x = setting_new(pi, pi1, 1);
     double dJ = 10 * (1 / (1 + exp(-2)) - 0.5), alpha = dJ / 10, kl = log(cosh(1)), L = 5 + dJ;
     lines_are("DSB-15", x, 0, 4, (double[]){ dJ, dJ, dJ, dJ });
-    lines_are("TRPO-4", x, 0, 4, (double[]){ L, L - 180 * alpha * alpha, L - 90 * kl, L - 180 * kl });
+    lines_are("TRPO-4", x, 0, 5, (double[]){ L, L, L - 180 * alpha * alpha, L - 90 * kl, L - 180 * kl });
     setting_free(x);
     exact_free(pi);
     exact_free(pi1);
