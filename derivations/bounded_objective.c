@@ -9,10 +9,10 @@
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
-#include "derivations/distribution_shift.h"
 #include "derivations/enumerate.h"
 #include "derivations/improvement_bound.h"
 #include "derivations/performance_difference.h"
+#include "derivations/shifted_expectation.h"
 
 static int one(const setting *x)       { (void)x; return 1; }
 
@@ -109,8 +109,8 @@ static double unit_penalty(const setting *x)
     return fmax(2 * x->pi->unit_V, 100 * DBL_EPSILON * fmax(1, sums));
 }
 
-/* DSB-11   the sum over all t with gamma^t; that over an episode of T = 100 steps without; C; and, C left as it is, how
- * many times ten the first grows when 1/(1-gamma) grows from 100 to 1000 */
+/* DSB-11   the sum over all t with gamma^t; that over an episode of T = 100 steps without; C; and, C left as it is,
+ * log10 of how the first grows when 1/(1-gamma) grows from 100 to 1000 */
 static double penalty_summed(const setting *x, double *out)
 {
     improvement_bounds b = improvement_bounds_of(x->pi, x->pi1);
@@ -202,20 +202,21 @@ const derivation bounded_objective[] = {
           "001 l.299 prints no gamma^t: its first 1000 terms; the sum of all is infinite, and would bound nothing",
           minus_undiscounted, DIFFERS_ABOVE, "ERR-33" } } },
     { "DSB-11", "sum_t 2 eps t gamma^t C = 2 eps gamma C / (1-gamma)^2: one 1/(1-gamma) is C's, two are the sum's",
-      "the sum over all t; over T = 100 steps without gamma^t; C; log10 of the first's growth from gamma .99 to .999",
+      "the sum over all t; T = 100 steps without gamma^t; C; log10 of the first's growth from gamma .99 to .999",
       n_penalty, unit_penalty, improvement_no_bound, NULL, {
         { "\\sum_t2\\epsilon t\\gamma^tC,\\quad\\sum_{t<T}2\\epsilon tC,\\quad "
           "C=\\max_s|\\sum_a\\pi_{\\theta'}(a|s)A^{\\pi_\\theta}(s,a)|,\\quad\\log_{10}\\frac{S_{.999}}{S_{.99}}",
           "summed: the first by doubling; S is that sum with C left as it is", penalty_summed },
         { "=\\frac{2\\epsilon\\gamma C}{(1-\\gamma)^2},\\quad\\epsilon T(T-1)C,\\quad"
-          "\\max_s|\\sum_a(\\pi_{\\theta'}-\\pi_\\theta)(a|s)Q^{\\pi_\\theta}(s,a)|,\\quad2+\\log_{10}\\frac{.999}{.99}",
+          "\\max_s|\\sum_a(\\pi_{\\theta'}-\\pi_\\theta)(a|s)Q^{\\pi_\\theta}(s,a)|,\\quad "
+          "2+\\log_{10}\\frac{.999}{.99}",
           "in closed form", penalty_closed },
         { "\\le\\dots,\\quad C\\le\\epsilon\\frac{r_{max}-r_{min}}{1-\\gamma}",
           "no two values are further apart than those of the best and the worst reward for ever: C may grow tenfold",
           penalty_by_rewards, AT_LEAST },
         { "O(\\frac{r_{max}}{1-\\gamma}),\\quad\\log_{10}\\frac{S_{.999}}{S_{.99}}\\le1",
-          "001 l.299 has this below the whole sum: it is what C alone may be, and leaves the sum a tenfold growth", underbrace, DIFFERS, "ERR-33",
-          .from = GROWTH } },
+          "001 l.299 has this below the whole sum: it is what C alone may be, and leaves the sum a tenfold growth",
+          underbrace, DIFFERS, "ERR-33", .from = GROWTH } },
       .page = page_of_penalty },
     { .id = NULL }
 };

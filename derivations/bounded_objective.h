@@ -4,8 +4,8 @@
 
 #include "derivations/exact.h"
 
-/* sum_t gamma^t E_{s_t ~ of}[ E_{a ~ pi}[ new/pi A_pi ] ], new [nSA] probabilities; false where pi never takes what new
- * does, or where there are more than EXACT_MAX_TIME_SUM states */
+/* sum_t gamma^t E_{s_t ~ of}[ E_{a ~ pi}[ new/pi A_pi ] ], new [nSA] probabilities; false where pi never takes what
+ * new does, or where there are more than EXACT_MAX_TIME_SUM states */
 bool reweighted_over_time(const exact *of, const exact *pi, const double *new, double *sum);
 
 #endif

@@ -157,7 +157,8 @@ static double penalised_step(const exact *pi, double C)
     double low = log(1e-8), high = log(2), golden = (sqrt(5) - 1) / 2;
     for (int i = 0; i < 80; i++) {
         double a = high - golden * (high - low), b = low + golden * (high - low);
-        improvement_bounds A = improvement_bounds_along(pi, NULL, exp(a)), B = improvement_bounds_along(pi, NULL, exp(b));
+        improvement_bounds A = improvement_bounds_along(pi, NULL, exp(a));
+        improvement_bounds B = improvement_bounds_along(pi, NULL, exp(b));
         bool further = C > 0 ? A.L - C * A.kl < B.L - C * B.kl : A.L - A.trpo < B.L - B.trpo;
         if (further) low = a;
         else         high = b;
@@ -190,7 +191,8 @@ static double steps_with(double C, double *out)
     static const double gammas[] = { 0.9, 0.99 };
     for (int i = 0; i < 2; i++) {
         exact *pi = E5_at(gammas[i]);
-        improvement_bounds p = improvement_bounds_along(pi, NULL, penalised_step(pi, C)), c = improvement_bounds_along(pi, NULL, constrained_step(pi));
+        improvement_bounds p = improvement_bounds_along(pi, NULL, penalised_step(pi, C));
+        improvement_bounds c = improvement_bounds_along(pi, NULL, constrained_step(pi));
         out[i] = log10(p.kl / DELTA);
         out[2 + i] = log10(p.dJ / c.dJ);
         E5_free(pi);
@@ -244,8 +246,8 @@ const derivation bounds_in_practice[] = {
         { "=\\frac{2\\alpha}{1-\\gamma}\\max|A|,\\quad-\\tfrac12\\log(1-4\\alpha^2),\\quad\\alpha=D_{TV}",
           "functions of how far the policy goes, whatever k: DSB-15, attained", jumps_by_alpha },
         { "|J(\\theta+.05)-J(\\theta)|_{k=1}",
-          "the control: a region of the parameters that fits k = 1. 004 l.228 says so, and calls what is a trust region"
-          " a confidence interval (ERR-52)", jumps_in_theta, DIFFERS } },
+          "the control: a region of theta that fits k = 1. 004 l.228 says so, and calls what is a trust region a"
+          " confidence interval (ERR-52)", jumps_in_theta, DIFFERS } },
       "one state, two actions, the second pays 1; gamma .9; pi(1) = sigma(k theta)" },
     { "TRPO-7", "the C of theory is too large: its step is tiny beside that of a trust region of delta = .01",
       "gamma = .9, .99: log10 of the step's max KL over delta; of its gain over that of delta", n_steps,

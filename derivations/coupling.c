@@ -1,6 +1,6 @@
-/* How close two policies are in a state, 001 (l.240), and the coupling lemma behind the general case of the distribution
- * shift: pi and pi' can be drawn together so that their actions agree with probability 1 - TV, and no way of drawing
- * them makes it more. 001 (l.246-248). */
+/* How close two policies are in a state, 001 (l.240), and the coupling lemma behind the general case of the
+ * distribution shift: pi and pi' can be drawn together so that their actions agree with probability 1 - TV, and no
+ * way of drawing them makes it more. 001 (l.246-248). */
 #include "derivations/coupling.h"
 
 #include <float.h>

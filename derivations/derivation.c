@@ -129,7 +129,8 @@ static double compare_line(const derivation *d, const setting *x, const double *
 /* Each computed line against the first computed one, or against the one above. */
 static void compare(const derivation *d, const setting *x, const double *own, derivation_result *r)
 {
-    double least_allowed[2] = { INFINITY, INFINITY }, most_used = -1;   /* of equations; of bounds, where there are none */
+    double least_allowed[2] = { INFINITY, INFINITY };       /* of equations; of bounds, where there are none */
+    double most_used = -1;
     r->unit = d->unit(x);
     require(r->unit > 0, "%s: one unit of error is %g", d->id, r->unit);
     while (r->first < r->lines && !r->computed[r->first]) r->first++;
@@ -176,7 +177,8 @@ derivation_result derivation_run(const derivation *d, const setting *x)
     r.n = r.common = d->n(x);
     for (; r.lines < DERIVATION_MAX_LINES && d->line[r.lines].value; r.lines++) {
         int from = r.from[r.lines] = d->line[r.lines].from;
-        require(from >= 0 && from < r.n && !(from && d->distance), "%s: line %d from number %d", d->id, r.lines, from);
+        require(from >= 0 && from < r.n && !(from && d->distance),
+                "%s: line %d from number %d", d->id, r.lines, from);
         if (from && from < r.common) r.common = from;
     }
     r.value = allocate((size_t)r.lines * (size_t)r.n, sizeof *r.value, "the lines of a derivation");

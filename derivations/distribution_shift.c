@@ -1,4 +1,4 @@
-/* The distribution shift: if pi' is close to pi, it goes where pi goes. 001 (l.189-288), 004 (l.349). The simple
+/* The distribution shift: if pi' is close to pi, it goes where pi goes. 001 (l.189-256). The simple
  * case compares pi' with a deterministic policy, the general one with any; both keep account of the share of
  * trajectories on which the two have agreed so far. Where the document prints |.| stands the L1 norm. */
 #include "derivations/distribution_shift.h"
@@ -49,33 +49,6 @@ double shift_ratio(const mdp *M, const double *pi, const double *pi1, double eps
     free(p);
     free(p1);
     return worst;
-}
-
-double shift_over_time(const exact *pi, const exact *pi1)
-{
-    enum { STEPS = 64 };
-    const mdp *M = pi->M;
-    double *p = shift_states(M, pi->pi, STEPS), *p1 = shift_states(M, pi1->pi, STEPS), gamma_t = 1, sum = 0;
-    double eps = shift_eps(M, pi->pi, pi1->pi), gamma = pi->gamma;
-    for (int t = 0; t < STEPS; t++, gamma_t *= gamma)
-        sum += gamma_t * shift_L1(M->nS, p + t * M->nS, p1 + t * M->nS);
-    free(p);
-    free(p1);
-    /* sum_{t >= T} gamma^t 2 (1 - (1-eps)^t) = 2 gamma^T [1/(1-gamma) - (1-eps)^T / (1 - gamma (1-eps))] */
-    return sum + 2 * gamma_t * (1 / (1 - gamma) - pow(1 - eps, STEPS) / (1 - gamma + gamma * eps));
-}
-
-/* With q = (1-eps)^T: sum_{t<2T} = sum_{t<T} + gamma^T [ (1 - q) sum_{t<T} gamma^t + q sum_{t<T} gamma^t (1 - (1-eps)^t) ] */
-double parted_over_time(double gamma, double eps)
-{
-    double S = 1, sum = 0;
-    for (double T = 1; T < 1e18; T *= 2) {
-        double power = pow(gamma, T), last = sum;
-        sum += power * (parted(eps, T) * S + (1 - parted(eps, T)) * sum);
-        S += power * S;
-        if (power == 0 || (sum > 0 && sum - last <= 0x1p-60 * sum)) break;
-    }
-    return sum;
 }
 
 /* DSB-5   max_s 1/2 sum_a |pi'(a|s) - pi(a|s)| */

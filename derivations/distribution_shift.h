@@ -20,10 +20,4 @@ double  shift_ratio(const mdp *M, const double *pi, const double *pi1, double ep
 /* max_s D_TV(pi(.|s), pi'(.|s)) over the states that are not absorbing */
 double  shift_eps(const mdp *M, const double *pi, const double *pi1);
 
-/* sum_t gamma^t || p'(s_t) - p(s_t) ||_1, gamma < 1: of 64 steps, and the bound for those behind them */
-double  shift_over_time(const exact *pi, const exact *pi1);
-
-/* sum_t gamma^t (1 - (1-eps)^t), by doubling: half of the bound of DSB-8 over time */
-double  parted_over_time(double gamma, double eps);
-
 #endif

@@ -24,7 +24,7 @@ static double gain_in(const exact *pi, const double *p, int s)              /* s
 
 static const double STEP_EPS = 0.1;
 
-static int n_steps(const setting *x) { return x->pi->nS + 1; }          /* each state's, and what they make together */
+static int n_steps(const setting *x) { return x->pi->nS + 1; }      /* each state's, and what they make together */
 
 /* DSB-12   what is taken from the worst actions goes to the best one */
 double improvement_step(int n, const double *pi, const double *A, double eps, double *p)

@@ -10,9 +10,9 @@
 #include "autodiff/require.h"
 #include "derivations/coupling.h"
 #include "derivations/derivation.h"
-#include "derivations/distribution_shift.h"
 #include "derivations/enumerate.h"
 #include "derivations/performance_difference.h"
+#include "derivations/shifted_expectation.h"
 
 /* sum_a pi'(a|s) A_pi(s,a) = sum_a (pi' - pi)(a|s) A_pi(s,a) */
 double improvement_A_bar(const exact *pi, const exact *pi1, int s)
@@ -68,8 +68,8 @@ double improvement_unit(const exact *pi, const exact *pi1, const improvement_bou
     return k * (4 * fmax(pi->unit_V, pi1->unit_V) * b->alpha + DBL_EPSILON * fmax(4, pi->nS) * b->eps);
 }
 
-/* alpha and || p' - p ||_1 of 64 steps are off by u N a step, A by 2 unit_V, sums of 60 doublings by 4 u each; and what
- * rows of P that sum to 1 within 1e-9 only, and so distributions, may add to a sum over time of eps */
+/* alpha and || p' - p ||_1 of 64 steps are off by u N a step, A by 2 unit_V, sums of 60 doublings by 4 u each; and
+ * rows of P that sum to 1 within 1e-9 only, and so distributions, may add that to a sum over time of eps */
 double improvement_room(const exact *pi, const exact *pi1, const improvement_bounds *b, double penalty)
 {
     double left = 1 - pi->gamma, k = fmax(pi->k, pi1->k), u = DBL_EPSILON, N = fmax(4, fmax(pi->nS, pi->nA));
@@ -132,7 +132,8 @@ static int here_and_ok_bad(const setting *x) { (void)x; return PLACES; }
 
 static mdp *ok_bad_new(double gamma, double e, exact **pi, exact **pi1)
 {
-    const double z[4] = { 0, -1e4, 0, -1e4 }, z1[4] = { log1p(-e), log(e), log1p(-e), log(e) };     /* exp(-1e4) is 0 */
+    const double z[4] = { 0, -1e4, 0, -1e4 };                               /* exp(-1e4) is 0 */
+    const double z1[4] = { log1p(-e), log(e), log1p(-e), log(e) };
     char error[256];
     mdp *M = mdp_builtin("ok-bad");
     for (int k = 0; k < M->row[M->nS * M->nA]; k++) M->R[k] = -M->R[k];
@@ -198,8 +199,8 @@ static double J_minus_two_alpha(const exact *pi, const exact *pi1, double *room)
 static double J_minus_closed(const exact *pi, const exact *pi1, double *room)
 {
     improvement_bounds b = improvement_bounds_of(pi, pi1);
-    double left = 1 - pi->gamma, penalty = 4 * b.alpha * b.alpha * pi->gamma * b.eps / (left * (left + pi->gamma * b.alpha));
-    return L_less(pi, pi1, &b, penalty, room);
+    double gamma = pi->gamma, sum = gamma * b.alpha / ((1 - gamma) * (1 - gamma + gamma * b.alpha));
+    return L_less(pi, pi1, &b, 4 * b.alpha * sum * b.eps, room);
 }
 
 /* TRPO-3   L - 4 eps gamma alpha^2 / (1-gamma)^2 */
@@ -285,8 +286,8 @@ const derivation improvement_bound[] = {
         { "=\\max_sD_{TV}(\\pi(\\cdot|s)\\|\\tilde\\pi(\\cdot|s))", "state by state, as in derivations/coupling.c",
           TV_by_sums } } },
     { "TRPO-3", "J(pi') >= L_pi(pi') - 4 eps gamma alpha^2 / (1-gamma)^2, alpha = D_TV^max, eps = max|A_pi|",
-      "J(pi'); on ok-bad, rewards reversed, gamma .9: pi stays ok, pi' leaves with probability .01", here_and_ok_bad, improvement_unit_J,
-      improvement_no_bound, NULL, {
+      "J(pi'); on ok-bad, rewards reversed, gamma .9: pi stays ok, pi' leaves with probability .01",
+      here_and_ok_bad, improvement_unit_J, improvement_no_bound, NULL, {
         { "\\eta(\\pi_{new})", "a linear solve", line_J },
         { "=L_{\\pi_{old}}(\\pi_{new})+\\sum_s(\\rho_{new}(s)-\\rho_{old}(s))\\bar A(s),\\quad"
           "\\bar A(s)=\\sum_a\\pi_{new}(a|s)A_{\\pi_{old}}(s,a)", "PDI-6 against the surrogate", line_visits },
@@ -303,7 +304,7 @@ const derivation improvement_bound[] = {
           AT_MOST_ABOVE },
         { "\\eta(\\pi_{new})=L-\\frac{1-\\gamma}{2(1-\\gamma+\\gamma\\alpha)}\\,"
           "\\frac{4\\epsilon\\gamma}{(1-\\gamma)^2}\\alpha^2",
-          "on ok-bad, where the lines up to that of DSB-8 are attained: almost half of the penalty when alpha is small",
+          "on ok-bad, where the lines up to that of DSB-8 are attained: of the penalty almost half, alpha small",
           line_share, .from = OK_BAD } }, .page = page_of_tightness },
     { "TRPO-4", "J(pi') >= L_pi(pi') - C D_KL^max(pi, pi'), C = 4 eps gamma / (1-gamma)^2", "J(pi')", one,
       improvement_unit_J, improvement_no_bound, NULL, {

@@ -11,10 +11,10 @@
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
-#include "derivations/distribution_shift.h"
 #include "derivations/improvement.h"
 #include "derivations/performance_difference.h"
 #include "derivations/policy_file.h"
+#include "derivations/shifted_expectation.h"
 
 enum { ALPHAS = 8, ITERATIONS = 5, MOST_STATES = 300 };
 

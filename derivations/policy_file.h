@@ -17,8 +17,8 @@ bool policy_read(const char *path, const mdp *M, double *logits, char *error, si
 bool policy_parse(const char *name, const char *text, size_t length, const mdp *M, double *logits, char *error,
                   size_t size);
 
-/* What a command's --policy names, a file or "uniform": logits [nS x nA], to be freed; the policy solved. Exit 2 where
- * the file is wrong, or exact_new gives NULL. */
+/* What a command's --policy names, a file or "uniform": logits [nS x nA], to be freed; the policy solved. Exit 2
+ * where the file is wrong, or exact_new gives NULL. */
 double *policy_named(const char *name, const mdp *M);
 exact  *policy_solved(const char *name, const mdp *M, double gamma);
 

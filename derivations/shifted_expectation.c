@@ -1,5 +1,7 @@
 /* What a shift of the states does: to the mean of any function of the state, 001 (l.284-288), and to the visits, 004
  * (l.349). */
+#include "derivations/shifted_expectation.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -11,6 +13,33 @@
 #include "derivations/derivation.h"
 #include "derivations/distribution_shift.h"
 #include "derivations/enumerate.h"
+
+double shift_over_time(const exact *pi, const exact *pi1)
+{
+    enum { STEPS = 64 };
+    const mdp *M = pi->M;
+    double *p = shift_states(M, pi->pi, STEPS), *p1 = shift_states(M, pi1->pi, STEPS), gamma_t = 1, sum = 0;
+    double eps = shift_eps(M, pi->pi, pi1->pi), gamma = pi->gamma;
+    for (int t = 0; t < STEPS; t++, gamma_t *= gamma)
+        sum += gamma_t * shift_L1(M->nS, p + t * M->nS, p1 + t * M->nS);
+    free(p);
+    free(p1);
+    /* sum_{t >= T} gamma^t 2 (1 - (1-eps)^t) = 2 gamma^T [1/(1-gamma) - (1-eps)^T / (1 - gamma (1-eps))] */
+    return sum + 2 * gamma_t * (1 / (1 - gamma) - pow(1 - eps, STEPS) / (1 - gamma + gamma * eps));
+}
+
+/* With q = (1-eps)^T, S = sum_{t<T} gamma^t:   sum_{t<2T} = sum_{t<T} + gamma^T [ (1-q) S + q sum_{t<T} ] */
+double parted_over_time(double gamma, double eps)
+{
+    double S = 1, sum = 0;
+    for (double T = 1; T < 1e18; T *= 2) {
+        double power = pow(gamma, T), parted = shift_bound(eps, T) / 2, last = sum;
+        sum += power * (parted * S + (1 - parted) * sum);
+        S += power * S;
+        if (power == 0 || (sum > 0 && sum - last <= 0x1p-60 * sum)) break;
+    }
+    return sum;
+}
 
 enum { T = 16 };
 

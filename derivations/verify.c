@@ -102,8 +102,8 @@ static struct row wrong_row(const derivation_result *r, int l)
 
 static void print_head(void)
 {
-    printf("%-7s %20s %2s %20s %8s %8s %8s  %-7s  %s\n", "id", "one side", "", "the other", "units", "allowed", "1 unit",
-           "verdict", "what it says");
+    printf("%-7s %20s %2s %20s %8s %8s %8s  %-7s  %s\n", "id", "one side", "", "the other", "units", "allowed",
+           "1 unit", "verdict", "what it says");
 }
 
 static const char *sign_of(enum relation relation)

@@ -441,7 +441,8 @@ int main(int argc, char **argv)
                                         cmocka_unit_test(e5), cmocka_unit_test(couplings),
                                         cmocka_unit_test(steps_in_a_state), cmocka_unit_test(kl),
                                         cmocka_unit_test(which_states),
-                                        cmocka_unit_test(random_mdps), cmocka_unit_test(every_line), cmocka_unit_test(attained),
+                                        cmocka_unit_test(random_mdps), cmocka_unit_test(every_line),
+                                        cmocka_unit_test(attained),
                                         cmocka_unit_test(steps_of_theory),
                                         cmocka_unit_test(a_line) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
