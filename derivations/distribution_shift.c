@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "autodiff/linalg.h"
-#include "autodiff/random.h"
 #include "autodiff/require.h"
 #include "derivations/coupling.h"
 #include "derivations/derivation.h"

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "autodiff/options.h"
 #include "autodiff/random.h"
 #include "autodiff/require.h"
 
