@@ -93,7 +93,8 @@ static double minus_undiscounted(const setting *x, double *out)
 {
     enum { FIRST = 1000 };
     improvement_bounds b = improvement_bounds_of(x->pi, x->pi1);
-    return gain_less(x, &b, b.alpha * FIRST * (FIRST - 1) * b.C, out);
+    double room = gain_less(x, &b, b.alpha * FIRST * (FIRST - 1) * b.C, out);
+    return isfinite(*out) ? room : -1;
 }
 
 /* ---- DSB-11: the sum of the penalties, and C ---- */
@@ -150,6 +151,13 @@ static double reward_range(const setting *x)
     return most - least;
 }
 
+static const char *no_sums(const setting *x)
+{
+    double left = 1 - x->pi->gamma, most = reward_range(x) * EPISODE * EPISODE;
+    if (improvement_no_bound(x)) return improvement_no_bound(x);
+    return isfinite(200 * most / (left * left * left)) ? NULL : "the sums overflow";
+}
+
 static double penalty_by_rewards(const setting *x, double *out)
 {
     improvement_bounds b = improvement_bounds_of(x->pi, x->pi1);
@@ -203,7 +211,7 @@ const derivation bounded_objective[] = {
           minus_undiscounted, DIFFERS_ABOVE, "ERR-33" } } },
     { "DSB-11", "sum_t 2 eps t gamma^t C = 2 eps gamma C / (1-gamma)^2: one 1/(1-gamma) is C's, two are the sum's",
       "the sum over all t; T = 100 steps without gamma^t; C; log10 of the first's growth from gamma .99 to .999",
-      n_penalty, unit_penalty, improvement_no_bound, NULL, {
+      n_penalty, unit_penalty, no_sums, NULL, {
         { "\\sum_t2\\epsilon t\\gamma^tC,\\quad\\sum_{t<T}2\\epsilon tC,\\quad "
           "C=\\max_s|\\sum_a\\pi_{\\theta'}(a|s)A^{\\pi_\\theta}(s,a)|,\\quad\\log_{10}\\frac{S_{.999}}{S_{.99}}",
           "summed: the first by doubling; S is that sum with C left as it is", penalty_summed },
