@@ -304,7 +304,7 @@ const derivation improvement_bound[] = {
           AT_MOST_ABOVE },
         { "\\eta(\\pi_{new})=L-\\frac{1-\\gamma}{2(1-\\gamma+\\gamma\\alpha)}\\,"
           "\\frac{4\\epsilon\\gamma}{(1-\\gamma)^2}\\alpha^2",
-          "on ok-bad, where the lines up to that of DSB-8 are attained: of the penalty almost half, alpha small",
+          "on ok-bad, where the lines down to that of DSB-8 are attained: up to half of the penalty, as alpha falls",
           line_share, .from = OK_BAD } }, .page = page_of_tightness },
     { "TRPO-4", "J(pi') >= L_pi(pi') - C D_KL^max(pi, pi'), C = 4 eps gamma / (1-gamma)^2", "J(pi')", one,
       improvement_unit_J, improvement_no_bound, NULL, {
