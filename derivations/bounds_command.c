@@ -19,17 +19,6 @@ static const char about[] =
     "With --mdps N: on N random MDPs with two policies each, what is bounded over its bound.\n"
     "Exit 1 if a bound does not hold.";
 
-static exact *policy_on(const mdp *M, double gamma, const char *path)
-{
-    char error[512];
-    double *logits = allocate((size_t)M->nS * (size_t)M->nA, sizeof *logits, "logits");     /* 0: uniform */
-    if (strcmp(path, "uniform") != 0 && !policy_read(path, M, logits, error, sizeof error)) bad_input("%s", error);
-    exact *x = exact_new(M, gamma, logits, error, sizeof error);
-    if (!x) bad_input("%s", error);
-    free(logits);
-    return x;
-}
-
 /* Takes over the picture. */
 static void save(const char *path, char *svg)
 {
@@ -56,7 +45,7 @@ static bool along_a_line(const char *name, const char *gamma, const char *policy
     if (!M) bad_input("%s", error);
     double G = gamma ? options_number("--gamma", gamma, 0, 1) : M->gamma;
     if (!(G < 1)) bad_input("bounds: expected gamma < 1, found 1: the bounds are infinite");
-    exact *pi = policy_on(M, G, policy), *pi1 = against ? policy_on(M, G, against) : NULL;
+    exact *pi = policy_solved(policy, M, G), *pi1 = against ? policy_solved(against, M, G) : NULL;
     bounds_line *l = bounds_line_new(pi, pi1);
     if (!bounds_line_finite(l))
         bad_input("%s: bounds: the policies or rewards are so large that a bound overflows", name);

@@ -13,34 +13,19 @@
 #include "derivations/kl_bounds.h"
 #include "derivations/random_pairs.h"
 
-static const double ROUNDING = 1e-9;        /* how far a ratio may exceed 1 */
-
 /* ---- along a line ---- */
-
-static improvement_bounds at(const exact *pi, const double *d, double t)
-{
-    char error[256];
-    double *z = allocate((size_t)pi->nSA, sizeof *z, "logits");
-    for (int i = 0; i < pi->nSA; i++) z[i] = pi->logits[i] + t * d[i];
-    exact *pi1 = exact_new(pi->M, pi->gamma, z, error, sizeof error);
-    require(pi1, "%s", error);                              /* gamma < 1 */
-    improvement_bounds b = improvement_bounds_of(pi, pi1);
-    exact_free(pi1);
-    free(z);
-    return b;
-}
 
 /* Where TRPO-4's bound falls below J(pi), and a third more; 1 where it does so nowhere, or at once */
 static double nearby(const exact *pi, const double *d)
 {
     double low = 1, high = 1;
     for (int halvings = 0; halvings < 60; halvings++, high = low, low /= 2) {
-        improvement_bounds b = at(pi, d, low);
+        improvement_bounds b = improvement_bounds_along(pi, d, low);
         if (!(b.dL > b.trpo)) continue;
         if (low == 1) return 1;
         for (int k = 0; k < 20; k++) {
             double t = (low + high) / 2;
-            b = at(pi, d, t);
+            b = improvement_bounds_along(pi, d, t);
             if (b.dL > b.trpo) low = t;
             else               high = t;
         }
@@ -61,7 +46,10 @@ bounds_line *bounds_line_new(const exact *pi, const exact *pi1)
     for (int far = 0; far < 2; far++)
         for (int i = 0; i < BOUNDS_POINTS; i++) {
             double t = (far ? 1 : l->near) * i / (BOUNDS_POINTS - 1);
-            l->point[far][i] = (bounds_point){ t, at(pi, d, t) };
+            exact *pi_t = improvement_step_along(pi, d, t);
+            improvement_bounds b = improvement_bounds_of(pi, pi_t);
+            l->point[far][i] = (bounds_point){ t, b, 10 * improvement_unit(pi, pi_t, &b) };
+            exact_free(pi_t);
         }
     free(d);
     return l;
@@ -82,8 +70,7 @@ bool bounds_line_holds(const bounds_line *l)
 {
     for (int i = 0; i < 2 * BOUNDS_POINTS; i++) {
         const improvement_bounds *b = &l->point[i / BOUNDS_POINTS][i % BOUNDS_POINTS].b;
-        double rounding = ROUNDING * fmax(fabs(b->J), b->eps) + 10 * l->pi->unit_V * l->pi->k;
-        double gap = fabs(b->dJ - b->dL) - rounding;
+        double gap = fabs(b->dJ - b->dL) - l->point[i / BOUNDS_POINTS][i % BOUNDS_POINTS].rounding;
         if (!(gap <= b->shift && gap <= b->linear && gap <= b->tv && gap <= b->trpo)) return false;
     }
     return true;
@@ -130,13 +117,17 @@ const struct bound_name tightness_name[TIGHT_BOUNDS] = {
     [TIGHT_TRPO_3] = { "TRPO-3", "|J(pi') - L| over 4 eps gamma alpha^2 / (1-gamma)^2" },
     [TIGHT_TRPO_4] = { "TRPO-4", "|J(pi') - L| over 4 eps gamma max KL / (1-gamma)^2" } };
 
-static double pinsker(const random_pair *r)     /* a TV less its rounding, which is much of a small one */
+/* What is bounded over its bound, less what rounding may add to it, which is much of what is small */
+static double ratio_of(double x, double rounding, double bound) { return fmax(0, x - rounding) / bound; }
+
+/* u N for each D_TV, and log-probabilities that are right to u of the largest, in D_KL */
+static double pinsker(const random_pair *r)
 {
     double worst = 0;
     for (int s = 0, nA = r->M->nA; s < r->M->nS; s++) {
         double kl = kl_divergence(nA, r->pi->logpi + s * nA, r->pi1->logpi + s * nA);
-        double TV = total_variation(nA, r->pi->pi + s * nA, r->pi1->pi + s * nA) - nA * DBL_EPSILON;
-        worst = linalg_greater(worst, TV / sqrt(kl / 2));
+        double TV = total_variation(nA, r->pi->pi + s * nA, r->pi1->pi + s * nA);
+        worst = linalg_greater(worst, ratio_of(TV, nA * DBL_EPSILON, sqrt(kl / 2)));
     }
     return worst;
 }
@@ -144,14 +135,16 @@ static double pinsker(const random_pair *r)     /* a TV less its rounding, which
 static tightness_row row_of(const random_pair *r)
 {
     improvement_bounds b = improvement_bounds_of(r->pi, r->pi1);
-    double gap = fabs(b.dJ - b.dL);
+    double gap = fabs(b.dJ - b.dL), rounding = 10 * improvement_unit(r->pi, r->pi1, &b);
+    double ratio = shift_ratio(r->M, r->pi->pi, r->pi1->pi, b.alpha, RANDOM_PAIR_STEPS);
     tightness_row row = { r->M->nS, r->M->nA, r->pi->gamma, b.alpha, { 0 } };
-    row.ratio[TIGHT_DSB_1] = shift_ratio(r->M, r->pi->pi, r->pi1->pi, b.alpha, RANDOM_PAIR_STEPS);
-    row.ratio[TIGHT_DSB_10] = gap / b.shift;
+    /* N u a step of p' - p, whose bound grows as 2 alpha t: relative to that u N / alpha at most */
+    row.ratio[TIGHT_DSB_1] = ratio_of(ratio, fmax(4, r->M->nS) * DBL_EPSILON / b.alpha, 1);
+    row.ratio[TIGHT_DSB_10] = ratio_of(gap, rounding, b.shift);
     row.ratio[TIGHT_DSB_14] = pinsker(r);
-    row.ratio[TIGHT_DSB_15] = fabs(b.dJ) / (2 * b.alpha * b.eps / (1 - r->pi->gamma));
-    row.ratio[TIGHT_TRPO_3] = gap / b.tv;
-    row.ratio[TIGHT_TRPO_4] = gap / b.trpo;
+    row.ratio[TIGHT_DSB_15] = ratio_of(fabs(b.dJ), rounding, 2 * b.alpha * b.eps / (1 - r->pi->gamma));
+    row.ratio[TIGHT_TRPO_3] = ratio_of(gap, rounding, b.tv);
+    row.ratio[TIGHT_TRPO_4] = ratio_of(gap, rounding, b.trpo);
     return row;
 }
 
@@ -184,7 +177,7 @@ int tightness_worst(const tightness *t, int bound)
 bool tightness_holds(const tightness *t)
 {
     for (int bound = 0; bound < TIGHT_BOUNDS; bound++)
-        if (!(t->row[tightness_worst(t, bound)].ratio[bound] <= 1 + ROUNDING)) return false;
+        if (!(t->row[tightness_worst(t, bound)].ratio[bound] <= 1)) return false;
     return true;
 }
 

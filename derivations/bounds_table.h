@@ -10,7 +10,7 @@
 /* J, its surrogate and lower bounds from pi along logits + t d, 0 <= t <= 1: first, from 0 to `near`, where the
  * bound of TRPO-4 is above J(pi), then all the way. */
 enum { BOUNDS_POINTS = 61 };
-typedef struct { double t; improvement_bounds b; } bounds_point;
+typedef struct { double t; improvement_bounds b; double rounding; } bounds_point;     /* of J' - L: ten units */
 typedef struct {
     const exact *pi;
     char title[256];
@@ -27,7 +27,8 @@ void         bounds_line_text(const bounds_line *l, FILE *out);
 void         bounds_line_csv(const bounds_line *l, FILE *out);
 char        *bounds_line_svg(const bounds_line *l);         /* to be freed */
 
-/* How tight each bound is on random MDPs with two policies (random_pairs.h): what it bounds, over what it says */
+/* How tight each bound is on random MDPs with two policies (random_pairs.h): what it bounds, less its rounding, over
+ * what it says */
 enum { TIGHT_DSB_1, TIGHT_DSB_10, TIGHT_DSB_14, TIGHT_DSB_15, TIGHT_TRPO_3, TIGHT_TRPO_4, TIGHT_BOUNDS };
 enum { TIGHTNESS_MOST = 10000 };                /* MDPs */
 extern const struct bound_name { const char *id, *of; } tightness_name[TIGHT_BOUNDS];
@@ -40,7 +41,7 @@ typedef struct {
 } tightness;
 tightness tightness_new(int n, uint64_t seed);
 void      tightness_free(tightness *t);
-bool      tightness_holds(const tightness *t);              /* no ratio above 1, beyond rounding */
+bool      tightness_holds(const tightness *t);              /* no ratio above 1 */
 int       tightness_worst(const tightness *t, int bound);   /* the MDP with the greatest ratio */
 void      tightness_text(const tightness *t, FILE *out);
 void      tightness_csv(const tightness *t, FILE *out);

@@ -1,5 +1,6 @@
-/* The coupling lemma behind the general case of the distribution shift: pi and pi' can be drawn together so that
- * their actions agree with probability 1 - TV, and no way of drawing them makes it more. 001 (l.246-248). */
+/* How close two policies are in a state, 001 (l.240), and the coupling lemma behind the general case of the
+ * distribution shift: pi and pi' can be drawn together so that their actions agree with probability 1 - TV, and no
+ * way of drawing them makes it more. 001 (l.246-248). */
 #include "derivations/coupling.h"
 
 #include <float.h>
@@ -49,13 +50,58 @@ double coupling_dual(int n, const double *p, const double *q)
     return value;
 }
 
+/* ---- sums of nA probabilities in each state ---- */
+
+static int n_states(const setting *x) { return x->pi->nS; }
+static double unit(const setting *x)  { return DBL_EPSILON * fmax(4, x->pi->nA); }
+
+/* ---- DSB-5: how close two policies are in a state ---- */
+
+static double half_L1(const setting *x, double *out)
+{
+    int nA = x->pi->nA;
+    for (int s = 0; s < x->pi->nS; s++)
+        out[s] = total_variation(nA, x->pi->pi + s * nA, x->pi1->pi + s * nA);
+    return 0;
+}
+
+static double best_event(const setting *x, double *out)         /* max_B |pi'(B) - pi(B)|, B a set of actions */
+{
+    for (int s = 0; s < x->pi->nS; s++) {
+        double more = 0, less = 0;
+        for (int i = s * x->pi->nA; i < (s + 1) * x->pi->nA; i++) {
+            more += fmax(x->pi1->pi[i] - x->pi->pi[i], 0);
+            less += fmax(x->pi->pi[i] - x->pi1->pi[i], 0);
+        }
+        out[s] = fmax(more, less);
+    }
+    return 0;
+}
+
+static double greatest_eps(const setting *x, double *out)
+{
+    double eps = 0;
+    half_L1(x, out);
+    for (int s = 0; s < x->pi->nS; s++) eps = fmax(eps, out[s]);
+    for (int s = 0; s < x->pi->nS; s++) out[s] = eps;
+    return 0;
+}
+
+static double single_action(const setting *x, double *out)      /* as typed: max_a |pi'(a|s) - pi(a|s)| */
+{
+    for (int s = 0; s < x->pi->nS; s++) {
+        out[s] = 0;
+        for (int i = s * x->pi->nA; i < (s + 1) * x->pi->nA; i++)
+            out[s] = fmax(out[s], fabs(x->pi1->pi[i] - x->pi->pi[i]));
+    }
+    return 0;
+}
+
 /* ---- the lines: of each state Pr(a = a'), and the marginals [nA] and [nA] of the coupling ---- */
 
 typedef void (*couple)(int n, const double *p, const double *q, double *joint);
 
 static int n_marginals(const setting *x) { return x->pi->nS * (1 + 2 * x->pi->nA); }
-static int n_states(const setting *x)    { return x->pi->nS; }
-static double unit(const setting *x)     { return DBL_EPSILON * fmax(4, x->pi->nA); }
 
 static void of_state(const setting *x, int s, double agree, double *out)       /* agreement, and pi and pi' */
 {
@@ -162,6 +208,15 @@ static double with_probability_eps(const setting *x, double *out)
 }
 
 const derivation coupling[] = {
+    { "DSB-5", "close: D_TV(pi'(.|s), pi(.|s)) <= eps in each state", "D_TV in each state", n_states, unit, NULL,
+      NULL, {
+        { "\\tfrac12\\sum_a|\\pi_{\\theta'}(a|s)-\\pi_\\theta(a|s)|", "the definition", half_L1 },
+        { "=\\max_B|\\pi_{\\theta'}(B|s)-\\pi_\\theta(B|s)|", "over sets B of actions: those that gain",
+            best_event },
+        { "\\le\\epsilon", "eps their greatest", greatest_eps, AT_LEAST },
+        { "\\max_a|\\pi_{\\theta'}(a|s)-\\pi_\\theta(a|s)|",
+          "001 l.240 as typed, action by action: the same for two or three actions, and too small for more",
+          single_action, DIFFERS, "ERR-6" } } },
     { "DSB-6", "the coupling lemma: actions drawn together agree with probability 1 - TV, and no more",
       "Pr(a = a') in each state, and the marginals", n_marginals, unit, NULL, NULL, {
         { "1-\\epsilon,\\quad\\epsilon=\\tfrac12\\sum_a|\\pi_\\theta(a|s)-\\pi_{\\theta'}(a|s)|",

@@ -47,7 +47,8 @@ const derivation *derivation_at(int i)
         actor_critic_mean, actor_critic_learning, a2c_mean, nstep_return, gae, compatible, a2c_against_a3c,
         asynchrony, asynchrony_measured, asynchronous_q, value_learning,
         data_reuse, kl_penalty, ppo_objectives, importance_sampling, trajectory_product, coupling,
-        distribution_shift, kl_bounds, improvement_bound, ppo_iterations, trust_region_learning, surrogate, monotone,
+        distribution_shift, shifted_expectation, kl_bounds, bounded_objective, guaranteed_step,
+        improvement_bound, bounds_in_practice, ppo_iterations, trust_region_learning, surrogate, monotone,
         kl_constraint, penalty_measured, parallel_gradient, vine_estimators, trust_region, natural_step_lines,
         line_search, ppo_learning, step_size_lines, deterministic_update, slow_targets, ou_process, replay_drawn,
         overestimation, deterministic_pg, deterministic_actor, lqr_mean_updates };
@@ -87,11 +88,11 @@ const char *verdict_name(enum verdict v)
     return name[v];
 }
 
-/* max_i |a_i - b_i|, counting only what is against the relation of a to b; NaN where anything is */
-static double distance_max(enum relation relation, int n, const double *a, const double *b)
+/* max_{i >= from} |a_i - b_i|, counting only what is against the relation of a to b; NaN where anything is */
+static double distance_max(enum relation relation, int from, int n, const double *a, const double *b)
 {
     double worst = 0;
-    for (int i = 0; i < n; i++) {
+    for (int i = from; i < n; i++) {
         double over = relation == AT_MOST ? a[i] - b[i] : relation == AT_LEAST ? b[i] - a[i] : fabs(a[i] - b[i]);
         worst = linalg_greater(worst, over);
     }
@@ -113,10 +114,25 @@ static void too_large(derivation_result *r)
     r->reason = "too large for two accounts";
 }
 
-/* Each computed line against the first computed one. */
+/* In units: how far line l is from the one it is held against, and how far it may be. Returns the former. */
+static double compare_line(const derivation *d, const setting *x, const double *own, int above, int l,
+                           derivation_result *r)
+{
+    enum relation relation = d->line[l].relation;
+    int against = r->against[l] = relation < ABOVE ? r->first : above;
+    const double *line = r->value + l * r->n, *other = r->value + against * r->n;
+    double error = d->distance ? d->distance(x, r->n, other, line)
+                               : distance_max(relation_kind(relation), r->from[l], r->n, line, other);
+    r->units[l] = error / r->unit;
+    r->allowed[l] = 10 + (own[against] + own[l]) / r->unit;
+    return error;
+}
+
+/* Each computed line against the first computed one, or against the one above. */
 static void compare(const derivation *d, const setting *x, const double *own, derivation_result *r)
 {
-    double least_allowed[2] = { INFINITY, INFINITY }, most_used = -1;   /* of equations; of bounds, where there are none */
+    double least_allowed[2] = { INFINITY, INFINITY };       /* of equations; of bounds, where there are none */
+    double most_used = -1;
     r->unit = d->unit(x);
     require(r->unit > 0, "%s: one unit of error is %g", d->id, r->unit);
     while (r->first < r->lines && !r->computed[r->first]) r->first++;
@@ -126,18 +142,16 @@ static void compare(const derivation *d, const setting *x, const double *own, de
         return;
     }
     const double *first = r->value + r->first * r->n;
-    double size = d->distance ? 1 : linalg_max_abs(r->n, first);        /* a distance is relative already */
-    for (int l = r->first + 1; l < r->lines; l++) {
+    double size = d->distance ? 1 : linalg_max_abs(r->common, first);   /* a distance is relative already */
+    for (int l = r->first + 1, above = r->first; l < r->lines; l++) {
         if (!r->computed[l]) continue;
-        const double *line = r->value + l * r->n;
         enum relation relation = d->line[l].relation;
-        double error = d->distance ? d->distance(x, r->n, first, line) : distance_max(relation, r->n, line, first);
-        r->units[l] = error / r->unit;
-        r->allowed[l] = 10 + (own[r->first] + own[l]) / r->unit;
-        if (relation == DIFFERS) {
+        double error = compare_line(d, x, own, above, l, r);
+        if (relation_kind(relation) == DIFFERS) {
             compare_wrong(&d->line[l], error, size, l, r);
             continue;
         }
+        if (!r->from[l]) above = l;
         double *least = &least_allowed[relation != EQUAL];
         *least = fmin(*least, r->allowed[l]);
         if (!(r->units[l] <= r->allowed[l])) r->verdict = FAIL;
@@ -162,8 +176,13 @@ derivation_result derivation_run(const derivation *d, const setting *x)
         return r;
     }
     double own[DERIVATION_MAX_LINES] = { 0 };
-    r.n = d->n(x);
-    while (r.lines < DERIVATION_MAX_LINES && d->line[r.lines].value) r.lines++;
+    r.n = r.common = d->n(x);
+    for (; r.lines < DERIVATION_MAX_LINES && d->line[r.lines].value; r.lines++) {
+        int from = r.from[r.lines] = d->line[r.lines].from;
+        require(from >= 0 && from < r.n && !(from && d->distance),
+                "%s: line %d from number %d", d->id, r.lines, from);
+        if (from && from < r.common) r.common = from;
+    }
     r.value = allocate((size_t)r.lines * (size_t)r.n, sizeof *r.value, "the lines of a derivation");
     for (int l = 0; l < r.lines; l++) {
         own[l] = d->line[l].value(x, r.value + l * r.n);
@@ -184,22 +203,22 @@ double derivation_number(const derivation_result *r, int line, int i)
     return r->value[line * r->n + i];
 }
 
-/* The i with the greatest |a_i - b_i|, or |a_i| when b is NULL; NaN counts as greatest. */
-static int greatest(int n, const double *a, const double *b)
+/* The i, from <= i < n, with the greatest |a_i - b_i|, or |a_i| when b is NULL; NaN counts as greatest. */
+static int greatest(int from, int n, const double *a, const double *b)
 {
-    int at = 0;
-    for (int i = 1; i < n; i++)
+    int at = from;
+    for (int i = from + 1; i < n; i++)
         if (!(fabs(b ? a[i] - b[i] : a[i]) <= fabs(b ? a[at] - b[at] : a[at]))) at = i;
     return at;
 }
 
 int derivation_shown(const derivation_result *r)
 {
-    const double *first = r->value + r->first * r->n;
-    return greatest(r->n, first, r->verdict == FAIL ? r->value + r->worst * r->n : NULL);
+    if (r->verdict == FAIL) return derivation_furthest(r, r->worst);
+    return greatest(0, r->common, r->value + r->first * r->n, NULL);
 }
 
 int derivation_furthest(const derivation_result *r, int line)
 {
-    return greatest(r->n, r->value + r->first * r->n, r->value + line * r->n);
+    return greatest(r->from[line], r->n, r->value + r->against[line] * r->n, r->value + line * r->n);
 }

@@ -30,19 +30,26 @@ void     setting_free(setting *x);                                         /* NU
  * exact lines, a bound for differences and iterations; negative when it was left out as too large here. */
 typedef double (*line_value)(const setting *x, double *out);
 
-/* How a line must stand to the first one, in each of its numbers. */
+/* How a line must stand to the first one, in each of its numbers; .._ABOVE: to the line above it, the last that was
+ * computed, is no DIFFERS, and speaks of all numbers. So the rows of a chain of bounds, x >= y >= z, read as the page
+ * does, and each of its links is looked at. */
 enum relation {
     EQUAL,
     AT_MOST, AT_LEAST,
-    DIFFERS                     /* a document's wrong line (erratum set), or the control of an experiment: one
+    DIFFERS,                    /* a document's wrong line (erratum set), or the control of an experiment: one
                                  * that cannot be told from the first line makes the experiment WEAK */
+    ABOVE, EQUAL_ABOVE = EQUAL + ABOVE,
+    AT_MOST_ABOVE = AT_MOST + ABOVE, AT_LEAST_ABOVE = AT_LEAST + ABOVE,
+    DIFFERS_ABOVE = DIFFERS + ABOVE
 };
+static inline enum relation relation_kind(enum relation r) { return r % ABOVE; }       /* one of the first four */
 
 typedef struct {
     const char *latex, *why;
     line_value value;
     enum relation relation;
     const char *erratum;        /* "ERR-1": the line as the document prints it; its why names the place */
+    int from;                   /* it says nothing of the numbers before this one, which have no part in anything */
 } derivation_line;
 
 enum { DERIVATION_MAX_LINES = 16 };
@@ -78,12 +85,13 @@ extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalen
     not_clipped_away[], actor_critic_mean[], actor_critic_learning[], a2c_mean[], nstep_return[], gae[],
     compatible[], a2c_against_a3c[], asynchrony[], asynchrony_measured[], asynchronous_q[], value_learning[],
     data_reuse[], kl_penalty[], ppo_objectives[], importance_sampling[], trajectory_product[], coupling[],
-    distribution_shift[], kl_bounds[], improvement_bound[], ppo_iterations[], trust_region_learning[], surrogate[],
+    distribution_shift[], shifted_expectation[], kl_bounds[], bounded_objective[], guaranteed_step[],
+    improvement_bound[], bounds_in_practice[], ppo_iterations[], trust_region_learning[], surrogate[],
     monotone[], kl_constraint[], penalty_measured[], parallel_gradient[], vine_estimators[], trust_region[],
     natural_step_lines[], line_search[], ppo_learning[], step_size_lines[], deterministic_update[], slow_targets[],
     ou_process[], replay_drawn[], overestimation[], deterministic_pg[], deterministic_actor[], lqr_mean_updates[];
 
-/* PASS: every line agrees with the first computed one within 10 units and their own errors. WEAK: they do, but
+/* PASS: every line agrees with the one it is held against within 10 units and their own errors. WEAK: they do, but
  * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. An erratum's line has no part
  * in the verdict: on some MDPs it happens to be right (`differs` says so). */
 enum verdict { PASS, FAIL, WEAK, NOT_APPLICABLE };
@@ -94,8 +102,11 @@ typedef struct {
     double *value;                          /* [lines x n], owned */
     bool computed[DERIVATION_MAX_LINES];    /* false: left out */
     int first;                              /* the first computed line: the one the others must equal */
+    int against[DERIVATION_MAX_LINES];      /* the line that each is held against: the first, or the one above */
+    int from[DERIVATION_MAX_LINES];         /* the first number that each speaks of, */
+    int common;                             /* and how many numbers, the first ones, all lines speak of */
     double unit;                            /* one unit, absolute or in the derivation's distance */
-    double units[DERIVATION_MAX_LINES];     /* error of each line against it, in units, */
+    double units[DERIVATION_MAX_LINES];     /* error of each line against that, in units, */
     double allowed[DERIVATION_MAX_LINES];   /* and what it may be: 10, and what the lines know of their own */
     bool differs[DERIVATION_MAX_LINES];     /* a DIFFERS line further off than rounding can be: refuted */
     int worst;                              /* the line that uses most of what is allowed */
@@ -104,9 +115,10 @@ typedef struct {
 } derivation_result;
 derivation_result derivation_run(const derivation *d, const setting *x);
 void              derivation_result_free(derivation_result *r);
-/* Which of a line's n numbers to show: the largest of the first line, on FAIL the one furthest from it. */
+/* Which of a line's n numbers to show: the largest of the first line, on FAIL the one where the worst line is
+ * furthest from the one it is held against. */
 int               derivation_shown(const derivation_result *r);
-int               derivation_furthest(const derivation_result *r, int line);    /* from the first to this line */
+int               derivation_furthest(const derivation_result *r, int line);
 double            derivation_number(const derivation_result *r, int line, int i);
 
 #endif

@@ -32,18 +32,24 @@ static void print_line(FILE *out, const derivation *d, const derivation_result *
             line->erratum ? "] " : "");
     print_formula(out, line->latex, style);
     fprintf(out, "\n      %s\n", line->why);
-    if (!r->computed[l])    fprintf(out, "      left out: too large here\n\n");
-    else if (l == r->first) fprintf(out, "      %24.17g\n\n", derivation_number(r, l, i));
-    else if (line->relation == DIFFERS) {
-        int k = derivation_furthest(r, l);                  /* where it differs, which may be elsewhere */
-        fprintf(out, "      %24.17g     ", derivation_number(r, l, k));
-        if (k != i) fprintf(out, "number %d, for %.17g of line %d: ", k + 1,
-                            derivation_number(r, r->first, k), r->first + 1);
-        fprintf(out, "%.2g units%s: %s\n\n", r->units[l], k == i ? " from the first" : "",
-               !r->differs[l] ? "not to be told apart here" : line->erratum ? "REFUTED" : "differs, as it must");
+    enum relation kind = relation_kind(line->relation);
+    int against = r->against[l];
+    /* Where it differs, or what it speaks of, may be elsewhere. */
+    int k = kind == DIFFERS ? derivation_furthest(r, l) : line->from > i ? line->from : i;
+    if (!r->computed[l]) {
+        fprintf(out, "      left out: too large here\n\n");
+        return;
     }
-    else fprintf(out, "      %24.17g     %.2g units %s line %d, %.2g allowed\n\n", derivation_number(r, l, i),
-                r->units[l], stands[line->relation], r->first + 1, r->allowed[l]);
+    fprintf(out, "      %24.17g", derivation_number(r, l, k));
+    if (k != i) fprintf(out, "     number %d, for %.17g of line %d:", k + 1, derivation_number(r, against, k),
+                        against + 1);
+    if (l == r->first) fprintf(out, "\n\n");
+    else if (kind == DIFFERS)
+        fprintf(out, "%s%.2g units%s: %s\n\n", k == i ? "     " : " ", r->units[l],
+                k != i ? "" : against == r->first ? " from the first" : " from the line above",
+                !r->differs[l] ? "not to be told apart here" : line->erratum ? "REFUTED" : "differs, as it must");
+    else fprintf(out, "%s%.2g units %s line %d, %.2g allowed\n\n", k == i ? "     " : " ", r->units[l], stands[kind],
+                 against + 1, r->allowed[l]);
 }
 
 /* As text of a page: * _ < [ are no markup */
@@ -66,6 +72,8 @@ static void print_markdown_line(FILE *out, const derivation *d, const derivation
 {
     const derivation_line *line = &d->line[l];
     const int indent = l < 9 ? 3 : 4;                           /* what a list item's paragraphs need */
+    enum relation kind = relation_kind(line->relation);
+    int k = kind == DIFFERS ? derivation_furthest(r, l) : line->from > i ? line->from : i;
     fprintf(out, "%d. %s%s%s", l + 1, line->erratum ? "**" : "", line->erratum ? line->erratum : "",
             line->erratum ? "**, wrong: " : "");
     print_escaped(out, line->why);
@@ -73,17 +81,18 @@ static void print_markdown_line(FILE *out, const derivation *d, const derivation
             "");
     if (!r->computed[l]) fprintf(out, "left out: too large here\n\n");
     else if (l == r->first) print_number(out, r, l, i), fprintf(out, "\n\n");
-    else if (line->relation == DIFFERS) {
-        int k = derivation_furthest(r, l);
+    else if (kind == DIFFERS) {
         print_number(out, r, l, k);
         if (k == i) fprintf(out, ": ");
-        else fprintf(out, " (number %d) for ", k + 1), print_number(out, r, r->first, k), fprintf(out, ": ");
+        else fprintf(out, " (number %d) for ", k + 1), print_number(out, r, r->against[l], k), fprintf(out, ": ");
         fprintf(out, "%s\n\n", !r->differs[l] ? "not to be told apart here" : line->erratum ? "refuted"
                                                                                       : "differs, as it must");
     } else {
         static const char *const stands[] = { [EQUAL] = "=", [AT_MOST] = "at most", [AT_LEAST] = "at least" };
-        print_number(out, r, l, i);
-        fprintf(out, " %s line %d, within %s\n\n", stands[line->relation], r->first + 1,
+        print_number(out, r, l, k);
+        if (k != i) fprintf(out, " (number %d, where line %d has ", k + 1, r->against[l] + 1),
+                    print_number(out, r, r->against[l], k), fputc(')', out);
+        fprintf(out, " %s line %d, within %s\n\n", stands[kind], r->against[l] + 1,
                 r->allowed[l] > 10.5 ? "its own error" : "10 units");
     }
 }

@@ -104,11 +104,8 @@ static double count_for(const finite_horizon *f, const double *pi, int runs)
 /* pi [nS x nA] of the file that --behaviour names, or of "uniform", to be freed; NULL without one */
 static double *behaviour(const struct asked *asked, const mdp *M)
 {
-    char error[512];
     if (!asked->behaviour) return NULL;
-    double *pi = allocate((size_t)M->nS * (size_t)M->nA, sizeof *pi, "a policy");
-    if (strcmp(asked->behaviour, "uniform") != 0 && !policy_read(asked->behaviour, M, pi, error, sizeof error))
-        bad_input("%s", error);
+    double *pi = policy_named(asked->behaviour, M);
     for (int s = 0; s < M->nS; s++) {
         double *row = pi + s * M->nA, most = row[0], Z = 0;
         for (int a = 1; a < M->nA; a++) most = fmax(most, row[a]);
@@ -201,9 +198,7 @@ static void estimate_on(const struct asked *asked, int H)
     char error[512];
     mdp *M = mdp_open(asked->path, error, sizeof error);
     if (!M) bad_input("%s", error);
-    double *logits = allocate((size_t)M->nS * (size_t)M->nA, sizeof *logits, "logits");     /* 0: uniform */
-    if (strcmp(asked->policy, "uniform") != 0 && !policy_read(asked->policy, M, logits, error, sizeof error))
-        bad_input("%s", error);
+    double *logits = policy_named(asked->policy, M);
     double gamma = asked->gamma ? options_number("--gamma", asked->gamma, 0, 1) : M->gamma;
     policy_class *tabular = policy_tabular(M);
     finite_horizon *f = finite_new(M, gamma, tabular, logits, H, error, sizeof error);

@@ -187,18 +187,6 @@ static void write_policy(const iteration *it, const char *path)
     free(text);
 }
 
-static exact *first_policy(const mdp *M, double gamma, const char *path)
-{
-    char error[512];
-    double *logits = allocate((size_t)M->nS * (size_t)M->nA, sizeof *logits, "logits");     /* 0: uniform */
-    if (strcmp(path, "uniform") != 0 && !policy_read(path, M, logits, error, sizeof error))
-        bad_input("%s", error);
-    exact *x = exact_new(M, gamma, logits, error, sizeof error);
-    if (!x) bad_input("%s", error);
-    free(logits);
-    return x;
-}
-
 /* Into an array: the program may end in the midst of its use. */
 static void about(char *text, size_t size)
 {
@@ -249,7 +237,7 @@ int improve_command(int argc, char **argv)
     double G = gamma ? options_number("--gamma", gamma, 0, 1) : M->gamma;
     if (G == 1 && it.algorithm->discounted)
         bad_input("improve: expected gamma < 1 for %s, found 1: its bound has gamma/(1-gamma)^2 in it", argv[1]);
-    it.pi = first_policy(M, G, start);
+    it.pi = policy_solved(start, M, G);
     it.row = allocate((size_t)n + 1, sizeof *it.row, "iterations");
     it.row[it.rows++].J = it.pi->J;
     while (it.rows <= n && improve(&it)) { }

@@ -2,7 +2,7 @@
 #ifndef ASCENT_IMPROVEMENT_BOUND_H
 #define ASCENT_IMPROVEMENT_BOUND_H
 
-#include "derivations/exact.h"
+#include "derivations/derivation.h"
 
 /* Two policies, of the same MDP and gamma < 1. Each penalty P bounds |J(pi') - L_pi(pi')|, so J(pi') >= L - P. */
 typedef struct {
@@ -18,8 +18,19 @@ typedef struct {
 } improvement_bounds;
 improvement_bounds improvement_bounds_of(const exact *pi, const exact *pi1);
 
-/* DSB-12   max_p sum_a p(a) A(a) over distributions p [n] with D_TV(p, pi) <= eps; p receives one of them */
-double improvement_step(int n, const double *pi, const double *A, double eps, double *p);
-double improvement_step_dual(int n, const double *pi, const double *A, double eps);     /* the same by its dual */
+/* sum_a pi'(a|s) A_pi(s,a) = sum_a (pi' - pi)(a|s) A_pi(s,a) */
+double improvement_A_bar(const exact *pi, const exact *pi1, int s);
+
+/* The policy with logits + t d, d [nSA]; d NULL: A_pi, the natural gradient of a table. gamma < 1 */
+exact             *improvement_step_along(const exact *pi, const double *d, double t);
+improvement_bounds improvement_bounds_along(const exact *pi, const double *d, double t);
+
+/* One unit of error of dJ and dL, and what L - penalty may be off beyond the units of J */
+double improvement_unit(const exact *pi, const exact *pi1, const improvement_bounds *b);
+double improvement_room(const exact *pi, const exact *pi1, const improvement_bounds *b, double penalty);
+
+/* For lines about J(pi'): their unit, and why there may be no bound */
+double      improvement_unit_J(const setting *x);
+const char *improvement_no_bound(const setting *x);
 
 #endif

@@ -14,6 +14,7 @@
 #include "derivations/improvement.h"
 #include "derivations/performance_difference.h"
 #include "derivations/policy_file.h"
+#include "derivations/shifted_expectation.h"
 
 enum { ALPHAS = 8, ITERATIONS = 5, MOST_STATES = 300 };
 
@@ -45,7 +46,7 @@ static exact *solve(const exact *pi, const double *pi1)
     return next;
 }
 
-/* ---- TRPO-2: alpha = 1/8, 2/8, .., 1 ---- */
+/* ---- TRPO-2: alpha = 1/128, 1/64, .., 1 ---- */
 
 static int n_alphas(const setting *x) { (void)x; return ALPHAS; }
 
@@ -60,7 +61,7 @@ static double mixtures(const setting *x, about_mixture about, double *out)
     cpi_greedy(&t, pi1);
     mixture m = { x->pi, &t, pi1, .gain = surrogate_gain(&t, pi1), .epsilon = cpi_epsilon(&t, pi1) };
     for (int k = 0; k < ALPHAS; k++) {
-        m.alpha = (k + 1.0) / ALPHAS;
+        m.alpha = ldexp(1, k + 1 - ALPHAS);
         out[k] = about(&m, &room);
     }
     improvement_table_free(&t);
@@ -100,14 +101,10 @@ static double eta_by_visits(const mixture *m, double *room)
     return J;
 }
 
-/* 2 epsilon alpha sum_t gamma^t (1 - (1-alpha)^t), summed until nothing is added */
+/* 2 epsilon alpha sum_t gamma^t (1 - (1-alpha)^t) */
 static double penalty_over_time(const mixture *m)
 {
-    double gamma = m->pi->gamma;
-    if (gamma > 0.999) return 2 * m->epsilon * m->alpha * (1 / (1 - gamma) - 1 / (1 - gamma * (1 - m->alpha)));
-    double sum = 0, gamma_t = 1, agree = 1;
-    for (int t = 0; gamma_t > 1e-20; t++, gamma_t *= gamma, agree *= 1 - m->alpha) sum += gamma_t * (1 - agree);
-    return 2 * m->epsilon * m->alpha * sum;
+    return 2 * m->epsilon * m->alpha * parted_over_time(m->pi->gamma, m->alpha);
 }
 
 static double L_by_hand(const mixture *m)                       /* eta + alpha sum_s rho(s) max_a A(s,a) */
@@ -121,10 +118,19 @@ static double L_by_hand(const mixture *m)                       /* eta + alpha s
     return L;
 }
 
+/* Sums of 60 doublings, off by 4 u each */
 static double below_over_time(const mixture *m, double *room)
 {
-    (void)room;
+    *room = fmax(*room, 240 * DBL_EPSILON * penalty_over_time(m));
     return L_by_hand(m) - penalty_over_time(m);
+}
+
+static double below_closed(const mixture *m, double *room)
+{
+    double gamma = m->pi->gamma, left = 1 - gamma;
+    double penalty = 2 * m->epsilon * gamma * m->alpha * m->alpha / (left * (left + gamma * m->alpha));
+    *room = fmax(*room, 240 * DBL_EPSILON * penalty);
+    return L_by_hand(m) - penalty;
 }
 
 static double above_over_time(const mixture *m, double *room)
@@ -143,6 +149,7 @@ static double line_eta(const setting *x, double *out)       { return mixtures(x,
 static double line_visits(const setting *x, double *out)    { return mixtures(x, eta_by_visits, out); }
 static double line_below(const setting *x, double *out)     { return mixtures(x, below_over_time, out); }
 static double line_above(const setting *x, double *out)     { return mixtures(x, above_over_time, out); }
+static double line_closed(const setting *x, double *out)    { return mixtures(x, below_closed, out); }
 static double line_cpi(const setting *x, double *out)       { return mixtures(x, below_by_cpi, out); }
 
 /* ---- TRPO-5, TRPO-6: five iterations ---- */
@@ -319,19 +326,20 @@ static void page_of_iterations(const setting *x, FILE *out)
 
 const derivation monotone[] = {
     { "TRPO-2", "a mixture with another policy costs alpha^2 at most: conservative policy iteration",
-      "eta(pi_new), alpha = 1/8, .., 1", n_alphas, unit_eta, not_applicable, NULL, {
+      "eta(pi_new), alpha = 1/128, 1/64, .., 1", n_alphas, unit_eta, not_applicable, NULL, {
         { "\\eta(\\pi_{new}),\\quad\\pi_{new}=(1-\\alpha)\\pi_{old}+\\alpha\\pi'",
           "pi' greedy in A; one linear solve for each alpha", line_eta },
         { "=\\eta(\\pi_{old})+\\alpha\\sum_s\\rho_{\\pi_{new}}(s)E_{a\\sim\\pi'}[A_\\pi(s,a)]",
           "PDI-6, where E_pi[A] = 0 leaves alpha E_pi'[A]", line_visits },
         { "\\ge L_{\\pi_{old}}(\\pi_{new})-2\\epsilon\\alpha\\sum_t\\gamma^t(1-(1-\\alpha)^t)",
           "with probability (1-alpha)^t no action was pi' before t, and s_t is where pi_old goes; else E[A] is off by"
-          " at most 2 epsilon", line_below, AT_MOST },
-        { "\\le L_{\\pi_{old}}(\\pi_{new})+2\\epsilon\\alpha\\sum_t\\gamma^t(1-(1-\\alpha)^t)",
-          "the same argument holds on the other side", line_above, AT_LEAST },
+          " at most 2 epsilon", line_below, AT_MOST_ABOVE },
+        { "=L_{\\pi_{old}}(\\pi_{new})-\\frac{2\\epsilon\\gamma\\alpha^2}{(1-\\gamma)(1-\\gamma(1-\\alpha))}",
+          "two geometric series; the line above has added them up", line_closed, EQUAL_ABOVE },
         { "\\ge L_{\\pi_{old}}(\\pi_{new})-\\frac{2\\epsilon\\gamma}{(1-\\gamma)^2}\\alpha^2",
-          "the sum is gamma alpha / ((1-gamma)(1-gamma(1-alpha))), and 1-gamma(1-alpha) >= 1-gamma; algorithms/cpi.c",
-          line_cpi, AT_MOST } },
+          "1-gamma(1-alpha) >= 1-gamma; algorithms/cpi.c", line_cpi, AT_MOST_ABOVE },
+        { "\\eta(\\pi_{new})\\le L_{\\pi_{old}}(\\pi_{new})+2\\epsilon\\alpha\\sum_t\\gamma^t(1-(1-\\alpha)^t)",
+          "the same argument holds on the other side", line_above, AT_LEAST } },
       .page = page_of_alphas },
     { "TRPO-5", "Algorithm 1: the argmax of L - C max KL raises eta", "M_i(pi_{i+1}), five iterations",
       n_iterations, unit_eta, not_everywhere, NULL, {

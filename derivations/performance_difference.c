@@ -36,6 +36,15 @@ double pair_unit(const exact *pi, const exact *pi1)
     return fmax(pi->unit_V / pi->k, pi1->unit_V / pi1->k) * fmax(pi->k, pi1->k);
 }
 
+double mean_over_time(const exact *pi, const double *f)
+{
+    double *sum = allocate((size_t)pi->nS, sizeof *sum, "a sum over time");
+    exact_sum_over_time(pi, false, f, sum);
+    double E = linalg_dot(pi->nS, pi->M->mu0, sum);
+    free(sum);
+    return E;
+}
+
 policy_comparison compare_policies(const exact *pi, const exact *pi1)
 {
     policy_comparison c = { .J = pi1->J, .lhs = pi1->J - pi->J, .rhs = performance_difference_sum(pi, pi1),
@@ -101,16 +110,6 @@ static bool values_overflow(const exact *x, double steps)
     return linalg_max_abs(x->nS, x->V) > 1e300 / fmax(1, steps);
 }
 
-/* E_{tau ~ pi'}[ sum_t gamma^t f(s_t) ] = mu0^T sum_t (gamma P_pi')^t f; f is 0 in absorbing states */
-static double over_time(const setting *x, const double *f)
-{
-    double *sum = allocate((size_t)x->pi->nS, sizeof *sum, "a sum over time");
-    exact_sum_over_time(x->pi1, false, f, sum);
-    double E = linalg_dot(x->pi->nS, x->pi->M->mu0, sum);
-    free(sum);
-    return E;
-}
-
 /* What is summed over time below, any of these added: r(s_t,a_t), V(s_t), -V(s_t), gamma V(s_{t+1}) */
 enum { R = 1, V = 2, MINUS_V = 4, GAMMA_V1 = 8 };
 
@@ -130,7 +129,7 @@ static double E_sum(const setting *x, int terms)
             if (terms & GAMMA_V1) sum_a += pi->gamma * EV1;
             f[s] += x->pi1->pi[i] * sum_a;
         }
-    double E = over_time(x, f);
+    double E = mean_over_time(x->pi1, f);
     free(f);
     return E;
 }
@@ -221,7 +220,7 @@ static double advantage_sum(const setting *x, double *out)
     if (too_many_states(x)) return -1;
     double *f = allocate((size_t)x->pi->nS, sizeof *f, "a function of the state");
     for (int s = 0; s < x->pi->nS; s++) f[s] = expected_advantage(x->pi, x->pi1, s);
-    *out = over_time(x, f);
+    *out = mean_over_time(x->pi1, f);
     free(f);
     return 0;
 }

@@ -10,6 +10,10 @@ double performance_difference_sum(const exact *pi, const exact *pi1);
 /* One unit of J on either policy: u N k M with the larger k and M. */
 double pair_unit(const exact *pi, const exact *pi1);
 
+/* E_{tau ~ pi}[ sum_t gamma^t f(s_t) ] = mu0^T sum_t (gamma P_pi)^t f; f [nS], 0 in absorbing states; at most
+ * EXACT_MAX_TIME_SUM states */
+double mean_over_time(const exact *pi, const double *f);
+
 typedef struct {
     double J;               /* J(pi') */
     double lhs, rhs;        /* J(pi') - J(pi), and PDI-6 */

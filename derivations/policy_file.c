@@ -177,6 +177,24 @@ int policy_read_values(const char *path, int nA, int rows, double *x, int *colum
     return r.failed ? -1 : n;
 }
 
+double *policy_named(const char *name, const mdp *M)
+{
+    char error[512];
+    double *logits = allocate((size_t)M->nS * (size_t)M->nA, sizeof *logits, "logits");     /* 0: uniform */
+    if (strcmp(name, "uniform") != 0 && !policy_read(name, M, logits, error, sizeof error)) bad_input("%s", error);
+    return logits;
+}
+
+exact *policy_solved(const char *name, const mdp *M, double gamma)
+{
+    char error[512];
+    double *logits = policy_named(name, M);
+    exact *x = exact_new(M, gamma, logits, error, sizeof error);
+    if (!x) bad_input("%s", error);
+    free(logits);
+    return x;
+}
+
 void policy_random(const mdp *M, uint64_t seed, uint32_t worker, double *logits)
 {
     gsl_rng *rng = random_stream(seed, worker, RANDOM_POLICY);

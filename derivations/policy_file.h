@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "derivations/exact.h"
 #include "envs/mdp.h"
 
 /* CSV: one row of nA logits, each in [-1e300, 1e300], per state, `#` starts a comment, empty lines are skipped.
@@ -15,6 +16,11 @@ bool policy_read(const char *path, const mdp *M, double *logits, char *error, si
 /* The same from memory: text need not end in a newline or a NUL; name stands for the path. */
 bool policy_parse(const char *name, const char *text, size_t length, const mdp *M, double *logits, char *error,
                   size_t size);
+
+/* What a command's --policy names, a file or "uniform": logits [nS x nA], to be freed; the policy solved. Exit 2
+ * where the file is wrong, or exact_new gives NULL. */
+double *policy_named(const char *name, const mdp *M);
+exact  *policy_solved(const char *name, const mdp *M, double gamma);
 
 /* A critic's numbers written the same way: V a row, or V, Q(.,0), .., Q(.,nA-1): 1 or 1 + nA columns, as the first
  * row has them. x [rows x (1 + nA)] receives them row after row. How many rows there are, at most `rows`; -1 and the

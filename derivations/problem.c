@@ -34,12 +34,10 @@ static void add(problem *p, const char *name, const char *name1, policy_class *c
 
 static void add_tables(problem *p, const char *policy_path, uint64_t seed)
 {
-    char error[512];
     int n = p->M->nS * p->M->nA, nA = p->M->nA;
-    double *logits = allocate((size_t)n, sizeof *logits, "logits");                 /* 0: uniform */
+    double *logits = policy_named(policy_path ? policy_path : "uniform", p->M);
     double *logits1 = allocate((size_t)n, sizeof *logits1, "logits");
-    bool own = !policy_path && strcmp(p->M->name, "E5") == 0, uniform = policy_path && !strcmp(policy_path, "uniform");
-    if (policy_path && !uniform && !policy_read(policy_path, p->M, logits, error, sizeof error)) bad_input("%s", error);
+    bool own = !policy_path && strcmp(p->M->name, "E5") == 0;
     for (int i = 0; i < n && own; i++) logits[i] = cos(i / nA + 2 * (i % nA));
     exact *pi = solve(p, logits);
     policy_random(p->M, seed, 1, logits1);

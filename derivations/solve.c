@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "autodiff/linalg.h"
 #include "autodiff/options.h"
@@ -33,18 +32,6 @@ struct solution {
     value_iteration sweeps;         /* and how far its V* is from that of policy iteration */
     double sweeps_distance;
 };
-
-static exact *solve_policy(const mdp *M, double gamma, const char *policy)
-{
-    char error[512];
-    double *logits = allocate((size_t)M->nS * (size_t)M->nA, sizeof *logits, "logits");     /* 0: uniform */
-    if (strcmp(policy, "uniform") != 0 && !policy_read(policy, M, logits, error, sizeof error))
-        bad_input("%s", error);
-    exact *x = exact_new(M, gamma, logits, error, sizeof error);
-    if (!x) bad_input("%s", error);
-    free(logits);
-    return x;
-}
 
 static void solve_fisher(struct solution *s)
 {
@@ -371,9 +358,9 @@ int solve_command(int argc, char **argv)
     struct solution s = { .M = mdp_open(argv[1], error, sizeof error) };
     if (!s.M) bad_input("%s", error);
     double G = gamma ? options_number("--gamma", gamma, 0, 1) : s.M->gamma;
-    s.pi = solve_policy(s.M, G, policy);
+    s.pi = policy_solved(policy, s.M, G);
     if (against) {
-        s.pi1 = solve_policy(s.M, G, against);
+        s.pi1 = policy_solved(against, s.M, G);
         s.comparison = compare_policies(s.pi, s.pi1);
     }
     s.gradient = allocate((size_t)s.pi->n, sizeof *s.gradient, "a gradient");

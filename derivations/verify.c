@@ -50,14 +50,15 @@ static void print_unbound(void)
     printf("%d ids have no check yet\n", unbound);
 }
 
-/* The last line that equals the first, or, where there is none, that bounds it */
+/* The last line that equals the first, or, where there is none, that bounds it, be it through others */
 static int other_side(const derivation *d, const derivation_result *r)
 {
     int bound = -1;
     for (int l = r->lines - 1; l > r->first; l--) {
-        if (!r->computed[l]) continue;
+        enum relation kind = relation_kind(d->line[l].relation);
+        if (!r->computed[l] || d->line[l].from) continue;
         if (d->line[l].relation == EQUAL) return l;
-        if (d->line[l].relation != DIFFERS && bound < 0) bound = l;
+        if (kind != EQUAL && kind != DIFFERS && bound < 0) bound = l;
     }
     return bound;
 }
@@ -67,9 +68,9 @@ static struct row row_of(const derivation *d, const derivation_result *r)
     struct row row = { .verdict = r->verdict, .reason = r->reason, .left = NAN, .right = NAN };
     if (r->verdict == NOT_APPLICABLE) return row;
     int shown = derivation_shown(r), other = r->verdict == FAIL ? r->worst : other_side(d, r);
-    row.left = derivation_number(r, r->first, shown);
+    row.left = derivation_number(r, r->verdict == FAIL ? r->against[other] : r->first, shown);
     row.right = derivation_number(r, other, shown);
-    row.relation = d->line[other].relation;
+    row.relation = relation_kind(d->line[other].relation);
     row.units = r->units[r->worst];
     row.allowed = r->allowed[r->worst];
     row.unit = r->unit;
@@ -94,15 +95,15 @@ static struct row wrong_row(const derivation_result *r, int l)
     struct row row = { .units = r->units[l], .allowed = r->allowed[l], .unit = r->unit,
                        .relation = r->differs[l] ? DIFFERS : EQUAL };
     int furthest = derivation_furthest(r, l);
-    row.left = derivation_number(r, r->first, furthest);
+    row.left = derivation_number(r, r->against[l], furthest);
     row.right = derivation_number(r, l, furthest);
     return row;
 }
 
 static void print_head(void)
 {
-    printf("%-7s %20s %2s %20s %8s %8s %8s  %-7s  %s\n", "id", "one side", "", "the other", "units", "allowed", "1 unit",
-           "verdict", "what it says");
+    printf("%-7s %20s %2s %20s %8s %8s %8s  %-7s  %s\n", "id", "one side", "", "the other", "units", "allowed",
+           "1 unit", "verdict", "what it says");
 }
 
 static const char *sign_of(enum relation relation)

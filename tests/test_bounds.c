@@ -18,6 +18,7 @@
 #include "derivations/coupling.h"
 #include "derivations/derivation.h"
 #include "derivations/distribution_shift.h"
+#include "derivations/guaranteed_step.h"
 #include "derivations/improvement_bound.h"
 #include "derivations/kl_bounds.h"
 #include "derivations/performance_difference.h"
@@ -304,6 +305,112 @@ static void every_line(void **state)
     assert_true(passed >= 60 * 18);
 }
 
+/* ---- where the lines of a chain are attained, or known in closed form ---- */
+
+/* One number of each line of a derivation; NaN: not to be looked at */
+static void lines_are(const char *id, const setting *x, int number, int lines, const double *wanted)
+{
+    derivation_result r = derivation_run(derivation_find(id), x);
+    assert_int_equal(r.verdict, PASS);
+    for (int l = 0; l < lines; l++) {
+        double found = derivation_number(&r, l, number);
+        if (!isnan(wanted[l]) && !(fabs(found - wanted[l]) <= 1e-11 * (1 + fabs(wanted[l]))))
+            fail_msg("%s, line %d: expected %.17g, found %.17g", id, l + 1, wanted[l], found);
+    }
+    derivation_result_free(&r);
+}
+
+/* ok-bad with its rewards reversed: pi stays ok, pi' leaves with probability e, which pays once */
+static void attained_by_leaving(double e)
+{
+    const double g = 0.9, h = g / ((1 - g) * (1 - g)), z[4] = { 0, -1e4, 0, -1e4 };
+    const double z1[4] = { log1p(-e), log(e), log1p(-e), log(e) };
+    mdp *M = mdp_builtin("ok-bad");
+    for (int k = 0; k < M->row[4]; k++) M->R[k] = -M->R[k];
+    exact *pi = solved(M, g, z), *pi1 = solved(M, g, z1);
+    setting *x = setting_new(pi, pi1, 1);
+    double apart = 2 * g * e / ((1 - g) * (1 - g + g * e)), gain = e / (1 - g), J = 0, kl = -log1p(-e);
+    double dJ = gain - apart * e, L = J + gain;
+    lines_are("DSB-10", x, 0, 6, (double[]){ dJ, NAN, dJ, dJ, gain - 2 * e * h * e, gain - 2 * e * h * e });
+    lines_are("TRPO-3", x, 0, 7, (double[]){ J + dJ, J + dJ, J + dJ, J + dJ, L - 2 * apart * e, L - 2 * apart * e,
+                                             L - 4 * h * e * e });
+    lines_are("TRPO-4", x, 0, 5, (double[]){ J + dJ, J + dJ, L - 4 * h * e * e, L - 2 * h * kl, L - 4 * h * kl });
+    lines_are("PDI-12", x, 0, 5, (double[]){ apart, apart, apart, apart, 2 * e * h });
+    for (int t = 1; t <= 16; t++) {
+        double both = pow(1 - e, t), away = 2 * (1 - both);
+        lines_are("DSB-8", x, t - 1, 4, (double[]){ away, away, away, 2 * e * t });
+        lines_are("DSB-9", x, 3 * 16 + t - 1, 6,            /* f = 1 where ok, -1 where bad */
+                  (double[]){ 1 - away, 1 - away, 1 - away, 1 - away, 1 - away, 1 - 2 * e * t });
+    }
+    setting_free(x);
+    exact_free(pi);
+    exact_free(pi1);
+    mdp_free(M);
+}
+
+static void attained(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) attained_by_leaving((double[]){ 0.3, 0.1, 0.01 }[i]);
+    const double stay[4] = { 0, -1e4, 0, -1e4 }, leave[4] = { -1e4, 0, -1e4, 0 };
+    mdp *M = mdp_builtin("ok-bad");
+    exact *pi = solved(M, 0.9, stay), *pi1 = solved(M, 0.9, leave);
+    setting *x = setting_new(pi, pi1, 1);
+    for (int t = 1; t <= 16; t++) {                         /* DSB-3 has its own eps, .1, in the ok state */
+        double away = 2 * (1 - pow(0.9, t));
+        lines_are("DSB-3", x, t - 1, 4, (double[]){ away, away, away, 0.2 * t });
+    }
+    setting_free(x);
+    exact_free(pi);
+    exact_free(pi1);
+    mdp_free(M);
+
+    mdp_builder *build = mdp_begin("two actions", 1, 2, 0.9);       /* |A| = 1/2 of both: nothing is lost */
+    mdp_start(build, 0, 1);
+    for (int a = 0; a < 2; a++) mdp_transition(build, 0, a, 0, 1, a);
+    M = mdp_finish(build);
+    const double half[2] = { 0, 0 }, more[2] = { 0, 2 };
+    pi = solved(M, 0.9, half), pi1 = solved(M, 0.9, more);
+    x = setting_new(pi, pi1, 1);
+    double dJ = 10 * (1 / (1 + exp(-2)) - 0.5), alpha = dJ / 10, kl = log(cosh(1)), L = 5 + dJ;
+    lines_are("DSB-15", x, 0, 4, (double[]){ dJ, dJ, dJ, dJ });
+    lines_are("TRPO-4", x, 0, 5, (double[]){ L, L, L - 180 * alpha * alpha, L - 90 * kl, L - 180 * kl });
+    setting_free(x);
+    exact_free(pi);
+    exact_free(pi1);
+    mdp_free(M);
+}
+
+/* TRPO-7 to first order in t: gain = t g, max KL = t^2 m / 2, so t = g / (C m), g = sum_s rho sum_a pi A^2, m the
+ * greatest sum_a pi A^2 */
+static void steps_of_theory(void **state)
+{
+    (void)state;
+    mdp *M = mdp_builtin("E5");
+    double theta[15];
+    for (int i = 0; i < 15; i++) theta[i] = cos(i / 3 + 2 * (i % 3));
+    derivation_result r = derivation_run(derivation_find("TRPO-7"), &(setting){ 0 });
+    assert_int_equal(r.verdict, PASS);
+    for (int k = 0; k < 2; k++) {
+        exact *pi = solved(M, k ? 0.99 : 0.9, theta);
+        double left = 1 - pi->gamma, eps = 0, g = 0, m = 0;
+        for (int s = 0; s < 5; s++) {
+            double square = 0;
+            for (int i = 3 * s; i < 3 * s + 3; i++) {
+                square += pi->pi[i] * pi->A[i] * pi->A[i];
+                eps = fmax(eps, fabs(pi->A[i]));
+            }
+            g += pi->rho[s] * square;
+            m = fmax(m, square);
+        }
+        double C = 4 * eps * pi->gamma / (left * left), t = g / (C * m);
+        near("its KL over .01", pow(10, derivation_number(&r, 1, k)), t * t * m / 2 / 0.01, k ? 2e-3 : 0.02);
+        exact_free(pi);
+    }
+    derivation_result_free(&r);
+    mdp_free(M);
+}
+
 /* ---- the line of policies ---- */
 
 static void a_line(void **state)
@@ -335,6 +442,8 @@ int main(int argc, char **argv)
                                         cmocka_unit_test(steps_in_a_state), cmocka_unit_test(kl),
                                         cmocka_unit_test(which_states),
                                         cmocka_unit_test(random_mdps), cmocka_unit_test(every_line),
+                                        cmocka_unit_test(attained),
+                                        cmocka_unit_test(steps_of_theory),
                                         cmocka_unit_test(a_line) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1114,10 +1114,51 @@ static void what_an_equation_allows(void **state)
     derivation_result_free(&r);
 }
 
+/* A chain of bounds: each line against the one above, those left out and those that must differ passed over; numbers
+ * that a line does not speak of have no part in anything. */
+static double line_three(const setting *x, double *out) { (void)x; out[0] = 3; out[1] = 6; return 0; }
+
+static derivation_result of_three(derivation_line second, derivation_line third, derivation_line fourth)
+{
+    const setting x = { 0 };
+    derivation d = { "X-1", "", "", two, small, NULL, NULL, { { "", "", line_zero }, second, third, fourth } };
+    derivation_result r = derivation_run(&d, &x);
+    return r;
+}
+
+static void links(void **state)
+{
+    (void)state;
+    const derivation_line above = { "", "", line_three, AT_LEAST }, between = { "", "", line_one, AT_LEAST_ABOVE },
+        first = { "", "", line_one, AT_LEAST }, control = { "", "", line_one, DIFFERS }, none = { 0 },
+        skipped = { "", "", line_left_out, AT_LEAST_ABOVE }, same = { "", "", line_one, EQUAL_ABOVE },
+        off = { "", "", line_off, EQUAL_ABOVE }, nan_before = { "", "", line_nan, EQUAL_ABOVE, .from = 1 },
+        wrong = { "", "", line_off, DIFFERS_ABOVE, "ERR-1" }, nothing_new = { "", "", line_one, DIFFERS_ABOVE, "ERR-1" };
+    const struct { derivation_line line[3]; bool fails; int against, worst; } known[] = {
+        { { above, between }, true, 1, 2 }, { { first, { "", "", line_three, AT_LEAST_ABOVE } }, false, 1, 0 },
+        { { above, control, between }, true, 0, 3 }, { { above, skipped, between }, true, 0, 3 },
+        { { first, same }, false, 1, 0 }, { { first, off }, true, 1, 2 }, { { first, nan_before }, false, 1, 0 },
+        { { above, nan_before }, true, 1, 2 }, { { first, wrong }, false, 1, 0 } };
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+        const derivation_line *l = known[k].line;
+        derivation_result r = of_three(l[0], l[1], l[2]);
+        assert_int_equal(r.verdict == FAIL, known[k].fails);
+        if (known[k].fails) assert_int_equal(r.worst, known[k].worst);
+        if (known[k].against) assert_int_equal(r.against[2], known[k].against);
+        if (k == 7) assert_int_equal(derivation_shown(&r), 1);
+        if (k == 6) assert_int_equal(r.common, 1);
+        if (k == 8) assert_true(r.differs[2]);
+        derivation_result_free(&r);
+    }
+    derivation_result r = of_three(first, nothing_new, none);
+    assert_false(r.differs[2]);
+    derivation_result_free(&r);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_an_equation_allows), cmocka_unit_test(values), cmocka_unit_test(visitation), cmocka_unit_test(condition),
+        cmocka_unit_test(links), cmocka_unit_test(what_an_equation_allows), cmocka_unit_test(values), cmocka_unit_test(visitation), cmocka_unit_test(condition),
         cmocka_unit_test(time_sums), cmocka_unit_test(gradients), cmocka_unit_test(fisher_matrices),
         cmocka_unit_test(linear_policies), cmocka_unit_test(mlp_policies), cmocka_unit_test(one_hot_features),
         cmocka_unit_test(natural_gradients), cmocka_unit_test(natural_gradient_closed_form),
