@@ -14,6 +14,7 @@
 #include "autodiff/require.h"
 #include "derivations/coupling.h"
 #include "derivations/derivation.h"
+#include "derivations/kl_over_states.h"
 #include "derivations/random_pairs.h"
 
 /* KL-1   sum_x p (e^d - 1 - d), d = log q - log p; e^d - 1 - d = d^2/2 exprel_2(d) does not cancel */
@@ -30,7 +31,7 @@ double kl_divergence(int n, const double *logp, const double *logq)
 /* ---- lines: D_KL in each state, of two policies in either order ---- */
 
 static int n_states(const setting *x) { return x->pi->nS; }
-static int one(const setting *x)      { (void)x; return 1; }
+static int two(const setting *x)      { (void)x; return 2; }
 
 static double largest_gap(const setting *x)
 {
@@ -116,35 +117,47 @@ static double KL_cross(const setting *x, double *out)   { return cross_entropy(x
 static double KL_trained(const setting *x, double *out) { return trained_with(x->pi, x->pi1, out); }
 static double KL_new_old(const setting *x, double *out) { return term_by_term(x->pi1, x->pi, out); }
 
-/* KL-3   one number for all states, max_s D_KL(pi' || pi), absorbing ones left out */
+/* KL-3   max_s D_KL(pi' || pi), absorbing states left out, and sum_s rho(s) D_KL(pi' || pi) / sum_s rho(s) */
 typedef double (*in_states)(const exact *p, const exact *q, double *out);
 
-static double greatest(const setting *x, in_states value, const exact *p, const exact *q, double *out)
+static double both(const setting *x, in_states value, const exact *p, const exact *q, double *out)
 {
-    double *D = allocate((size_t)p->nS, sizeof *D, "divergences");
+    double *D = allocate((size_t)p->nS, sizeof *D, "divergences"), visits = 0;
     value(p, q, D);
-    *out = 0;
-    for (int s = 0; s < p->nS; s++)
-        if (!x->pi->absorbing[s]) *out = linalg_greater(*out, D[s]);
+    out[0] = out[1] = 0;
+    for (int s = 0; s < p->nS; s++) {
+        if (x->pi->absorbing[s]) continue;
+        out[0] = linalg_greater(out[0], D[s]);
+        out[1] += exact_rho(x->pi, s) * D[s];
+        visits += exact_rho(x->pi, s);
+    }
+    out[1] /= visits;
     free(D);
     return 0;
 }
 
-static double new_old(const setting *x, double *out) { return greatest(x, sum_of_log_ratios, x->pi1, x->pi, out); }
-static double new_old_flat(const setting *x, double *out) { return greatest(x, above_tangent, x->pi1, x->pi, out); }
-static double old_new(const setting *x, double *out) { return greatest(x, term_by_term, x->pi, x->pi1, out); }
+static double new_old(const setting *x, double *out) { return both(x, sum_of_log_ratios, x->pi1, x->pi, out); }
+static double new_old_flat(const setting *x, double *out) { return both(x, above_tangent, x->pi1, x->pi, out); }
 
-static double mean_over_states(const setting *x, double *out)           /* sum_s rho(s) D(s) / sum_s rho(s) */
+static double new_old_over_states(const setting *x, double *out)
 {
-    double *D = allocate((size_t)x->pi->nS, sizeof *D, "divergences"), visits = 0;
-    term_by_term(x->pi1, x->pi, D);
-    *out = 0;
-    for (int s = 0; s < x->pi->nS; s++) {
-        *out += exact_rho(x->pi, s) * D[s];
-        visits += exact_rho(x->pi, s);
-    }
-    *out /= visits;
-    free(D);
+    out[0] = kl_max(x->pi, x->pi1->logpi, x->pi->logpi);
+    out[1] = kl_mean(x->pi, x->pi1->logpi, x->pi->logpi);
+    return 0;
+}
+
+static double old_new(const setting *x, double *out)
+{
+    out[0] = kl_max(x->pi, x->pi->logpi, x->pi1->logpi);
+    out[1] = kl_mean(x->pi, x->pi->logpi, x->pi1->logpi);
+    return 0;
+}
+
+/* ERR-35: one multiplier can hold one number, the mean, and that says nothing about the greatest. */
+static double mean_for_both(const setting *x, double *out)
+{
+    new_old_over_states(x, out);
+    out[0] = out[1];
     return 0;
 }
 
@@ -155,7 +168,7 @@ static const char *never_decides(const setting *x)
     return "no state with a choice is visited";
 }
 
-/* ERR-34: how the directions differ: both against d^T F d / 2 along theta + t A, for the policies of this page */
+/* How the directions of ERR-34 differ: both against d^T F d / 2 along theta + t A, for the policies of this page */
 static void page_of_directions(const setting *x, FILE *out)
 {
     const exact *pi = x->pi;
@@ -246,21 +259,21 @@ const derivation kl_bounds[] = {
         { "=lse(z')-lse(z)-\\sum_a\\pi_\\theta(a|s)(z'(a)-z(a)),\\quad lse(z)=\\log\\sum_be^{z(b)}",
           "from the logits z, z': how far lse is above its tangent at z", KL_tangent },
         { "D_{KL}(\\pi_{\\tilde\\theta}\\|\\pi_\\theta)",
-          "001 l.339, l.371, l.396, l.562, l.587: the new policy first, but in its rule for beta (l.600)",
-          KL_new_old,
-          DIFFERS, "ERR-34" } }, .page = page_of_directions },
-    { "KL-3", "001's constraint D_KL(pi' || pi) <= eps: the new policy first, and in every state",
-      "max_s D_KL(pi'(.|s) || pi(.|s))", one, unit, never_decides, NULL, {
-        { "\\max_s\\sum_a\\pi_{\\theta'}(a|s)\\log\\frac{\\pi_{\\theta'}(a|s)}{\\pi_\\theta(a|s)}", "new||old",
-          new_old },
-        { "=\\max_s\\{lse(z)-lse(z')-\\sum_a\\pi_{\\theta'}(a|s)(z(a)-z'(a))\\}",
-          "KL-2's line with z and z' swapped",
-          new_old_flat },
-        { "\\sum_s\\rho(s)D_{KL}(\\pi_{\\theta'}\\|\\pi_\\theta)/\\sum_s\\rho(s)",
-          "001 l.339, l.371, l.388 name no state: one lambda for all needs the maximum, or this mean",
-          mean_over_states, DIFFERS, "ERR-35" },
-        { "\\max_sD_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})", "the other direction: 001 l.600, 000, 004, both papers",
-          old_new, DIFFERS, "ERR-34" } } },
+          "the control: 001's order (l.339, l.371, l.396, l.562, l.587) is another number (ERR-34)",
+          KL_new_old, DIFFERS } }, .page = page_of_directions },
+    { "KL-3", "001's constraint D_KL(pi' || pi) <= eps, the new policy first, read for every state and for their mean",
+      "the greatest D_KL(pi'(.|s) || pi(.|s)) over s, and the mean", two, unit, never_decides, NULL, {
+        { "\\max_sD_s,\\quad E_{s\\sim d}[D_s],\\quad D_s=\\sum_a\\pi_{\\theta'}(a|s)"
+          "\\log\\frac{\\pi_{\\theta'}(a|s)}{\\pi_\\theta(a|s)}", "new||old; d = rho / sum rho", new_old },
+        { "=\\max_s,\\ E_{s\\sim d}[lse(z)-lse(z')-\\sum_a\\pi_{\\theta'}(a|s)(z(a)-z'(a))]",
+          "KL-2's line with z and z' swapped", new_old_flat },
+        { "=\\max_s,\\ E_{s\\sim d}[\\sum_a\\pi_{\\theta'}(a|s)(e^{-d(a)}-1+d(a))],\\quad d(a)=\\log\\frac{"
+          "\\pi_{\\theta'}(a|s)}{\\pi_\\theta(a|s)}", "KL-1's terms, none of them negative", new_old_over_states },
+        { "D_{KL}(\\pi_{\\theta'}(a_t|s_t)\\|\\pi_\\theta(a_t|s_t))\\le\\epsilon,\\ \\text{one }\\lambda",
+          "001 (l.339, 371, 388) names no state, and has one multiplier: that holds the mean, and the greatest is not"
+          " below it", mean_for_both, DIFFERS, "ERR-35" },
+        { "\\max_s,\\ E_{s\\sim d}[D_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})]",
+          "the control: the other direction, that of 001 l.600, 000, 004 and both papers", old_new, DIFFERS } } },
     { "DSB-14", "Pinsker: D_TV(p, q) <= sqrt(D_KL(p || q) / 2)", "D_TV in each state", n_states, unit_TV, NULL,
       NULL, {
         { "\\tfrac12\\sum_a|\\pi_\\theta(a|s)-\\pi_{\\theta'}(a|s)|", "the total variation", TV },

@@ -13,6 +13,7 @@
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
 #include "derivations/improvement.h"
+#include "derivations/kl_over_states.h"
 #include "derivations/policy_file.h"
 
 enum { RADII = 3, OTHERS = 8, SWEEPS = 300 };
@@ -102,9 +103,8 @@ static double by_algorithm(const exact_table *t, double epsilon, double *pi1)
 
 static double mean_kl_by_hand(const exact *pi, const double *pi1)       /* KL(pi1||pi), over d */
 {
-    double kl = 0, N = visits_of(pi);
-    for (int i = 0; i < pi->nSA; i++)
-        if (pi1[i] > 0) kl += exact_rho(pi, i / pi->nA) / N * pi1[i] * (log(pi1[i]) - pi->logpi[i]);
+    double *logp = kl_table(pi, pi1), kl = kl_mean(pi, logp, pi->logpi);
+    free(logp);
     return kl;
 }
 

@@ -3,8 +3,9 @@
  * adapts the weight; and that a bound on the KL and a weight on it are two names of one family of policies.
  * 002 (l.355-358, images PPO3, PPO7), 004 (l.484-502), 001 (l.562-600), 000 (l.272, l.318); PPO's paper, section 4.
  *
- * The surrogate of a table separates: sum_s d(s) [ sum_a pi(a|s) A(s,a) - beta KL_s ] is greatest where each state's
- * part is. Advantages are in units of the greatest, max|A|, and so is beta. */
+ * The surrogate of a table separates: E_s[ sum_a pi(a|s) A(s,a) - beta KL_s ], E_s over the decision states as in
+ * kl_over_states.h, is greatest where each state's part is. Advantages are in units of the greatest, max|A|, and so is
+ * beta. */
 #include <float.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_roots.h>
@@ -16,6 +17,8 @@
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
+#include "derivations/kl_over_states.h"
+#include "derivations/trust_region.h"
 
 enum direction { OLD_NEW, NEW_OLD };            /* KL(pi_old||pi), PPO's and TRPO's; KL(pi||pi_old), 001's */
 
@@ -171,13 +174,12 @@ static double closed_new_old(const setting *x, double *out) { return at_betas(x,
 enum { GRID = 13 };
 static double beta_at(int k) { return ldexp(1, k - 6); }
 
-/* PPO-25   sum_s d(s) KL(pi_old||pi) */
+/* PPO-25   E_s[KL(pi_old||pi)] */
 static double mean_kl(const exact *x, const double *pi)
 {
-    double sum = 0;
-    for (int i = 0; i < x->nSA; i++)
-        if (!x->absorbing[i / x->nA]) sum += x->d[i / x->nA] * x->pi[i] * log(x->pi[i] / pi[i]);
-    return sum;
+    double *logp = kl_table(x, pi), kl = kl_mean(x, x->logpi, logp);
+    free(logp);
+    return kl;
 }
 
 static double kl_of_maximiser(const exact *x, double beta)
@@ -204,19 +206,19 @@ static double kl_at_twice(const setting *x, double *out)
     return 0;
 }
 
-/* sum_s d(s) max_a A(s,a): at most what the surrogate can gain */
+/* E_s[max_a A(s,a)]: at most what the surrogate can gain */
 static double gain(const exact *x)
 {
-    double sum = 0;
+    double sum = 0, all = visited(x);
     for (int s = 0; s < x->nS; s++) {
         double best = -INFINITY;
         for (int a = 0; a < x->nA; a++) best = fmax(best, x->A[s * x->nA + a] / greatest_A(x));
-        if (!x->absorbing[s]) sum += x->d[s] * best;
+        if (!x->absorbing[s]) sum += x->d[s] / all * best;
     }
     return sum;
 }
 
-/* L(pi*) >= L(pi_old) = 0: beta KL <= sum_s d sum_a pi*(a) A <= gain */
+/* L(pi*) >= L(pi_old) = 0: beta KL <= E_s[sum_a pi*(a|s) A(s,a)] <= gain */
 static double kl_at_most(const setting *x, double *out)
 {
     for (int k = 0; k < GRID; k++) out[k] = gain(x->pi) / beta_at(k);
@@ -249,14 +251,14 @@ static void page_of_betas(const setting *x, FILE *out)
 
 /* ---- TRPO-28: a bound on the mean KL, and a weight on it ---- */
 
-/* TRPO-28   max over pi of t sum_s d(s) sum_a pi(a|s) A(s,a) + ln(delta - KL(pi)): to 1/t the surrogate's maximum
- * under a mean KL of at most delta. Arrays [nSA]; what belongs to absorbing states is 0. */
-struct bounded { const exact *x; double *A, *pi, *gradient, *curvature, *kl_gradient, *step, *along; };
+/* TRPO-28   max over pi of t E_s[sum_a pi(a|s) A(s,a)] + ln(delta - KL(pi)): to 1/t the surrogate's maximum under a
+ * mean KL of at most delta. Arrays [nSA]; what belongs to absorbing states is 0. all: sum d */
+struct bounded { const exact *x; double all, *A, *pi, *gradient, *curvature, *kl_gradient, *step, *along; };
 
 static struct bounded bounded_new(const exact *x)
 {
     size_t n = (size_t)x->nSA;
-    struct bounded b = { x, .A = allocate(7 * n, sizeof(double), "an interior point") };
+    struct bounded b = { x, visited(x), .A = allocate(7 * n, sizeof(double), "an interior point") };
     b.pi = b.A + n, b.gradient = b.pi + n, b.curvature = b.gradient + n, b.kl_gradient = b.curvature + n;
     b.step = b.kl_gradient + n, b.along = b.step + n;
     memcpy(b.pi, x->pi, n * sizeof(double));
@@ -283,7 +285,7 @@ static double bounded_step(struct bounded *b, double t, double slack)
 {
     const exact *x = b->x;
     for (int i = 0; i < x->nSA; i++) {
-        double d = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA], f = d * x->pi[i] / b->pi[i] / slack;
+        double d = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA] / b->all, f = d * x->pi[i] / b->pi[i] / slack;
         b->kl_gradient[i] = -f;                                             /* over the slack */
         b->gradient[i] = -(t * d * b->A[i] + f);
         b->curvature[i] = -f / b->pi[i];
@@ -322,8 +324,15 @@ static double multiplier(const struct bounded *b)
     return beta;
 }
 
-/* out [nSA + 1]: d(s) pi(a|s) of the argmax of the surrogate under KL <= delta, and the multiplier of the bound. The
- * weights are d's: where pi_old never goes nothing is asked. */
+/* out(s,a) = d(s) pi(a|s) / sum d */
+static void weigh(const exact *x, const double *pi, double *out)
+{
+    double all = visited(x);
+    for (int i = 0; i < x->nSA; i++) out[i] = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA] / all * pi[i];
+}
+
+/* out [nSA + 1]: pi(a|s) of the argmax of the surrogate under KL <= delta, times the state's share of the visits, and
+ * the multiplier of the bound: where pi_old never goes nothing is asked. */
 static void constrained(const exact *x, double delta, double *out)
 {
     struct bounded b = bounded_new(x);
@@ -335,7 +344,7 @@ static void constrained(const exact *x, double delta, double *out)
             slack = move(&b, decrement > 0.25 ? 1 / (1 + decrement) : 1, delta);
         }
     }
-    for (int i = 0; i < x->nSA; i++) out[i] = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA] * b.pi[i];
+    weigh(x, b.pi, out);
     out[x->nSA] = multiplier(&b);
     free(b.A);
 }
@@ -343,7 +352,7 @@ static void constrained(const exact *x, double delta, double *out)
 static void penalised(const exact *x, double beta, double *out)
 {
     maximisers(x, beta, OLD_NEW, CLOSED, out);
-    for (int i = 0; i < x->nSA; i++) out[i] = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA] * out[i];
+    weigh(x, out, out);
     out[x->nSA] = beta;
 }
 
@@ -404,6 +413,21 @@ static double by_weights(const setting *x, double times, double *out)
 
 static double by_weight(const setting *x, double *out)     { return by_weights(x, 1, out); }
 static double by_another(const setting *x, double *out)    { return by_weights(x, 1.01, out); }
+
+/* TRPO-10's optimum under the same bounds, trust_region.c: state by state by Newton's method, A as it is */
+static double by_region(const setting *x, double *out)
+{
+    const exact *pi = x->pi;
+    double *p = allocate((size_t)pi->nSA, sizeof *p, "a policy");
+    for (int k = 0; k < FORMS; k++) {
+        double bound = k < 2 ? share[k] * gain(pi) : kl_of_maximiser(pi, weight[k - 2]);
+        region_optimum optimum = trust_region_mean(pi, bound, p);
+        weigh(pi, p, out + k * (pi->nSA + 1));
+        out[k * (pi->nSA + 1) + pi->nSA] = optimum.eta / greatest_A(pi);
+    }
+    free(p);
+    return 0;
+}
 
 /* ---- PPO-22, PPO-23: one beta through updates that leave these mean KLs, in units of delta = 3/128 ---- */
 
@@ -503,19 +527,21 @@ const derivation kl_penalty[] = {
       "one beta, from 1; delta = 3/128; mean KLs from 0 to 9 delta, the edges of the band among them" },
     { "PPO-25", "the larger beta, the closer to pi_old the maximiser",
       "mean KL(pi_old||pi*), beta from 1/64 to 64 max|A|", n_grid, unit_kl, not_applicable, NULL, {
-        { "KL(\\beta)=\\sum_sd(s)\\,KL(\\pi_{old}\\|\\pi^*_\\beta)", "PPO-20's maximiser", kl_at },
+        { "KL(\\beta)=E_s[KL(\\pi_{old}\\|\\pi^*_\\beta)]", "PPO-20's maximiser", kl_at },
         { "\\ge KL(2\\beta)", "beta up, KL down", kl_at_twice, AT_MOST },
-        { "\\le\\frac1\\beta\\sum_sd(s)\\max_aA(s,a)", "as L(pi*) is at least L(pi_old) = 0", kl_at_most,
+        { "\\le\\frac1\\beta E_s[\\max_aA(s,a)]", "as L(pi*) is at least L(pi_old) = 0", kl_at_most,
           AT_LEAST } },
       .page = page_of_betas },
     { "TRPO-28", "a bound delta on the KL and a weight beta on it: the same optima",
-      "d(s) pi*(a|s) and beta, for two deltas and two betas", n_forms, unit_form, not_bounded, NULL, {
+      "d(s) pi*(a|s)/sum d and beta/max|A|, for two deltas and two betas", n_forms, unit_form, not_bounded, NULL, {
         { "\\arg\\max_\\pi L(\\pi)\\text{ s.t. }\\overline{KL}(\\pi_{old}\\|\\pi)\\le\\delta,\\quad"
           "\\text{multiplier}",
           "by an interior point: L + (1/t) ln(delta - KL), t to 1e12", by_bound },
         { "=\\arg\\max_\\pi L(\\pi)-\\beta\\overline{KL}(\\pi_{old}\\|\\pi),\\quad\\beta",
           "PPO-20 at the beta where KL = delta, by a root; and, the other way, at beta = max|A| and max|A|/4, with"
           " delta = KL there", by_weight },
+        { "=\\pi_{old}\\frac\\eta{\\nu-A},\\quad\\eta/\\max|A|",
+          "TRPO-10's optimum and its multiplier, eta by bisection of the KL", by_region },
         { "1.01\\,\\beta", "the control: another beta, another optimum", by_another, DIFFERS } } },
     { .id = NULL }
 };

@@ -223,16 +223,14 @@ static double worst(kl_ratio of, double *out)
 
 static double ratio_by_hand(const random_problem *p, double radius)
 {
-    double v[64];
-    require(p->pi->n <= 64, "a step of %d numbers", p->pi->n);
+    double v[RANDOM_PROBLEM_N];
     natural_step(p->x, radius, v);
     return step_along(p->pi, v, 1).kl / radius;
 }
 
 static double ratio_quadratic(const random_problem *p, double radius)
 {
-    double v[64];
-    require(p->pi->n <= 64, "a step of %d numbers", p->pi->n);
+    double v[RANDOM_PROBLEM_N];
     natural_step(p->x, radius, v);
     double norm = fisher_norm(p->pi->n, p->x->F, v);
     return norm * norm / 2 / radius;
@@ -411,8 +409,7 @@ static double repaired_trained(const setting *x, double *out)
     for (int k = 1; k <= GARNETS; k++) {
         random_problem p = random_problem_new((uint64_t)k);
         trpo_config c = exact_trpo(delta);
-        double v[64];
-        require(p.pi->n <= 64, "a step of %d numbers", p.pi->n);
+        double v[RANDOM_PROBLEM_N];
         trpo_on(p.pi, &c, v);
         region_step step = step_along(p.pi, v, 1);
         out[0] += step.kl <= delta * (1 + 1e-12);

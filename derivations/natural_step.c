@@ -34,28 +34,12 @@ static void log_policy_at(const exact *pi, const double *v, double t, double *lo
     free(theta);
 }
 
-double visited(const exact *pi)
-{
-    double sum = 0;
-    for (int s = 0; s < pi->nS; s++) sum += pi->d[s];
-    return sum;
-}
-
 region_step step_along(const exact *pi, const double *v, double t)
 {
-    region_step step = { 0 };
     double *logp = allocate((size_t)pi->nSA, sizeof *logp, "a policy"), all = visited(pi);
     log_policy_at(pi, v, t, logp);
-    for (int s = 0; s < pi->nS; s++) {
-        double kl = 0, gain = 0;
-        for (int i = s * pi->nA; i < (s + 1) * pi->nA && !pi->absorbing[s]; i++) {
-            kl += pi->pi[i] * (pi->logpi[i] - logp[i]);
-            gain += exp(logp[i]) * pi->A[i];
-        }
-        step.kl += pi->d[s] / all * kl;
-        step.kl_max = fmax(step.kl_max, kl);
-        step.gain += pi->d[s] / all * gain;
-    }
+    region_step step = { 0, kl_mean(pi, pi->logpi, logp), kl_max(pi, pi->logpi, logp) };
+    for (int i = 0; i < pi->nSA; i++) step.gain += pi->d[i / pi->nA] / all * exp(logp[i]) * pi->A[i];
     free(logp);
     return step;
 }
@@ -84,7 +68,6 @@ static void step_of(const setting *x, double radius, double *v)
 }
 
 void natural_step(const setting *x, double delta, double *v) { step_of(x, delta * visited(x->pi), v); }
-
 
 static const double delta = 0.01;
 
@@ -517,7 +500,7 @@ static void page_of_constraints(const setting *x, FILE *out)
 {
     (void)x;
     double ratio[4][ON_PAGE];
-    double v[40], p[40];
+    double v[RANDOM_PROBLEM_N], p[RANDOM_PROBLEM_N];
     for (int k = 0; k < ON_PAGE; k++) {
         random_problem r = random_problem_new((uint64_t)k + 1);
         natural_step(r.x, delta, v);

@@ -64,21 +64,22 @@ static double deviation(const exact *pi, const exact *pi1, int s)
     return E;
 }
 
-static double kl_of_new(const exact *pi, const exact *pi1, int s)
+static double exp_kl_less_1(const exact *pi, const exact *pi1, int s)
 {
-    double kl = 0;
-    for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) kl += pi1->pi[i] * (pi1->logpi[i] - pi->logpi[i]);
-    return kl;
+    return expm1(kl_of_state(pi, s, pi1->logpi, pi->logpi));
 }
-
-static double exp_kl_less_1(const exact *pi, const exact *pi1, int s) { return expm1(kl_of_new(pi, pi1, s)); }
 
 /* TRPO-32   Var[Z] = E_Q[Z^2] - E_Q[Z]^2 = E_P[Z] - 1,  Z = pi'/pi */
 static double variance(const setting *x, double *out)         { return mean(x, second_moment_less_1, out); }
 static double variance_under_P(const setting *x, double *out) { return mean(x, mean_under_new_less_1, out); }
 static double chi_square(const setting *x, double *out)       { return mean(x, deviation, out); }
 static double least_variance(const setting *x, double *out)   { return mean(x, exp_kl_less_1, out); }
-static double kl_reversed(const setting *x, double *out)      { return mean(x, kl_of_new, out); }
+
+static double kl_reversed(const setting *x, double *out)
+{
+    *out = kl_mean(x->pi, x->pi1->logpi, x->pi->logpi);
+    return 0;
+}
 
 static void page_of_variance(const setting *x, FILE *out)
 {
