@@ -540,7 +540,7 @@ const derivation kl_penalty[] = {
         { "=\\arg\\max_\\pi L(\\pi)-\\beta\\overline{KL}(\\pi_{old}\\|\\pi),\\quad\\beta",
           "PPO-20 at the beta where KL = delta, by a root; and, the other way, at beta = max|A| and max|A|/4, with"
           " delta = KL there", by_weight },
-        { "=\\pi_{old}\\frac\\eta{\\nu-A},\\quad\\eta/\\max|A|",
+        { "=\\pi_{old}\\frac{\\eta}{\\nu-A},\\quad\\eta/\\max|A|",
           "TRPO-10's optimum and its multiplier, eta by bisection of the KL", by_region },
         { "1.01\\,\\beta", "the control: another beta, another optimum", by_another, DIFFERS } } },
     { .id = NULL }

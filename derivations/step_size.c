@@ -3,8 +3,9 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include <gsl/gsl_randist.h>
+#include <gsl/gsl_statistics_double.h>
 
 #include "autodiff/linalg.h"
 #include "autodiff/random.h"
@@ -117,84 +118,126 @@ static void page_of_variance(const setting *x, FILE *out)
 
 /* ---- PPO-35: the largest step that the data allow ---- */
 
-enum { UPDATES = 10, GARNETS = 30 };
+enum { UPDATES = 10, GARNETS = 30, BATCH = 100 };
 
-/* One update of a table theta [n] along its natural gradient (NPG-9), the advantages, as far as mean KL =
- * radius. What a batch of N steps knows of A(s,a): seen m = N d(s) pi(a|s) times, it has an error of standard
- * deviation 1/sqrt(m); seen less than once, it is taken for 0. N infinite: A itself. */
+/* Row i of p [n] at u in [0, 1): the entry that is drawn */
+static int draw(int n, const double *p, double u)
+{
+    int i = 0;
+    while (i < n - 1 && u >= p[i]) u -= p[i++];
+    return i;
+}
+
+/* What N steps with pi, from mu0 on, know of A(s,a) [nS x nA]: the mean of r + gamma V(s') - V(s), with the exact V,
+ * over the times that (s,a) was tried; 0 where it never was. N infinite: A itself. */
+static void advantages_from_data(const exact *pi, double N, gsl_rng *rng, double *A)
+{
+    const mdp *M = pi->M;
+    if (isinf(N)) {
+        memcpy(A, pi->A, (size_t)pi->nSA * sizeof *A);
+        return;
+    }
+    double *tried = allocate((size_t)pi->nSA, sizeof *tried, "counts");
+    memset(A, 0, (size_t)pi->nSA * sizeof *A);
+    int s = draw(pi->nS, M->mu0, gsl_rng_uniform(rng));
+    for (long t = 0; t < (long)N; t++) {
+        int i = s * pi->nA + draw(pi->nA, pi->pi + s * pi->nA, gsl_rng_uniform(rng)), first = M->row[i];
+        int k = first + draw(M->row[i + 1] - first, M->P + first, gsl_rng_uniform(rng));
+        double delta_t = M->R[k] + pi->gamma * pi->V[M->next[k]] - pi->V[s];
+        tried[i]++;
+        A[i] += (delta_t - A[i]) / tried[i];
+        s = M->next[k];
+    }
+    free(tried);
+}
+
+/* One update of a table theta [n] along its natural gradient (NPG-9), these advantages, as far as mean KL = radius */
 static void update_from_data(const exact *pi, double N, double radius, gsl_rng *rng, double *theta)
 {
     double *v = allocate((size_t)pi->n, sizeof *v, "a step");
-    for (int i = 0; i < pi->n; i++) {
-        double m = N * pi->d[i / pi->nA] * pi->pi[i], z = gsl_ran_gaussian(rng, 1);
-        v[i] = isinf(N) ? pi->A[i] : m < 1 ? 0 : pi->A[i] + z / sqrt(m);
-    }
+    advantages_from_data(pi, N, rng, v);
     double t = step_length(pi, v, false, radius);
     for (int i = 0; i < pi->n && !isinf(t); i++) theta[i] += t * v[i];
     free(v);
 }
 
-/* What J gains in so many updates, in the mean over the random problems; fell: how many of them lowered J */
-static double gain_from_data(double N, double radius, int updates, int *fell)
+/* gain [GARNETS]: what J gains in UPDATES updates, for each of the random problems. Returns in how many J fell. */
+static int gains_from_data(uint64_t seed, double N, double radius, double *gain)
 {
     char error[256];
-    double gain = 0;
-    *fell = 0;
-    for (int k = 1; k <= GARNETS; k++) {
-        mdp *M = mdp_garnet("a random one", 10, 4, 3, (uint64_t)k);
-        policy_class *table = policy_tabular(M);
-        double *theta = allocate((size_t)table->n, sizeof *theta, "theta");
-        gsl_rng *rng = random_stream((uint64_t)k, 0, RANDOM_TEST);
-        policy_theta_random(table, (uint64_t)k, 0, theta);
-        exact *pi = exact_new_policy(M, M->gamma, table, theta, error, sizeof error);
-        double J_first = pi->J;
-        for (int i = 0; i < updates; i++) {
+    int fell = 0;
+    for (int k = 0; k < GARNETS; k++) {
+        random_problem p = random_problem_new((uint64_t)k + 1);
+        gsl_rng *rng = random_stream(seed, (uint32_t)k, RANDOM_TEST);
+        double theta[RANDOM_PROBLEM_N];
+        memcpy(theta, p.pi->theta, sizeof theta);
+        exact *pi = exact_new_policy(p.M, p.M->gamma, p.table, theta, error, sizeof error);
+        for (int i = 0; i < UPDATES; i++) {
             double J = pi->J;
             update_from_data(pi, N, radius, rng, theta);
             exact_free(pi);
-            pi = exact_new_policy(M, M->gamma, table, theta, error, sizeof error);
-            *fell += pi->J < J - 10 * pi->unit_V;
+            pi = exact_new_policy(p.M, p.M->gamma, p.table, theta, error, sizeof error);
+            fell += pi->J < J - 10 * pi->unit_V;
         }
-        gain += (pi->J - J_first) / GARNETS;
+        gain[k] = pi->J - p.pi->J;
         exact_free(pi);
         gsl_rng_free(rng);
-        free(theta);
-        policy_free(table);
-        mdp_free(M);
+        random_problem_free(&p);
     }
-    return gain;
+    return fell;
 }
 
-static double gain_at(double N, double radius, double *out)
+/* The three differences of gains: of delta = .1 over .001 and over 100 with N steps of data; of 100 over .01 with A.
+ * Means over the problems and their standard errors, [3] each */
+static void differences(uint64_t seed, double *mean_of, double *error)
 {
-    int fell;
-    *out = gain_from_data(N, radius, UPDATES, &fell);
+    static const struct { double N, more, less; } pair[] = { { BATCH, 0.1, 0.001 }, { BATCH, 0.1, 100 },
+                                                             { INFINITY, 100, 0.01 } };
+    double more[GARNETS], less[GARNETS];
+    for (int i = 0; i < 3; i++) {
+        gains_from_data(seed, pair[i].N, pair[i].more, more);
+        gains_from_data(seed, pair[i].N, pair[i].less, less);
+        for (int k = 0; k < GARNETS; k++) more[k] -= less[k];
+        mean_of[i] = gsl_stats_mean(more, 1, GARNETS);
+        error[i] = gsl_stats_sd(more, 1, GARNETS) / sqrt(GARNETS);
+    }
+}
+
+static int three(const setting *x) { (void)x; return 3; }
+
+/* PPO-35   max over delta of J after some updates: inside, neither the least nor the greatest */
+static double gain_inside(const setting *x, double *out)
+{
+    double error[3];
+    differences(x->seed, out, error);
     return 0;
 }
 
-/* PPO-35   max over delta of J after some updates: inside, neither the least nor the greatest */
-static double gain_inside(const setting *x, double *out)  { (void)x; return gain_at(100, 0.1, out); }
-static double gain_small(const setting *x, double *out)   { (void)x; return gain_at(100, 0.001, out); }
-static double gain_large(const setting *x, double *out)   { (void)x; return gain_at(100, 100, out); }
-static double gain_no_noise(const setting *x, double *out) { (void)x; return gain_at(INFINITY, 100, out); }
+static double four_errors(const setting *x, double *out)
+{
+    double mean_of[3];
+    differences(x->seed, mean_of, out);
+    for (int i = 0; i < 3; i++) out[i] *= 4;
+    return 0;
+}
 
 static void page_of_data(const setting *x, FILE *out)
 {
-    (void)x;
-    static const double Ns[] = { 30, 100, 1000, INFINITY };
+    static const double Ns[] = { 30, BATCH, 1000, INFINITY };
     fprintf(out, "what J gains in %d updates, in the mean over the problems; of %d updates, how many lowered J\n%8s",
             UPDATES, UPDATES * GARNETS, "delta");
     for (int i = 0; i < 4; i++) fprintf(out, isinf(Ns[i]) ? "   exact A     " : "   N = %-4.0f    ", Ns[i]);
     for (double radius = 0.001; radius < 1000; radius *= 10) {
         fprintf(out, "\n%8g", radius);
         for (int i = 0; i < 4; i++) {
-            int fell;
-            double gain = gain_from_data(Ns[i], radius, UPDATES, &fell);
-            fprintf(out, " %8.3f %4d ", gain, fell);
+            double gain[GARNETS];
+            int fell = gains_from_data(x->seed, Ns[i], radius, gain);
+            fprintf(out, " %8.3f %4d ", gsl_stats_mean(gain, 1, GARNETS), fell);
         }
     }
-    fprintf(out, "\nOne update alone gains most where it is long; but a long one by what a small batch says leaves\n"
-                 "actions that are not tried any more, and no data to find out.\n");
+    fprintf(out, "\nOnly A comes from the data: V, how often pi is where, and so the KL are exact. One update alone gains"
+                 " most where\nit is long; but a long one by what a small batch says leaves actions that are not tried"
+                 " any more, and no data\nto find out.\n");
 }
 
 #define RANDOM "30 random problems: Garnets of 10 states, 4 actions, 3 successors; random tables"
@@ -210,18 +253,13 @@ const derivation step_size_lines[] = {
           "Jensen: log E_pi'[Z] >= E_pi'[log Z]", least_variance, AT_MOST },
         { "\\ge E_s[D_{KL}(\\pi'\\|\\pi)]", "e^x - 1 >= x", kl_reversed, AT_MOST } },
       .page = page_of_variance },
-    { "PPO-35", "the largest step that the data allow: neither small nor as large as can be",
-      "what J gains in ten updates",
-      measured_one, measured_unit, NULL, NULL, {
-        { "J(\\theta_{10})-J(\\theta_0),\\quad\\delta=.1",
-          "advantages as a batch of 100 steps knows them", gain_inside },
-        { "\\ge J(\\theta_{10})-J(\\theta_0),\\quad\\delta=.001",
-          "the same data, hardly used", gain_small, AT_MOST },
-        { "\\ge J(\\theta_{10})-J(\\theta_0),\\quad\\delta=100",
-          "too far: performance collapses", gain_large, AT_MOST },
-        { "\\le J(\\theta_{10})-J(\\theta_0),\\quad\\delta=100",
-          "the control: with exact advantages no step is too long",
-          gain_no_noise, AT_LEAST } },
+    { "PPO-35", "the largest step that the data allow: neither small nor as large as can be, unless A is exact",
+      "how much more J gains in ten updates: delta = .1 than .001, .1 than 100; with exact A 100 than .01", three,
+      measured_unit, NULL, NULL, {
+        { "J_{10}(.1)-J_{10}(.001),\\quad J_{10}(.1)-J_{10}(100),\\quad J^A_{10}(100)-J^A_{10}(.01)",
+          "means over the problems; A as 100 steps of pi know it, by TD errors. The last is the control: with A itself"
+          " no step is too long", gain_inside },
+        { "\\ge4\\,\\mathrm{s.e.}", "standard errors of the same 30 differences", four_errors, AT_MOST } },
       RANDOM, page_of_data },
     { .id = NULL }
 };

@@ -185,6 +185,11 @@ static void over_states(void **state)
         for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) top = fmax(top, pi->A[i]);
         best += exact_rho(pi, s) * top / rho;
     }
+    assert_near(number("TRPO-32", 4, x, 0), kl_mean(pi, x->pi1->logpi, pi->logpi), 1e-14);
+    double ratios = 0;                                                  /* E_s[E_pi[Z^2]] - 1, Z = pi'/pi */
+    for (int i = 0; i < pi->nSA; i++)
+        ratios += exact_rho(pi, i / pi->nA) / rho * x->pi1->pi[i] / pi->pi[i] * x->pi1->pi[i];
+    assert_near(number("TRPO-32", 0, x, 0), ratios - 1, 1e-13 * ratios);
     best *= 64 / linalg_max_abs(pi->nSA, pi->A);
     assert_near(number("PPO-25", 2, x, 0), best, 1e-13 * best);
     problem_close(&p);
