@@ -1,12 +1,15 @@
-/* Why a step must be neither long nor short: the variance of the ratio, and what a batch of data knows. 002
- * (l.289), 004 (l.313-317, 370-395). */
+/* Why a step must be neither long nor short: the variance of the ratio, and what a batch of data knows; and what one
+ * step of second order costs. 002 (l.289), 004 (l.313-317, 370-395, 474-475), 000 (l.272). */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <gsl/gsl_randist.h>
 #include <gsl/gsl_statistics_double.h>
 
+#include "algorithms/cg.h"
+#include "algorithms/trpo.h"
 #include "autodiff/linalg.h"
 #include "autodiff/random.h"
 #include "autodiff/require.h"
@@ -240,6 +243,125 @@ static void page_of_data(const setting *x, FILE *out)
                  " any more, and no data\nto find out.\n");
 }
 
+/* ---- TRPO-26: what it costs ---- */
+
+enum { WIDTH = 64, STATES = 32, CG_STEPS = 15 };
+
+static trpo_config without_damping(void)
+{
+    trpo_config c = trpo_defaults;
+    c.damping = 0;
+    return c;
+}
+
+/* A network 4-width-width-2 over 32 random states */
+typedef struct { policy p; rollout *b; double *theta, *A; } big_problem;
+
+static big_problem big_problem_new(int width)
+{
+    big_problem B = { .b = rollout_shaped(4, 1, true) };
+    B.p = (policy){ .nA = 2, .d = 4, .k = 1, .f = { 3, { 4, width, width, 2 }, AD_TANH } };
+    B.p.n = network_n(&B.p.f);
+    B.theta = allocate((size_t)B.p.n + STATES, sizeof *B.theta, "theta");
+    B.A = B.theta + B.p.n;
+    gsl_rng *rng = random_stream(1, 0, RANDOM_TEST);
+    for (int i = 0; i < B.p.n; i++) B.theta[i] = gsl_ran_gaussian(rng, 0.2);
+    for (int t = 0; t < STATES; t++) {
+        double s[4];
+        for (int i = 0; i < 4; i++) s[i] = gsl_ran_gaussian(rng, 1);
+        rollout_add(B.b, s, &(double){ t % 2 }, 0);
+        B.A[t] = gsl_ran_gaussian(rng, 1);
+    }
+    gsl_rng_free(rng);
+    return B;
+}
+
+static void big_problem_free(big_problem *B)
+{
+    rollout_free(B->b);
+    free(B->theta);
+}
+
+/* Products with F for x of 15 steps, its residual, and F x: those that fisher_vector.c has counted */
+static long products_counted(big_problem *B, double *residual)
+{
+    int n = B->p.n;
+    double *v = allocate(4 * (size_t)n, sizeof *v, "vectors"), *g = v + n, *x = g + n, *Fx = x + n;
+    trpo_config c = without_damping();
+    ad_tape *t = ad_tape_new();
+    trpo_problem at = trpo_problem_of(t, &c, &B->p, B->theta, B->b, B->A, NULL);
+    memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
+    fisher_vector F = fisher_vector_of(t, &B->p, at.theta, ad_input(t, B->b->s, STATES, 4), NULL, 1e-3, v);
+    *residual = cg(fisher_vector_times, &F, n, g, 0, CG_STEPS, x).residual;
+    fisher_vector_times(&F, n, x, Fx);
+    ad_tape_free(t);
+    free(v);
+    return F.products;
+}
+
+static double products_expected(const setting *x, double *out)
+{
+    (void)x;
+    *out = CG_STEPS + 1 + 1;
+    return 0;
+}
+
+/* TRPO-26   one product for each step of CG, one for its residual, one for x^T F x */
+static double products_made(const setting *x, double *out)
+{
+    (void)x;
+    double residual;
+    big_problem B = big_problem_new(WIDTH);
+    *out = (double)products_counted(&B, &residual);
+    big_problem_free(&B);
+    return 0;
+}
+
+static double products_trained(const setting *x, double *out)
+{
+    (void)x;
+    big_problem B = big_problem_new(WIDTH);
+    trpo_config c = without_damping();
+    c.damping = 1e-3, c.cg_tol = 0, c.cg_iterations = CG_STEPS;
+    ad_tape *t = ad_tape_new();
+    *out = (double)trpo_update(t, &c, &B.p, B.theta, B.b, B.A, NULL).products;
+    ad_tape_free(t);
+    big_problem_free(&B);
+    return 0;
+}
+
+static double columns_of_F(const setting *x, double *out)
+{
+    (void)x;
+    big_problem B = big_problem_new(WIDTH);
+    *out = B.p.n;
+    big_problem_free(&B);
+    return 0;
+}
+
+static double first_order(const setting *x, double *out)
+{
+    (void)x;
+    *out = 0;
+    return 0;
+}
+
+static void page_of_cost(const setting *x, FILE *out)
+{
+    (void)x;
+    fprintf(out, "policy 4-w-w-2, %d states\n%5s %8s %10s %12s %14s %16s\n", STATES, "w", "n", "products",
+            "|g - Fx|/|g|", "columns of F", "n^3/3 to factor");
+    for (int w = 4; w <= 256; w *= 4) {
+        double residual;
+        big_problem B = big_problem_new(w);
+        long products = products_counted(&B, &residual);
+        fprintf(out, "%5d %8d %10ld %12.2g %14d %16.2g\n", w, B.p.n, products, residual, B.p.n, pow(B.p.n, 3) / 3);
+        big_problem_free(&B);
+    }
+    fprintf(out, "The columns of F grow with n, the products do not; what 15 steps leave of the residual does. How long a"
+                 " product\ntakes: `make bench`.\n");
+}
+
 #define RANDOM "30 random problems: Garnets of 10 states, 4 actions, 3 successors; random tables"
 
 const derivation step_size_lines[] = {
@@ -261,5 +383,17 @@ const derivation step_size_lines[] = {
           " no step is too long", gain_inside },
         { "\\ge4\\,\\mathrm{s.e.}", "standard errors of the same 30 differences", four_errors, AT_MOST } },
       RANDOM, page_of_data },
+    { "TRPO-26", "second order, but neither Hessian nor inverse: some products with F",
+      "products with F in an update",
+      measured_one, measured_unit, NULL, NULL, {
+        { "k+1+1", "k = 15 steps of CG, the residual at the end, x^T F x", products_expected },
+        { "=\\#\\{Fv\\}", "as algorithms/fisher_vector.c has counted them", products_made },
+        { "=k+2", "algorithms/trpo.c says how many steps it made", products_trained },
+        { "n",
+          "004 (l.475): the Hessian alone is n products, one a column, and then comes its inverse",
+          columns_of_F,
+          DIFFERS, "ERR-58" },
+        { "0", "the control: a first-order method", first_order, DIFFERS } },
+      "a policy 4-64-64-2 on 32 random states", page_of_cost },
     { .id = NULL }
 };

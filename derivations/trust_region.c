@@ -12,6 +12,7 @@
 #include "derivations/fisher.h"
 #include "derivations/natural_step.h"
 #include "derivations/performance_difference.h"
+#include "derivations/surrogate_sums.h"
 
 /* ---- the exact optimum ---- */
 
@@ -256,7 +257,7 @@ static double gain_along(const setting *x, const double *v)     /* as far as the
     return step_along(x->pi, v, step_length(x->pi, v, false, delta)).gain;
 }
 
-static double gain_natural(const setting *x, double *out)
+static double along_natural(const setting *x, double *out)
 {
     double *v = new_step(x);
     natural_step(x, delta, v);
@@ -265,7 +266,7 @@ static double gain_natural(const setting *x, double *out)
     return 0;
 }
 
-static double gain_gradient(const setting *x, double *out)
+static double along_gradient(const setting *x, double *out)
 {
     double *v = new_step(x), norm = linalg_norm2(x->pi->n, x->g);
     for (int i = 0; i < x->pi->n; i++) v[i] = x->g[i] / norm;
@@ -604,7 +605,31 @@ static double with_Q(const setting *x, bool uniform, double *out)
     return 0;
 }
 
+/* ... over DRAWS draws of s ~ d, then a ~ q. e(s,a) = scale |Q|/q / DRAWS is what a part of a draw may do to w(s,a): to
+ * the value sum pi' e, to the derivative in a logit twice that, and c to a sum of these */
+static double drawn_with_Q(const setting *x, bool uniform, double *out)
+{
+    const exact *pi = x->pi, *pi1 = x->pi1;
+    double *part = new_table(pi), *p = new_table(pi), *w = new_table(pi), scale = 1 / pi->fisher_scale, room = 0;
+    for (int i = 0; i < pi->nSA; i++) p[i] = pi->d[i / pi->nA] * (uniform ? 1.0 / pi->nA : pi->pi[i]);
+    drawn(pi->nSA, p, part);
+    out[0] = 0;
+    for (int i = 0; i < pi->nSA; i++) {
+        double q = uniform ? 1.0 / pi->nA : pi->pi[i];
+        w[i] = scale * part[i] / q * pi->Q[i];
+        out[0] += w[i] * pi1->pi[i];
+        room += 2 * pi1->c * pi1->pi[i] * scale * fabs(pi->Q[i]) / q / DRAWS;
+    }
+    gradient_of(pi1, w, out + 1);
+    free(w);
+    free(p);
+    free(part);
+    return isfinite(room) ? room : -1;
+}
+
 static double q_is_old(const setting *x, double *out)     { return with_Q(x, false, out); }
+static double q_is_old_drawn(const setting *x, double *out)     { return drawn_with_Q(x, false, out); }
+static double q_is_uniform_drawn(const setting *x, double *out) { return drawn_with_Q(x, true, out); }
 static double q_is_uniform(const setting *x, double *out) { return with_Q(x, true, out); }
 
 /* Samples of pi, a ~ pi, and the mean over actions without dividing by q */
@@ -682,9 +707,9 @@ const derivation trust_region[] = {
         { "=E_{s,a\\sim\\pi}[A+\\eta\\frac\\pi{\\pi'}]-\\eta",
           "KKT: A + eta pi/pi' = nu_s for every a, so the gain in s is nu_s - eta", by_kkt },
         { "\\ge " L ",\\ \\theta'=\\theta+tF^+g",
-          "the natural step, t as long as mean KL <= delta", gain_natural,
+          "the natural step, t as long as mean KL <= delta", along_natural,
           AT_MOST },
-        { "\\ge " L ",\\ \\theta'=\\theta+tg", "the gradient's, with the same KL", gain_gradient, AT_MOST },
+        { "\\ge " L ",\\ \\theta'=\\theta+tg", "the gradient's, with the same KL", along_gradient, AT_MOST },
         { "g^Tv=\\sqrt{2\\delta\\,g^TF^+g}", "the control: what the linear model promises for a quadratic KL",
           gain_predicted, DIFFERS } },
       .page = page_of_gains },
@@ -693,7 +718,7 @@ const derivation trust_region[] = {
       unit_sum, no_optimum, NULL, {
         { "\\max_{\\pi'}\\sum_s\\rho(s)\\sum_a\\pi'(a|s)A^\\pi(s,a)" ST "E_s[" KL_S "]\\le\\delta",
           "at TRPO-10's optimum", sum_of_visits },
-        { "=\\sum_s\\rho(s)\\,\\min_{\\eta,\\nu}\\dots",
+        { "=\\sum_s\\rho(s)\\,\\min_{\\eta,\\nu}(\\eta\\delta+E_s[\\nu_s-\\eta-\\eta\\sum_a\\pi\\log\\frac{\\nu_s-A}\\eta])",
           "TRPO-10's dual; 002: sum_s rho(s) = 1/(1-gamma) where nothing ends", scaled_dual },
         { "=L_\\pi(\\pi')-J(\\pi)",
           "the surrogate of that policy, solved like any other: PDI-9", surrogate_less_J },
@@ -707,7 +732,7 @@ const derivation trust_region[] = {
         { "L(\\pi'),\\ E_s[" KL_S "]", "of TRPO-10's optimum, over states", optimum_and_kl },
         { "=\\sum_t\\gamma^tE_\\pi[r_t(\\theta)A_t]/\\sum\\rho,\\ \\sum_t\\gamma^tE_\\pi[KL_t]/\\sum\\rho",
           "over time, along pi's trajectories", over_time },
-        { "=\\min_{\\eta,\\nu}\\dots,\\ \\delta", "no policy has more gain, and the constraint is active",
+        { "=\\min_{\\eta,\\nu}(\\eta\\delta+E_s[\\nu_s-\\eta-\\eta\\sum_a\\pi\\log\\frac{\\nu_s-A}\\eta]),\\quad\\delta", "no policy has more gain, and the constraint is active",
           dual_and_delta },
         { "\\hat E_t[r_tA_t],\\ \\hat E_t[KL_t]",
           "the control: a batch's plain mean over t, without gamma^t, is another mean", over_batch, DIFFERS } } },
@@ -721,6 +746,10 @@ const derivation trust_region[] = {
           "single path, q = pi: Q = A + V, and sum_a pi' = 1; score by score", q_is_old },
         { "=\\frac1{1-\\gamma}E_{s\\sim d,a\\sim q}[\\frac{\\pi'(a|s)}{q(a|s)}Q(s,a)],\\quad\\nabla_{\\theta'}",
           "vine, q uniform", q_is_uniform },
+        { "=\\frac1{1-\\gamma}\\hat E_{s\\sim d,a\\sim\\pi}[\\frac{\\pi'(a|s)}{\\pi(a|s)}Q(s,a)],\\quad\\nabla_{\\theta'}",
+          "a million draws of (s,a) at equal distances, q = pi", q_is_old_drawn },
+        { "=\\frac1{1-\\gamma}\\hat E_{s\\sim d,a\\sim q}[\\frac{\\pi'(a|s)}{q(a|s)}Q(s,a)],\\quad\\nabla_{\\theta'}",
+          "and q uniform: no further than the sum of what is averaged, over 10^6", q_is_uniform_drawn },
         { "\\sum_s\\rho(s)E_{a\\sim\\pi}[\\pi'(a|s)Q(s,a)]",
           "the control: not divided by q", no_ratio, DIFFERS } } },
     { .id = NULL }
