@@ -228,6 +228,30 @@ static void lines_hold(void **state)
     }
 }
 
+/* What is measured is held with its interval: none of 20 Garnets is a chance of at most 1 - .05^(1/20); and of eleven runs,
+ * as the page has them, the tenth counts against the claim, the second against the control. */
+static void intervals(void **state)
+{
+    (void)state;
+    setting x = { .seed = 1 };
+    assert_near(number("NPG-5", 2, &x, 0), 1 - pow(0.05, 1.0 / 20), 1e-12);
+    char text[2000];
+    FILE *out = fmemopen(text, sizeof text, "w");
+    assert_non_null(out);
+    derivation_find("TRPO-17")->page(&x, out);
+    assert_int_equal(fclose(out), 0);
+    const char *row = text;
+    for (int i = 0; i < 2; i++) {
+        double gap[11];
+        assert_non_null(row = strstr(row, "delta = "));
+        char *end = (char *)row + strlen("delta = 0.01  ");
+        for (int k = 0; k < 11; k++) gap[k] = strtod(end, &end);
+        for (int k = 1; k < 11; k++) assert_true(gap[k] >= gap[k - 1]);
+        assert_near(number("TRPO-17", i ? 1 : 2, &x, 0), gap[i ? 1 : 9], 5.1e-4);
+        row = end;
+    }
+}
+
 static void wrong_lines_differ(void **state)
 {
     (void)state;
@@ -281,7 +305,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(optimum), cmocka_unit_test(two_states), cmocka_unit_test(steps), cmocka_unit_test(of_errata),
         cmocka_unit_test(over_states),
-        cmocka_unit_test(lines_hold), cmocka_unit_test(wrong_lines_differ), cmocka_unit_test(ridge_page) };
+        cmocka_unit_test(lines_hold), cmocka_unit_test(intervals), cmocka_unit_test(wrong_lines_differ), cmocka_unit_test(ridge_page) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
