@@ -15,6 +15,7 @@
 #include "derivations/coupling.h"
 #include "derivations/derivation.h"
 #include "derivations/kl_over_states.h"
+#include "derivations/natural_step.h"
 #include "derivations/random_pairs.h"
 
 /* KL-1   sum_x p (e^d - 1 - d), d = log q - log p; e^d - 1 - d = d^2/2 exprel_2(d) does not cancel */
@@ -199,6 +200,90 @@ static void page_of_directions(const setting *x, FILE *out)
     free(D);
 }
 
+/* ---- TRPO-9: the mean of the KL over states ---- */
+
+static const char *never_compared(const setting *x)
+{
+    for (int s = 0; s < x->pi->nS; s++)
+        if (x->pi->d[s] > 0) return x->pi->nSA == x->pi1->nSA ? NULL : "pi and pi' are not comparable";
+    return "nowhere to be";
+}
+
+/* u N |log pi|: a sum over the states of numbers that are right to u times the largest logarithm */
+static double unit_mean(const setting *x) { return DBL_EPSILON * fmax(4, x->pi->nS) * largest_gap(x); }
+
+static const double delta = 0.01;
+
+static int three(const setting *x) { (void)x; return 3; }
+
+/* max/mean over the states, of natural steps to a mean KL of delta, on random problems: the least and the greatest */
+enum { PROBLEMS = 200 };
+static void max_over_mean(double *least_ratio, double *most_ratio)
+{
+    double v[RANDOM_PROBLEM_N];
+    *least_ratio = INFINITY, *most_ratio = 0;
+    for (uint64_t k = 1; k <= PROBLEMS; k++) {
+        random_problem r = random_problem_new(k);
+        natural_step(r.x, delta, v);
+        region_step step = step_along(r.pi, v, step_length(r.pi, v, false, delta));
+        *least_ratio = fmin(*least_ratio, step.kl_max / step.kl);
+        *most_ratio = fmax(*most_ratio, step.kl_max / step.kl);
+        random_problem_free(&r);
+    }
+}
+
+/* A mean KL, once for itself and twice as the unit of max/mean: of the least, and of the greatest over 1.5 */
+static double three_times(double kl, double *out)
+{
+    out[0] = out[1] = out[2] = kl;
+    return 0;
+}
+
+/* TRPO-9   E_{s~rho}[ KL(pi(.|s) || pi'(.|s)) ], rho normalised over the states where pi decides */
+static double kl_mean_of(const setting *x, double *out)
+{
+    return three_times(kl_mean(x->pi, x->pi->logpi, x->pi1->logpi), out);
+}
+
+/* Over time: sum_t gamma^t E_{s_t ~ pi}[KL_s_t] / sum_t gamma^t Pr(not ended) */
+static double kl_over_time(const setting *x, double *out)
+{
+    const exact *pi = x->pi;
+    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    double *f = allocate(2 * (size_t)pi->nS, sizeof *f, "sums over time"), *sum = f + pi->nS;
+    for (int s = 0; s < pi->nS; s++) f[s] = kl_of_state(pi, s, pi->logpi, x->pi1->logpi);
+    exact_sum_over_time(pi, false, f, sum);
+    double scale = pi->fisher_scale / visited(pi);
+    three_times(scale * linalg_dot(pi->nS, pi->M->mu0, sum), out);
+    double room = 10 * scale * pi->unit_rho * linalg_max_abs(pi->nS, f);
+    free(f);
+    return room;
+}
+
+/* The greatest here; on the random problems max/mean, in units of this mean */
+static double kl_max_of(const setting *x, double *out)
+{
+    double kl = kl_mean(x->pi, x->pi->logpi, x->pi1->logpi);
+    out[0] = kl_max(x->pi, x->pi->logpi, x->pi1->logpi);
+    max_over_mean(&out[1], &out[2]);
+    out[1] *= kl, out[2] *= kl / 1.5;
+    return 0;
+}
+
+static double kl_reversed(const setting *x, double *out)
+{
+    return three_times(kl_mean(x->pi, x->pi1->logpi, x->pi->logpi), out);
+}
+
+static void page_of_states(const setting *x, FILE *out)
+{
+    double least_ratio, most_ratio;
+    (void)x;
+    max_over_mean(&least_ratio, &most_ratio);
+    fprintf(out, "greatest over mean KL of a natural step to a mean KL of %g, %d random problems: %.3f to %.3f;"
+            " their\nmedian stands on TRPO-31's page\n", delta, PROBLEMS, least_ratio, most_ratio);
+}
+
 /* ---- DSB-14: Pinsker's inequality ---- */
 
 static double unit_TV(const setting *x) { return DBL_EPSILON * fmax(4, x->pi->nA) * largest_gap(x); }
@@ -242,6 +327,8 @@ static void page_of_pinsker(const setting *x, FILE *out)
             "D_TV^2 / D_KL at most %.4f: 002's form has a factor of 2 to spare.\n", states, PAIRS, tight, loose);
 }
 
+#define KL_S "D_{KL}(\\pi(\\cdot|s)\\|\\pi'(\\cdot|s))"
+
 const derivation kl_bounds[] = {
     { "KL-1", "D_KL(p || q) = sum_x p(x) log(p(x)/q(x)) >= 0", "D_KL(pi(.|s) || pi'(.|s)) in each state", n_states,
       unit, NULL, NULL, {
@@ -274,6 +361,19 @@ const derivation kl_bounds[] = {
           " below it", mean_for_both, DIFFERS, "ERR-35" },
         { "\\max_s,\\ E_{s\\sim d}[D_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})]",
           "the control: the other direction, that of 001 l.600, 000, 004 and both papers", old_new, DIFFERS } } },
+    { "TRPO-9", "the mean KL over states: never above the greatest, and so a weaker constraint",
+      "mean KL; then, in units of it, max/mean on 200 random problems: the least, and the greatest over 1.5", three, unit_mean,
+      never_compared, NULL, {
+        { "E_{s\\sim d}[" KL_S "],\\quad1,\\quad1", "weights d = rho / sum rho, which sum to 1", kl_mean_of },
+        { "=\\sum_t\\gamma^tE_{s_t\\sim\\pi}[D_{KL}(\\pi(\\cdot|s_t)\\|\\pi'(\\cdot|s_t))]/\\sum_s\\rho(s)",
+          "as a mean over time along pi's trajectories", kl_over_time },
+        { "\\le\\max_s" KL_S ",\\quad\\min\\tfrac{\\max_sKL}{E_s[KL]},\\quad\\tfrac1{1.5}\\max\\tfrac{\\max_sKL}{E_s[KL]}",
+          "a mean is at most the greatest: TRPO-8's constraint implies this one. On 200 natural steps, too, and on some"
+          " by more than half", kl_max_of, AT_LEAST },
+        { "E_{s\\sim d}[D_{KL}(\\pi'(\\cdot|s)\\|\\pi(\\cdot|s))]",
+          "the control: the other direction, 001's (l.339, 371, 396, 562, 587), is another number", kl_reversed,
+          DIFFERS } },
+      .page = page_of_states },
     { "DSB-14", "Pinsker: D_TV(p, q) <= sqrt(D_KL(p || q) / 2)", "D_TV in each state", n_states, unit_TV, NULL,
       NULL, {
         { "\\tfrac12\\sum_a|\\pi_\\theta(a|s)-\\pi_{\\theta'}(a|s)|", "the total variation", TV },

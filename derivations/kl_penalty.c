@@ -1,7 +1,7 @@
-/* PPO's penalty on the KL: what maximises the penalised surrogate, in closed form for either direction of the KL and
- * by Newton's method on the training code's own objective; that a smaller weight lets it go further; the rule that
- * adapts the weight; and that a bound on the KL and a weight on it are two names of one family of policies.
- * 002 (l.355-358, images PPO3, PPO7), 004 (l.484-502), 001 (l.562-600), 000 (l.272, l.318); PPO's paper, section 4.
+/* PPO's penalty on the KL: what maximises the penalised surrogate (kl_maximiser.h); that a smaller weight lets it go
+ * further; the rule that adapts the weight; and that a bound on the KL and a weight on it are two names of one family
+ * of policies. 002 (l.355-358, images PPO3, PPO7), 004 (l.484-502), 001 (l.562-600), 000 (l.272, l.318); PPO's paper,
+ * section 4.
  *
  * The surrogate of a table separates: E_s[ sum_a pi(a|s) A(s,a) - beta KL_s ], E_s over the decision states as in
  * kl_over_states.h, is greatest where each state's part is. Advantages are in units of the greatest, max|A|, and so is
@@ -17,117 +17,19 @@
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
+#include "derivations/kl_maximiser.h"
 #include "derivations/kl_over_states.h"
 #include "derivations/trust_region.h"
 
-enum direction { OLD_NEW, NEW_OLD };            /* KL(pi_old||pi), PPO's and TRPO's; KL(pi||pi_old), 001's */
-
 static const double LEAST_PI = 1e-9;            /* of pi_old, for ratios and Newton's steps to keep their digits */
-
-static double greatest_A(const exact *pi) { return linalg_max_abs(pi->nSA, pi->A); }
 
 static const char *not_applicable(const setting *x)
 {
     const exact *pi = x->pi;
-    if (!(greatest_A(pi) > 1e3 * pi->unit_V)) return "no action is better than another";
+    if (!(penalty_unit(pi) > 1e3 * pi->unit_V)) return "no action is better than another";
     for (int i = 0; i < pi->nSA; i++)
         if (!pi->absorbing[i / pi->nA] && pi->pi[i] < LEAST_PI) return "pi hardly ever does what pi' may do";
     return NULL;
-}
-
-/* A(s,.) [nA] in units of the greatest of all, less that of the state's best action: as sum_a pi(a) = 1, this moves
- * the surrogate by a constant */
-static void gaps(const exact *pi, int s, double *A)
-{
-    const double *row = pi->A + s * pi->nA, unit = greatest_A(pi);
-    double best = row[0];
-    for (int a = 1; a < pi->nA; a++) best = fmax(best, row[a]);
-    for (int a = 0; a < pi->nA; a++) A[a] = (row[a] - best) / unit;
-}
-
-/* ---- the maximiser in one state: old, A (gaps), pi [nA] ---- */
-
-struct penalised { int nA; const double *old, *A; double beta; };
-
-/* sum_a pi_old(a) beta / (m - A(a)) - 1, m = mu - max A */
-static double excess(double m, void *context)
-{
-    const struct penalised *p = context;
-    double sum = -1;
-    for (int a = 0; a < p->nA; a++) sum += p->old[a] * p->beta / (m - p->A[a]);
-    return sum;
-}
-
-/* PPO-20   pi(a) = pi_old(a) beta / (mu - A(a)), mu by a root in one dimension: at m = beta/2 pi_old(best) the best
- * action alone has probability 2, at 2 beta all have 1/2 together at most */
-static void maximiser_old_new(const struct penalised *p, double *pi)
-{
-    double best = 0;
-    for (int a = 0; a < p->nA; a++) if (p->A[a] == 0) best = p->old[a];
-    gsl_root_fsolver *solver = gsl_root_fsolver_alloc(gsl_root_fsolver_brent);
-    if (!solver) out_of_memory(0, "a root");
-    gsl_function f = { excess, (void *)p };
-    gsl_root_fsolver_set(solver, &f, p->beta * best / 2, 2 * p->beta);
-    for (int k = 0, status = GSL_CONTINUE; k < 200 && status == GSL_CONTINUE; k++) {
-        gsl_root_fsolver_iterate(solver);
-        status = gsl_root_test_interval(gsl_root_fsolver_x_lower(solver), gsl_root_fsolver_x_upper(solver), 0,
-                                        2 * DBL_EPSILON);
-    }
-    double m = gsl_root_fsolver_root(solver);
-    for (int a = 0; a < p->nA; a++) pi[a] = p->old[a] * p->beta / (m - p->A[a]);
-    gsl_root_fsolver_free(solver);
-}
-
-/* PPO-21   pi(a) = pi_old(a) exp(A(a)/beta) / Z */
-static void maximiser_new_old(const struct penalised *p, double *pi)
-{
-    double Z = 0;
-    for (int a = 0; a < p->nA; a++) Z += pi[a] = p->old[a] * exp(p->A[a] / p->beta);
-    for (int a = 0; a < p->nA; a++) pi[a] /= Z;
-}
-
-/* What training maximises, in one state, as a function of pi(.|s): a step for each action, weighted nA pi_old(a) in
- * place of being drawn */
-static ad objective(ad_tape *t, const struct penalised *p, enum direction direction, ad pi, double *weighted)
-{
-    for (int a = 0; a < p->nA; a++) weighted[a] = p->nA * p->old[a] * p->A[a];
-    ad old = ad_input(t, p->old, p->nA, 1), log_ratio = ad_sub(ad_log(pi), ad_log(old));
-    ad kl = direction == OLD_NEW ? ad_neg(ad_dot(old, log_ratio)) : ad_dot(pi, log_ratio);
-    return ppo_L_KLPEN(ad_div(pi, old), ad_input(t, weighted, p->nA, 1), ad_spread(kl, p->nA, 1), p->beta);
-}
-
-/* One step dpi of Newton's method under sum_a pi(a) = 1: g + h dpi = nu, sum_a dpi(a) = 0; h < 0, the diagonal second
- * derivative. Returns max |dpi/pi|. */
-static double newton_step(int nA, const double *g, const double *h, const double *pi, double *step)
-{
-    double above = 0, below = 0, size = 0;
-    for (int a = 0; a < nA; a++) above += g[a] / h[a], below += 1 / h[a];
-    for (int a = 0; a < nA; a++) step[a] = (above / below - g[a]) / h[a];
-    for (int a = 0; a < nA; a++) size = fmax(size, fabs(step[a]) / pi[a]);
-    return size;
-}
-
-/* argmax over pi(.|s), from pi_old: derivatives off the tape; shortened steps while one would change a probability by
- * more than a half */
-static void maximiser_newton(const struct penalised *p, enum direction direction, double *pi)
-{
-    double *weighted = allocate(2 * (size_t)p->nA, sizeof *weighted, "a step of Newton"), *step = weighted + p->nA;
-    ad_tape *t = ad_tape_new();
-    memcpy(pi, p->old, (size_t)p->nA * sizeof *pi);
-    ad x = ad_input(t, pi, p->nA, 1), g = ad_grad(objective(t, p, direction, x, weighted), x);
-    ad out[2] = { g, ad_grad(ad_sum(g), x) };
-    ad_plan again = ad_slice(1, &x, 2, out);
-    double size = INFINITY, last;
-    int k = 0;
-    do {
-        last = size;
-        size = newton_step(p->nA, ad_value(out[0]), ad_value(out[1]), pi, step);
-        for (int a = 0; a < p->nA; a++) pi[a] += step[a] * fmin(1, 0.5 / size);
-        ad_run(&again);
-    } while (++k < 500 && (size > 1e-6 || size < last));            /* to where rounding ends it */
-    require(size <= 1e-6, "Newton's method ends at a step of %g", size);
-    ad_tape_free(t);
-    free(weighted);
 }
 
 /* ---- PPO-20, PPO-21: the maximiser at two betas ---- */
@@ -139,24 +41,6 @@ static int n_maximisers(const setting *x) { return BETAS * x->pi->nSA; }
 
 /* Each probability from nA terms, right to some u of itself; exp(A/beta) with |A/beta| <= 10 */
 static double unit_maximiser(const setting *x) { return 4 * x->pi->nA * DBL_EPSILON / betas[0]; }
-
-enum account { NEWTON, CLOSED };
-
-/* pi [nSA] of all states; 0 where nothing is decided */
-static void maximisers(const exact *x, double beta, enum direction direction, enum account account, double *pi)
-{
-    double *A = allocate((size_t)x->nA, sizeof *A, "advantages");
-    memset(pi, 0, (size_t)x->nSA * sizeof *pi);
-    for (int s = 0; s < x->nS; s++) {
-        struct penalised p = { x->nA, x->pi + s * x->nA, A, beta };
-        if (x->absorbing[s]) continue;
-        gaps(x, s, A);
-        if (account == NEWTON)         maximiser_newton(&p, direction, pi + s * x->nA);
-        else if (direction == OLD_NEW) maximiser_old_new(&p, pi + s * x->nA);
-        else                           maximiser_new_old(&p, pi + s * x->nA);
-    }
-    free(A);
-}
 
 static double at_betas(const setting *x, enum direction direction, enum account account, double *out)
 {
@@ -212,7 +96,7 @@ static double gain(const exact *x)
     double sum = 0, all = visited(x);
     for (int s = 0; s < x->nS; s++) {
         double best = -INFINITY;
-        for (int a = 0; a < x->nA; a++) best = fmax(best, x->A[s * x->nA + a] / greatest_A(x));
+        for (int a = 0; a < x->nA; a++) best = fmax(best, x->A[s * x->nA + a] / penalty_unit(x));
         if (!x->absorbing[s]) sum += x->d[s] / all * best;
     }
     return sum;
@@ -253,6 +137,7 @@ static void page_of_betas(const setting *x, FILE *out)
 
 /* TRPO-28   max over pi of t E_s[sum_a pi(a|s) A(s,a)] + ln(delta - KL(pi)): to 1/t the surrogate's maximum under a
  * mean KL of at most delta. Arrays [nSA]; what belongs to absorbing states is 0. all: sum d */
+#define INTERIOR_T 1e12                         /* the last t */
 struct bounded { const exact *x; double all, *A, *pi, *gradient, *curvature, *kl_gradient, *step, *along; };
 
 static struct bounded bounded_new(const exact *x)
@@ -262,7 +147,7 @@ static struct bounded bounded_new(const exact *x)
     b.pi = b.A + n, b.gradient = b.pi + n, b.curvature = b.gradient + n, b.kl_gradient = b.curvature + n;
     b.step = b.kl_gradient + n, b.along = b.step + n;
     memcpy(b.pi, x->pi, n * sizeof(double));
-    for (int s = 0; s < x->nS; s++) if (!x->absorbing[s]) gaps(x, s, b.A + s * x->nA);
+    for (int s = 0; s < x->nS; s++) if (!x->absorbing[s]) penalty_gaps(x, s, b.A + s * x->nA);
     return b;
 }
 
@@ -337,7 +222,7 @@ static void constrained(const exact *x, double delta, double *out)
 {
     struct bounded b = bounded_new(x);
     double slack = delta;
-    for (double t = 1; t < 2e12; t *= 10) {
+    for (double t = 1; t < 2 * INTERIOR_T; t *= 10) {
         double decrement = INFINITY;
         for (int k = 0; k < 100 && decrement > 1e-3; k++) {
             decrement = bounded_step(&b, t, slack);
@@ -393,13 +278,33 @@ static const char *not_bounded(const setting *x)
 }
 
 static int    n_forms(const setting *x) { return FORMS * (x->pi->nSA + 1); }
-static double unit_form(const setting *x) { (void)x; return 1e-8; }
+
+static double delta_of_form(const exact *pi, int k)
+{
+    return k < 2 ? share[k] * gain(pi) : kl_of_maximiser(pi, weight[k - 2]);
+}
+
+static double beta_of_form(const exact *pi, int k) { return k < 2 ? beta_of(pi, share[k] * gain(pi)) : weight[k - 2]; }
+
+/* The interior point stops at a KL of delta - slack, slack = 1/(t beta), and is exact there: beta moves by slack/delta of
+ * itself at most where delta is small (beta falls like delta^-1/2), by slack where it is large (like e^-delta). To
+ * that comes a KL's rounding, 4 nA u, in place of the slack. */
+static double unit_form(const setting *x)
+{
+    double unit = 0;
+    for (int k = 0; k < FORMS; k++) {
+        double delta = delta_of_form(x->pi, k), beta = beta_of_form(x->pi, k);
+        double slack = 1 / (INTERIOR_T * beta) + 4 * x->pi->nA * DBL_EPSILON;
+        unit = fmax(unit, fmax(1, beta) * slack * (1 + 1 / delta) / 10);
+    }
+    return unit;
+}
 
 static double by_bound(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     for (int k = 0; k < FORMS; k++)
-        constrained(pi, k < 2 ? share[k] * gain(pi) : kl_of_maximiser(pi, weight[k - 2]), out + k * (pi->nSA + 1));
+        constrained(pi, delta_of_form(pi, k), out + k * (pi->nSA + 1));
     return 0;
 }
 
@@ -407,7 +312,7 @@ static double by_weights(const setting *x, double times, double *out)
 {
     const exact *pi = x->pi;
     for (int k = 0; k < FORMS; k++)
-        penalised(pi, times * (k < 2 ? beta_of(pi, share[k] * gain(pi)) : weight[k - 2]), out + k * (pi->nSA + 1));
+        penalised(pi, times * beta_of_form(pi, k), out + k * (pi->nSA + 1));
     return 0;
 }
 
@@ -420,10 +325,9 @@ static double by_region(const setting *x, double *out)
     const exact *pi = x->pi;
     double *p = allocate((size_t)pi->nSA, sizeof *p, "a policy");
     for (int k = 0; k < FORMS; k++) {
-        double bound = k < 2 ? share[k] * gain(pi) : kl_of_maximiser(pi, weight[k - 2]);
-        region_optimum optimum = trust_region_mean(pi, bound, p);
+        region_optimum optimum = trust_region_mean(pi, delta_of_form(pi, k), p);
         weigh(pi, p, out + k * (pi->nSA + 1));
-        out[k * (pi->nSA + 1) + pi->nSA] = optimum.eta / greatest_A(pi);
+        out[k * (pi->nSA + 1) + pi->nSA] = optimum.eta / penalty_unit(pi);
     }
     free(p);
     return 0;

@@ -18,6 +18,7 @@ double      step_length(const exact *pi, const double *v, bool greatest, double 
 
 /* TRPO-23   v [n] = sqrt(2 delta sum d / g^T F^+ g) F^+ g; where natural_gradient_none is NULL */
 void        natural_step(const setting *x, double delta, double *v);
+void        natural_step_of_norm(const setting *x, double radius, double *v);   /* v^T F v / 2 = radius */
 /* How far the rounding of g may take F^+ g, relative and in the F-norm: over the root of the least eigenvalue */
 double      natural_step_rounding(const setting *x);
 
