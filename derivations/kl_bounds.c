@@ -216,7 +216,7 @@ static const double delta = 0.01;
 
 static int three(const setting *x) { (void)x; return 3; }
 
-/* max/mean over the states, of natural steps to a mean KL of delta, on random problems: the least and the greatest */
+/* max/mean over the states of natural steps to a mean KL of delta, on random problems: least and greatest */
 enum { PROBLEMS = 200 };
 static void max_over_mean(double *least_ratio, double *most_ratio)
 {
@@ -348,7 +348,7 @@ const derivation kl_bounds[] = {
         { "D_{KL}(\\pi_{\\tilde\\theta}\\|\\pi_\\theta)",
           "the control: 001's order (l.339, l.371, l.396, l.562, l.587) is another number (ERR-34)",
           KL_new_old, DIFFERS } }, .page = page_of_directions },
-    { "KL-3", "001's constraint D_KL(pi' || pi) <= eps, the new policy first, read for every state and for their mean",
+    { "KL-3", "001's constraint D_KL(pi' || pi) <= eps, the new policy first: for every state, and for the mean",
       "the greatest D_KL(pi'(.|s) || pi(.|s)) over s, and the mean", two, unit, never_decides, NULL, {
         { "\\max_sD_s,\\quad E_{s\\sim d}[D_s],\\quad D_s=\\sum_a\\pi_{\\theta'}(a|s)"
           "\\log\\frac{\\pi_{\\theta'}(a|s)}{\\pi_\\theta(a|s)}", "new||old; d = rho / sum rho", new_old },
@@ -362,14 +362,16 @@ const derivation kl_bounds[] = {
         { "\\max_s,\\ E_{s\\sim d}[D_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})]",
           "the control: the other direction, that of 001 l.600, 000, 004 and both papers", old_new, DIFFERS } } },
     { "TRPO-9", "the mean KL over states: never above the greatest, and so a weaker constraint",
-      "mean KL; then, in units of it, max/mean on 200 random problems: the least, and the greatest over 1.5", three, unit_mean,
+      "mean KL; then, in its unit, max/mean on 200 random problems: the least, and the greatest over 1.5",
+      three, unit_mean,
       never_compared, NULL, {
         { "E_{s\\sim d}[" KL_S "],\\quad1,\\quad1", "weights d = rho / sum rho, which sum to 1", kl_mean_of },
         { "=\\sum_t\\gamma^tE_{s_t\\sim\\pi}[D_{KL}(\\pi(\\cdot|s_t)\\|\\pi'(\\cdot|s_t))]/\\sum_s\\rho(s)",
           "as a mean over time along pi's trajectories", kl_over_time },
-        { "\\le\\max_s" KL_S ",\\quad\\min\\tfrac{\\max_sKL}{E_s[KL]},\\quad\\tfrac1{1.5}\\max\\tfrac{\\max_sKL}{E_s[KL]}",
-          "a mean is at most the greatest: TRPO-8's constraint implies this one. On 200 natural steps, too, and on some"
-          " by more than half", kl_max_of, AT_LEAST },
+        { "\\le\\max_s" KL_S ",\\quad\\min\\tfrac{\\max_sKL}{E_s[KL]},"
+                             "\\quad\\tfrac1{1.5}\\max\\tfrac{\\max_sKL}{E_s[KL]}",
+          "a mean is at most the greatest: TRPO-8's constraint implies this one. On 200 natural steps, too, and on"
+          " some by more than half", kl_max_of, AT_LEAST },
         { "E_{s\\sim d}[D_{KL}(\\pi'(\\cdot|s)\\|\\pi(\\cdot|s))]",
           "the control: the other direction, 001's (l.339, 371, 396, 562, 587), is another number", kl_reversed,
           DIFFERS } },

@@ -49,7 +49,8 @@ static double unit_gain(const setting *x)
 
 /* ---- the dual function ---- */
 
-/* sum_s d(s) log E_pi[exp(h)], h = A sum(rho)/lambda, and in *kl its mean KL from pi, E_pi'[h] - log E_pi[exp(h)] */
+/* sum_s d(s) log E_pi[exp(h)], h = A sum(rho)/lambda, and in *kl its mean KL from pi,
+ * E_pi'[h] - log E_pi[exp(h)] */
 static double log_Z(const exact *pi, double lambda, double *kl)
 {
     double N = visits_of(pi), sum = 0;
@@ -282,9 +283,9 @@ static double line_lambda(const setting *x, double *out)
     return isnan(out[0]) || isnan(out[1]) ? -1 : 2e-7 * out[0];
 }
 
-/* KL-6 as 001 has it: few steps of ascent in theta', one of lambda, from theta' = theta and lambda = 0, where nothing
- * binds; by dual_gradient.c's steps, lambda's with its max(0, .) or without. Returns the greatest lambda after the first
- * of TURNS. */
+/* KL-6 as 001 has it: few steps of ascent in theta', one of lambda, from theta' = theta and lambda = 0, where
+ * nothing binds; by dual_gradient.c's steps, lambda's with its max(0, .) or without. Returns the greatest
+ * lambda after the first of TURNS. */
 enum { TURNS = 10, ASCENTS = 5 };
 static double greatest_lambda(const setting *x, bool projected)
 {
@@ -373,7 +374,8 @@ const derivation kl_constraint[] = {
         { "\\lambda\\leftarrow\\max(0,\\lambda+\\alpha(\\bar D_{KL}-\\epsilon))",
           "algorithms/dual_gradient.c, until it settles", line_lambda },
         { "\\max_{k\\le10}\\lambda_k,\\quad\\lambda_{k+1}=\\max(0,\\lambda_k+\\alpha(\\bar D_{KL}-\\epsilon))",
-          "where nothing binds, with few steps of ascent for each of lambda, from 0: it stays there", line_projected },
+          "where nothing binds, with few steps of ascent for each of lambda, from 0: it stays there",
+          line_projected },
         { "\\max_{k\\le10}\\lambda_k,\\quad\\lambda_{k+1}=\\lambda_k+\\alpha(\\bar D_{KL}-\\epsilon)",
           "001 (l.396), the same steps: below 0 from the first on, where the Lagrangian rewards distance from pi",
           line_unprojected, DIFFERS, "ERR-36" } } },

@@ -73,8 +73,8 @@ static ad objective(ad_tape *t, const struct penalised *p, enum direction direct
     return ppo_L_KLPEN(ad_div(pi, old), ad_input(t, weighted, p->nA, 1), ad_spread(kl, p->nA, 1), p->beta);
 }
 
-/* One step dpi of Newton's method under sum_a pi(a) = 1: g + h dpi = nu, sum_a dpi(a) = 0; h < 0, the diagonal second
- * derivative. Returns max |dpi/pi|. */
+/* One step dpi of Newton's method under sum_a pi(a) = 1: g + h dpi = nu, sum_a dpi(a) = 0; h < 0, the
+ * diagonal second derivative. Returns max |dpi/pi|. */
 static double newton_step(int nA, const double *g, const double *h, const double *pi, double *step)
 {
     double above = 0, below = 0, size = 0;
@@ -84,8 +84,8 @@ static double newton_step(int nA, const double *g, const double *h, const double
     return size;
 }
 
-/* argmax over pi(.|s), from pi_old: derivatives off the tape; shortened steps while one would change a probability by
- * more than a half */
+/* argmax over pi(.|s), from pi_old: derivatives off the tape; shortened steps while one would change a
+ * probability by more than a half */
 static void maximiser_newton(const struct penalised *p, enum direction direction, double *pi)
 {
     double *weighted = allocate(2 * (size_t)p->nA, sizeof *weighted, "a step of Newton"), *step = weighted + p->nA;

@@ -1,6 +1,7 @@
-/* What maximises the surrogate less a penalty on the KL, E_s[ sum_a pi(a|s) A(s,a) - beta KL_s ], state by state, over
- * all policies: in closed form for either direction of the KL, and by Newton's method on the training code's own
- * objective. Advantages are in units of the greatest, max|A|, and so is beta. PPO-20, PPO-21. */
+/* What maximises the surrogate less a penalty on the KL, E_s[ sum_a pi(a|s) A(s,a) - beta KL_s ], state by
+ * state, over all policies: in closed form for either direction of the KL, and by Newton's method on the
+ * training code's own objective. Advantages are in units of the greatest, max|A|, and so is beta. PPO-20,
+ * PPO-21. */
 #ifndef ASCENT_KL_MAXIMISER_H
 #define ASCENT_KL_MAXIMISER_H
 

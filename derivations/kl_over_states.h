@@ -1,6 +1,6 @@
-/* The KL divergence of two policies p, q, tables of log-probabilities [nS x nA], over the decision states: its mean,
- * weighted by how often pi is there (exact.h's d over its sum, which is less than 1 where episodes end), and its
- * maximum. In nats; absorbing states count in neither. */
+/* The KL divergence of two policies p, q, tables of log-probabilities [nS x nA], over the decision states:
+ * its mean, weighted by how often pi is there (exact.h's d over its sum, which is less than 1 where episodes
+ * end), and its maximum. In nats; absorbing states count in neither. */
 #ifndef ASCENT_KL_OVER_STATES_H
 #define ASCENT_KL_OVER_STATES_H
 

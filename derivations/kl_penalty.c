@@ -3,9 +3,9 @@
  * of policies. 002 (l.355-358, images PPO3, PPO7), 004 (l.484-502), 001 (l.562-600), 000 (l.272, l.318); PPO's paper,
  * section 4.
  *
- * The surrogate of a table separates: E_s[ sum_a pi(a|s) A(s,a) - beta KL_s ], E_s over the decision states as in
- * kl_over_states.h, is greatest where each state's part is. Advantages are in units of the greatest, max|A|, and so is
- * beta. */
+ * The surrogate of a table separates: E_s[ sum_a pi(a|s) A(s,a) - beta KL_s ], E_s over the decision states
+ * as in kl_over_states.h, is greatest where each state's part is. Advantages are in units of the greatest,
+ * max|A|, and so is beta. */
 #include <float.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_roots.h>
@@ -182,7 +182,8 @@ static double bounded_step(struct bounded *b, double t, double slack)
     return sqrt(fmax(0, -linalg_dot(x->nSA, b->gradient, b->step)));
 }
 
-/* As far along the step as f of it keeps probabilities positive and the KL below delta; what is left of the bound */
+/* As far along the step as f of it keeps probabilities positive and the KL below delta; what is left of the
+ * bound */
 static double move(struct bounded *b, double f, double delta)
 {
     const exact *x = b->x;
@@ -216,8 +217,8 @@ static void weigh(const exact *x, const double *pi, double *out)
     for (int i = 0; i < x->nSA; i++) out[i] = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA] / all * pi[i];
 }
 
-/* out [nSA + 1]: pi(a|s) of the argmax of the surrogate under KL <= delta, times the state's share of the visits, and
- * the multiplier of the bound: where pi_old never goes nothing is asked. */
+/* out [nSA + 1]: pi(a|s) of the argmax of the surrogate under KL <= delta, times the state's share of the
+ * visits, and the multiplier of the bound: where pi_old never goes nothing is asked. */
 static void constrained(const exact *x, double delta, double *out)
 {
     struct bounded b = bounded_new(x);
@@ -284,11 +285,14 @@ static double delta_of_form(const exact *pi, int k)
     return k < 2 ? share[k] * gain(pi) : kl_of_maximiser(pi, weight[k - 2]);
 }
 
-static double beta_of_form(const exact *pi, int k) { return k < 2 ? beta_of(pi, share[k] * gain(pi)) : weight[k - 2]; }
+static double beta_of_form(const exact *pi, int k)
+{
+    return k < 2 ? beta_of(pi, share[k] * gain(pi)) : weight[k - 2];
+}
 
-/* The interior point stops at a KL of delta - slack, slack = 1/(t beta), and is exact there: beta moves by slack/delta of
- * itself at most where delta is small (beta falls like delta^-1/2), by slack where it is large (like e^-delta). To
- * that comes a KL's rounding, 4 nA u, in place of the slack. */
+/* The interior point stops at a KL of delta - slack, slack = 1/(t beta), and is exact there: beta moves by
+ * slack/delta of itself at most where delta is small (beta falls like delta^-1/2), by slack where it is large
+ * (like e^-delta). To that comes a KL's rounding, 4 nA u, in place of the slack. */
 static double unit_form(const setting *x)
 {
     double unit = 0;

@@ -176,7 +176,8 @@ static const double radii[RADII] = { 0.001, 0.01, 0.1 };
 static int three(const setting *x) { (void)x; return 3; }
 static int six(const setting *x)   { (void)x; return 2 * RADII; }
 
-/* CG, LAPACK and F^+ g agree to fisher_distance_bound, 10 units, in the F-norm; KL / delta, near 1, to twice that. */
+/* CG, LAPACK and F^+ g agree to fisher_distance_bound, 10 units, in the F-norm; KL / delta, near 1, to twice
+ * that. */
 static double unit_kl_ratio(const setting *x)
 {
     (void)x;
@@ -461,7 +462,8 @@ const derivation line_search[] = {
           worst_by_hand },
         { "=KL/\\delta;\\quad1-KL/\\delta", "algorithms/npg.c, LAPACK, one update of each; algorithms/trpo.c, CG",
           worst_trained },
-        { "\\ge1;\\quad0", "so it leaves the region, at every delta; TRPO's update never does", ones_and_zeros, AT_MOST },
+        { "\\ge1;\\quad0", "so it leaves the region, at every delta; TRPO's update never does",
+          ones_and_zeros, AT_MOST },
         { "\\tfrac12v^TFv/\\delta",
           "the control: if the approximation was exact", worst_quadratic, DIFFERS } },
       RANDOM, page_of_violations },

@@ -1,5 +1,5 @@
-/* Why a step must be neither long nor short: the variance of the ratio, and what a batch of data knows; and what one
- * step of second order costs. 002 (l.289), 004 (l.313-317, 370-395, 474-475), 000 (l.272). */
+/* Why a step must be neither long nor short: the variance of the ratio, and what a batch of data knows; and
+ * what one step of second order costs. 002 (l.289), 004 (l.313-317, 370-395, 474-475), 000 (l.272). */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -131,8 +131,8 @@ static int draw(int n, const double *p, double u)
     return i;
 }
 
-/* What N steps with pi, from mu0 on, know of A(s,a) [nS x nA]: the mean of r + gamma V(s') - V(s), with the exact V,
- * over the times that (s,a) was tried; 0 where it never was. N infinite: A itself. */
+/* What N steps with pi, from mu0 on, know of A(s,a) [nS x nA]: the mean of r + gamma V(s') - V(s), with the
+ * exact V, over the times that (s,a) was tried; 0 where it never was. N infinite: A itself. */
 static void advantages_from_data(const exact *pi, double N, gsl_rng *rng, double *A)
 {
     const mdp *M = pi->M;
@@ -154,7 +154,7 @@ static void advantages_from_data(const exact *pi, double N, gsl_rng *rng, double
     free(tried);
 }
 
-/* One update of a table theta [n] along its natural gradient (NPG-9), these advantages, as far as mean KL = radius */
+/* One update of a table theta [n] along its natural gradient, these advantages (NPG-9), to a mean KL of radius */
 static void update_from_data(const exact *pi, double N, double radius, gsl_rng *rng, double *theta)
 {
     double *v = allocate((size_t)pi->n, sizeof *v, "a step");
@@ -190,8 +190,8 @@ static int gains_from_data(uint64_t seed, double N, double radius, double *gain)
     return fell;
 }
 
-/* The three differences of gains: of delta = .1 over .001 and over 100 with N steps of data; of 100 over .01 with A.
- * Means over the problems and their standard errors, [3] each */
+/* The three differences of gains: of delta = .1 over .001 and over 100 with N steps of data; of 100 over .01
+ * with A. Means over the problems and their standard errors, [3] each */
 static void differences(uint64_t seed, double *mean_of, double *error)
 {
     static const struct { double N, more, less; } pair[] = { { BATCH, 0.1, 0.001 }, { BATCH, 0.1, 100 },
@@ -238,9 +238,9 @@ static void page_of_data(const setting *x, FILE *out)
             fprintf(out, " %8.3f %4d ", gsl_stats_mean(gain, 1, GARNETS), fell);
         }
     }
-    fprintf(out, "\nOnly A comes from the data: V, how often pi is where, and so the KL are exact. One update alone gains"
-                 " most where\nit is long; but a long one by what a small batch says leaves actions that are not tried"
-                 " any more, and no data\nto find out.\n");
+    fprintf(out, "\nOnly A comes from the data: V, how often pi is where, and so the KL are exact. One update"
+                 " alone gains most\nwhere it is long; but a long one by what a small batch says leaves actions"
+                 " that are not tried any more, and\nno data to find out.\n");
 }
 
 /* ---- TRPO-26: what it costs ---- */
@@ -358,8 +358,8 @@ static void page_of_cost(const setting *x, FILE *out)
         fprintf(out, "%5d %8d %10ld %12.2g %14d %16.2g\n", w, B.p.n, products, residual, B.p.n, pow(B.p.n, 3) / 3);
         big_problem_free(&B);
     }
-    fprintf(out, "The columns of F grow with n, the products do not; what 15 steps leave of the residual does. How long a"
-                 " product\ntakes: `make bench`.\n");
+    fprintf(out, "The columns of F grow with n, the products do not; what 15 steps leave of the residual does."
+                 " How long\na product takes: `make bench`.\n");
 }
 
 #define RANDOM "30 random problems: Garnets of 10 states, 4 actions, 3 successors; random tables"
@@ -379,8 +379,8 @@ const derivation step_size_lines[] = {
       "how much more J gains in ten updates: delta = .1 than .001, .1 than 100; with exact A 100 than .01", three,
       measured_unit, NULL, NULL, {
         { "J_{10}(.1)-J_{10}(.001),\\quad J_{10}(.1)-J_{10}(100),\\quad J^A_{10}(100)-J^A_{10}(.01)",
-          "means over the problems; A as 100 steps of pi know it, by TD errors. The last is the control: with A itself"
-          " no step is too long", gain_inside },
+          "means over the problems; A as 100 steps of pi know it, by TD errors. The last is the control: with A"
+          " itself no step is too long", gain_inside },
         { "\\ge4\\,\\mathrm{s.e.}", "standard errors of the same 30 differences", four_errors, AT_MOST } },
       RANDOM, page_of_data },
     { "TRPO-26", "second order, but neither Hessian nor inverse: some products with F",

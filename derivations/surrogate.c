@@ -288,7 +288,7 @@ static double betas_mean(const setting *x, double *out)
     return d ? 0 : -1;
 }
 
-/* ... over DRAWS draws of s ~ d, then a ~ beta; the error is at most sum |f| / DRAWS, f = pi_theta/beta A/(1-gamma) */
+/* ... over DRAWS draws of s ~ d, then a ~ beta; off by sum |f| / DRAWS at most, f = pi_theta/beta A/(1-gamma) */
 static double betas_drawn(const setting *x, double *out)
 {
     const exact *pi = x->pi;
@@ -573,7 +573,8 @@ const derivation surrogate[] = {
         { "=\\frac1{1-\\gamma}E_{s\\sim d_{old},a\\sim\\beta}[\\frac{\\pi_\\theta(a|s)}{\\beta(a|s)}\\hat"
           " A_{old}(s,a)]",
           "PDI-11; a from beta, which 000 calls alpha", betas_scaled },
-        { "=\\frac1{1-\\gamma}\\hat E_{s\\sim d_{old},a\\sim\\beta}[\\frac{\\pi_\\theta(a|s)}{\\beta(a|s)}\\hat A_{old}(s,a)]",
+        { "=\\frac1{1-\\gamma}\\hat E_{s\\sim d_{old},a\\sim\\beta}[\\frac{\\pi_\\theta(a|s)}{\\beta(a|s)}"
+          "\\hat A_{old}(s,a)]",
           "a million draws of (s,a) at equal distances: no further than sum |f| / 10^6 from it", betas_drawn },
         { "\\sum_s\\rho_{old}(s)E_{a\\sim\\beta}[\\frac{\\pi_\\theta(a|s)}{\\pi_{old}(a|s)}\\hat A_{old}(s,a)]",
           "the control: actions of beta, divided by how likely pi_old makes them", betas_wrong, DIFFERS },

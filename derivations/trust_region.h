@@ -13,8 +13,9 @@ typedef struct {
 region_optimum trust_region_mean(const exact *pi, double delta, double *p);     /* E_s[KL_s] <= delta */
 region_optimum trust_region_max(const exact *pi, double delta, double *p);      /* KL_s <= delta in each s */
 
-/* The least value of the dual over the states first <= s < end, weighted by w [nS]: no policy of the region gains more.
- * Minimised by looking, without a derivative; up to REGION_DUAL_MAX pairs (s,a): minima within a minimum take time. */
+/* The least value of the dual over the states first <= s < end, weighted by w [nS]: no policy of the region
+ * gains more. Minimised by looking, without a derivative; up to REGION_DUAL_MAX pairs (s,a): minima within a
+ * minimum take time. */
 enum { REGION_DUAL_MAX = 256 };
 double region_dual(const exact *pi, const double *w, int first, int end, double delta);
 

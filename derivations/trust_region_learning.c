@@ -177,8 +177,8 @@ static void sampled_update(climber *c, const trpo_config *config, env *e, gsl_rn
     actor_free(pi);
 }
 
-/* Of n Garnets: in how many J fell at all, the part of all iterations in which it did, and what each leaves after them,
- * 1 - (J - J_0) / (J* - J_0) */
+/* Of n Garnets: in how many J fell at all, the part of all iterations in which it did, and what each leaves
+ * after them, 1 - (J - J_0) / (J* - J_0) */
 typedef struct { int n, fell_in; double falls, gap[GARNETS]; } account;
 
 /* An update of TRPO with exact advantages; or, e not NULL, with sampled ones */
@@ -325,7 +325,8 @@ static stability stability_of(uint64_t seed, bool natural)
     return all;
 }
 
-/* theta <- theta + M dphi: the step of phi where theta = M phi, natural of KL delta or plain of length sqrt(delta) */
+/* theta <- theta + M dphi: the step of phi where theta = M phi, natural of KL delta or plain of length
+ * sqrt(delta) */
 static void step_in_phi(climber *c, const double *M, bool natural)
 {
     int n = c->p.n;
@@ -403,8 +404,8 @@ static double plain_steps(const setting *x, double *out)   { return stable(x, fa
 
 static void page_of_stability(const setting *x, FILE *out)
 {
-    fprintf(out, "%d steps on each of %d Garnets, exact gradients\n         falls of J  on    KL / delta          gap\n",
-            ITERATIONS, RUNS);
+    fprintf(out, "%d steps on each of %d Garnets, exact gradients\n"
+                 "         falls of J  on    KL / delta          gap\n", ITERATIONS, RUNS);
     for (int natural = 1; natural >= 0; natural--) {
         stability s = stability_of(x->seed, natural);
         fprintf(out, "%s %11.4f %3d %9.2g .. %-8.3g %.4f\n", natural ? "natural" : "plain  ", s.falls, s.fell_in,
@@ -419,8 +420,8 @@ static void page_of_stability(const setting *x, FILE *out)
 
 enum { TRAINED = 11 };
 
-/* 1 - J/J* on E5x, of some runs, ascending: between the second and the last but one lies the median, but for 2 * 12 of
- * 2^11 cases (sign test, 98.8 %) */
+/* 1 - J/J* on E5x, of some runs, ascending: between the second and the last but one lies the median, but for
+ * 2 * 12 of 2^11 cases (sign test, 98.8 %) */
 static void gaps_of_training(uint64_t seed, double delta, double *gap)
 {
     trpo_config c = trpo_defaults;
@@ -485,7 +486,8 @@ const derivation trust_region_learning[] = {
       .page = small_page },
     { "NPG-5", "natural gradients stabilise training, plain steps of the same length do not (were it a quarter of all"
       " Garnets where J falls, this would pass once in 40 times)",
-      "the part of all Garnets where J falls in 50 steps; greatest KL/delta; |pi - pi'| after steps in theta and in phi",
+      "the part of all Garnets where J falls in 50 steps; greatest KL/delta; |pi - pi'| after steps in theta"
+      " and in phi",
       three, measured_unit, NULL, NULL, {
         { "0.25,\\quad2,\\quad10^{-10}", "marks; of a thousand steps", marks_of_stability },
         { "\\le P_{.05}(J_{k+1}<J_k),\\quad\\max KL/\\delta,\\quad\\max|\\pi-\\pi'|",
@@ -494,8 +496,8 @@ const derivation trust_region_learning[] = {
         { "\\ge P^{.95}(J_{k+1}<J_k),\\ \\dots,\\quad\\theta'=\\theta+\\sqrt{\\tfrac{2\\delta}{g^TF^{-1}g}}F^{-1}g,"
           "\\quad\\theta=M\\phi", "algorithms/npg.c, delta = .001; the upper end", natural_steps, AT_MOST } },
       GARNETS_OF, page_of_stability, .trains = 2 },
-    { "TRPO-17", "collect, average, solve the constrained problem: it learns (were half of all runs above 0.05, this would pass once"
-      " in 170 times)",
+    { "TRPO-17", "collect, average, solve the constrained problem: it learns (were half of all runs above 0.05,"
+      " this would pass once in 170 times)",
       "1 - J/J* after 10000 steps, ends of the median's 98.8 % interval", measured_one, measured_unit, NULL, NULL, {
         { "0.05", "of the optimum", a_twentieth },
         { "\\le(1-J/J^*)_{(2)}", "the control: delta = 1e-8 leaves it where it was; the second of eleven", confined,
@@ -503,8 +505,8 @@ const derivation trust_region_learning[] = {
         { "\\ge(1-J/J^*)_{(10)}", "algorithms/trpo.c, batches of 200 steps, delta = .01; the tenth", trained,
           AT_MOST } },
       "E5x, gamma .9", page_of_training, .trains = 1 },
-    { "TRPO-29", "exact advantages and delta = .01, more than theory's step: J hardly falls; sampled ones: it falls, and"
-      " yet learns (were it a tenth of all Garnets where J falls, this would pass once in 40 times)",
+    { "TRPO-29", "exact advantages and delta = .01, more than theory's step: J hardly falls; sampled ones: it"
+      " falls, and yet learns (were it a tenth of all Garnets where J falls, this would pass once in 40 times)",
       "the part of all Garnets where J falls in 50 iterations; the mean gap left with sampled advantages",
       measured_two, measured_unit, NULL, NULL, {
         { "0.1,\\quad0.1", "of all Garnets; of the way to J*", trpo_marks },

@@ -358,8 +358,8 @@ static double with_Q(const setting *x, bool uniform, double *out)
     return 0;
 }
 
-/* ... over DRAWS draws of s ~ d, then a ~ q. e(s,a) = scale |Q|/q / DRAWS is what a part of a draw may do to w(s,a): to
- * the value sum pi' e, to the derivative in a logit twice that, and c to a sum of these */
+/* ... over DRAWS draws of s ~ d, then a ~ q. e(s,a) = scale |Q|/q / DRAWS is what a part of a draw may do to
+ * w(s,a): to the value sum pi' e, to the derivative in a logit twice that, and c to a sum of these */
 static double drawn_with_Q(const setting *x, bool uniform, double *out)
 {
     const exact *pi = x->pi, *pi1 = x->pi1;
@@ -458,7 +458,8 @@ const derivation trust_region[] = {
       unit_sum, no_optimum, NULL, {
         { "\\max_{\\pi'}\\sum_s\\rho(s)\\sum_a\\pi'(a|s)A^\\pi(s,a)" ST "E_s[" KL_S "]\\le\\delta",
           "at TRPO-10's optimum", sum_of_visits },
-        { "=\\sum_s\\rho(s)\\,\\min_{\\eta,\\nu}(\\eta\\delta+E_s[\\nu_s-\\eta-\\eta\\sum_a\\pi\\log\\frac{\\nu_s-A}\\eta])",
+        { "=\\sum_s\\rho(s)\\,\\min_{\\eta,\\nu}(\\eta\\delta+E_s[\\nu_s-\\eta-\\eta\\sum_a\\pi\\log"
+          "\\frac{\\nu_s-A}\\eta])",
           "TRPO-10's dual; 002: sum_s rho(s) = 1/(1-gamma) where nothing ends", scaled_dual },
         { "=L_\\pi(\\pi')-J(\\pi)",
           "the surrogate of that policy, solved like any other: PDI-9", surrogate_less_J },
@@ -472,7 +473,8 @@ const derivation trust_region[] = {
         { "L(\\pi'),\\ E_s[" KL_S "]", "of TRPO-10's optimum, over states", optimum_and_kl },
         { "=\\sum_t\\gamma^tE_\\pi[r_t(\\theta)A_t]/\\sum\\rho,\\ \\sum_t\\gamma^tE_\\pi[KL_t]/\\sum\\rho",
           "over time, along pi's trajectories", over_time },
-        { "=\\min_{\\eta,\\nu}(\\eta\\delta+E_s[\\nu_s-\\eta-\\eta\\sum_a\\pi\\log\\frac{\\nu_s-A}\\eta]),\\quad\\delta", "no policy has more gain, and the constraint is active",
+        { "=\\min_{\\eta,\\nu}(\\eta\\delta+E_s[\\nu_s-\\eta-\\eta\\sum_a\\pi\\log\\frac{\\nu_s-A}\\eta]),"
+          "\\quad\\delta", "no policy has more gain, and the constraint is active",
           dual_and_delta },
         { "\\hat E_t[r_tA_t],\\ \\hat E_t[KL_t]",
           "the control: a batch's plain mean over t, without gamma^t, is another mean", over_batch, DIFFERS } } },
@@ -486,7 +488,8 @@ const derivation trust_region[] = {
           "single path, q = pi: Q = A + V, and sum_a pi' = 1; score by score", q_is_old },
         { "=\\frac1{1-\\gamma}E_{s\\sim d,a\\sim q}[\\frac{\\pi'(a|s)}{q(a|s)}Q(s,a)],\\quad\\nabla_{\\theta'}",
           "vine, q uniform", q_is_uniform },
-        { "=\\frac1{1-\\gamma}\\hat E_{s\\sim d,a\\sim\\pi}[\\frac{\\pi'(a|s)}{\\pi(a|s)}Q(s,a)],\\quad\\nabla_{\\theta'}",
+        { "=\\frac1{1-\\gamma}\\hat E_{s\\sim d,a\\sim\\pi}[\\frac{\\pi'(a|s)}{\\pi(a|s)}Q(s,a)],"
+          "\\quad\\nabla_{\\theta'}",
           "a million draws of (s,a) at equal distances, q = pi", q_is_old_drawn },
         { "=\\frac1{1-\\gamma}\\hat E_{s\\sim d,a\\sim q}[\\frac{\\pi'(a|s)}{q(a|s)}Q(s,a)],\\quad\\nabla_{\\theta'}",
           "and q uniform: no further than the sum of what is averaged, over 10^6", q_is_uniform_drawn },

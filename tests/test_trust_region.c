@@ -1,5 +1,6 @@
-/* The trust region as a constrained problem, the natural step and the line search: closed forms by hand on bandits, the
- * numbers that an independent program has (errata_check.py: X14, X15, X73), and every line of these derivations. */
+/* The trust region as a constrained problem, the natural step and the line search: closed forms by hand on
+ * bandits, the numbers that an independent program has (errata_check.py: X14, X15, X73), and every line of
+ * these derivations. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,8 +27,8 @@ static void near(double got, double want, double bound, int line)
 
 /* ---- by hand ---- */
 
-/* States that go nowhere, two actions, theta = 0. In state 0 the rewards are 1 and -1, so A = (1, -1); in state 1, where
- * there is one, both are 1, so A = 0. gamma = 1/2, d = mu0 = (1 - other, other). */
+/* States that go nowhere, two actions, theta = 0. In state 0 the rewards are 1 and -1, so A = (1, -1); in
+ * state 1, where there is one, both are 1, so A = 0. gamma = 1/2, d = mu0 = (1 - other, other). */
 typedef struct { mdp *M; exact *pi; setting *x; } bandit;
 
 static bandit bandit_new(double other)
@@ -75,7 +76,8 @@ static void optimum(void **state)
     bandit_free(&b);
 }
 
-/* A state where nothing can be gained leaves its KL to the other: 1/4 of the mean is there, so its KL is 4 delta. */
+/* A state where nothing can be gained leaves its KL to the other: 1/4 of the mean is there, so its KL is 4
+ * delta. */
 static void two_states(void **state)
 {
     (void)state;
@@ -88,8 +90,8 @@ static void two_states(void **state)
     bandit_free(&b);
 }
 
-/* theta = (t, -t): q = e^t / (2 cosh t), the gain is tanh t, KL = log cosh t; F = (1 -1; -1 1) / 4, so that the natural
- * step has t^2 / 2 = delta. With KL reversed it would be t tanh t - log cosh t. */
+/* theta = (t, -t): q = e^t / (2 cosh t), the gain is tanh t, KL = log cosh t; F = (1 -1; -1 1) / 4, so that
+ * the natural step has t^2 / 2 = delta. With KL reversed it would be t tanh t - log cosh t. */
 static void steps(void **state)
 {
     (void)state;
@@ -148,7 +150,8 @@ static void of_errata(void **state)
     problem_close(&p);
 }
 
-/* kl_over_states.c by hand on the bandit of two states, and where episodes end. p = (1/2, 1/2), q = (1/4, 3/4) and (1/2, 1/2): KL = log(4/3)/2 in state 0, 0 in state 1. */
+/* kl_over_states.c by hand on the bandit of two states, and where episodes end. p = (1/2, 1/2), q = (1/4,
+ * 3/4) and (1/2, 1/2): KL = log(4/3)/2 in state 0, 0 in state 1. */
 static void over_states(void **state)
 {
     (void)state;
@@ -228,8 +231,8 @@ static void lines_hold(void **state)
     }
 }
 
-/* What is measured is held with its interval: none of 20 Garnets is a chance of at most 1 - .05^(1/20); and of eleven runs,
- * as the page has them, the tenth counts against the claim, the second against the control. */
+/* What is measured is held with its interval: none of 20 Garnets is a chance of at most 1 - .05^(1/20); and
+ * of eleven runs, as the page has them, the tenth counts against the claim, the second against the control. */
 static void intervals(void **state)
 {
     (void)state;
@@ -287,8 +290,8 @@ static void ridge_page(void **state)
         const char *row = strstr(text, begin);
         assert_non_null(row);
         double *n = v[k - 1];
-        assert_int_equal(sscanf(row + 5, "%lf %lf %lf %lf %lf %lf %lf %lf %lf", &n[0], &n[1], &n[2], &n[3], &n[4], &n[5],
-                                &n[6], &n[7], &n[8]), 9);
+        assert_int_equal(sscanf(row + 5, "%lf %lf %lf %lf %lf %lf %lf %lf %lf", &n[0], &n[1], &n[2], &n[3], &n[4],
+                                &n[5], &n[6], &n[7], &n[8]), 9);
         double from_1 = k == 1 ? 0 : v[0][0], from_2 = k == 1 ? 0 : v[0][1];
         assert_near(hypot(n[0] - from_1, n[1] - from_2), 1, 1e-4);          /* on the region's rim */
     }
@@ -305,7 +308,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(optimum), cmocka_unit_test(two_states), cmocka_unit_test(steps), cmocka_unit_test(of_errata),
         cmocka_unit_test(over_states),
-        cmocka_unit_test(lines_hold), cmocka_unit_test(intervals), cmocka_unit_test(wrong_lines_differ), cmocka_unit_test(ridge_page) };
+        cmocka_unit_test(lines_hold), cmocka_unit_test(intervals), cmocka_unit_test(wrong_lines_differ),
+        cmocka_unit_test(ridge_page) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
