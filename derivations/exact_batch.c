@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
+#include "autodiff/linalg.h"
 #include "autodiff/require.h"
+#include "derivations/kl_over_states.h"
 
 exact_batch exact_batch_new(const exact *x)
 {
@@ -39,4 +41,27 @@ policy exact_batch_policy(const exact *x)
     p.f = (network){ .layers = 1, .size = { x->nS, x->nA }, .hidden = AD_LINEAR };
     p.n = network_n(&p.f);
     return p;
+}
+
+full_batch full_batch_new(const exact *pi)
+{
+    full_batch B = { .b = agent_new(&pi->policy, pi->theta, 1) };
+    B.A = allocate(2 * (size_t)pi->nSA, sizeof *B.A, "a batch");
+    B.w = B.A + pi->nSA;
+    B.scale = linalg_max_abs(pi->nSA, pi->A);
+    double all = visited(pi);
+    for (int i = 0; i < pi->nSA; i++) {
+        int s = i / pi->nA, k = B.b->tau->T;
+        if (pi->d[s] <= 0) continue;
+        B.A[k] = pi->A[i] / B.scale;
+        B.w[k] = pi->d[s] * pi->pi[i] / all;
+        rollout_add(B.b->tau, agent_observation(B.b, s), &(double){ i % pi->nA }, 0);
+    }
+    return B;
+}
+
+void full_batch_free(full_batch *B)
+{
+    free(B->A);
+    agent_free(B->b);
 }

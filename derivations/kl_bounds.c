@@ -14,6 +14,8 @@
 #include "autodiff/require.h"
 #include "derivations/coupling.h"
 #include "derivations/derivation.h"
+#include "derivations/kl_over_states.h"
+#include "derivations/natural_step.h"
 #include "derivations/random_pairs.h"
 
 /* KL-1   sum_x p (e^d - 1 - d), d = log q - log p; e^d - 1 - d = d^2/2 exprel_2(d) does not cancel */
@@ -30,7 +32,7 @@ double kl_divergence(int n, const double *logp, const double *logq)
 /* ---- lines: D_KL in each state, of two policies in either order ---- */
 
 static int n_states(const setting *x) { return x->pi->nS; }
-static int one(const setting *x)      { (void)x; return 1; }
+static int two(const setting *x)      { (void)x; return 2; }
 
 static double largest_gap(const setting *x)
 {
@@ -116,35 +118,47 @@ static double KL_cross(const setting *x, double *out)   { return cross_entropy(x
 static double KL_trained(const setting *x, double *out) { return trained_with(x->pi, x->pi1, out); }
 static double KL_new_old(const setting *x, double *out) { return term_by_term(x->pi1, x->pi, out); }
 
-/* KL-3   one number for all states, max_s D_KL(pi' || pi), absorbing ones left out */
+/* KL-3   max_s D_KL(pi' || pi), absorbing states left out, and sum_s rho(s) D_KL(pi' || pi) / sum_s rho(s) */
 typedef double (*in_states)(const exact *p, const exact *q, double *out);
 
-static double greatest(const setting *x, in_states value, const exact *p, const exact *q, double *out)
+static double both(const setting *x, in_states value, const exact *p, const exact *q, double *out)
 {
-    double *D = allocate((size_t)p->nS, sizeof *D, "divergences");
+    double *D = allocate((size_t)p->nS, sizeof *D, "divergences"), visits = 0;
     value(p, q, D);
-    *out = 0;
-    for (int s = 0; s < p->nS; s++)
-        if (!x->pi->absorbing[s]) *out = linalg_greater(*out, D[s]);
+    out[0] = out[1] = 0;
+    for (int s = 0; s < p->nS; s++) {
+        if (x->pi->absorbing[s]) continue;
+        out[0] = linalg_greater(out[0], D[s]);
+        out[1] += exact_rho(x->pi, s) * D[s];
+        visits += exact_rho(x->pi, s);
+    }
+    out[1] /= visits;
     free(D);
     return 0;
 }
 
-static double new_old(const setting *x, double *out) { return greatest(x, sum_of_log_ratios, x->pi1, x->pi, out); }
-static double new_old_flat(const setting *x, double *out) { return greatest(x, above_tangent, x->pi1, x->pi, out); }
-static double old_new(const setting *x, double *out) { return greatest(x, term_by_term, x->pi, x->pi1, out); }
+static double new_old(const setting *x, double *out) { return both(x, sum_of_log_ratios, x->pi1, x->pi, out); }
+static double new_old_flat(const setting *x, double *out) { return both(x, above_tangent, x->pi1, x->pi, out); }
 
-static double mean_over_states(const setting *x, double *out)           /* sum_s rho(s) D(s) / sum_s rho(s) */
+static double new_old_over_states(const setting *x, double *out)
 {
-    double *D = allocate((size_t)x->pi->nS, sizeof *D, "divergences"), visits = 0;
-    term_by_term(x->pi1, x->pi, D);
-    *out = 0;
-    for (int s = 0; s < x->pi->nS; s++) {
-        *out += exact_rho(x->pi, s) * D[s];
-        visits += exact_rho(x->pi, s);
-    }
-    *out /= visits;
-    free(D);
+    out[0] = kl_max(x->pi, x->pi1->logpi, x->pi->logpi);
+    out[1] = kl_mean(x->pi, x->pi1->logpi, x->pi->logpi);
+    return 0;
+}
+
+static double old_new(const setting *x, double *out)
+{
+    out[0] = kl_max(x->pi, x->pi->logpi, x->pi1->logpi);
+    out[1] = kl_mean(x->pi, x->pi->logpi, x->pi1->logpi);
+    return 0;
+}
+
+/* ERR-35: one multiplier can hold one number, the mean, and that says nothing about the greatest. */
+static double mean_for_both(const setting *x, double *out)
+{
+    new_old_over_states(x, out);
+    out[0] = out[1];
     return 0;
 }
 
@@ -155,7 +169,7 @@ static const char *never_decides(const setting *x)
     return "no state with a choice is visited";
 }
 
-/* ERR-34: how the directions differ: both against d^T F d / 2 along theta + t A, for the policies of this page */
+/* How the directions of ERR-34 differ: both against d^T F d / 2 along theta + t A, for the policies of this page */
 static void page_of_directions(const setting *x, FILE *out)
 {
     const exact *pi = x->pi;
@@ -184,6 +198,90 @@ static void page_of_directions(const setting *x, FILE *out)
     fprintf(out, "Where the new policy drops an action, new||old stays finite, and old||new does not.\n");
     free(z);
     free(D);
+}
+
+/* ---- TRPO-9: the mean of the KL over states ---- */
+
+static const char *never_compared(const setting *x)
+{
+    for (int s = 0; s < x->pi->nS; s++)
+        if (x->pi->d[s] > 0) return x->pi->nSA == x->pi1->nSA ? NULL : "pi and pi' are not comparable";
+    return "nowhere to be";
+}
+
+/* u N |log pi|: a sum over the states of numbers that are right to u times the largest logarithm */
+static double unit_mean(const setting *x) { return DBL_EPSILON * fmax(4, x->pi->nS) * largest_gap(x); }
+
+static const double delta = 0.01;
+
+static int three(const setting *x) { (void)x; return 3; }
+
+/* max/mean over the states of natural steps to a mean KL of delta, on random problems: least and greatest */
+enum { PROBLEMS = 200 };
+static void max_over_mean(double *least_ratio, double *most_ratio)
+{
+    double v[RANDOM_PROBLEM_N];
+    *least_ratio = INFINITY, *most_ratio = 0;
+    for (uint64_t k = 1; k <= PROBLEMS; k++) {
+        random_problem r = random_problem_new(k);
+        natural_step(r.x, delta, v);
+        region_step step = step_along(r.pi, v, step_length(r.pi, v, false, delta));
+        *least_ratio = fmin(*least_ratio, step.kl_max / step.kl);
+        *most_ratio = fmax(*most_ratio, step.kl_max / step.kl);
+        random_problem_free(&r);
+    }
+}
+
+/* A mean KL, once for itself and twice as the unit of max/mean: of the least, and of the greatest over 1.5 */
+static double three_times(double kl, double *out)
+{
+    out[0] = out[1] = out[2] = kl;
+    return 0;
+}
+
+/* TRPO-9   E_{s~rho}[ KL(pi(.|s) || pi'(.|s)) ], rho normalised over the states where pi decides */
+static double kl_mean_of(const setting *x, double *out)
+{
+    return three_times(kl_mean(x->pi, x->pi->logpi, x->pi1->logpi), out);
+}
+
+/* Over time: sum_t gamma^t E_{s_t ~ pi}[KL_s_t] / sum_t gamma^t Pr(not ended) */
+static double kl_over_time(const setting *x, double *out)
+{
+    const exact *pi = x->pi;
+    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    double *f = allocate(2 * (size_t)pi->nS, sizeof *f, "sums over time"), *sum = f + pi->nS;
+    for (int s = 0; s < pi->nS; s++) f[s] = kl_of_state(pi, s, pi->logpi, x->pi1->logpi);
+    exact_sum_over_time(pi, false, f, sum);
+    double scale = pi->fisher_scale / visited(pi);
+    three_times(scale * linalg_dot(pi->nS, pi->M->mu0, sum), out);
+    double room = 10 * scale * pi->unit_rho * linalg_max_abs(pi->nS, f);
+    free(f);
+    return room;
+}
+
+/* The greatest here; on the random problems max/mean, in units of this mean */
+static double kl_max_of(const setting *x, double *out)
+{
+    double kl = kl_mean(x->pi, x->pi->logpi, x->pi1->logpi);
+    out[0] = kl_max(x->pi, x->pi->logpi, x->pi1->logpi);
+    max_over_mean(&out[1], &out[2]);
+    out[1] *= kl, out[2] *= kl / 1.5;
+    return 0;
+}
+
+static double kl_reversed(const setting *x, double *out)
+{
+    return three_times(kl_mean(x->pi, x->pi1->logpi, x->pi->logpi), out);
+}
+
+static void page_of_states(const setting *x, FILE *out)
+{
+    double least_ratio, most_ratio;
+    (void)x;
+    max_over_mean(&least_ratio, &most_ratio);
+    fprintf(out, "greatest over mean KL of a natural step to a mean KL of %g, %d random problems: %.3f to %.3f;"
+            " their\nmedian stands on TRPO-31's page\n", delta, PROBLEMS, least_ratio, most_ratio);
 }
 
 /* ---- DSB-14: Pinsker's inequality ---- */
@@ -229,6 +327,8 @@ static void page_of_pinsker(const setting *x, FILE *out)
             "D_TV^2 / D_KL at most %.4f: 002's form has a factor of 2 to spare.\n", states, PAIRS, tight, loose);
 }
 
+#define KL_S "D_{KL}(\\pi(\\cdot|s)\\|\\pi'(\\cdot|s))"
+
 const derivation kl_bounds[] = {
     { "KL-1", "D_KL(p || q) = sum_x p(x) log(p(x)/q(x)) >= 0", "D_KL(pi(.|s) || pi'(.|s)) in each state", n_states,
       unit, NULL, NULL, {
@@ -246,21 +346,36 @@ const derivation kl_bounds[] = {
         { "=lse(z')-lse(z)-\\sum_a\\pi_\\theta(a|s)(z'(a)-z(a)),\\quad lse(z)=\\log\\sum_be^{z(b)}",
           "from the logits z, z': how far lse is above its tangent at z", KL_tangent },
         { "D_{KL}(\\pi_{\\tilde\\theta}\\|\\pi_\\theta)",
-          "001 l.339, l.371, l.396, l.562, l.587: the new policy first, but in its rule for beta (l.600)",
-          KL_new_old,
-          DIFFERS, "ERR-34" } }, .page = page_of_directions },
-    { "KL-3", "001's constraint D_KL(pi' || pi) <= eps: the new policy first, and in every state",
-      "max_s D_KL(pi'(.|s) || pi(.|s))", one, unit, never_decides, NULL, {
-        { "\\max_s\\sum_a\\pi_{\\theta'}(a|s)\\log\\frac{\\pi_{\\theta'}(a|s)}{\\pi_\\theta(a|s)}", "new||old",
-          new_old },
-        { "=\\max_s\\{lse(z)-lse(z')-\\sum_a\\pi_{\\theta'}(a|s)(z(a)-z'(a))\\}",
-          "KL-2's line with z and z' swapped",
-          new_old_flat },
-        { "\\sum_s\\rho(s)D_{KL}(\\pi_{\\theta'}\\|\\pi_\\theta)/\\sum_s\\rho(s)",
-          "001 l.339, l.371, l.388 name no state: one lambda for all needs the maximum, or this mean",
-          mean_over_states, DIFFERS, "ERR-35" },
-        { "\\max_sD_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})", "the other direction: 001 l.600, 000, 004, both papers",
-          old_new, DIFFERS, "ERR-34" } } },
+          "the control: 001's order (l.339, l.371, l.396, l.562, l.587) is another number (ERR-34)",
+          KL_new_old, DIFFERS } }, .page = page_of_directions },
+    { "KL-3", "001's constraint D_KL(pi' || pi) <= eps, the new policy first: for every state, and for the mean",
+      "the greatest D_KL(pi'(.|s) || pi(.|s)) over s, and the mean", two, unit, never_decides, NULL, {
+        { "\\max_sD_s,\\quad E_{s\\sim d}[D_s],\\quad D_s=\\sum_a\\pi_{\\theta'}(a|s)"
+          "\\log\\frac{\\pi_{\\theta'}(a|s)}{\\pi_\\theta(a|s)}", "new||old; d = rho / sum rho", new_old },
+        { "=\\max_s,\\ E_{s\\sim d}[lse(z)-lse(z')-\\sum_a\\pi_{\\theta'}(a|s)(z(a)-z'(a))]",
+          "KL-2's line with z and z' swapped", new_old_flat },
+        { "=\\max_s,\\ E_{s\\sim d}[\\sum_a\\pi_{\\theta'}(a|s)(e^{-d(a)}-1+d(a))],\\quad d(a)=\\log\\frac{"
+          "\\pi_{\\theta'}(a|s)}{\\pi_\\theta(a|s)}", "KL-1's terms, none of them negative", new_old_over_states },
+        { "D_{KL}(\\pi_{\\theta'}(a_t|s_t)\\|\\pi_\\theta(a_t|s_t))\\le\\epsilon,\\ \\text{one }\\lambda",
+          "001 (l.339, 371, 388) names no state, and has one multiplier: that holds the mean, and the greatest is not"
+          " below it", mean_for_both, DIFFERS, "ERR-35" },
+        { "\\max_s,\\ E_{s\\sim d}[D_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})]",
+          "the control: the other direction, that of 001 l.600, 000, 004 and both papers", old_new, DIFFERS } } },
+    { "TRPO-9", "the mean KL over states: never above the greatest, and so a weaker constraint",
+      "mean KL; then, in its unit, max/mean on 200 random problems: the least, and the greatest over 1.5",
+      three, unit_mean,
+      never_compared, NULL, {
+        { "E_{s\\sim d}[" KL_S "],\\quad1,\\quad1", "weights d = rho / sum rho, which sum to 1", kl_mean_of },
+        { "=\\sum_t\\gamma^tE_{s_t\\sim\\pi}[D_{KL}(\\pi(\\cdot|s_t)\\|\\pi'(\\cdot|s_t))]/\\sum_s\\rho(s)",
+          "as a mean over time along pi's trajectories", kl_over_time },
+        { "\\le\\max_s" KL_S ",\\quad\\min\\tfrac{\\max_sKL}{E_s[KL]},"
+                             "\\quad\\tfrac1{1.5}\\max\\tfrac{\\max_sKL}{E_s[KL]}",
+          "a mean is at most the greatest: TRPO-8's constraint implies this one. On 200 natural steps, too, and on"
+          " some by more than half", kl_max_of, AT_LEAST },
+        { "E_{s\\sim d}[D_{KL}(\\pi'(\\cdot|s)\\|\\pi(\\cdot|s))]",
+          "the control: the other direction, 001's (l.339, 371, 396, 562, 587), is another number", kl_reversed,
+          DIFFERS } },
+      .page = page_of_states },
     { "DSB-14", "Pinsker: D_TV(p, q) <= sqrt(D_KL(p || q) / 2)", "D_TV in each state", n_states, unit_TV, NULL,
       NULL, {
         { "\\tfrac12\\sum_a|\\pi_\\theta(a|s)-\\pi_{\\theta'}(a|s)|", "the total variation", TV },

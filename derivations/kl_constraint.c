@@ -13,6 +13,7 @@
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
 #include "derivations/improvement.h"
+#include "derivations/kl_over_states.h"
 #include "derivations/policy_file.h"
 
 enum { RADII = 3, OTHERS = 8, SWEEPS = 300 };
@@ -48,7 +49,8 @@ static double unit_gain(const setting *x)
 
 /* ---- the dual function ---- */
 
-/* sum_s d(s) log E_pi[exp(h)], h = A sum(rho)/lambda, and in *kl its mean KL from pi, E_pi'[h] - log E_pi[exp(h)] */
+/* sum_s d(s) log E_pi[exp(h)], h = A sum(rho)/lambda, and in *kl its mean KL from pi,
+ * E_pi'[h] - log E_pi[exp(h)] */
 static double log_Z(const exact *pi, double lambda, double *kl)
 {
     double N = visits_of(pi), sum = 0;
@@ -102,9 +104,8 @@ static double by_algorithm(const exact_table *t, double epsilon, double *pi1)
 
 static double mean_kl_by_hand(const exact *pi, const double *pi1)       /* KL(pi1||pi), over d */
 {
-    double kl = 0, N = visits_of(pi);
-    for (int i = 0; i < pi->nSA; i++)
-        if (pi1[i] > 0) kl += exact_rho(pi, i / pi->nA) / N * pi1[i] * (log(pi1[i]) - pi->logpi[i]);
+    double *logp = kl_table(pi, pi1), kl = kl_mean(pi, logp, pi->logpi);
+    free(logp);
     return kl;
 }
 
@@ -254,16 +255,14 @@ static double line_other_lambdas(const setting *x, double *out)
 
 static int n_two(const setting *x) { (void)x; return 2; }
 
-/* More than the KL of the greedy policy */
+/* More than any policy's KL, E_s[max_a -log pi(a|s)]: nothing ever binds */
 static double wide(const setting *x)
 {
-    exact_table t = improvement_table(x->pi);
-    double *pi1 = allocate((size_t)x->pi->nSA, sizeof *pi1, "a policy");
-    dual_gradient_maximise(&t, 0, pi1);
-    double kl = dual_gradient_mean_kl(&t, pi1);
-    improvement_table_free(&t);
-    free(pi1);
-    return 1 + kl;
+    const exact *pi = x->pi;
+    double most = 1;
+    for (int s = 0; s < pi->nS; s++)
+        most += pi->d[s] / visited(pi) * linalg_max_abs(pi->nA, pi->logpi + s * pi->nA);
+    return most;
 }
 
 static double line_multiplier(const setting *x, double *out)
@@ -284,19 +283,44 @@ static double line_lambda(const setting *x, double *out)
     return isnan(out[0]) || isnan(out[1]) ? -1 : 2e-7 * out[0];
 }
 
-/* ERR-36: 001's step from lambda = 0, where the constraint does not bind */
-static double line_unprojected(const setting *x, double *out)
+/* KL-6 as 001 has it: few steps of ascent in theta', one of lambda, from theta' = theta and lambda = 0, where
+ * nothing binds; by dual_gradient.c's steps, lambda's with its max(0, .) or without. Returns the greatest
+ * lambda after the first of TURNS. */
+enum { TURNS = 10, ASCENTS = 5 };
+static double greatest_lambda(const setting *x, bool projected)
 {
     exact_table t = improvement_table(x->pi);
-    double *pi1 = allocate((size_t)x->pi->nSA, sizeof *pi1, "a policy"), epsilon = wide(x);
-    double alpha = dual_gradient_defaults.alpha * dual_gradient_unit(&t, epsilon) / (2 * epsilon);
-    dual_gradient_maximise(&t, 0, pi1);
-    out[0] = multiplier(x->pi, EPSILON);
-    out[1] = 0 + alpha * (mean_kl_by_hand(x->pi, pi1) - epsilon);
+    size_t n = (size_t)x->pi->nSA;
+    double *pi1 = allocate(2 * n, sizeof *pi1, "a policy"), *z = pi1 + n, epsilon = wide(x);
+    double unit = dual_gradient_unit(&t, epsilon), lambda = 0, most = -INFINITY;
+    double alpha = dual_gradient_defaults.alpha * unit / (2 * epsilon);
+    memcpy(pi1, x->pi->pi, n * sizeof *pi1);
+    memcpy(z, x->pi->logpi, n * sizeof *z);
+    for (int k = 0; k < TURNS; k++) {
+        for (int i = 0; i < ASCENTS; i++) dual_gradient_ascend(&t, lambda, dual_gradient_defaults.lr / unit, z, pi1);
+        double kl = mean_kl_by_hand(x->pi, pi1);
+        lambda = projected ? dual_gradient_lambda(lambda, alpha, kl, epsilon) : lambda + alpha * (kl - epsilon);
+        most = fmax(most, lambda);
+    }
     improvement_table_free(&t);
     free(pi1);
-    return 0;
+    return most;
 }
+
+/* Where it binds dual_gradient.c, until it settles; where it does not, few steps of it */
+static double iterated(const setting *x, bool projected, double *out)
+{
+    exact_table t = improvement_table(x->pi);
+    double *pi1 = allocate((size_t)x->pi->nSA, sizeof *pi1, "a policy");
+    out[0] = by_algorithm(&t, EPSILON, pi1);
+    out[1] = greatest_lambda(x, projected);
+    improvement_table_free(&t);
+    free(pi1);
+    return isnan(out[0]) ? -1 : 2e-7 * out[0];
+}
+
+static double line_projected(const setting *x, double *out)   { return iterated(x, true, out); }
+static double line_unprojected(const setting *x, double *out) { return iterated(x, false, out); }
 
 static double unit_lambda(const setting *x)
 {
@@ -349,8 +373,11 @@ const derivation kl_constraint[] = {
           line_multiplier },
         { "\\lambda\\leftarrow\\max(0,\\lambda+\\alpha(\\bar D_{KL}-\\epsilon))",
           "algorithms/dual_gradient.c, until it settles", line_lambda },
-        { "\\lambda\\leftarrow\\lambda+\\alpha(\\bar D_{KL}-\\epsilon)",
-          "001 (l.396), one step from lambda = 0 where nothing binds: the Lagrangian then has no maximum",
+        { "\\max_{k\\le10}\\lambda_k,\\quad\\lambda_{k+1}=\\max(0,\\lambda_k+\\alpha(\\bar D_{KL}-\\epsilon))",
+          "where nothing binds, with few steps of ascent for each of lambda, from 0: it stays there",
+          line_projected },
+        { "\\max_{k\\le10}\\lambda_k,\\quad\\lambda_{k+1}=\\lambda_k+\\alpha(\\bar D_{KL}-\\epsilon)",
+          "001 (l.396), the same steps: below 0 from the first on, where the Lagrangian rewards distance from pi",
           line_unprojected, DIFFERS, "ERR-36" } } },
     { .id = NULL }
 };

@@ -1,10 +1,11 @@
-/* PPO's penalty on the KL: what maximises the penalised surrogate, in closed form for either direction of the KL and
- * by Newton's method on the training code's own objective; that a smaller weight lets it go further; the rule that
- * adapts the weight; and that a bound on the KL and a weight on it are two names of one family of policies.
- * 002 (l.355-358, images PPO3, PPO7), 004 (l.484-502), 001 (l.562-600), 000 (l.272, l.318); PPO's paper, section 4.
+/* PPO's penalty on the KL: what maximises the penalised surrogate (kl_maximiser.h); that a smaller weight lets it go
+ * further; the rule that adapts the weight; and that a bound on the KL and a weight on it are two names of one family
+ * of policies. 002 (l.355-358, images PPO3, PPO7), 004 (l.484-502), 001 (l.562-600), 000 (l.272, l.318); PPO's paper,
+ * section 4.
  *
- * The surrogate of a table separates: sum_s d(s) [ sum_a pi(a|s) A(s,a) - beta KL_s ] is greatest where each state's
- * part is. Advantages are in units of the greatest, max|A|, and so is beta. */
+ * The surrogate of a table separates: E_s[ sum_a pi(a|s) A(s,a) - beta KL_s ], E_s over the decision states
+ * as in kl_over_states.h, is greatest where each state's part is. Advantages are in units of the greatest,
+ * max|A|, and so is beta. */
 #include <float.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_roots.h>
@@ -16,115 +17,19 @@
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
-
-enum direction { OLD_NEW, NEW_OLD };            /* KL(pi_old||pi), PPO's and TRPO's; KL(pi||pi_old), 001's */
+#include "derivations/kl_maximiser.h"
+#include "derivations/kl_over_states.h"
+#include "derivations/trust_region.h"
 
 static const double LEAST_PI = 1e-9;            /* of pi_old, for ratios and Newton's steps to keep their digits */
-
-static double greatest_A(const exact *pi) { return linalg_max_abs(pi->nSA, pi->A); }
 
 static const char *not_applicable(const setting *x)
 {
     const exact *pi = x->pi;
-    if (!(greatest_A(pi) > 1e3 * pi->unit_V)) return "no action is better than another";
+    if (!(penalty_unit(pi) > 1e3 * pi->unit_V)) return "no action is better than another";
     for (int i = 0; i < pi->nSA; i++)
         if (!pi->absorbing[i / pi->nA] && pi->pi[i] < LEAST_PI) return "pi hardly ever does what pi' may do";
     return NULL;
-}
-
-/* A(s,.) [nA] in units of the greatest of all, less that of the state's best action: as sum_a pi(a) = 1, this moves
- * the surrogate by a constant */
-static void gaps(const exact *pi, int s, double *A)
-{
-    const double *row = pi->A + s * pi->nA, unit = greatest_A(pi);
-    double best = row[0];
-    for (int a = 1; a < pi->nA; a++) best = fmax(best, row[a]);
-    for (int a = 0; a < pi->nA; a++) A[a] = (row[a] - best) / unit;
-}
-
-/* ---- the maximiser in one state: old, A (gaps), pi [nA] ---- */
-
-struct penalised { int nA; const double *old, *A; double beta; };
-
-/* sum_a pi_old(a) beta / (m - A(a)) - 1, m = mu - max A */
-static double excess(double m, void *context)
-{
-    const struct penalised *p = context;
-    double sum = -1;
-    for (int a = 0; a < p->nA; a++) sum += p->old[a] * p->beta / (m - p->A[a]);
-    return sum;
-}
-
-/* PPO-20   pi(a) = pi_old(a) beta / (mu - A(a)), mu by a root in one dimension: at m = beta/2 pi_old(best) the best
- * action alone has probability 2, at 2 beta all have 1/2 together at most */
-static void maximiser_old_new(const struct penalised *p, double *pi)
-{
-    double best = 0;
-    for (int a = 0; a < p->nA; a++) if (p->A[a] == 0) best = p->old[a];
-    gsl_root_fsolver *solver = gsl_root_fsolver_alloc(gsl_root_fsolver_brent);
-    if (!solver) out_of_memory(0, "a root");
-    gsl_function f = { excess, (void *)p };
-    gsl_root_fsolver_set(solver, &f, p->beta * best / 2, 2 * p->beta);
-    for (int k = 0, status = GSL_CONTINUE; k < 200 && status == GSL_CONTINUE; k++) {
-        gsl_root_fsolver_iterate(solver);
-        status = gsl_root_test_interval(gsl_root_fsolver_x_lower(solver), gsl_root_fsolver_x_upper(solver), 0,
-                                        2 * DBL_EPSILON);
-    }
-    double m = gsl_root_fsolver_root(solver);
-    for (int a = 0; a < p->nA; a++) pi[a] = p->old[a] * p->beta / (m - p->A[a]);
-    gsl_root_fsolver_free(solver);
-}
-
-/* PPO-21   pi(a) = pi_old(a) exp(A(a)/beta) / Z */
-static void maximiser_new_old(const struct penalised *p, double *pi)
-{
-    double Z = 0;
-    for (int a = 0; a < p->nA; a++) Z += pi[a] = p->old[a] * exp(p->A[a] / p->beta);
-    for (int a = 0; a < p->nA; a++) pi[a] /= Z;
-}
-
-/* What training maximises, in one state, as a function of pi(.|s): a step for each action, weighted nA pi_old(a) in
- * place of being drawn */
-static ad objective(ad_tape *t, const struct penalised *p, enum direction direction, ad pi, double *weighted)
-{
-    for (int a = 0; a < p->nA; a++) weighted[a] = p->nA * p->old[a] * p->A[a];
-    ad old = ad_input(t, p->old, p->nA, 1), log_ratio = ad_sub(ad_log(pi), ad_log(old));
-    ad kl = direction == OLD_NEW ? ad_neg(ad_dot(old, log_ratio)) : ad_dot(pi, log_ratio);
-    return ppo_L_KLPEN(ad_div(pi, old), ad_input(t, weighted, p->nA, 1), ad_spread(kl, p->nA, 1), p->beta);
-}
-
-/* One step dpi of Newton's method under sum_a pi(a) = 1: g + h dpi = nu, sum_a dpi(a) = 0; h < 0, the diagonal second
- * derivative. Returns max |dpi/pi|. */
-static double newton_step(int nA, const double *g, const double *h, const double *pi, double *step)
-{
-    double above = 0, below = 0, size = 0;
-    for (int a = 0; a < nA; a++) above += g[a] / h[a], below += 1 / h[a];
-    for (int a = 0; a < nA; a++) step[a] = (above / below - g[a]) / h[a];
-    for (int a = 0; a < nA; a++) size = fmax(size, fabs(step[a]) / pi[a]);
-    return size;
-}
-
-/* argmax over pi(.|s), from pi_old: derivatives off the tape; shortened steps while one would change a probability by
- * more than a half */
-static void maximiser_newton(const struct penalised *p, enum direction direction, double *pi)
-{
-    double *weighted = allocate(2 * (size_t)p->nA, sizeof *weighted, "a step of Newton"), *step = weighted + p->nA;
-    ad_tape *t = ad_tape_new();
-    memcpy(pi, p->old, (size_t)p->nA * sizeof *pi);
-    ad x = ad_input(t, pi, p->nA, 1), g = ad_grad(objective(t, p, direction, x, weighted), x);
-    ad out[2] = { g, ad_grad(ad_sum(g), x) };
-    ad_plan again = ad_slice(1, &x, 2, out);
-    double size = INFINITY, last;
-    int k = 0;
-    do {
-        last = size;
-        size = newton_step(p->nA, ad_value(out[0]), ad_value(out[1]), pi, step);
-        for (int a = 0; a < p->nA; a++) pi[a] += step[a] * fmin(1, 0.5 / size);
-        ad_run(&again);
-    } while (++k < 500 && (size > 1e-6 || size < last));            /* to where rounding ends it */
-    require(size <= 1e-6, "Newton's method ends at a step of %g", size);
-    ad_tape_free(t);
-    free(weighted);
 }
 
 /* ---- PPO-20, PPO-21: the maximiser at two betas ---- */
@@ -136,24 +41,6 @@ static int n_maximisers(const setting *x) { return BETAS * x->pi->nSA; }
 
 /* Each probability from nA terms, right to some u of itself; exp(A/beta) with |A/beta| <= 10 */
 static double unit_maximiser(const setting *x) { return 4 * x->pi->nA * DBL_EPSILON / betas[0]; }
-
-enum account { NEWTON, CLOSED };
-
-/* pi [nSA] of all states; 0 where nothing is decided */
-static void maximisers(const exact *x, double beta, enum direction direction, enum account account, double *pi)
-{
-    double *A = allocate((size_t)x->nA, sizeof *A, "advantages");
-    memset(pi, 0, (size_t)x->nSA * sizeof *pi);
-    for (int s = 0; s < x->nS; s++) {
-        struct penalised p = { x->nA, x->pi + s * x->nA, A, beta };
-        if (x->absorbing[s]) continue;
-        gaps(x, s, A);
-        if (account == NEWTON)         maximiser_newton(&p, direction, pi + s * x->nA);
-        else if (direction == OLD_NEW) maximiser_old_new(&p, pi + s * x->nA);
-        else                           maximiser_new_old(&p, pi + s * x->nA);
-    }
-    free(A);
-}
 
 static double at_betas(const setting *x, enum direction direction, enum account account, double *out)
 {
@@ -171,13 +58,12 @@ static double closed_new_old(const setting *x, double *out) { return at_betas(x,
 enum { GRID = 13 };
 static double beta_at(int k) { return ldexp(1, k - 6); }
 
-/* PPO-25   sum_s d(s) KL(pi_old||pi) */
+/* PPO-25   E_s[KL(pi_old||pi)] */
 static double mean_kl(const exact *x, const double *pi)
 {
-    double sum = 0;
-    for (int i = 0; i < x->nSA; i++)
-        if (!x->absorbing[i / x->nA]) sum += x->d[i / x->nA] * x->pi[i] * log(x->pi[i] / pi[i]);
-    return sum;
+    double *logp = kl_table(x, pi), kl = kl_mean(x, x->logpi, logp);
+    free(logp);
+    return kl;
 }
 
 static double kl_of_maximiser(const exact *x, double beta)
@@ -204,19 +90,19 @@ static double kl_at_twice(const setting *x, double *out)
     return 0;
 }
 
-/* sum_s d(s) max_a A(s,a): at most what the surrogate can gain */
+/* E_s[max_a A(s,a)]: at most what the surrogate can gain */
 static double gain(const exact *x)
 {
-    double sum = 0;
+    double sum = 0, all = visited(x);
     for (int s = 0; s < x->nS; s++) {
         double best = -INFINITY;
-        for (int a = 0; a < x->nA; a++) best = fmax(best, x->A[s * x->nA + a] / greatest_A(x));
-        if (!x->absorbing[s]) sum += x->d[s] * best;
+        for (int a = 0; a < x->nA; a++) best = fmax(best, x->A[s * x->nA + a] / penalty_unit(x));
+        if (!x->absorbing[s]) sum += x->d[s] / all * best;
     }
     return sum;
 }
 
-/* L(pi*) >= L(pi_old) = 0: beta KL <= sum_s d sum_a pi*(a) A <= gain */
+/* L(pi*) >= L(pi_old) = 0: beta KL <= E_s[sum_a pi*(a|s) A(s,a)] <= gain */
 static double kl_at_most(const setting *x, double *out)
 {
     for (int k = 0; k < GRID; k++) out[k] = gain(x->pi) / beta_at(k);
@@ -249,18 +135,19 @@ static void page_of_betas(const setting *x, FILE *out)
 
 /* ---- TRPO-28: a bound on the mean KL, and a weight on it ---- */
 
-/* TRPO-28   max over pi of t sum_s d(s) sum_a pi(a|s) A(s,a) + ln(delta - KL(pi)): to 1/t the surrogate's maximum
- * under a mean KL of at most delta. Arrays [nSA]; what belongs to absorbing states is 0. */
-struct bounded { const exact *x; double *A, *pi, *gradient, *curvature, *kl_gradient, *step, *along; };
+/* TRPO-28   max over pi of t E_s[sum_a pi(a|s) A(s,a)] + ln(delta - KL(pi)): to 1/t the surrogate's maximum under a
+ * mean KL of at most delta. Arrays [nSA]; what belongs to absorbing states is 0. all: sum d */
+#define INTERIOR_T 1e12                         /* the last t */
+struct bounded { const exact *x; double all, *A, *pi, *gradient, *curvature, *kl_gradient, *step, *along; };
 
 static struct bounded bounded_new(const exact *x)
 {
     size_t n = (size_t)x->nSA;
-    struct bounded b = { x, .A = allocate(7 * n, sizeof(double), "an interior point") };
+    struct bounded b = { x, visited(x), .A = allocate(7 * n, sizeof(double), "an interior point") };
     b.pi = b.A + n, b.gradient = b.pi + n, b.curvature = b.gradient + n, b.kl_gradient = b.curvature + n;
     b.step = b.kl_gradient + n, b.along = b.step + n;
     memcpy(b.pi, x->pi, n * sizeof(double));
-    for (int s = 0; s < x->nS; s++) if (!x->absorbing[s]) gaps(x, s, b.A + s * x->nA);
+    for (int s = 0; s < x->nS; s++) if (!x->absorbing[s]) penalty_gaps(x, s, b.A + s * x->nA);
     return b;
 }
 
@@ -283,7 +170,7 @@ static double bounded_step(struct bounded *b, double t, double slack)
 {
     const exact *x = b->x;
     for (int i = 0; i < x->nSA; i++) {
-        double d = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA], f = d * x->pi[i] / b->pi[i] / slack;
+        double d = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA] / b->all, f = d * x->pi[i] / b->pi[i] / slack;
         b->kl_gradient[i] = -f;                                             /* over the slack */
         b->gradient[i] = -(t * d * b->A[i] + f);
         b->curvature[i] = -f / b->pi[i];
@@ -295,7 +182,8 @@ static double bounded_step(struct bounded *b, double t, double slack)
     return sqrt(fmax(0, -linalg_dot(x->nSA, b->gradient, b->step)));
 }
 
-/* As far along the step as f of it keeps probabilities positive and the KL below delta; what is left of the bound */
+/* As far along the step as f of it keeps probabilities positive and the KL below delta; what is left of the
+ * bound */
 static double move(struct bounded *b, double f, double delta)
 {
     const exact *x = b->x;
@@ -322,20 +210,27 @@ static double multiplier(const struct bounded *b)
     return beta;
 }
 
-/* out [nSA + 1]: d(s) pi(a|s) of the argmax of the surrogate under KL <= delta, and the multiplier of the bound. The
- * weights are d's: where pi_old never goes nothing is asked. */
+/* out(s,a) = d(s) pi(a|s) / sum d */
+static void weigh(const exact *x, const double *pi, double *out)
+{
+    double all = visited(x);
+    for (int i = 0; i < x->nSA; i++) out[i] = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA] / all * pi[i];
+}
+
+/* out [nSA + 1]: pi(a|s) of the argmax of the surrogate under KL <= delta, times the state's share of the
+ * visits, and the multiplier of the bound: where pi_old never goes nothing is asked. */
 static void constrained(const exact *x, double delta, double *out)
 {
     struct bounded b = bounded_new(x);
     double slack = delta;
-    for (double t = 1; t < 2e12; t *= 10) {
+    for (double t = 1; t < 2 * INTERIOR_T; t *= 10) {
         double decrement = INFINITY;
         for (int k = 0; k < 100 && decrement > 1e-3; k++) {
             decrement = bounded_step(&b, t, slack);
             slack = move(&b, decrement > 0.25 ? 1 / (1 + decrement) : 1, delta);
         }
     }
-    for (int i = 0; i < x->nSA; i++) out[i] = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA] * b.pi[i];
+    weigh(x, b.pi, out);
     out[x->nSA] = multiplier(&b);
     free(b.A);
 }
@@ -343,7 +238,7 @@ static void constrained(const exact *x, double delta, double *out)
 static void penalised(const exact *x, double beta, double *out)
 {
     maximisers(x, beta, OLD_NEW, CLOSED, out);
-    for (int i = 0; i < x->nSA; i++) out[i] = x->absorbing[i / x->nA] ? 0 : x->d[i / x->nA] * out[i];
+    weigh(x, out, out);
     out[x->nSA] = beta;
 }
 
@@ -384,13 +279,36 @@ static const char *not_bounded(const setting *x)
 }
 
 static int    n_forms(const setting *x) { return FORMS * (x->pi->nSA + 1); }
-static double unit_form(const setting *x) { (void)x; return 1e-8; }
+
+static double delta_of_form(const exact *pi, int k)
+{
+    return k < 2 ? share[k] * gain(pi) : kl_of_maximiser(pi, weight[k - 2]);
+}
+
+static double beta_of_form(const exact *pi, int k)
+{
+    return k < 2 ? beta_of(pi, share[k] * gain(pi)) : weight[k - 2];
+}
+
+/* The interior point stops at a KL of delta - slack, slack = 1/(t beta), and is exact there: beta moves by
+ * slack/delta of itself at most where delta is small (beta falls like delta^-1/2), by slack where it is large
+ * (like e^-delta). To that comes a KL's rounding, 4 nA u, in place of the slack. */
+static double unit_form(const setting *x)
+{
+    double unit = 0;
+    for (int k = 0; k < FORMS; k++) {
+        double delta = delta_of_form(x->pi, k), beta = beta_of_form(x->pi, k);
+        double slack = 1 / (INTERIOR_T * beta) + 4 * x->pi->nA * DBL_EPSILON;
+        unit = fmax(unit, fmax(1, beta) * slack * (1 + 1 / delta) / 10);
+    }
+    return unit;
+}
 
 static double by_bound(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     for (int k = 0; k < FORMS; k++)
-        constrained(pi, k < 2 ? share[k] * gain(pi) : kl_of_maximiser(pi, weight[k - 2]), out + k * (pi->nSA + 1));
+        constrained(pi, delta_of_form(pi, k), out + k * (pi->nSA + 1));
     return 0;
 }
 
@@ -398,12 +316,26 @@ static double by_weights(const setting *x, double times, double *out)
 {
     const exact *pi = x->pi;
     for (int k = 0; k < FORMS; k++)
-        penalised(pi, times * (k < 2 ? beta_of(pi, share[k] * gain(pi)) : weight[k - 2]), out + k * (pi->nSA + 1));
+        penalised(pi, times * beta_of_form(pi, k), out + k * (pi->nSA + 1));
     return 0;
 }
 
 static double by_weight(const setting *x, double *out)     { return by_weights(x, 1, out); }
 static double by_another(const setting *x, double *out)    { return by_weights(x, 1.01, out); }
+
+/* TRPO-10's optimum under the same bounds, trust_region.c: state by state by Newton's method, A as it is */
+static double by_region(const setting *x, double *out)
+{
+    const exact *pi = x->pi;
+    double *p = allocate((size_t)pi->nSA, sizeof *p, "a policy");
+    for (int k = 0; k < FORMS; k++) {
+        region_optimum optimum = trust_region_mean(pi, delta_of_form(pi, k), p);
+        weigh(pi, p, out + k * (pi->nSA + 1));
+        out[k * (pi->nSA + 1) + pi->nSA] = optimum.eta / penalty_unit(pi);
+    }
+    free(p);
+    return 0;
+}
 
 /* ---- PPO-22, PPO-23: one beta through updates that leave these mean KLs, in units of delta = 3/128 ---- */
 
@@ -503,19 +435,21 @@ const derivation kl_penalty[] = {
       "one beta, from 1; delta = 3/128; mean KLs from 0 to 9 delta, the edges of the band among them" },
     { "PPO-25", "the larger beta, the closer to pi_old the maximiser",
       "mean KL(pi_old||pi*), beta from 1/64 to 64 max|A|", n_grid, unit_kl, not_applicable, NULL, {
-        { "KL(\\beta)=\\sum_sd(s)\\,KL(\\pi_{old}\\|\\pi^*_\\beta)", "PPO-20's maximiser", kl_at },
+        { "KL(\\beta)=E_s[KL(\\pi_{old}\\|\\pi^*_\\beta)]", "PPO-20's maximiser", kl_at },
         { "\\ge KL(2\\beta)", "beta up, KL down", kl_at_twice, AT_MOST },
-        { "\\le\\frac1\\beta\\sum_sd(s)\\max_aA(s,a)", "as L(pi*) is at least L(pi_old) = 0", kl_at_most,
+        { "\\le\\frac1\\beta E_s[\\max_aA(s,a)]", "as L(pi*) is at least L(pi_old) = 0", kl_at_most,
           AT_LEAST } },
       .page = page_of_betas },
     { "TRPO-28", "a bound delta on the KL and a weight beta on it: the same optima",
-      "d(s) pi*(a|s) and beta, for two deltas and two betas", n_forms, unit_form, not_bounded, NULL, {
+      "d(s) pi*(a|s)/sum d and beta/max|A|, for two deltas and two betas", n_forms, unit_form, not_bounded, NULL, {
         { "\\arg\\max_\\pi L(\\pi)\\text{ s.t. }\\overline{KL}(\\pi_{old}\\|\\pi)\\le\\delta,\\quad"
           "\\text{multiplier}",
           "by an interior point: L + (1/t) ln(delta - KL), t to 1e12", by_bound },
         { "=\\arg\\max_\\pi L(\\pi)-\\beta\\overline{KL}(\\pi_{old}\\|\\pi),\\quad\\beta",
           "PPO-20 at the beta where KL = delta, by a root; and, the other way, at beta = max|A| and max|A|/4, with"
           " delta = KL there", by_weight },
+        { "=\\pi_{old}\\frac{\\eta}{\\nu-A},\\quad\\eta/\\max|A|",
+          "TRPO-10's optimum and its multiplier, eta by bisection of the KL", by_region },
         { "1.01\\,\\beta", "the control: another beta, another optimum", by_another, DIFFERS } } },
     { .id = NULL }
 };

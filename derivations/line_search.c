@@ -1,55 +1,24 @@
 /* Line search and trust region: what each does on a ridge, where the natural step leaves its region, and what
  * TRPO's backtracking makes of it. Updates are those that train (algorithms/npg.c, trpo.c), on batches
- * without noise: all pairs (s,a), weighted by d(s) pi(a|s), with their exact advantages. 001 (l.530-552), 000
- * (l.262-272), 004 (l.265-317, 461-475); Schulman et al. 2015, appendix C. */
+ * without noise (full_batch, exact_batch.h). 001 (l.530-552), 004 (l.265-317, 461-466); Schulman et al. 2015,
+ * appendix C. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <gsl/gsl_math.h>
-#include <gsl/gsl_randist.h>
 
 #include "algorithms/cg.h"
 #include "algorithms/npg.h"
 #include "algorithms/trpo.h"
 #include "autodiff/linalg.h"
-#include "autodiff/random.h"
 #include "autodiff/require.h"
-#include "derivations/agent.h"
+#include "derivations/exact_batch.h"
 #include "derivations/measured.h"
 #include "derivations/natural_step.h"
 
-/* ---- a batch without noise: that of exact_batch.h for any class of policy, in range and of weights that sum to 1 ---- */
-
-typedef struct {
-    agent *b;               /* its policy, theta and tape; tau holds a row for each pair (s,a), d(s) > 0 */
-    double *A, *w;          /* [T] A(s,a) / scale; d(s) pi(a|s) / sum of d */
-    double scale;           /* max |A|: squares of g must not overflow */
-} full_batch;
-
-static full_batch full_batch_new(const exact *pi)
-{
-    full_batch B = { .b = agent_new(&pi->policy, pi->theta, 1) };
-    B.A = allocate(2 * (size_t)pi->nSA, sizeof *B.A, "a batch");
-    B.w = B.A + pi->nSA;
-    B.scale = linalg_max_abs(pi->nSA, pi->A);
-    double all = visited(pi);
-    for (int i = 0; i < pi->nSA; i++) {
-        int s = i / pi->nA, k = B.b->tau->T;
-        if (pi->d[s] <= 0) continue;
-        B.A[k] = pi->A[i] / B.scale;
-        B.w[k] = pi->d[s] * pi->pi[i] / all;
-        rollout_add(B.b->tau, agent_observation(B.b, s), &(double){ i % pi->nA }, 0);
-    }
-    return B;
-}
-
-static void full_batch_free(full_batch *B)
-{
-    free(B->A);
-    agent_free(B->b);
-}
+/* ---- updates on a batch without noise ---- */
 
 /* As exact as conjugate gradients can be */
 static trpo_config exact_trpo(double delta)
@@ -142,7 +111,8 @@ static void fixed_move(double *v)
     for (int i = 0; i < 2; i++) v[i] += g[i] / norm;
 }
 
-static double unit_ridge(const setting *x) { (void)x; return 64 * DBL_EPSILON * 10; }
+/* f's greatest term where |v| <= 1 is H_2/2 = 50: a dozen roundings of its size */
+static double unit_ridge(const setting *x) { (void)x; return 12 * DBL_EPSILON * ridge_H[1] / 2; }
 
 static double after(void (*move)(double *v), double *out)
 {
@@ -203,19 +173,35 @@ static void page_of_ridge(const setting *x, FILE *out)
 enum { GARNETS = 30, RADII = 3 };
 static const double radii[RADII] = { 0.001, 0.01, 0.1 };
 
-static int three(const setting *x) { (void)x; return RADII; }
+static int three(const setting *x) { (void)x; return 3; }
+static int six(const setting *x)   { (void)x; return 2 * RADII; }
 
-/* CG and LAPACK agree in the F-norm, goals.md; KL / delta is near 1. */
-static double unit_kl_ratio(const setting *x) { (void)x; return 1e-11; }
+/* CG, LAPACK and F^+ g agree to fisher_distance_bound, 10 units, in the F-norm; KL / delta, near 1, to twice
+ * that. */
+static double unit_kl_ratio(const setting *x)
+{
+    (void)x;
+    double unit = 0;
+    for (int k = 1; k <= GARNETS; k++) {
+        random_problem p = random_problem_new((uint64_t)k);
+        unit = fmax(unit, 2 * fisher_distance_bound(p.x->spectrum->cond) / 10);
+        random_problem_free(&p);
+    }
+    return unit;
+}
 
 typedef double (*kl_ratio)(const random_problem *p, double radius);     /* KL(old||new) of an update / radius */
 
-static double worst(kl_ratio of, double *out)
+/* out [2 RADII]: the worst of natural steps; and what the worst of those that are cut back leaves of 1 */
+static double worst(kl_ratio natural, kl_ratio cut, double *out)
 {
-    for (int i = 0; i < RADII; i++) out[i] = 0;
+    for (int i = 0; i < RADII; i++) out[i] = 0, out[RADII + i] = 1;
     for (int k = 1; k <= GARNETS; k++) {
         random_problem p = random_problem_new((uint64_t)k);
-        for (int i = 0; i < RADII; i++) out[i] = fmax(out[i], of(&p, radii[i]));
+        for (int i = 0; i < RADII; i++) {
+            out[i] = fmax(out[i], natural(&p, radii[i]));
+            out[RADII + i] = fmin(out[RADII + i], 1 - cut(&p, radii[i]));
+        }
         random_problem_free(&p);
     }
     return 0;
@@ -223,16 +209,26 @@ static double worst(kl_ratio of, double *out)
 
 static double ratio_by_hand(const random_problem *p, double radius)
 {
-    double v[64];
-    require(p->pi->n <= 64, "a step of %d numbers", p->pi->n);
+    double v[RANDOM_PROBLEM_N];
     natural_step(p->x, radius, v);
     return step_along(p->pi, v, 1).kl / radius;
 }
 
+/* The first alpha^j of the step with a KL within the radius and something to gain */
+static double ratio_cut(const random_problem *p, double radius)
+{
+    double v[RANDOM_PROBLEM_N], t = 1;
+    natural_step(p->x, radius, v);
+    for (int j = 0; j < BACKTRACKS; j++, t *= alpha) {
+        region_step step = step_along(p->pi, v, t);
+        if (step.kl <= radius && step.gain > 0) return step.kl / radius;
+    }
+    return 0;
+}
+
 static double ratio_quadratic(const random_problem *p, double radius)
 {
-    double v[64];
-    require(p->pi->n <= 64, "a step of %d numbers", p->pi->n);
+    double v[RANDOM_PROBLEM_N];
     natural_step(p->x, radius, v);
     double norm = fisher_norm(p->pi->n, p->x->F, v);
     return norm * norm / 2 / radius;
@@ -247,15 +243,19 @@ static double ratio_trpo(const random_problem *p, double radius)
 }
 
 /* NPG-10   KL(theta, theta + v) > delta, though v^T F v / 2 = delta */
-static double worst_by_hand(const setting *x, double *out)   { (void)x; return worst(ratio_by_hand, out); }
-static double worst_npg(const setting *x, double *out)       { (void)x; return worst(ratio_npg, out); }
-static double worst_quadratic(const setting *x, double *out) { (void)x; return worst(ratio_quadratic, out); }
-static double worst_trpo(const setting *x, double *out)      { (void)x; return worst(ratio_trpo, out); }
+static double worst_by_hand(const setting *x, double *out) { (void)x; return worst(ratio_by_hand, ratio_cut, out); }
+static double worst_trained(const setting *x, double *out) { (void)x; return worst(ratio_npg, ratio_trpo, out); }
 
-static double ones(const setting *x, double *out)
+static double worst_quadratic(const setting *x, double *out)
 {
     (void)x;
-    for (int i = 0; i < RADII; i++) out[i] = 1;
+    return worst(ratio_quadratic, ratio_quadratic, out);
+}
+
+static double ones_and_zeros(const setting *x, double *out)
+{
+    (void)x;
+    for (int i = 0; i < RADII; i++) out[i] = 1, out[RADII + i] = 0;
     return 0;
 }
 
@@ -390,7 +390,6 @@ static double zeros(const setting *x, double *out)
 
 /* ---- TRPO-25: on random problems ---- */
 
-
 /* Updates within the region; that gain; and, with one try only, those that leave theta as it was, bit for bit */
 static double repaired(const setting *x, double *out)
 {
@@ -411,8 +410,7 @@ static double repaired_trained(const setting *x, double *out)
     for (int k = 1; k <= GARNETS; k++) {
         random_problem p = random_problem_new((uint64_t)k);
         trpo_config c = exact_trpo(delta);
-        double v[64];
-        require(p.pi->n <= 64, "a step of %d numbers", p.pi->n);
+        double v[RANDOM_PROBLEM_N];
         trpo_on(p.pi, &c, v);
         region_step step = step_along(p.pi, v, 1);
         out[0] += step.kl <= delta * (1 + 1e-12);
@@ -440,178 +438,6 @@ static double not_repaired(const setting *x, double *out)
     return 0;
 }
 
-/* ---- TRPO-26: what it costs ---- */
-
-enum { WIDTH = 64, STATES = 32, CG_STEPS = 15 };
-
-/* A network 4-width-width-2 over 32 random states */
-typedef struct { policy p; rollout *b; double *theta, *A; } big_problem;
-
-static big_problem big_problem_new(int width)
-{
-    big_problem B = { .b = rollout_shaped(4, 1, true) };
-    B.p = (policy){ .nA = 2, .d = 4, .k = 1, .f = { 3, { 4, width, width, 2 }, AD_TANH } };
-    B.p.n = network_n(&B.p.f);
-    B.theta = allocate((size_t)B.p.n + STATES, sizeof *B.theta, "theta");
-    B.A = B.theta + B.p.n;
-    gsl_rng *rng = random_stream(1, 0, RANDOM_TEST);
-    for (int i = 0; i < B.p.n; i++) B.theta[i] = gsl_ran_gaussian(rng, 0.2);
-    for (int t = 0; t < STATES; t++) {
-        double s[4];
-        for (int i = 0; i < 4; i++) s[i] = gsl_ran_gaussian(rng, 1);
-        rollout_add(B.b, s, &(double){ t % 2 }, 0);
-        B.A[t] = gsl_ran_gaussian(rng, 1);
-    }
-    gsl_rng_free(rng);
-    return B;
-}
-
-static void big_problem_free(big_problem *B)
-{
-    rollout_free(B->b);
-    free(B->theta);
-}
-
-/* Products with F for x of 15 steps, its residual, and F x: those that fisher_vector.c has counted */
-static long products_counted(big_problem *B, double *residual)
-{
-    int n = B->p.n;
-    double *v = allocate(4 * (size_t)n, sizeof *v, "vectors"), *g = v + n, *x = g + n, *Fx = x + n;
-    trpo_config c = exact_trpo(delta);
-    ad_tape *t = ad_tape_new();
-    trpo_problem at = trpo_problem_of(t, c.constraint, &B->p, B->theta, B->b, B->A, NULL);
-    memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
-    fisher_vector F = fisher_vector_of(t, &B->p, at.theta, ad_input(t, B->b->s, STATES, 4), NULL, 1e-3, v);
-    *residual = cg(fisher_vector_times, &F, n, g, 0, CG_STEPS, x).residual;
-    fisher_vector_times(&F, n, x, Fx);
-    ad_tape_free(t);
-    free(v);
-    return F.products;
-}
-
-static double products_expected(const setting *x, double *out)
-{
-    (void)x;
-    *out = CG_STEPS + 1 + 1;
-    return 0;
-}
-
-/* TRPO-26   one product for each step of CG, one for its residual, one for x^T F x */
-static double products_made(const setting *x, double *out)
-{
-    (void)x;
-    double residual;
-    big_problem B = big_problem_new(WIDTH);
-    *out = (double)products_counted(&B, &residual);
-    big_problem_free(&B);
-    return 0;
-}
-
-static double products_trained(const setting *x, double *out)
-{
-    (void)x;
-    big_problem B = big_problem_new(WIDTH);
-    trpo_config c = exact_trpo(delta);
-    c.damping = 1e-3, c.cg_tol = 0, c.cg_iterations = CG_STEPS;
-    ad_tape *t = ad_tape_new();
-    *out = (double)trpo_update(t, &c, &B.p, B.theta, B.b, B.A, NULL).products;
-    ad_tape_free(t);
-    big_problem_free(&B);
-    return 0;
-}
-
-static double columns_of_F(const setting *x, double *out)
-{
-    (void)x;
-    big_problem B = big_problem_new(WIDTH);
-    *out = B.p.n;
-    big_problem_free(&B);
-    return 0;
-}
-
-static double first_order(const setting *x, double *out)
-{
-    (void)x;
-    *out = 0;
-    return 0;
-}
-
-static void page_of_cost(const setting *x, FILE *out)
-{
-    (void)x;
-    fprintf(out, "policy 4-w-w-2, %d states\n%5s %8s %10s %12s %14s %16s\n", STATES, "w", "n", "products",
-            "|g - Fx|/|g|", "columns of F", "n^3/3 to factor");
-    for (int w = 4; w <= 256; w *= 4) {
-        double residual;
-        big_problem B = big_problem_new(w);
-        long products = products_counted(&B, &residual);
-        fprintf(out, "%5d %8d %10ld %12.2g %14d %16.2g\n", w, B.p.n, products, residual, B.p.n, pow(B.p.n, 3) / 3);
-        big_problem_free(&B);
-    }
-    fprintf(out, "The columns of F grow with n, the products do not; what 15 steps leave of the residual does.\n");
-}
-
-/* ---- TRPO-27: beta = pi_old ---- */
-
-static int n_theta(const setting *x) { return x->pi->n; }
-
-static const char *not_comparable(const setting *x)
-{
-    if (x->pi->nSA != x->pi1->nSA) return "pi and pi' are not comparable";
-    for (int i = 0; i < x->pi->nSA; i++)
-        if (!(x->pi->pi[i] > 1e-100 && x->pi1->pi[i] > 1e-100)) return "pi or pi' never does some action";
-    return natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
-}
-
-static double unit_surrogate_gradient(const setting *x)
-{
-    return x->pi->unit_gradient * x->pi->fisher_scale / visited(x->pi);
-}
-
-static double policy_gradient(const setting *x, double *out)
-{
-    for (int i = 0; i < x->pi->n; i++) out[i] = x->g[i] * x->pi->fisher_scale / visited(x->pi);
-    return 0;
-}
-
-/* TRPO-27   grad_theta E_{a~beta}[ pi_theta(a|s)/beta(a|s) A ] at theta_old, beta = pi_old */
-static double beta_is_old(const setting *x, double *out)
-{
-    trpo_config c = exact_trpo(delta);
-    full_batch B = full_batch_new(x->pi);
-    trpo_problem at = trpo_problem_of(B.b->t, c.constraint, &B.b->pi, B.b->theta, B.b->tau, B.A, B.w);
-    const double *g = ad_value(ad_grad(at.L, at.theta));
-    for (int i = 0; i < x->pi->n; i++) out[i] = B.scale * g[i];
-    full_batch_free(&B);
-    return 0;
-}
-
-/* Actions of beta = pi'; divided by how likely they were, or not */
-static double beta_is_other(const setting *x, bool divided, double *out)
-{
-    const exact *pi = x->pi;
-    full_batch B = full_batch_new(pi);
-    const rollout *b = B.b->tau;
-    double *logp_beta = allocate((size_t)b->T, sizeof *logp_beta, "log beta");
-    for (int i = 0, k = 0; i < pi->nSA; i++) {
-        if (pi->d[i / pi->nA] <= 0) continue;
-        B.w[k] = pi->d[i / pi->nA] * x->pi1->pi[i] / visited(pi);
-        logp_beta[k++] = divided ? x->pi1->logpi[i] : 0;
-    }
-    ad_tape *t = B.b->t;
-    ad theta = ad_input(t, B.b->theta, B.b->pi.n, 1), s = ad_input(t, b->s, b->T, b->d);
-    ad ratio = trpo_ratio(policy_logp(t, &B.b->pi, theta, s, b->a, b->index), ad_input(t, logp_beta, b->T, 1));
-    ad J = trpo_surrogate(ratio, ad_input(t, B.A, b->T, 1), ad_input(t, B.w, b->T, 1));
-    const double *g = ad_value(ad_grad(J, theta));
-    for (int i = 0; i < pi->n; i++) out[i] = B.scale * g[i];
-    free(logp_beta);
-    full_batch_free(&B);
-    return 0;
-}
-
-static double beta_divided(const setting *x, double *out)     { return beta_is_other(x, true, out); }
-static double beta_not_divided(const setting *x, double *out) { return beta_is_other(x, false, out); }
-
 #define RANDOM "30 random problems: Garnets of 10 states, 4 actions, 3 successors; random tables"
 #define WAVE "p = .5 + .45 sin theta at 1.4"
 
@@ -629,13 +455,15 @@ const derivation line_search[] = {
           "a step of the same length along the gradient falls off the ridge", ridge_fixed, DIFFERS } },
       "a narrow ridge, f(v) = v_1 + 10 v_2 - 50 v_2^2, from v = 0 with steps of length 1", page_of_ridge },
     { "NPG-10", "the natural step may leave the trust region: its quadratic KL is delta, its KL is not",
-      "the worst KL/delta at delta = .001, .01, .1", three, unit_kl_ratio, NULL, NULL, {
-        { "\\max D_{KL}(\\theta,\\theta+v)/\\delta,\\quad\\tfrac12v^TFv=\\delta",
-          "by hand: v of TRPO-23; the KL itself",
+      "the worst KL/delta at delta = .001, .01, .1; 1 less the worst once steps are cut back", six, unit_kl_ratio,
+      NULL, NULL, {
+        { "\\max D_{KL}(\\theta,\\theta+v)/\\delta,\\quad\\tfrac12v^TFv=\\delta;\\quad"
+          "1-\\max D_{KL}(\\theta,\\theta+\\alpha^jv)/\\delta", "by hand: v of TRPO-23; the KL itself; TRPO-24",
           worst_by_hand },
-        { "=KL/\\delta", "algorithms/npg.c, LAPACK, one update of each", worst_npg },
-        { "\\ge1", "so it leaves the region, at every delta", ones, AT_MOST },
-        { "\\ge KL/\\delta", "algorithms/trpo.c: never above 1, TRPO-24", worst_trpo, AT_MOST },
+        { "=KL/\\delta;\\quad1-KL/\\delta", "algorithms/npg.c, LAPACK, one update of each; algorithms/trpo.c, CG",
+          worst_trained },
+        { "\\ge1;\\quad0", "so it leaves the region, at every delta; TRPO's update never does",
+          ones_and_zeros, AT_MOST },
         { "\\tfrac12v^TFv/\\delta",
           "the control: if the approximation was exact", worst_quadratic, DIFFERS } },
       RANDOM, page_of_violations },
@@ -658,28 +486,5 @@ const derivation line_search[] = {
         { "=\\text{TRPO}", "algorithms/trpo.c; theta as it was, every bit", repaired_trained },
         { "\\text{NPG}", "the control: algorithms/npg.c", not_repaired, DIFFERS } },
       RANDOM },
-    { "TRPO-26", "second order, but neither Hessian nor inverse: some products with F",
-      "products with F in an update",
-      measured_one, measured_unit, NULL, NULL, {
-        { "k+1+1", "k = 15 steps of CG, the residual at the end, x^T F x", products_expected },
-        { "=\\#\\{Fv\\}", "as algorithms/fisher_vector.c has counted them", products_made },
-        { "=k+2", "algorithms/trpo.c says how many steps it made", products_trained },
-        { "n",
-          "004 (l.475): the Hessian alone is n products, one a column, and then comes its inverse",
-          columns_of_F,
-          DIFFERS, "ERR-58" },
-        { "0", "the control: a first-order method", first_order, DIFFERS } },
-      "a policy 4-64-64-2 on 32 random states", page_of_cost },
-    { "TRPO-27", "beta = pi_old: at theta_old the surrogate's gradient is the policy gradient",
-      "gradient of the surrogate", n_theta, unit_surrogate_gradient, not_comparable, NULL, {
-        { "E_{s\\sim d,a\\sim\\pi}[\\nabla\\log\\pi\\,A]", "the policy gradient theorem, divided by sum rho",
-          policy_gradient },
-        { "=\\nabla E_{a\\sim\\pi_{old}}[\\frac{\\pi_\\theta}{\\pi_{old}}A]",
-          "algorithms/trpo.c, beta = pi_old (000 l.262; its heading, l.254, has TPRO)",
-          beta_is_old },
-        { "=\\nabla E_{a\\sim\\beta}[\\frac{\\pi_\\theta}\\beta A]",
-          "beta = pi': 000 eq (14)", beta_divided },
-        { "\\nabla E_{a\\sim\\beta}[\\pi_\\theta A]", "the control: beta = pi', not divided by",
-          beta_not_divided, DIFFERS } } },
     { .id = NULL }
 };

@@ -1,11 +1,15 @@
-/* Why a step must be neither long nor short: the variance of the ratio, and what a batch of data knows. 002
- * (l.289), 004 (l.313-317, 370-395). */
+/* Why a step must be neither long nor short: the variance of the ratio, and what a batch of data knows; and
+ * what one step of second order costs. 002 (l.289), 004 (l.313-317, 370-395, 474-475), 000 (l.272). */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <gsl/gsl_randist.h>
+#include <gsl/gsl_statistics_double.h>
 
+#include "algorithms/cg.h"
+#include "algorithms/trpo.h"
 #include "autodiff/linalg.h"
 #include "autodiff/random.h"
 #include "autodiff/require.h"
@@ -64,21 +68,22 @@ static double deviation(const exact *pi, const exact *pi1, int s)
     return E;
 }
 
-static double kl_of_new(const exact *pi, const exact *pi1, int s)
+static double exp_kl_less_1(const exact *pi, const exact *pi1, int s)
 {
-    double kl = 0;
-    for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) kl += pi1->pi[i] * (pi1->logpi[i] - pi->logpi[i]);
-    return kl;
+    return expm1(kl_of_state(pi, s, pi1->logpi, pi->logpi));
 }
-
-static double exp_kl_less_1(const exact *pi, const exact *pi1, int s) { return expm1(kl_of_new(pi, pi1, s)); }
 
 /* TRPO-32   Var[Z] = E_Q[Z^2] - E_Q[Z]^2 = E_P[Z] - 1,  Z = pi'/pi */
 static double variance(const setting *x, double *out)         { return mean(x, second_moment_less_1, out); }
 static double variance_under_P(const setting *x, double *out) { return mean(x, mean_under_new_less_1, out); }
 static double chi_square(const setting *x, double *out)       { return mean(x, deviation, out); }
 static double least_variance(const setting *x, double *out)   { return mean(x, exp_kl_less_1, out); }
-static double kl_reversed(const setting *x, double *out)      { return mean(x, kl_of_new, out); }
+
+static double kl_reversed(const setting *x, double *out)
+{
+    *out = kl_mean(x->pi, x->pi1->logpi, x->pi->logpi);
+    return 0;
+}
 
 static void page_of_variance(const setting *x, FILE *out)
 {
@@ -116,84 +121,245 @@ static void page_of_variance(const setting *x, FILE *out)
 
 /* ---- PPO-35: the largest step that the data allow ---- */
 
-enum { UPDATES = 10, GARNETS = 30 };
+enum { UPDATES = 10, GARNETS = 30, BATCH = 100 };
 
-/* One update of a table theta [n] along its natural gradient (NPG-9), the advantages, as far as mean KL =
- * radius. What a batch of N steps knows of A(s,a): seen m = N d(s) pi(a|s) times, it has an error of standard
- * deviation 1/sqrt(m); seen less than once, it is taken for 0. N infinite: A itself. */
+/* Row i of p [n] at u in [0, 1): the entry that is drawn */
+static int draw(int n, const double *p, double u)
+{
+    int i = 0;
+    while (i < n - 1 && u >= p[i]) u -= p[i++];
+    return i;
+}
+
+/* What N steps with pi, from mu0 on, know of A(s,a) [nS x nA]: the mean of r + gamma V(s') - V(s), with the
+ * exact V, over the times that (s,a) was tried; 0 where it never was. N infinite: A itself. */
+static void advantages_from_data(const exact *pi, double N, gsl_rng *rng, double *A)
+{
+    const mdp *M = pi->M;
+    if (isinf(N)) {
+        memcpy(A, pi->A, (size_t)pi->nSA * sizeof *A);
+        return;
+    }
+    double *tried = allocate((size_t)pi->nSA, sizeof *tried, "counts");
+    memset(A, 0, (size_t)pi->nSA * sizeof *A);
+    int s = draw(pi->nS, M->mu0, gsl_rng_uniform(rng));
+    for (long t = 0; t < (long)N; t++) {
+        int i = s * pi->nA + draw(pi->nA, pi->pi + s * pi->nA, gsl_rng_uniform(rng)), first = M->row[i];
+        int k = first + draw(M->row[i + 1] - first, M->P + first, gsl_rng_uniform(rng));
+        double delta_t = M->R[k] + pi->gamma * pi->V[M->next[k]] - pi->V[s];
+        tried[i]++;
+        A[i] += (delta_t - A[i]) / tried[i];
+        s = M->next[k];
+    }
+    free(tried);
+}
+
+/* One update of a table theta [n] along its natural gradient, these advantages (NPG-9), to a mean KL of radius */
 static void update_from_data(const exact *pi, double N, double radius, gsl_rng *rng, double *theta)
 {
     double *v = allocate((size_t)pi->n, sizeof *v, "a step");
-    for (int i = 0; i < pi->n; i++) {
-        double m = N * pi->d[i / pi->nA] * pi->pi[i], z = gsl_ran_gaussian(rng, 1);
-        v[i] = isinf(N) ? pi->A[i] : m < 1 ? 0 : pi->A[i] + z / sqrt(m);
-    }
+    advantages_from_data(pi, N, rng, v);
     double t = step_length(pi, v, false, radius);
     for (int i = 0; i < pi->n && !isinf(t); i++) theta[i] += t * v[i];
     free(v);
 }
 
-/* What J gains in so many updates, in the mean over the random problems; fell: how many of them lowered J */
-static double gain_from_data(double N, double radius, int updates, int *fell)
+/* gain [GARNETS]: what J gains in UPDATES updates, for each of the random problems. Returns in how many J fell. */
+static int gains_from_data(uint64_t seed, double N, double radius, double *gain)
 {
     char error[256];
-    double gain = 0;
-    *fell = 0;
-    for (int k = 1; k <= GARNETS; k++) {
-        mdp *M = mdp_garnet("a random one", 10, 4, 3, (uint64_t)k);
-        policy_class *table = policy_tabular(M);
-        double *theta = allocate((size_t)table->n, sizeof *theta, "theta");
-        gsl_rng *rng = random_stream((uint64_t)k, 0, RANDOM_TEST);
-        policy_theta_random(table, (uint64_t)k, 0, theta);
-        exact *pi = exact_new_policy(M, M->gamma, table, theta, error, sizeof error);
-        double J_first = pi->J;
-        for (int i = 0; i < updates; i++) {
+    int fell = 0;
+    for (int k = 0; k < GARNETS; k++) {
+        random_problem p = random_problem_new((uint64_t)k + 1);
+        gsl_rng *rng = random_stream(seed, (uint32_t)k, RANDOM_TEST);
+        double theta[RANDOM_PROBLEM_N];
+        memcpy(theta, p.pi->theta, sizeof theta);
+        exact *pi = exact_new_policy(p.M, p.M->gamma, p.table, theta, error, sizeof error);
+        for (int i = 0; i < UPDATES; i++) {
             double J = pi->J;
             update_from_data(pi, N, radius, rng, theta);
             exact_free(pi);
-            pi = exact_new_policy(M, M->gamma, table, theta, error, sizeof error);
-            *fell += pi->J < J - 10 * pi->unit_V;
+            pi = exact_new_policy(p.M, p.M->gamma, p.table, theta, error, sizeof error);
+            fell += pi->J < J - 10 * pi->unit_V;
         }
-        gain += (pi->J - J_first) / GARNETS;
+        gain[k] = pi->J - p.pi->J;
         exact_free(pi);
         gsl_rng_free(rng);
-        free(theta);
-        policy_free(table);
-        mdp_free(M);
+        random_problem_free(&p);
     }
-    return gain;
+    return fell;
 }
 
-static double gain_at(double N, double radius, double *out)
+/* The three differences of gains: of delta = .1 over .001 and over 100 with N steps of data; of 100 over .01
+ * with A. Means over the problems and their standard errors, [3] each */
+static void differences(uint64_t seed, double *mean_of, double *error)
 {
-    int fell;
-    *out = gain_from_data(N, radius, UPDATES, &fell);
+    static const struct { double N, more, less; } pair[] = { { BATCH, 0.1, 0.001 }, { BATCH, 0.1, 100 },
+                                                             { INFINITY, 100, 0.01 } };
+    double more[GARNETS], less[GARNETS];
+    for (int i = 0; i < 3; i++) {
+        gains_from_data(seed, pair[i].N, pair[i].more, more);
+        gains_from_data(seed, pair[i].N, pair[i].less, less);
+        for (int k = 0; k < GARNETS; k++) more[k] -= less[k];
+        mean_of[i] = gsl_stats_mean(more, 1, GARNETS);
+        error[i] = gsl_stats_sd(more, 1, GARNETS) / sqrt(GARNETS);
+    }
+}
+
+static int three(const setting *x) { (void)x; return 3; }
+
+/* PPO-35   max over delta of J after some updates: inside, neither the least nor the greatest */
+static double gain_inside(const setting *x, double *out)
+{
+    double error[3];
+    differences(x->seed, out, error);
     return 0;
 }
 
-/* PPO-35   max over delta of J after some updates: inside, neither the least nor the greatest */
-static double gain_inside(const setting *x, double *out)  { (void)x; return gain_at(100, 0.1, out); }
-static double gain_small(const setting *x, double *out)   { (void)x; return gain_at(100, 0.001, out); }
-static double gain_large(const setting *x, double *out)   { (void)x; return gain_at(100, 100, out); }
-static double gain_no_noise(const setting *x, double *out) { (void)x; return gain_at(INFINITY, 100, out); }
+static double four_errors(const setting *x, double *out)
+{
+    double mean_of[3];
+    differences(x->seed, mean_of, out);
+    for (int i = 0; i < 3; i++) out[i] *= 4;
+    return 0;
+}
 
 static void page_of_data(const setting *x, FILE *out)
 {
-    (void)x;
-    static const double Ns[] = { 30, 100, 1000, INFINITY };
+    static const double Ns[] = { 30, BATCH, 1000, INFINITY };
     fprintf(out, "what J gains in %d updates, in the mean over the problems; of %d updates, how many lowered J\n%8s",
             UPDATES, UPDATES * GARNETS, "delta");
     for (int i = 0; i < 4; i++) fprintf(out, isinf(Ns[i]) ? "   exact A     " : "   N = %-4.0f    ", Ns[i]);
     for (double radius = 0.001; radius < 1000; radius *= 10) {
         fprintf(out, "\n%8g", radius);
         for (int i = 0; i < 4; i++) {
-            int fell;
-            double gain = gain_from_data(Ns[i], radius, UPDATES, &fell);
-            fprintf(out, " %8.3f %4d ", gain, fell);
+            double gain[GARNETS];
+            int fell = gains_from_data(x->seed, Ns[i], radius, gain);
+            fprintf(out, " %8.3f %4d ", gsl_stats_mean(gain, 1, GARNETS), fell);
         }
     }
-    fprintf(out, "\nOne update alone gains most where it is long; but a long one by what a small batch says leaves\n"
-                 "actions that are not tried any more, and no data to find out.\n");
+    fprintf(out, "\nOnly A comes from the data: V, how often pi is where, and so the KL are exact. One update"
+                 " alone gains most\nwhere it is long; but a long one by what a small batch says leaves actions"
+                 " that are not tried any more, and\nno data to find out.\n");
+}
+
+/* ---- TRPO-26: what it costs ---- */
+
+enum { WIDTH = 64, STATES = 32, CG_STEPS = 15 };
+
+static trpo_config without_damping(void)
+{
+    trpo_config c = trpo_defaults;
+    c.damping = 0;
+    return c;
+}
+
+/* A network 4-width-width-2 over 32 random states */
+typedef struct { policy p; rollout *b; double *theta, *A; } big_problem;
+
+static big_problem big_problem_new(int width)
+{
+    big_problem B = { .b = rollout_shaped(4, 1, true) };
+    B.p = (policy){ .nA = 2, .d = 4, .k = 1, .f = { 3, { 4, width, width, 2 }, AD_TANH } };
+    B.p.n = network_n(&B.p.f);
+    B.theta = allocate((size_t)B.p.n + STATES, sizeof *B.theta, "theta");
+    B.A = B.theta + B.p.n;
+    gsl_rng *rng = random_stream(1, 0, RANDOM_TEST);
+    for (int i = 0; i < B.p.n; i++) B.theta[i] = gsl_ran_gaussian(rng, 0.2);
+    for (int t = 0; t < STATES; t++) {
+        double s[4];
+        for (int i = 0; i < 4; i++) s[i] = gsl_ran_gaussian(rng, 1);
+        rollout_add(B.b, s, &(double){ t % 2 }, 0);
+        B.A[t] = gsl_ran_gaussian(rng, 1);
+    }
+    gsl_rng_free(rng);
+    return B;
+}
+
+static void big_problem_free(big_problem *B)
+{
+    rollout_free(B->b);
+    free(B->theta);
+}
+
+/* Products with F for x of 15 steps, its residual, and F x: those that fisher_vector.c has counted */
+static long products_counted(big_problem *B, double *residual)
+{
+    int n = B->p.n;
+    double *v = allocate(4 * (size_t)n, sizeof *v, "vectors"), *g = v + n, *x = g + n, *Fx = x + n;
+    trpo_config c = without_damping();
+    ad_tape *t = ad_tape_new();
+    trpo_problem at = trpo_problem_of(t, c.constraint, &B->p, B->theta, B->b, B->A, NULL);
+    memcpy(g, ad_value(ad_grad(at.L, at.theta)), (size_t)n * sizeof *g);
+    fisher_vector F = fisher_vector_of(t, &B->p, at.theta, ad_input(t, B->b->s, STATES, 4), NULL, 1e-3, v);
+    *residual = cg(fisher_vector_times, &F, n, g, 0, CG_STEPS, x).residual;
+    fisher_vector_times(&F, n, x, Fx);
+    ad_tape_free(t);
+    free(v);
+    return F.products;
+}
+
+static double products_expected(const setting *x, double *out)
+{
+    (void)x;
+    *out = CG_STEPS + 1 + 1;
+    return 0;
+}
+
+/* TRPO-26   one product for each step of CG, one for its residual, one for x^T F x */
+static double products_made(const setting *x, double *out)
+{
+    (void)x;
+    double residual;
+    big_problem B = big_problem_new(WIDTH);
+    *out = (double)products_counted(&B, &residual);
+    big_problem_free(&B);
+    return 0;
+}
+
+static double products_trained(const setting *x, double *out)
+{
+    (void)x;
+    big_problem B = big_problem_new(WIDTH);
+    trpo_config c = without_damping();
+    c.damping = 1e-3, c.cg_tol = 0, c.cg_iterations = CG_STEPS;
+    ad_tape *t = ad_tape_new();
+    *out = (double)trpo_update(t, &c, &B.p, B.theta, B.b, B.A, NULL).products;
+    ad_tape_free(t);
+    big_problem_free(&B);
+    return 0;
+}
+
+static double columns_of_F(const setting *x, double *out)
+{
+    (void)x;
+    big_problem B = big_problem_new(WIDTH);
+    *out = B.p.n;
+    big_problem_free(&B);
+    return 0;
+}
+
+static double first_order(const setting *x, double *out)
+{
+    (void)x;
+    *out = 0;
+    return 0;
+}
+
+static void page_of_cost(const setting *x, FILE *out)
+{
+    (void)x;
+    fprintf(out, "policy 4-w-w-2, %d states\n%5s %8s %10s %12s %14s %16s\n", STATES, "w", "n", "products",
+            "|g - Fx|/|g|", "columns of F", "n^3/3 to factor");
+    for (int w = 4; w <= 256; w *= 4) {
+        double residual;
+        big_problem B = big_problem_new(w);
+        long products = products_counted(&B, &residual);
+        fprintf(out, "%5d %8d %10ld %12.2g %14d %16.2g\n", w, B.p.n, products, residual, B.p.n, pow(B.p.n, 3) / 3);
+        big_problem_free(&B);
+    }
+    fprintf(out, "The columns of F grow with n, the products do not; what 15 steps leave of the residual does."
+                 " How long\na product takes: `make bench`.\n");
 }
 
 #define RANDOM "30 random problems: Garnets of 10 states, 4 actions, 3 successors; random tables"
@@ -209,18 +375,25 @@ const derivation step_size_lines[] = {
           "Jensen: log E_pi'[Z] >= E_pi'[log Z]", least_variance, AT_MOST },
         { "\\ge E_s[D_{KL}(\\pi'\\|\\pi)]", "e^x - 1 >= x", kl_reversed, AT_MOST } },
       .page = page_of_variance },
-    { "PPO-35", "the largest step that the data allow: neither small nor as large as can be",
-      "what J gains in ten updates",
-      measured_one, measured_unit, NULL, NULL, {
-        { "J(\\theta_{10})-J(\\theta_0),\\quad\\delta=.1",
-          "advantages as a batch of 100 steps knows them", gain_inside },
-        { "\\ge J(\\theta_{10})-J(\\theta_0),\\quad\\delta=.001",
-          "the same data, hardly used", gain_small, AT_MOST },
-        { "\\ge J(\\theta_{10})-J(\\theta_0),\\quad\\delta=100",
-          "too far: performance collapses", gain_large, AT_MOST },
-        { "\\le J(\\theta_{10})-J(\\theta_0),\\quad\\delta=100",
-          "the control: with exact advantages no step is too long",
-          gain_no_noise, AT_LEAST } },
+    { "PPO-35", "the largest step that the data allow: neither small nor as large as can be, unless A is exact",
+      "how much more J gains in ten updates: delta = .1 than .001, .1 than 100; with exact A 100 than .01", three,
+      measured_unit, NULL, NULL, {
+        { "J_{10}(.1)-J_{10}(.001),\\quad J_{10}(.1)-J_{10}(100),\\quad J^A_{10}(100)-J^A_{10}(.01)",
+          "means over the problems; A as 100 steps of pi know it, by TD errors. The last is the control: with A"
+          " itself no step is too long", gain_inside },
+        { "\\ge4\\,\\mathrm{s.e.}", "standard errors of the same 30 differences", four_errors, AT_MOST } },
       RANDOM, page_of_data },
+    { "TRPO-26", "second order, but neither Hessian nor inverse: some products with F",
+      "products with F in an update",
+      measured_one, measured_unit, NULL, NULL, {
+        { "k+1+1", "k = 15 steps of CG, the residual at the end, x^T F x", products_expected },
+        { "=\\#\\{Fv\\}", "as algorithms/fisher_vector.c has counted them", products_made },
+        { "=k+2", "algorithms/trpo.c says how many steps it made", products_trained },
+        { "n",
+          "004 (l.475): the Hessian alone is n products, one a column, and then comes its inverse",
+          columns_of_F,
+          DIFFERS, "ERR-58" },
+        { "0", "the control: a first-order method", first_order, DIFFERS } },
+      "a policy 4-64-64-2 on 32 random states", page_of_cost },
     { .id = NULL }
 };

@@ -3,17 +3,20 @@
  * it. 002 (images TRPO7, TRPO8), 004 (l.333-374), 001 (l.300-460), 000 eq (14); Schulman et al. 2015. 001 calls
  * what is added to eta(pi) A^-(theta'), and writes theta' for the new policy. */
 #include <float.h>
-#include <gsl/gsl_math.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "algorithms/trpo.h"
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
 #include "derivations/derivation.h"
+#include "derivations/exact_batch.h"
+#include "derivations/kl_over_states.h"
 #include "derivations/likelihood_ratio.h"
 #include "derivations/performance_difference.h"
 #include "derivations/policy_gradient_theorem.h"
+#include "derivations/surrogate_sums.h"
 
 /* ---- sizes, units, where ---- */
 
@@ -43,86 +46,6 @@ static const char *not_comparable(const setting *x)
 {
     bool same = x->pi->n == x->pi1->n && x->pi->policy.kind == x->pi1->policy.kind;
     return same ? no_ratio(x) : "pi and pi' have no difference: their parameters are not the same";
-}
-
-/* ---- sums over states and actions ---- */
-
-/* sum_a pi~(a|s) A_pi(s,a) */
-static double gain(const exact *pi, const double *pi_new, int s)
-{
-    return linalg_dot(pi->nA, pi_new + s * pi->nA, pi->A + s * pi->nA);
-}
-
-/* E_{a ~ beta}[ pi~(a|s)/beta(a|s) A_pi(s,a) ] */
-static double reweighted(const exact *pi, const double *pi_new, const double *beta, int s)
-{
-    double E = 0;
-    for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++)
-        if (beta[i] > 0) E += beta[i] * (pi_new[i] / beta[i]) * pi->A[i];
-    return E;
-}
-
-/* sum_s rho_pi(s) sum_a pi~(a|s) A_pi(s,a), pi~ [nSA] */
-static double visited_gain(const exact *pi, const double *pi_new)
-{
-    double sum = 0;
-    for (int s = 0; s < pi->nS; s++) sum += exact_rho(pi, s) * gain(pi, pi_new, s);
-    return sum;
-}
-
-/* The same by sum_t gamma^t E_{s_t ~ pi}[ E_{a_t ~ pi}[ ratio A ] ]; -1 where there are too many states */
-static double over_time(const exact *pi, const double *pi_new, double *out)
-{
-    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
-    double *f = allocate(2 * (size_t)pi->nS, sizeof *f, "a sum over time"), *sum = f + pi->nS;
-    for (int s = 0; s < pi->nS; s++) f[s] = pi->absorbing[s] ? 0 : reweighted(pi, pi_new, pi->pi, s);
-    exact_sum_over_time(pi, false, f, sum);
-    *out = linalg_dot(pi->nS, pi->M->mu0, sum);
-    free(f);
-    return 0;
-}
-
-/* A^-(theta~) as a node: sum_s rho_pi(s) sum_a pi_theta~(a|s) A_pi(s,a) */
-static ad gain_node(ad_tape *t, const exact *pi, ad theta)
-{
-    double *w = allocate((size_t)pi->nSA, sizeof *w, "weights");
-    for (int i = 0; i < pi->nSA; i++) w[i] = exact_rho(pi, i / pi->nA) * pi->A[i];
-    ad prob = ad_exp(ad_log_softmax(policy_logits(t, &pi->policy, theta)));             /* [nS x nA] */
-    ad sum = ad_dot(ad_copy(t, w, pi->nS, pi->nA), prob);
-    free(w);
-    return sum;
-}
-
-static double gain_at(const exact *pi, const double *theta)
-{
-    ad_tape *t = ad_tape_new();
-    double value = ad_scalar(gain_node(t, pi, ad_input(t, theta, pi->n, 1)));
-    ad_tape_free(t);
-    return value;
-}
-
-static void gain_gradient(const exact *pi, const double *theta, double *g)
-{
-    ad_tape *t = ad_tape_new();
-    ad x = ad_input(t, theta, pi->n, 1);
-    memcpy(g, ad_value(ad_grad(gain_node(t, pi, x), x)), (size_t)pi->n * sizeof *g);
-    ad_tape_free(t);
-}
-
-/* sum_s rho_pi(s) sum_a pi(a|s) pi~/pi grad log pi~(a|s) A_pi(s,a), scores of pi~ in closed form */
-static void score_form(const exact *pi, const exact *pi_new, double *g)
-{
-    double *w = allocate((size_t)pi->nSA, sizeof *w, "a gradient in the logits");
-    for (int s = 0; s < pi->nS; s++)
-        for (int a = 0; a < pi->nA; a++)
-            for (int b = 0; b < pi->nA; b++) {
-                int i = s * pi->nA + a;
-                double ratio = pi->pi[i] > 0 ? pi_new->pi[i] / pi->pi[i] : 0;
-                double score = (a == b) - pi_new->pi[s * pi->nA + b];           /* d log pi~(a|s) / d z[s,b] */
-                w[s * pi->nA + b] += exact_rho(pi, s) * pi->pi[i] * ratio * score * pi->A[i];
-            }
-    exact_chain(pi_new, w, g);
-    free(w);
 }
 
 /* ---- PDI-9 ---- */
@@ -207,7 +130,7 @@ static double eta_less_mismatch(const setting *x, double *out)
     out[0] = x->pi1->J;
     out[1] = SLOPE;
     for (int s = 0; s < x->pi->nS; s++)
-        out[0] -= (exact_rho(x->pi1, s) - exact_rho(x->pi, s)) * gain(x->pi, x->pi1->pi, s);
+        out[0] -= (exact_rho(x->pi1, s) - exact_rho(x->pi, s)) * state_gain(x->pi, x->pi1->pi, s);
     return 0;
 }
 
@@ -292,18 +215,6 @@ static double gain_of_eta(const setting *x, double *out)
     return 0;
 }
 
-/* d = (1-gamma) rho summed over time [nS], to be freed: Pr(s_T = s) for T of chance (1-gamma) gamma^T,
- * without what has ended, where A = 0; NULL where there are too many states */
-static double *distribution(const exact *pi)
-{
-    if (pi->nS > EXACT_MAX_TIME_SUM) return NULL;
-    double *d = allocate(2 * (size_t)pi->nS, sizeof *d, "a distribution"), *mu0 = d + pi->nS;
-    for (int s = 0; s < pi->nS; s++) mu0[s] = pi->absorbing[s] ? 0 : pi->M->mu0[s];
-    exact_sum_over_time(pi, true, mu0, d);
-    for (int s = 0; s < pi->nS; s++) d[s] *= 1 - pi->gamma;
-    return d;
-}
-
 /* E_{s ~ d, a ~ beta}[ pi~/beta A ] */
 static double mean_under(const setting *x, const double *d, const double *beta)
 {
@@ -328,14 +239,17 @@ static double scaled_mean(const setting *x, double *out)
     return room;
 }
 
-/* Three policies to draw the action from: pi, all actions alike, half of each */
+/* Three policies to draw the action from: pi, half pi and half pi~, all actions alike */
 enum { BETAS = 3 };
 static int n_betas(const setting *x) { (void)x; return BETAS; }
 
 static double *beta_of(const setting *x, int k)
 {
     double *beta = allocate((size_t)x->pi->nSA, sizeof *beta, "a policy");
-    for (int i = 0; i < x->pi->nSA; i++) beta[i] = x->pi->pi[i] * (2 - k) / 2 + (double)k / 2 / x->pi->nA;
+    for (int i = 0; i < x->pi->nSA; i++) {
+        double pi = x->pi->pi[i], pi_new = x->pi1->pi[i];
+        beta[i] = k == 0 ? pi : k == 1 ? pi / 2 + pi_new / 2 : 1.0 / x->pi->nA;
+    }
     return beta;
 }
 
@@ -374,6 +288,43 @@ static double betas_mean(const setting *x, double *out)
     return d ? 0 : -1;
 }
 
+/* ... over DRAWS draws of s ~ d, then a ~ beta; off by sum |f| / DRAWS at most, f = pi_theta/beta A/(1-gamma) */
+static double betas_drawn(const setting *x, double *out)
+{
+    const exact *pi = x->pi;
+    double *part = allocate(2 * (size_t)pi->nSA, sizeof *part, "draws"), *p = part + pi->nSA, room = 0;
+    for (int k = 0; k < BETAS; k++) {
+        double *beta = beta_of(x, k), size = 0;
+        for (int i = 0; i < pi->nSA; i++) p[i] = (1 - pi->gamma) * exact_rho(pi, i / pi->nA) * beta[i];
+        drawn(pi->nSA, p, part);
+        out[k] = 0;
+        for (int i = 0; i < pi->nSA; i++) {
+            double f = beta[i] > 0 ? x->pi1->pi[i] / beta[i] * pi->A[i] / (1 - pi->gamma) : 0;
+            out[k] += part[i] * f;
+            size += fabs(f);
+        }
+        room = fmax(room, size / DRAWS);
+        free(beta);
+    }
+    free(part);
+    return isfinite(room) ? room : -1;
+}
+
+/* Actions of beta, and the ratio with pi_old under it */
+static double betas_wrong(const setting *x, double *out)
+{
+    const exact *pi = x->pi;
+    for (int k = 0; k < BETAS; k++) {
+        double *beta = beta_of(x, k);
+        out[k] = 0;
+        for (int i = 0; i < pi->nSA; i++)
+            if (pi->pi[i] > 0)
+                out[k] += exact_rho(pi, i / pi->nA) * beta[i] * (x->pi1->pi[i] / pi->pi[i]) * pi->A[i];
+        free(beta);
+    }
+    return 0;
+}
+
 static double betas_scaled(const setting *x, double *out)
 {
     double room = betas_mean(x, out);
@@ -383,13 +334,70 @@ static double betas_scaled(const setting *x, double *out)
 
 static double betas_J(const setting *x, double *out) { return the_same(x, x->pi1->J, out); }
 
+/* ---- TRPO-27: beta = pi_old ---- */
+
+static const char *no_gradient(const setting *x)
+{
+    for (int i = 0; i < x->pi->nSA && x->pi->nSA == x->pi1->nSA; i++)
+        if (!(x->pi->pi[i] > 1e-100 && x->pi1->pi[i] > 1e-100)) return "pi or pi' never does some action";
+    return not_comparable(x) ? not_comparable(x) : natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
+}
+
+static double unit_surrogate_gradient(const setting *x)
+{
+    return x->pi->unit_gradient * x->pi->fisher_scale / visited(x->pi);
+}
+
+static double policy_gradient(const setting *x, double *out)
+{
+    for (int i = 0; i < x->pi->n; i++) out[i] = x->g[i] * x->pi->fisher_scale / visited(x->pi);
+    return 0;
+}
+
+/* TRPO-27   grad_theta E_{a~beta}[ pi_theta(a|s)/beta(a|s) A ] at theta_old, beta = pi_old */
+static double beta_is_old(const setting *x, double *out)
+{
+    full_batch B = full_batch_new(x->pi);
+    trpo_problem at = trpo_problem_of(B.b->t, TRPO_MEAN, &B.b->pi, B.b->theta, B.b->tau, B.A, B.w);
+    const double *g = ad_value(ad_grad(at.L, at.theta));
+    for (int i = 0; i < x->pi->n; i++) out[i] = B.scale * g[i];
+    full_batch_free(&B);
+    return 0;
+}
+
+/* Actions of beta = pi'; divided by how likely they were, or not */
+static double beta_is_other(const setting *x, bool divided, double *out)
+{
+    const exact *pi = x->pi;
+    full_batch B = full_batch_new(pi);
+    const rollout *b = B.b->tau;
+    double *logp_beta = allocate((size_t)b->T, sizeof *logp_beta, "log beta");
+    for (int i = 0, k = 0; i < pi->nSA; i++) {
+        if (pi->d[i / pi->nA] <= 0) continue;
+        B.w[k] = pi->d[i / pi->nA] * x->pi1->pi[i] / visited(pi);
+        logp_beta[k++] = divided ? x->pi1->logpi[i] : 0;
+    }
+    ad_tape *t = B.b->t;
+    ad theta = ad_input(t, B.b->theta, B.b->pi.n, 1), s = ad_input(t, b->s, b->T, b->d);
+    ad ratio = trpo_ratio(policy_logp(t, &B.b->pi, theta, s, b->a, b->index), ad_input(t, logp_beta, b->T, 1));
+    ad J = trpo_surrogate(ratio, ad_input(t, B.A, b->T, 1), ad_input(t, B.w, b->T, 1));
+    const double *g = ad_value(ad_grad(J, theta));
+    for (int i = 0; i < pi->n; i++) out[i] = B.scale * g[i];
+    free(logp_beta);
+    full_batch_free(&B);
+    return 0;
+}
+
+static double beta_divided(const setting *x, double *out)     { return beta_is_other(x, true, out); }
+static double beta_not_divided(const setting *x, double *out) { return beta_is_other(x, false, out); }
+
 /* ---- KL-7, KL-8, KL-9: A^-(theta') of 001 ---- */
 
 /* KL-7   sum_t E_{s_t ~ p_theta}[ E_{a_t ~ pi_theta}[ ratio gamma^t A ] ]; at theta' = theta 0 */
 static double A_over_time(const setting *x, double *out)
 {
-    double room = over_time(x->pi, x->pi1->pi, out);
-    return room < 0 ? room : over_time(x->pi, x->pi->pi, out + 1);
+    double room = gain_over_time(x->pi, x->pi1->pi, out);
+    return room < 0 ? room : gain_over_time(x->pi, x->pi->pi, out + 1);
 }
 
 static double A_by_visits(const setting *x, double *out)
@@ -474,33 +482,41 @@ static double *towards(const setting *x, double t)
     return theta;
 }
 
-/* ERR-37: near, as 001 asks, but not at theta: a hundredth of the way to theta' */
+/* grad A^-(theta_t) - grad J(theta_t), theta_t on the way to theta', [n]; false where J is not known there */
+static bool gradient_gap(const setting *x, double t, double *gap)
+{
+    char error[256];
+    double *theta = towards(x, t), *J = allocate((size_t)x->pi->n, sizeof *J, "a gradient");
+    exact *there = exact_new_policy(x->pi->M, x->pi->gamma, &x->pi->policy, theta, error, sizeof error);
+    gain_gradient(x->pi, theta, gap);
+    if (there) gradient_theorem(there, J);
+    for (int i = 0; i < x->pi->n; i++) gap[i] -= J[i];
+    bool known = there != NULL;
+    exact_free(there);
+    free(theta);
+    free(J);
+    return known;
+}
+
+/* ERR-37: near, as 001 asks, a hundredth of the way to theta', what A^- puts for the gradient of J there */
 static double grad_A_near(const setting *x, double *g)
 {
-    double *theta = towards(x, 0.01);
-    gain_gradient(x->pi, theta, g);
-    free(theta);
-    return 0;
+    double *gap = allocate((size_t)x->pi->n, sizeof *gap, "a gap");
+    bool known = gradient_gap(x, 0.01, gap);
+    gradient_theorem(x->pi, g);
+    for (int i = 0; i < x->pi->n; i++) g[i] += gap[i];
+    free(gap);
+    return known ? 0 : -1;
 }
 
 static void page_of_gaps(const setting *x, FILE *out)
 {
     static const double t[] = { 0, 0.01, 0.1, 1 };
-    char error[256];
-    int n = x->pi->n;
-    double *A = allocate(2 * (size_t)n, sizeof *A, "gradients"), *J = A + n;
+    double *gap = allocate((size_t)x->pi->n, sizeof *gap, "a gap");
     fprintf(out, "       t   |grad A^-(theta_t) - grad J(theta_t)|, theta_t = theta + t (theta' - theta)\n");
-    for (int k = 0; k < 4; k++) {
-        double *theta = towards(x, t[k]), off = 0;
-        exact *there = exact_new_policy(x->pi->M, x->pi->gamma, &x->pi->policy, theta, error, sizeof error);
-        gain_gradient(x->pi, theta, A);
-        if (there) gradient_theorem(there, J);
-        for (int i = 0; i < n; i++) off += gsl_pow_2(A[i] - J[i]);
-        if (there) fprintf(out, "%8g   %.3g\n", t[k], sqrt(off));
-        exact_free(there);
-        free(theta);
-    }
-    free(A);
+    for (int k = 0; k < 4; k++)
+        if (gradient_gap(x, t[k], gap)) fprintf(out, "%8g   %.3g\n", t[k], linalg_norm2(x->pi->n, gap));
+    free(gap);
 }
 
 #define A_BAR "\\bar A(\\theta')"
@@ -509,7 +525,7 @@ const derivation surrogate[] = {
     { "PDI-9", "L_pi(pi~) = eta(pi) + sum_s rho_pi(s) sum_a pi~(a|s) A_pi(s,a) = eta(pi~) + O(t^2)",
       "L, and the slope of log|L - eta(pi~)| against log t, where below 1.9", two, unit_sum, nothing_to_see, NULL, {
         { "L_\\pi(\\tilde\\pi)=\\eta(\\pi)+\\sum_s\\rho_\\pi(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a),\\quad2-0.1",
-          "PDI-6 with pi's visits for pi~'s; so claimed: an error of second order", L_by_sum },
+          "PDI-6 with pi's visits for pi~'s; 2 - 0.1: the slope that an error of second order has", L_by_sum },
         { "L_\\pi(\\tilde\\pi),\\quad\\min(\\mathrm{slope},1.9)",
           "the slope at the smallest steps from theta towards theta' where rounding does not hide it",
           L_measured },
@@ -547,7 +563,7 @@ const derivation surrogate[] = {
         { "E_{\\pi_\\theta}[\\frac{\\pi_{\\tilde\\theta}(a|s)}{\\pi_\\theta(a|s)}A_{\\pi_\\theta}(s,a)]",
           "004 (l.356): a mean has lost the factor", mean_alone, DIFFERS, "ERR-9" } } },
     { "TRPO-11", "L - eta(pi_old) with actions from any beta",
-      "L - eta(pi_old), by beta = pi_old, half of each, uniform",
+      "L - eta(pi_old), by beta = pi_old, half pi_old and half pi_theta, uniform",
       n_betas, unit_sum, no_distribution, NULL, {
         { "\\sum_s\\rho_{old}(s)\\sum_a\\pi_\\theta(a|s)\\hat A_{old}(s,a)",
           "000 eq 14, with the (s) that it leaves out",
@@ -557,11 +573,27 @@ const derivation surrogate[] = {
         { "=\\frac1{1-\\gamma}E_{s\\sim d_{old},a\\sim\\beta}[\\frac{\\pi_\\theta(a|s)}{\\beta(a|s)}\\hat"
           " A_{old}(s,a)]",
           "PDI-11; a from beta, which 000 calls alpha", betas_scaled },
+        { "=\\frac1{1-\\gamma}\\hat E_{s\\sim d_{old},a\\sim\\beta}[\\frac{\\pi_\\theta(a|s)}{\\beta(a|s)}"
+          "\\hat A_{old}(s,a)]",
+          "a million draws of (s,a) at equal distances: no further than sum |f| / 10^6 from it", betas_drawn },
+        { "\\sum_s\\rho_{old}(s)E_{a\\sim\\beta}[\\frac{\\pi_\\theta(a|s)}{\\pi_{old}(a|s)}\\hat A_{old}(s,a)]",
+          "the control: actions of beta, divided by how likely pi_old makes them", betas_wrong, DIFFERS },
         { "J(\\theta)", "000 eq 14 calls it J: it is the surrogate, without its eta(pi_old)", betas_J, DIFFERS,
           "ERR-56" },
         { "E_{s\\sim\\rho_{old},a\\sim\\beta}[\\frac{\\pi_\\theta(a|s)}{\\beta(a|s)}\\hat A_{old}(s,a)]",
           "000 eq 14: rho sums to 1/(1-gamma), and has to be made a distribution first", betas_mean, DIFFERS,
           "ERR-9" } } },
+    { "TRPO-27", "beta = pi_old: at theta_old the surrogate's gradient is the policy gradient",
+      "gradient of the surrogate", n_theta, unit_surrogate_gradient, no_gradient, NULL, {
+        { "E_{s\\sim d,a\\sim\\pi}[\\nabla\\log\\pi\\,A]", "the policy gradient theorem, divided by sum rho",
+          policy_gradient },
+        { "=\\nabla E_{a\\sim\\pi_{old}}[\\frac{\\pi_\\theta}{\\pi_{old}}A]",
+          "algorithms/trpo.c, beta = pi_old (000 l.262; its heading, l.254, has TPRO)",
+          beta_is_old },
+        { "=\\nabla E_{a\\sim\\beta}[\\frac{\\pi_\\theta}\\beta A]",
+          "beta = pi': 000 eq (14)", beta_divided },
+        { "\\nabla E_{a\\sim\\beta}[\\pi_\\theta A]", "the control: beta = pi', not divided by",
+          beta_not_divided, DIFFERS } } },
     { "KL-7", "A^-(theta') = sum_t E_{p_theta}[E_{pi_theta}[ratio gamma^t A]], A^-(theta) = 0",
       "A^- at theta', and at theta", two, unit_sum, no_ratio, NULL, {
         { A_BAR "=\\sum_tE_{s_t\\sim p_\\theta(s_t)}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_{\\theta'}(a_t|s_t)}"
@@ -589,10 +621,10 @@ const derivation surrogate[] = {
         { "=\\nabla_{\\theta'}" A_BAR "|_{\\theta'=\\theta}", "by reverse mode", grad_A_here_reverse },
         { "=\\nabla_\\theta\\,\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi", "by reverse mode through the linear solve",
           grad_J_through_solve },
-        { "\\nabla_{\\theta'}" A_BAR ",\\quad\\theta'\\approx\\theta",
-          "001 (l.450): \"because the gap is very small\" theta may be put for theta'. It must be none: here t ="
-          " .01",
-          grad_A_near, DIFFERS, "ERR-37" } },
+        { "\\nabla_\\theta J(\\theta)+\\nabla_{\\theta'}" A_BAR "-\\nabla_{\\theta'}J(\\theta'),"
+          "\\quad\\theta'\\approx\\theta",
+          "001 (l.450): the two are one \"because the gap is very small\". There must be none: a hundredth of the way"
+          " to theta' they differ", grad_A_near, DIFFERS, "ERR-37" } },
       .page = page_of_gaps },
     { .id = NULL }
 };

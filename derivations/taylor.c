@@ -363,17 +363,6 @@ static double surrogate_by_values(const setting *x, double *c)
     return greatest_error(ORDER, error);
 }
 
-/* The slope at theta' itself */
-static double surrogate_slope_there(const setting *x, double *c)
-{
-    taylor_by_sweeps(surrogate_node, x, ORDER - 1, c);
-    ad_tape *tape = ad_tape_new();
-    ad t = ad_constant(tape, 1, 1, 1);
-    c[1] = ad_scalar(ad_grad(surrogate_node(tape, x->pi, along(tape, x, t)), t));
-    ad_tape_free(tape);
-    return 0;
-}
-
 /* What is left at t = 1: L(theta') for L(theta) */
 static double surrogate_there(const setting *x, double *c)
 {
@@ -402,9 +391,6 @@ const derivation taylor[] = {
           "v = theta' - theta; by one and two reverse sweeps", surrogate_by_sweeps },
         { "L(\\theta+tv)=L(\\theta)+tg^Tv+O(t^2)",
           "from values of L at small t: the slide (004 l.433) drops L(theta), which is 0", surrogate_by_values },
-        { "\\nabla_{\\tilde\\theta}L|_{\\theta'}^Tv",
-          "001 (l.450): the gradient of J because theta' is near; it is, at theta' = theta, and only there",
-          surrogate_slope_there, DIFFERS, "ERR-37" },
         { "L(\\theta')", "the control: elsewhere L is not 0", surrogate_there, DIFFERS } } },
     { "TRPO-20", "the mean KL's series: l + grad l^T v + 1/2 v^T H v + O(|v|^3), the first two are 0",
       "l, slope, half the curvature, and the coefficient of t^3", n_kl, unit_kl, not_comparable, NULL, {

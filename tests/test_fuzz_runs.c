@@ -24,7 +24,7 @@
 enum { BYTES_MAX = 1 << 16, CHANGES = 300 };
 
 /* How many files there are */
-static int replay(const char *pattern, int (*check)(const uint8_t *, size_t))
+static int runs_of(const char *pattern, int (*check)(const uint8_t *, size_t))
 {
     static uint8_t bytes[BYTES_MAX], changed[BYTES_MAX];
     gsl_rng *rng = random_stream(1, 0, RANDOM_TEST);
@@ -51,19 +51,19 @@ static int replay(const char *pattern, int (*check)(const uint8_t *, size_t))
 static void test_checkpoints(void **state)
 {
     (void)state;
-    assert_true(replay("tests/fuzz/checkpoint/*", fuzz_checkpoint_bytes) >= 4);
+    assert_true(runs_of("tests/fuzz/checkpoint/*", fuzz_checkpoint_bytes) >= 4);
 }
 
 static void test_configs(void **state)
 {
     (void)state;
-    assert_true(replay("tests/fuzz/config/*", fuzz_config_bytes) >= 5);
+    assert_true(runs_of("tests/fuzz/config/*", fuzz_config_bytes) >= 5);
 }
 
 static void test_progress(void **state)
 {
     (void)state;
-    assert_true(replay("tests/fuzz/progress/*", fuzz_progress_bytes) >= 4);
+    assert_true(runs_of("tests/fuzz/progress/*", fuzz_progress_bytes) >= 4);
 }
 
 static void test_version_1(void **state)
