@@ -10,6 +10,8 @@ const erratum_in_words errata_in_words[] = {
       "pi(a|s), a distribution over actions in each state, as 003 itself goes on" },
     { "ERR-46", "PGT-1", "002 (l.85)", "theta' = theta' + alpha grad J(theta)",
       "theta' = theta + alpha grad J(theta)" },
+    { "ERR-52", "DSB-16", "004 (l.228)", "trust region: a confidence interval",
+      "a set of policies near the old one; nothing in it is estimated, and no probability goes with it" },
     { "ERR-59", "TRPO-27", "000 (l.254, l.272)", "TPRO", "TRPO" },
     { "ERR-78", "TRPO-1", "002 (l.206)",
       "the paper's name: Asynchronous Methods for Deep Reinforcement Learning (arXiv 1502.05477)",
@@ -30,5 +32,7 @@ const erratum_in_words errata_in_words[] = {
       "by the ratio of the probabilities that the two policies give to the action taken" },
     { "ERR-84", "TDA-8", "002 (l.103)", "updates after each episode are offline learning",
       "they are learning by episodes, from data that are still the policy's own; offline learning has given data" },
+    { "ERR-86", "TD3-8", "004 (l.717-722)", "the policy's step before that of the targets",
+      "the paper's order, too, and no error: the other one moves w' by O(kappa alpha) only" },
     { NULL, NULL, NULL, NULL, NULL }
 };

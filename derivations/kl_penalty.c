@@ -26,6 +26,7 @@ static const double LEAST_PI = 1e-9;            /* of pi_old, for ratios and New
 static const char *not_applicable(const setting *x)
 {
     const exact *pi = x->pi;
+    if (!(visited(pi) > 0)) return "no state is visited where there is something to decide";
     if (!(penalty_unit(pi) > 1e3 * pi->unit_V)) return "no action is better than another";
     for (int i = 0; i < pi->nSA; i++)
         if (!pi->absorbing[i / pi->nA] && pi->pi[i] < LEAST_PI) return "pi hardly ever does what pi' may do";

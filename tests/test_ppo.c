@@ -475,7 +475,7 @@ static void stops_by_the_whole_batch(void **state)
             fixed = c;
             if (i > 0) fixed.target_kl = 0, fixed.epochs = done + 1 - i;
             if (fixed.epochs == 0) continue;
-            train_in(new_folder(folder, "whole_batch"), "CartPole-v1", 30, &fixed, 32);
+            run_in(new_folder(folder, "whole_batch"), ppo_clip, &fixed, "CartPole-v1", 30, 32, false);
             kl[i] = last_number(folder, "kl_exact");
             if (i == 0) done = (long)last_number(folder, "epochs");
             remove_folder(folder);
@@ -501,7 +501,7 @@ static void shows_the_annealed_range(void **state)
             ppo_clip_config c = option(0);
             c.workers = 2, c.n_steps = 16, c.minibatch = 8, c.epochs = 8, c.objective = PPO_CPI, c.lr = 0.03;
             c.target_kl = 0, c.anneal_steps = 128, c.anneal_eps = i == 0, c.eps = i == 1 ? 0.75 * eps : eps;
-            train_in(new_folder(folder, "annealed"), "CartPole-v1", 30, &c, 64);
+            run_in(new_folder(folder, "annealed"), ppo_clip, &c, "CartPole-v1", 30, 64, false);
             outside[i] = last_number(folder, "clip_fraction");
             remove_folder(folder);
         }

@@ -64,7 +64,7 @@ static void finished_parts(void **state)
 static void places(void **state)
 {
     (void)state;
-    static const char *const at[][2] = { { "TRPO-10", "algorithms/trpo.c:" }, { "PPO-1", "algorithms/ppo_clip.c:" },
+    static const char *const at[][2] = { { "TRPO-10", "algorithms/trpo_problem.c:" }, { "PPO-1", "algorithms/ppo_clip.c:" },
                                          { "NPG-4", "algorithms/npg.c:" } };
     for (size_t i = 0; i < sizeof at / sizeof *at; i++)
         assert_memory_equal(registry_find(at[i][0])->code, at[i][1], strlen(at[i][1]));
@@ -83,7 +83,7 @@ static bool in_words(const char *erratum)
 static void errata(void **state)
 {
     (void)state;
-    static const int part_5[] = { 66, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 86 };
+    static const int part_5[] = { 76 };
     for (int k = 1, i = 0; k <= 86; k++) {
         char erratum[8];
         int line;
