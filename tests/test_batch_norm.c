@@ -194,8 +194,8 @@ static void networks(void **state)
         }
 }
 
-/* In evaluation a row's y is its own, whatever T is (BLAS sums in another order: 1e-14); with what batch_norm_init gives it is that of the
- * network on x / sqrt(1 + eps), where nothing else is normalised. */
+/* In evaluation a row's y is its own, whatever T is (BLAS sums in another order: 1e-14); with what batch_norm_init gives
+ * it is that of the network on x / sqrt(1 + eps), where nothing else is normalised. */
 static void alone(void **state)
 {
     (void)state;
