@@ -18,10 +18,11 @@
  *      programs; noise = ou is the paper's and 002's (ERR-69), set back to 0 at the start of an episode.
  *   3. mu and Q are two networks of the same hidden layers; a enters Q's first layer, beside s (paper: the second).
  *   4. The paper's weight decay of Q is left out.
- *   5. batch_norm = on (DDPG-21) normalises s and mu's hidden layers; of Q, where a enters the first layer, only s. The
- *      paper says no more. Here: steps of Q and of mu use the batch's statistics, acting, a' and y running ones; those
- *      of the targets are averaged as their weights are (DDPG-19), which keeps them together; mu's output is not
- *      normalised, as that would undo its small first weights. `explain` leaves it out.
+ *   5. batch_norm = on (DDPG-21), off unless asked for, normalises s and mu's hidden layers; of Q, where a enters the
+ *      first layer, only s. mu's output is not normalised, as that would undo its small first weights. Acting uses
+ *      running statistics (paper); on the updates it is silent. Here the steps of Q and of mu use the batch's, a' and
+ *      y the targets' running ones, which are averaged as their weights are (DDPG-19). td3.c, as its paper, does
+ *      without, and `explain` leaves it out.
  *
  * Critical
  *   - d is for s' that TERMINATED the task: y = r there (ERR-67). After the time limit d = 0.
@@ -216,10 +217,9 @@ static void act(const ddpg_config *c, learner *l, const double *s, bool at_first
 /* DDPG-15   Q, then mu, then the targets */
 static void update(const ddpg_config *c, learner *l, gsl_rng *rng)
 {
-    const minibatch *B = l->B;
     replay_sample(l->D, rng, l->B);
-    if (c->batch_norm) critic_track(l->t, &l->p, &l->Q, B->T, B->s, B->a, l->phi);      /* DDPG-21 */
-    if (c->batch_norm) policy_track(l->t, &l->p, B->T, B->s, l->theta);
+    if (c->batch_norm) critic_track(l->t, &l->p, &l->Q, l->B->T, l->B->s, l->B->a, l->phi);     /* DDPG-21 */
+    if (c->batch_norm) policy_track(l->t, &l->p, l->B->T, l->B->s, l->theta);
     l->L = ddpg_critic_gradient(l->t, c, &l->p, &l->Q, l->phi, l->theta_targ, l->phi_targ, l->B, l->g);
     adam_ascend(&l->step_Q, l->phi, l->g);                                              /* DDPG-17 */
     l->J = ddpg_actor_gradient(l->t, &l->p, &l->Q, l->theta, l->phi, l->B, l->g);

@@ -1,4 +1,5 @@
-/* DDPG-21, S-46   Batch normalisation (Ioffe, Szegedy 2015, arXiv:1502.03167, Algorithms 1 and 2), of each column of x [T x n]:
+/* DDPG-21, S-46   Batch normalisation (Ioffe, Szegedy 2015, arXiv:1502.03167, Algorithms 1 and 2), of each column of
+ * x [T x n]:
  *
  *     y = gain (x - mean) / sqrt(var + eps) + bias
  *
