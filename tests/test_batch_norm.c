@@ -15,7 +15,7 @@
 #include "autodiff/batch_norm.h"
 #include "autodiff/random.h"
 #include "tests/child_process.h"
-#include "tests/policy_by_hand.h"
+#include "tests/batch_norm_by_hand.h"
 
 enum { ROWS = 7, COLUMNS = 3, MOST = ROWS * COLUMNS + 2 * COLUMNS, LONGEST = 300 };
 

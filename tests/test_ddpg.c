@@ -19,7 +19,7 @@
 #include "algorithms/noise.h"
 #include "algorithms/td3.h"
 #include "autodiff/random.h"
-#include "tests/policy_by_hand.h"
+#include "tests/batch_norm_by_hand.h"
 
 static env *make(const char *id, int limit)
 {
