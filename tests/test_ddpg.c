@@ -20,6 +20,7 @@
 #include "algorithms/td3.h"
 #include "autodiff/random.h"
 #include "tests/batch_norm_by_hand.h"
+#include "tests/child_process.h"
 
 static env *make(const char *id, int limit)
 {
@@ -431,6 +432,21 @@ static void with_batch_norm(void **state)
     }
 }
 
+static void check_batch(int batch)
+{
+    ddpg_check(&(ddpg_config){ .batch_norm = 1, .batch = batch });
+}
+
+/* A batch of one has no variance: a mistake of the user's; two have */
+static void batch_of_one(void **state)
+{
+    (void)state;
+    struct ending one = run_child(check_batch, 1), two = run_child(check_batch, 2);
+    assert_true(WIFEXITED(one.status) && WEXITSTATUS(one.status) == 2);
+    assert_non_null(strstr(one.err, "expected batch >= 2"));
+    assert_true(WIFEXITED(two.status) && WEXITSTATUS(two.status) == 99);
+}
+
 /* TD3-16   the three changes off: theta bit for bit DDPG's, with each option that both have */
 static void is_ddpg(void **state)
 {
@@ -498,7 +514,7 @@ static void in_the_box(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gradients), cmocka_unit_test(by_hand), cmocka_unit_test(with_batch_norm),
+        cmocka_unit_test(gradients), cmocka_unit_test(by_hand), cmocka_unit_test(with_batch_norm), cmocka_unit_test(batch_of_one),
         cmocka_unit_test(is_ddpg),
         cmocka_unit_test(smoothing_does_not_explore), cmocka_unit_test(in_the_box),
     };
