@@ -68,7 +68,7 @@ const algorithm algorithms[] = {
     { "dqn", "Q-learning with replay and a target network", CONFIG(dqn), dqn, dqn_policy, dqn_explain,
       .discrete = true },
     { "ddpg", "deterministic policy gradient, off-policy, with replay and target networks", CONFIG(ddpg), ddpg,
-      ddpg_policy, ddpg_explain, .boxes = true },
+      ddpg_policy, ddpg_explain, .boxes = true, .check = ddpg_check },
     { "td3", "DDPG with twin critics, smoothed targets, delayed updates", CONFIG(td3), td3, td3_policy, td3_explain,
       .boxes = true },
     { "cpi", "conservative policy iteration: a mixture with the greedy policy", CONFIG(cpi),

@@ -32,6 +32,26 @@ network critic_Q_of_box(const policy *p)
 
 ad critic_Q_sa(const network *Q, ad phi, ad s, ad a) { return network_forward(Q, phi, ad_concat(s, a)); }
 
+int critic_n(const policy *p, const network *Q) { return p->normalised ? batch_norm_n(Q, p->d) : network_n(Q); }
+
+void critic_init(const policy *p, const network *Q, gsl_rng *rng, double *phi)
+{
+    network_init_fan_in(Q, rng, phi);
+    if (p->normalised) batch_norm_init(Q, p->d, phi);
+}
+
+ad critic_Q_in(enum batch_norm_mode mode, const policy *p, const network *Q, ad phi, ad s, ad a)
+{
+    return p->normalised ? batch_norm_forward(Q, p->d, phi, ad_concat(s, a), mode) : critic_Q_sa(Q, phi, s, a);
+}
+
+void critic_track(ad_tape *t, const policy *p, const network *Q, int T, const double *s, const double *a, double *phi)
+{
+    ad_mark start = ad_here(t);
+    batch_norm_track(t, Q, p->d, ad_concat(ad_input(t, s, T, p->d), ad_input(t, a, T, p->k)), phi);
+    ad_reset(t, start);
+}
+
 void critic_values(ad_tape *t, const network *f, const double *phi, int T, const double *s, double *y)
 {
     ad_mark start = ad_here(t);

@@ -18,6 +18,11 @@
  *      programs; noise = ou is the paper's and 002's (ERR-69), set back to 0 at the start of an episode.
  *   3. mu and Q are two networks of the same hidden layers; a enters Q's first layer, beside s (paper: the second).
  *   4. The paper's weight decay of Q is left out.
+ *   5. batch_norm = on (DDPG-21), off unless asked for, normalises s and mu's hidden layers; of Q, where a enters the
+ *      first layer, only s. mu's output is not normalised, as that would undo its small first weights. Acting uses
+ *      running statistics (paper); on the updates it is silent. Here the steps of Q and of mu use the batch's, a' and
+ *      y the targets' running ones, which are averaged as their weights are (DDPG-19). td3.c, as its paper, does
+ *      without, and `explain` leaves it out.
  *
  * Critical
  *   - d is for s' that TERMINATED the task: y = r there (ERR-67). After the time limit d = 0.
@@ -60,6 +65,7 @@ const config_field ddpg_fields[] = {
     { FIELD(ou_theta), REAL(0, 2), .about = "of ou, the rate at which it comes back to 0; paper: .15" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of mu and Q; paper: 400,300" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
+    { FIELD(batch_norm), CHOICE(config_switch), .about = "batch normalisation of s and of mu's layers; paper: on" },
     { .name = NULL },
 };
 
@@ -88,12 +94,13 @@ double ddpg_critic_gradient(ad_tape *t, const ddpg_config *c, const policy *p, c
 {
     /* BEGIN SOLUTION DDPG-17 */
     ad_mark start = ad_here(t);
-    int T = B->T, n = network_n(Q);
+    int T = B->T, n = critic_n(p, Q);
     ad r  = ad_input(t, B->r, T, 1), done = ad_input(t, B->done, T, 1), x = ad_input(t, phi, n, 1);
     ad s  = ad_input(t, B->s, T, B->d), a = ad_input(t, B->a, T, B->k), s1 = ad_input(t, B->s1, T, B->d);
     ad a1 = policy_action(t, p, ad_input(t, theta_targ, p->n, 1), s1);                  /* DDPG-8 */
-    ad y  = ddpg_y(r, done, critic_Q_sa(Q, ad_input(t, phi_targ, n, 1), s1, a1), c->gamma);
-    ad L  = ddpg_L(critic_Q_sa(Q, x, s, a), y);
+    ad Q1 = critic_Q_in(BATCH_NORM_EVALUATE, p, Q, ad_input(t, phi_targ, n, 1), s1, a1);
+    ad y  = ddpg_y(r, done, Q1, c->gamma);
+    ad L  = ddpg_L(critic_Q_in(BATCH_NORM_TRAIN, p, Q, x, s, a), y);
     memcpy(g, ad_value(ad_grad(ad_neg(L), x)), (size_t)n * sizeof *g);
     double loss = ad_scalar(L);
     ad_reset(t, start);
@@ -118,7 +125,8 @@ double ddpg_actor_gradient(ad_tape *t, const policy *p, const network *Q, const 
     /* BEGIN SOLUTION DDPG-18 */
     ad_mark start = ad_here(t);
     ad x = ad_input(t, theta, p->n, 1), s = ad_input(t, B->s, B->T, B->d);
-    ad J = ddpg_J(critic_Q_sa(Q, ad_input(t, phi, network_n(Q), 1), s, policy_action(t, p, x, s)));
+    ad a = policy_action_in_training(t, p, x, s);
+    ad J = ddpg_J(critic_Q_in(BATCH_NORM_TRAIN, p, Q, ad_input(t, phi, critic_n(p, Q), 1), s, a));
     memcpy(g, ad_value(ad_grad(J, x)), (size_t)p->n * sizeof *g);
     double value = ad_scalar(J);
     ad_reset(t, start);
@@ -148,7 +156,7 @@ static learner learner_new(const ddpg_config *c, const env *e)
 {
     learner l = { .p = ddpg_policy(e, c), .L = NAN, .J = NAN };
     l.Q = critic_Q_of_box(&l.p);
-    size_t n = l.n = (size_t)l.p.n, nQ = l.nQ = (size_t)network_n(&l.Q), k = (size_t)l.p.k;
+    size_t n = l.n = (size_t)l.p.n, nQ = l.nQ = (size_t)critic_n(&l.p, &l.Q), k = (size_t)l.p.k;
     l.theta = allocate(5 * (n + nQ) + 2 * k + (size_t)l.p.d, sizeof *l.theta, "theta, phi");
     l.phi = l.theta + n, l.theta_targ = l.phi + nQ, l.phi_targ = l.theta_targ + n;
     l.m = l.phi_targ + nQ;
@@ -166,7 +174,7 @@ static learner learner_new(const ddpg_config *c, const env *e)
 static void learner_init(learner *l, gsl_rng *rng)
 {
     policy_init(&l->p, rng, l->theta);
-    network_init_fan_in(&l->Q, rng, l->phi);
+    critic_init(&l->p, &l->Q, rng, l->phi);
     memcpy(l->theta_targ, l->theta, (l->n + l->nQ) * sizeof *l->theta);             /* both targets */
 }
 
@@ -210,6 +218,8 @@ static void act(const ddpg_config *c, learner *l, const double *s, bool at_first
 static void update(const ddpg_config *c, learner *l, gsl_rng *rng)
 {
     replay_sample(l->D, rng, l->B);
+    if (c->batch_norm) critic_track(l->t, &l->p, &l->Q, l->B->T, l->B->s, l->B->a, l->phi);     /* DDPG-21 */
+    if (c->batch_norm) policy_track(l->t, &l->p, l->B->T, l->B->s, l->theta);
     l->L = ddpg_critic_gradient(l->t, c, &l->p, &l->Q, l->phi, l->theta_targ, l->phi_targ, l->B, l->g);
     adam_ascend(&l->step_Q, l->phi, l->g);                                              /* DDPG-17 */
     l->J = ddpg_actor_gradient(l->t, &l->p, &l->Q, l->theta, l->phi, l->B, l->g);
@@ -240,7 +250,14 @@ static void step(const ddpg_config *c, learner *l, run *training, rollout *seen,
 policy ddpg_policy(const env *e, const void *config)
 {
     const ddpg_config *c = config;
-    return deterministic_policy_of(e, c->hidden.layers, c->hidden.width, (enum ad_activation)c->activation);
+    policy p = deterministic_policy_of(e, c->hidden.layers, c->hidden.width, (enum ad_activation)c->activation);
+    return c->batch_norm ? policy_normalised(p) : p;
+}
+
+void ddpg_check(const void *config)
+{
+    const ddpg_config *c = config;
+    if (c->batch_norm && c->batch < 2) bad_input("--set: expected batch >= 2 with batch_norm=on: one has no variance");
 }
 
 enum { ROW = 100 };             /* steps from one look of the plumbing to the next */
@@ -310,7 +327,7 @@ void ddpg_explain(FILE *out, const void *config, uint64_t seed)
 {
     ddpg_config c = *(const ddpg_config *)config;
     env *e = explained_box();
-    c.hidden.layers = 0;
+    c.hidden.layers = c.batch_norm = 0;
     c.batch = c.batch < EXPLAINED_STEPS ? c.batch : EXPLAINED_STEPS;
     c.capacity = EXPLAINED_STEPS;
     run *streams = run_new("ddpg", e, seed, 0);

@@ -18,6 +18,7 @@ typedef struct {
     double ou_theta;        /* rate at which OU comes back */
     widths hidden;          /* of the networks of mu and Q */
     int activation;         /* enum ad_activation */
+    int batch_norm;         /* switch: of mu's layers, and of Q's before a enters */
 } ddpg_config;
 extern const ddpg_config ddpg_defaults;
 extern const config_field ddpg_fields[];
@@ -31,14 +32,15 @@ ad ddpg_J(ad Q);
 /* DDPG-13: a [k] = clip(mu + eps, a_low, a_high), mu, eps [k], eps in half widths of p's box */
 void ddpg_explore(const policy *p, const double *mu, const double *eps, double *a);
 
-/* Directions of ascent; Q: the network of Q_phi, critic_Q_of_box(p). theta [p->n], phi [network_n(Q)].
- * DDPG-17: g = -grad L [network_n(Q)], and L;  DDPG-18: g = grad J [p->n], and J */
+/* Directions of ascent; Q: the network of Q_phi, critic_Q_of_box(p). theta [p->n], phi [critic_n(p, Q)].
+ * DDPG-17: g = -grad L [critic_n(p, Q)], and L;  DDPG-18: g = grad J [p->n], and J */
 double ddpg_critic_gradient(ad_tape *t, const ddpg_config *c, const policy *p, const network *Q, const double *phi,
                             const double *theta_targ, const double *phi_targ, const minibatch *B, double *g);
 double ddpg_actor_gradient(ad_tape *t, const policy *p, const network *Q, const double *theta, const double *phi,
                            const minibatch *B, double *g);
 
 policy ddpg_policy(const env *e, const void *config);
+void   ddpg_check(const void *config);
 void   ddpg(run *r, const void *config);
 void   ddpg_explain(FILE *out, const void *config, uint64_t seed);
 

@@ -35,11 +35,20 @@ policy deterministic_policy_of(const env *e, int layers, const int *width, enum 
     return p;
 }
 
+policy policy_normalised(policy p)
+{
+    require(p.deterministic, "batch normalisation of a stochastic policy");
+    p.normalised = true;
+    p.n = batch_norm_n(&p.f, p.d);
+    return p;
+}
+
 static void init_deterministic(const policy *p, gsl_rng *rng, double *theta)
 {
     const network_layer last = network_part(&p->f, p->f.layers);
     network_init_fan_in(&p->f, rng, theta);                         /* U(-c, c), c = 1 / sqrt(inputs) */
-    for (int i = last.W; i < p->n; i++) theta[i] *= 3e-3 * sqrt(last.k);
+    for (int i = last.W; i < network_n(&p->f); i++) theta[i] *= 3e-3 * sqrt(last.k);
+    if (p->normalised) batch_norm_init(&p->f, p->d, theta);
 }
 
 void policy_init(const policy *p, gsl_rng *rng, double *theta)
@@ -52,22 +61,37 @@ void policy_init(const policy *p, gsl_rng *rng, double *theta)
 static ad output(const policy *p, ad theta, ad s)               /* f(s): logits or means [T x nA or k] */
 {
     int n = network_n(&p->f);
+    if (p->normalised) return batch_norm_forward(&p->f, p->d, theta, s, BATCH_NORM_EVALUATE);
     return network_forward(&p->f, p->n == n ? theta : ad_view(theta, 0, n, 1), s);
 }
 
 /*[snip policy-action later]*/
 /* DDPG-25   mu(s) = m + h tanh f(s), in each dimension; f(s) where there are no bounds */
-ad policy_action(ad_tape *t, const policy *p, ad theta, ad s)
+static ad action_of(ad_tape *t, const policy *p, ad f)
 {
     require(p->deterministic, "the action of a stochastic policy");
-    ad f = output(p, theta, s);
     if (!p->low) return f;
     ad low = ad_input(t, p->low, 1, p->k), high = ad_input(t, p->high, 1, p->k);
     ad m = ad_scale(0.5, ad_add(low, high)), h = ad_scale(0.5, ad_sub(high, low));
-    int T = ad_nrows(s);
+    int T = ad_nrows(f);
     return ad_add(ad_rows(m, T), ad_mul(ad_rows(h, T), ad_tanh(f)));
 }
+
+ad policy_action(ad_tape *t, const policy *p, ad theta, ad s) { return action_of(t, p, output(p, theta, s)); }
 /*[/snip]*/
+
+ad policy_action_in_training(ad_tape *t, const policy *p, ad theta, ad s)
+{
+    if (!p->normalised) return policy_action(t, p, theta, s);
+    return action_of(t, p, batch_norm_forward(&p->f, p->d, theta, s, BATCH_NORM_TRAIN));
+}
+
+void policy_track(ad_tape *t, const policy *p, int T, const double *s, double *theta)
+{
+    ad_mark start = ad_here(t);
+    batch_norm_track(t, &p->f, p->d, ad_input(t, s, T, p->d), theta);
+    ad_reset(t, start);
+}
 
 static ad log_sd(const policy *p, ad theta)                     /* [1 x k] */
 {

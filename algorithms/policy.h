@@ -6,6 +6,8 @@
  *   box of k numbers   pi(.|s) = N(f(s), diag sd^2)     theta = network, log_sd [k]: no function of s
  *   deterministic      a = mu(s) = m + h tanh f(s)      theta = network; m, h: middle and half width of the box,
  *                                                       where it has no bounds a = f(s)
+ *   ... normalised     the same, s and hidden layers      theta = network with batch_norm.h's at its end
+ *                      batch-normalised
  *
  * with f a network from observations [d] to logits [nA] or means [k]. Two vectors make two policies of one
  * `policy`. On a finite MDP (one-hot observations) a policy without hidden layers is the tabular one, with a
@@ -14,6 +16,7 @@
 #define ASCENT_POLICY_H
 
 #include "autodiff/ad.h"
+#include "autodiff/batch_norm.h"
 #include "autodiff/network.h"
 #include "envs/env.h"
 
@@ -25,12 +28,14 @@ typedef struct {
     bool values;            /* f(s) are no logits but Q(s,.), and pi is epsilon-greedy in them */
     double epsilon;
     bool deterministic;     /* a = mu(s) */
+    bool normalised;        /* with batch normalisation, of deterministic ones */
     const double *low, *high;   /* [k] bounds of its box, the environment's; NULL: none */
 } policy;
 
 /* hidden layers of the given widths; 0 layers: f is linear */
 policy policy_of(const env *e, int layers, const int *width, enum ad_activation hidden);
 policy deterministic_policy_of(const env *e, int layers, const int *width, enum ad_activation hidden);
+policy policy_normalised(policy p);             /* a deterministic one, with batch normalisation */
 /* First parameters: orthogonal weights, sqrt 2 in hidden layers (CleanRL's), .01 at the output, so that at
  * first all actions are nearly equally likely; log_sd = 0. Deterministic: fan-in, but U(-.003, .003) at the output, so
  * that no tanh is saturated (Lillicrap et al. 2016, section 7). */
@@ -48,8 +53,11 @@ ad policy_kl(const policy *p, ad old, ad new);
 ad policy_logp_of(ad_tape *t, const policy *p, ad z, const double *a, const int *index);
 ad policy_entropy_of(const policy *p, ad z);
 
-/* DDPG-25   mu(s_t) [T x k], a number for each dimension of the action */
+/* DDPG-25   mu(s_t) [T x k], a number for each dimension of the action; batch normalisation, if any, in evaluation */
 ad policy_action(ad_tape *t, const policy *p, ad theta, ad s);
+/* The same with batch normalisation in training; and what runs, brought on by the batch s [T x d] */
+ad   policy_action_in_training(ad_tape *t, const policy *p, ad theta, ad s);
+void policy_track(ad_tape *t, const policy *p, int T, const double *s, double *theta);
 
 /* Acts with the theta [n] it was made for: a change of theta shows at the next action. The forward pass is
  * the one above, replayed on a tape of its own. */

@@ -19,7 +19,8 @@
 #include "algorithms/noise.h"
 #include "algorithms/td3.h"
 #include "autodiff/random.h"
-#include "tests/policy_by_hand.h"
+#include "tests/batch_norm_by_hand.h"
+#include "tests/child_process.h"
 
 static env *make(const char *id, int limit)
 {
@@ -44,27 +45,58 @@ struct problem {
 
 static double half_width(const policy *p, int i) { return p->low ? (p->high[i] - p->low[i]) / 2 : 1; }
 
+static void hand_mu_of(const policy *p, number *f)                      /* f(s) -> mu(s) [k] */
+{
+    for (int i = 0; p->low && i < p->k; i++)
+        f[i] = ((long double)p->low[i] + p->high[i]) / 2 + ((long double)p->high[i] - p->low[i]) / 2 * ctanhl(f[i]);
+}
+
 static void hand_mu(const policy *p, const number *theta, const double *s, number *a)
 {
-    hand_network(&p->f, theta, s, a);
-    for (int i = 0; p->low && i < p->k; i++)
-        a[i] = ((long double)p->low[i] + p->high[i]) / 2 + ((long double)p->high[i] - p->low[i]) / 2 * ctanhl(a[i]);
+    number x[1][HAND_WIDEST];
+    for (int i = 0; i < p->d; i++) x[0][i] = s[i];
+    if (p->normalised) hand_normalised(&p->f, p->d, false, theta, 1, x, NULL);
+    else               hand_network_of(&p->f, theta, x[0], x[0]);
+    memcpy(a, x[0], (size_t)p->k * sizeof *a);
+    hand_mu_of(p, a);
 }
 
 static number hand_Q(const policy *p, const network *Q, const number *phi, const double *s, const number *a)
 {
-    number x[HAND_WIDEST], out[1];
-    for (int i = 0; i < p->d; i++) x[i] = s[i];
-    for (int i = 0; i < p->k; i++) x[p->d + i] = a[i];
-    hand_network_of(Q, phi, x, out);
-    return out[0];
+    number x[1][HAND_WIDEST];
+    for (int i = 0; i < p->d; i++) x[0][i] = s[i];
+    for (int i = 0; i < p->k; i++) x[0][p->d + i] = a[i];
+    if (p->normalised) hand_normalised(Q, p->d, false, phi, 1, x, NULL);
+    else               hand_network_of(Q, phi, x[0], x[0]);
+    return x[0][0];
+}
+
+/* With batch normalisation by the batch's statistics: mu(s) [T x HAND_WIDEST], and Q of it, or of the actions taken */
+static void hand_batch_mu(const struct problem *h, const number *theta, number a[][HAND_WIDEST], long double *seen)
+{
+    for (int t = 0; t < h->T; t++)
+        for (int i = 0; i < h->p->d; i++) a[t][i] = h->B[t]->s[i];
+    hand_normalised(&h->p->f, h->p->d, true, theta, h->T, a, seen);
+    for (int t = 0; t < h->T; t++) hand_mu_of(h->p, a[t]);
+}
+
+static void hand_batch_Q(const struct problem *h, const number *phi, number a[][HAND_WIDEST], number *Q,
+                         long double *seen)
+{
+    number x[MOST_B][HAND_WIDEST];
+    for (int t = 0; t < h->T; t++) {
+        for (int i = 0; i < h->p->d; i++) x[t][i] = h->B[t]->s[i];
+        for (int i = 0; i < h->p->k; i++) x[t][h->p->d + i] = a ? a[t][i] : h->B[t]->a[i];
+    }
+    hand_normalised(h->Q, h->p->d, true, phi, h->T, x, seen);
+    for (int t = 0; t < h->T; t++) Q[t] = x[t][0];
 }
 
 /* y, from the targets; eps [T x k] */
 static void hand_y(struct problem *h, const long double *theta_targ, const long double *phi_targ, const double *eps)
 {
     const policy *p = h->p;
-    int nQ = network_n(h->Q);
+    int nQ = critic_n(p, h->Q);
     number theta[MOST], phi[MOST], a[4];
     for (int i = 0; i < p->n; i++) theta[i] = theta_targ[i];
     for (int i = 0; i < (h->c->twins ? 2 : 1) * nQ; i++) phi[i] = phi_targ[i];
@@ -88,7 +120,12 @@ static void hand_y(struct problem *h, const long double *theta_targ, const long 
 static number hand_minus_L(const void *context, const number *phi)
 {
     const struct problem *h = context;
-    number sum = 0;
+    number sum = 0, Q[MOST_B];
+    if (h->p->normalised) {
+        hand_batch_Q(h, phi, NULL, Q, NULL);
+        for (int t = 0; t < h->T; t++) sum -= (Q[t] - h->y[t]) * (Q[t] - h->y[t]) / h->T;
+        return sum;
+    }
     for (int twin = 0; twin <= h->c->twins; twin++)
         for (int t = 0; t < h->T; t++) {
             number a[2] = { h->B[t]->a[0], h->B[t]->a[1] };
@@ -101,7 +138,13 @@ static number hand_minus_L(const void *context, const number *phi)
 static number hand_J(const void *context, const number *theta)
 {
     const struct problem *h = context;
-    number sum = 0, a[4];
+    number sum = 0, a[4], mu[MOST_B][HAND_WIDEST], Q[MOST_B];
+    if (h->p->normalised) {
+        hand_batch_mu(h, theta, mu, NULL);
+        hand_batch_Q(h, h->phi, mu, Q, NULL);
+        for (int t = 0; t < h->T; t++) sum += Q[t] / h->T;
+        return sum;
+    }
     for (int t = 0; t < h->T; t++) {
         hand_mu(h->p, theta, h->B[t]->s, a);
         sum += hand_Q(h->p, h->Q, h->phi, h->B[t]->s, a) / h->T;        /* the first twin's */
@@ -246,6 +289,8 @@ static void hand_polyak(int n, double rho, const long double *x, long double *ta
     for (int i = 0; i < n; i++) targ[i] = rho * targ[i] + (1 - (long double)rho) * x[i];
 }
 
+static void move(long double *running, long double seen) { *running = 0.9L * *running + 0.1L * seen; }
+
 static void hand_update(struct by_hand *h, gsl_rng *rng)
 {
     struct problem at = { .c = &h->c, .p = &h->p, .Q = &h->Q, .T = (int)h->c.batch };
@@ -258,6 +303,17 @@ static void hand_update(struct by_hand *h, gsl_rng *rng)
     }
     for (int i = 0; h->c.sigma_targ > 0 && i < at.T * h->p.k; i++) eps[i] = h->c.sigma_targ * gsl_ran_gaussian_ziggurat(rng, 1);
     hand_y(&at, h->theta_targ, h->phi_targ, h->c.sigma_targ > 0 ? eps : NULL);
+    if (h->p.normalised) {
+        number same[MOST], Q[MOST_B], mu[MOST_B][HAND_WIDEST];
+        long double seen[MOST];
+        for (int i = 0; i < h->nQ; i++) same[i] = h->phi[i];
+        hand_batch_Q(&at, same, NULL, Q, seen);
+        for (int i = 0; i < 2 * h->p.d; i++) move(&h->phi[network_n(&h->Q) + 2 * h->p.d + i], seen[i]);
+        int w = (h->n - network_n(&h->p.f)) / 4;
+        for (int i = 0; i < h->n; i++) same[i] = h->theta[i];
+        hand_batch_mu(&at, same, mu, seen);
+        for (int i = 0; i < 2 * w; i++) move(&h->theta[h->n - 2 * w + i], seen[i]);
+    }
     hand_gradient(h->nQ, h->phi, hand_minus_L, &at, g);
     hand_adam_ascend(h->of_Q, h->nQ, h->c.lr_Q, h->phi, g);
     if (h->of_Q->t % h->c.delay) return;
@@ -290,7 +346,7 @@ static void hand_run(struct by_hand *h, env *e, uint64_t seed)
     gsl_rng *of_policy = random_stream(seed, 0, RANDOM_POLICY), *of_update = random_stream(seed, 0, RANDOM_UPDATE);
     double theta[MOST], phi[MOST];
     policy_init(&h->p, init, theta);
-    for (int twin = 0; twin < h->nQ; twin += network_n(&h->Q)) network_init_fan_in(&h->Q, init, phi + twin);
+    for (int twin = 0; twin < h->nQ; twin += critic_n(&h->p, &h->Q)) critic_init(&h->p, &h->Q, init, phi + twin);
     for (int i = 0; i < h->n; i++) h->theta[i] = h->theta_targ[i] = theta[i];
     for (int i = 0; i < h->nQ; i++) h->phi[i] = h->phi_targ[i] = phi[i];
     for (long t = 0; t < STEPS; t++) {
@@ -340,6 +396,57 @@ static void by_hand(void **state)
     }
 }
 
+/* The configuration that is TD3's with the three changes off */
+static ddpg_config as_ddpg(const td3_config *c)
+{
+    return (ddpg_config){ .gamma = c->gamma, .lr = c->lr, .lr_Q = c->lr_Q, .rho = c->rho, .batch = c->batch,
+                          .capacity = c->capacity, .start_steps = c->start_steps, .update_every = c->update_every,
+                          .noise = c->noise, .sigma = c->sigma, .ou_theta = c->ou_theta, .hidden = c->hidden,
+                          .activation = c->activation };
+}
+
+/* DDPG-21   whole runs with batch normalisation. Rounding is larger here, since 1/sd, up to 300, multiplies it in each
+ * layer: 1e-9, where another update moves theta by a part of lr >= 1e-3. */
+static void with_batch_norm(void **state)
+{
+    (void)state;
+    for (int k = 0; k < PLAIN; k++) {
+        struct by_hand h = { .c = config_of_run(k), .of_mu = calloc(1, sizeof *h.of_mu), .of_Q = calloc(1, sizeof *h.of_Q) };
+        env *e = make(runs[k].env, runs[k].limit), *again = make(runs[k].env, runs[k].limit);
+        ddpg_config c = as_ddpg(&h.c);
+        c.batch_norm = 1;
+        h.p = ddpg_policy(e, &c);
+        h.Q = critic_Q_of_box(&h.p);
+        h.n = h.p.n, h.nQ = critic_n(&h.p, &h.Q);
+        hand_run(&h, again, 21);
+        run *r = run_new("ddpg", e, 21, STEPS);
+        ddpg(r, &c);
+        for (int i = 0; i < h.n; i++)
+            if (!(fabsl(r->theta[i] - h.theta[i]) <= 1e-9L * (1 + fabsl(h.theta[i]))))
+                fail_msg("run %d, theta[%d]: %.17g, %.17Lg", k, i, r->theta[i], h.theta[i]);
+        run_free(r);
+        free(h.of_mu);
+        free(h.of_Q);
+        env_free(e);
+        env_free(again);
+    }
+}
+
+static void check_batch(int batch)
+{
+    ddpg_check(&(ddpg_config){ .batch_norm = 1, .batch = batch });
+}
+
+/* A batch of one has no variance: a mistake of the user's; two have */
+static void batch_of_one(void **state)
+{
+    (void)state;
+    struct ending one = run_child(check_batch, 1), two = run_child(check_batch, 2);
+    assert_true(WIFEXITED(one.status) && WEXITSTATUS(one.status) == 2);
+    assert_non_null(strstr(one.err, "expected batch >= 2"));
+    assert_true(WIFEXITED(two.status) && WEXITSTATUS(two.status) == 99);
+}
+
 /* TD3-16   the three changes off: theta bit for bit DDPG's, with each option that both have */
 static void is_ddpg(void **state)
 {
@@ -348,10 +455,7 @@ static void is_ddpg(void **state)
         for (int steps = 100; steps <= 300; steps += 200) {
             env *e = make(runs[k].env, runs[k].limit), *again = make(runs[k].env, runs[k].limit);
             td3_config c = config_of_run(k);
-            ddpg_config d = { .gamma = c.gamma, .lr = c.lr, .lr_Q = c.lr_Q, .rho = c.rho, .batch = c.batch,
-                              .capacity = c.capacity, .start_steps = c.start_steps, .update_every = c.update_every,
-                              .noise = c.noise, .sigma = c.sigma, .ou_theta = c.ou_theta, .hidden = c.hidden,
-                              .activation = c.activation };
+            ddpg_config d = as_ddpg(&c);
             run *r = run_new("td3", e, 12, steps), *r1 = run_new("ddpg", again, 12, steps);
             td3(r, &c);
             ddpg(r1, &d);
@@ -410,7 +514,8 @@ static void in_the_box(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gradients), cmocka_unit_test(by_hand), cmocka_unit_test(is_ddpg),
+        cmocka_unit_test(gradients), cmocka_unit_test(by_hand), cmocka_unit_test(with_batch_norm), cmocka_unit_test(batch_of_one),
+        cmocka_unit_test(is_ddpg),
         cmocka_unit_test(smoothing_does_not_explore), cmocka_unit_test(in_the_box),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

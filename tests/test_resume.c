@@ -63,6 +63,7 @@ static const struct { const char *name, *env; int limit; const char *set; } case
     { "dqn", "E5x", 7, "capacity=5000 start_steps=10 batch=4 target_every=7 rho=0.5 double_Q=on update_every=3" },
     { "ddpg", "Pendulum-v1", 30, "capacity=300 start_steps=150 batch=8 noise=ou" },
     { "ddpg", "lqr", 20, "capacity=5000 start_steps=20 batch=4 update_every=3 gamma=0.9" },
+    { "ddpg", "Pendulum-v1", 30, "capacity=300 start_steps=50 batch=8 batch_norm=on" },
     { "td3", "Pendulum-v1", 30, "capacity=300 start_steps=150 batch=8 delay=3" },
     { "td3", "lqr", 20, "capacity=5000 start_steps=20 batch=4 update_every=3 gamma=0.9 noise=ou twins=off" },
 };
