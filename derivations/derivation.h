@@ -80,7 +80,8 @@ extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalen
     distribution_shift[], kl_bounds[], improvement_bound[], ppo_iterations[], trust_region_learning[], surrogate[],
     monotone[], kl_constraint[], penalty_measured[], parallel_gradient[], vine_estimators[], trust_region[],
     natural_step_lines[], line_search[], ppo_learning[], step_size_lines[], deterministic_update[],
-    slow_targets[], ou_process[], replay_drawn[], overestimation[], off_policy_learning[], off_policy_grids[];
+    slow_targets[], ou_process[], replay_drawn[], overestimation[], off_policy_learning[],
+    off_policy_grids[], off_policy_bias[];
 
 /* PASS: every line agrees with the first computed one within 10 units and their own errors. WEAK: they do, but
  * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. An erratum's line has no part
