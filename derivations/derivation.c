@@ -51,7 +51,8 @@ const derivation *derivation_at(int i)
         improvement_bound, bounds_in_practice, ppo_iterations, trust_region_learning, surrogate, monotone,
         kl_constraint, penalty_measured, parallel_gradient, vine_estimators, trust_region, natural_step_lines,
         line_search, ppo_learning, step_size_lines, deterministic_update, slow_targets, ou_process, replay_drawn,
-        overestimation, deterministic_pg, deterministic_actor, lqr_mean_updates, batch_norm_learning };
+        overestimation, deterministic_pg, deterministic_actor, lqr_mean_updates, batch_norm_learning,
+        off_policy_learning, off_policy_grids, off_policy_bias };
     for (size_t f = 0; f < sizeof file / sizeof *file; f++)
         for (const derivation *d = file[f]; d->id; d++)
             if (i-- == 0) return d;

@@ -90,7 +90,7 @@ extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalen
     monotone[], kl_constraint[], penalty_measured[], parallel_gradient[], vine_estimators[], trust_region[],
     natural_step_lines[], line_search[], ppo_learning[], step_size_lines[], deterministic_update[], slow_targets[],
     ou_process[], replay_drawn[], overestimation[], deterministic_pg[], deterministic_actor[], lqr_mean_updates[],
-    batch_norm_learning[];
+    batch_norm_learning[], off_policy_learning[], off_policy_grids[], off_policy_bias[];
 
 /* PASS: every line agrees with the one it is held against within 10 units and their own errors. WEAK: they do, but
  * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. An erratum's line has no part
