@@ -387,7 +387,7 @@ static const char *first_wrong(const char *latex)
         "bar", "to", "min", "lim", "hat", "eta", "vartheta", "sigma", "alpha", "cdot", "arg", "approx", "Pi",
         "partial", "mu", "int", "dots", "ldots", "mathcal", "overline", "pm", "leftarrow", "Delta", "ln", "Psi", "sin",
          "prod", "oplus", "ne", "mapsto", "cos", "beta", "lambda", "bmod", "chi", "nu", "sinh", "varepsilon", "lfloor",
-        "rfloor", "varphi", "kappa", "Phi", NULL };
+        "rfloor", "varphi", "kappa", "Phi", "in", NULL };
     int depth = 0;
     for (const char *c = latex; *c; c++) {
         if (*c == '}' && --depth < 0) return c;
