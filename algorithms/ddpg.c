@@ -28,7 +28,9 @@
  *   - d is for s' that TERMINATED the task: y = r there (ERR-67). After the time limit d = 0.
  *   - y is a number: no gradient passes through the targets, nor into phi where theta steps (DDPG-18).
  *   - The gradient is that of an average over D, not over the states that mu visits: not grad J (ERR-68).
- *   - What is stored is the action that was taken, clipped. */
+ *   - What is stored is the action that was taken, clipped.
+ *   - Without bounds on the action mu may run away where Q is wrong: with tanh, which is flat far out, it does so in
+ *     the scalar regulator; relu keeps a slope there. */
 #include "algorithms/ddpg.h"
 
 #include <math.h>
@@ -257,7 +259,8 @@ policy ddpg_policy(const env *e, const void *config)
 void ddpg_check(const void *config)
 {
     const ddpg_config *c = config;
-    if (c->batch_norm && c->batch < 2) bad_input("--set: expected batch >= 2 with batch_norm=on: one has no variance");
+    if (c->batch_norm && c->batch < 2)
+        bad_input("--set: expected batch >= 2 with batch_norm=on: one has no variance");
 }
 
 enum { ROW = 100 };             /* steps from one look of the plumbing to the next */

@@ -7,8 +7,9 @@
 
 #include "algorithms/samples.h"
 
-env *explained_env(void);                                                               /* E5x, at most 5 steps */
-env *explained_box(void);                                                               /* the scalar LQR, at most 5 steps */
+/* E5x; the scalar LQR, whose actions are a box: of at most 5 steps */
+env *explained_env(void);
+env *explained_box(void);
 int  explained_state(const rollout *b, int t);                                          /* the number of s_t */
 void explained_logp(const policy *p, const double *theta, const rollout *b, double *logp);      /* [b->T] */
 /* g, before, after [p->n]: a line a state */

@@ -1,5 +1,5 @@
-/* Noise on the actions of a deterministic policy, without which it would never try anything else (DDPG-13, TD3-15). In
- * each of k dimensions, by itself:
+/* Noise on the actions of a deterministic policy, without which it would never try anything else (DDPG-13,
+ * TD3-15). In each of k dimensions, by itself:
  *
  *     gaussian        x = sigma n,   n ~ N(0, 1), another one at each step        (004 l.705; TD3's paper)
  *     ou              dx = -theta x dt + sigma dW                                  (002, l.193-195; DDPG's paper)

@@ -42,7 +42,8 @@
 
 const td3_config td3_defaults = {
     .gamma = 0.99, .lr = 1e-3, .lr_Q = 1e-3, .rho = 0.995, .batch = 100, .capacity = 200000, .start_steps = 1000,
-    .update_every = 1, .sigma = 0.1, .ou_theta = 0.15, .twins = 1, .sigma_targ = 0.2, .c = 0.5, .delay = 2, .hidden = { 2, { 64, 64 } }, .activation = AD_RELU,
+    .update_every = 1, .sigma = 0.1, .ou_theta = 0.15, .twins = 1, .sigma_targ = 0.2, .c = 0.5,
+    .delay = 2, .hidden = { 2, { 64, 64 } }, .activation = AD_RELU,
 };
 
 #define FIELD(name) #name, .at = offsetof(td3_config, name)
@@ -200,7 +201,7 @@ static learner learner_new(const td3_config *c, const env *e)
 static void learner_init(learner *l, gsl_rng *rng)
 {
     policy_init(&l->p, rng, l->theta);
-    for (size_t twin = 0; twin < l->nQ; twin += (size_t)network_n(&l->Q)) network_init_fan_in(&l->Q, rng, l->phi + twin);
+    for (size_t i = 0; i < l->nQ; i += (size_t)network_n(&l->Q)) network_init_fan_in(&l->Q, rng, l->phi + i);
     memcpy(l->theta_targ, l->theta, (l->n + l->nQ) * sizeof *l->theta);             /* both targets */
 }
 
@@ -377,8 +378,8 @@ static void explain_update(FILE *out, const td3_config *c, learner *l)
     }
     l->J = td3_actor_gradient(l->t, &l->p, &l->Q, l->theta, l->phi, l->B, l->g);
     adam_ascend(&l->step, l->theta, l->g);
-    fprintf(out, "TD3-12   J = mean Q_A(s, mu(s)) = %.5f, by the new phi; theta <- theta + Adam's step along g, %g:\n",
-            l->J, c->lr);
+    fprintf(out, "TD3-12   J = mean Q_A(s, mu(s)) = %.5f, by the new phi;"
+                 " theta <- theta + Adam's step along g, %g:\n", l->J, c->lr);
     explain_vector(out, l->n, of_mu, l->g, before, l->theta);
     target_polyak(l->nQ, c->rho, l->phi, l->phi_targ);
     target_polyak(l->n, c->rho, l->theta, l->theta_targ);

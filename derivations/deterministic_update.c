@@ -456,7 +456,8 @@ const derivation deterministic_update[] = {
       n_L_and_g, unit_batch, NULL, NULL, {
         { "\\frac2{|B|}\\sum_B(q_w(s,a)-y)\\nabla_wq_w(s,a),\\quad w'=w", "by hand", semi_by_hand },
         { "=\\nabla_wJ(w)\\ \\text{with}\\ y\\ \\text{held}", "the training code's", semi_trained },
-        { "\\frac2{|B|}\\sum_B(q_w(s,a)-y)[\\nabla_wq_w(s,a)-\\gamma(1-d)\\nabla_wq_w(s',\\pi_{\\theta'}(s'))]", "the control: y differentiated, too, the residual gradient (ERR-15)", semi_full, DIFFERS } },
+        { "\\frac2{|B|}\\sum_B(q_w(s,a)-y)[\\nabla_wq_w(s,a)-\\gamma(1-d)\\nabla_wq_w(s',\\pi_{\\theta'}(s'))]",
+          "the control: y differentiated, too, the residual gradient (ERR-15)", semi_full, DIFFERS } },
       FOUR },
     { "DDPG-10", "the policy's objective: Q of the policy's own action, over the states in D", "J", n_L, unit_batch,
       NULL, NULL, {

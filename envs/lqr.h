@@ -36,7 +36,8 @@ void        lqr_system_free(lqr_system *L);     /* NULL is fine */
  *        0.1
  *
  * `discount`, `A`, `B`, `Q`, `R` must occur; of `mean` (one row) and `Sigma0` at least one; `W` and what else is
- * missing is zero. Each at most once, in any order. Numbers lie in [-1e100, 1e100], blanks or a comma between. A says how many states there are, B how many actions. NULL and one line
+ * missing is zero. Each at most once, in any order. Numbers lie in [-1e100, 1e100], blanks or a comma between. A
+ * says how many states there are, B how many actions. NULL and one line
  * `path:line:column: expected ..., found ...` in error[size] when the file is wrong. */
 lqr_system *lqr_system_read(const char *path, char *error, size_t size);
 /* The same from memory: text need not end in a newline or a NUL; name stands for the path. */

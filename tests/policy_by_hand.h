@@ -38,7 +38,7 @@ static void hand_network_of(const network *f, const number *theta, const number 
 
 static inline void hand_network(const network *f, const number *theta, const double *x, number *out)
 {
-    number h[HAND_WIDEST];
+    number h[HAND_WIDEST] = { 0 };
     for (int i = 0; i < f->size[0]; i++) h[i] = x[i];
     hand_network_of(f, theta, h, out);
 }
