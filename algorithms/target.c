@@ -7,7 +7,6 @@
 #include "autodiff/require.h"
 
 /*[snip target later]*/
-/* DDPG-19, TD3-13   theta_targ <- rho theta_targ + (1 - rho) theta,   rho = 1 - kappa */
 void target_polyak(size_t n, double rho, const double *theta, double *theta_targ)
 {
     require(0 <= rho && rho < 1, "rho = %g, expected 0 <= rho < 1", rho);

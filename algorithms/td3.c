@@ -94,7 +94,7 @@ ad td3_y(ad r, ad done, ad Q1, double gamma)
 }
 /*[/snip]*/
 
-/*[snip td3-critic later]*/
+/*[snip td3-loss later]*/
 /* TD3-6   L(phi) = mean_B (Q_phi(s,a) - y)^2, of each twin;   DDPG-9   y is held constant */
 ad td3_L(ad Q, ad y)
 {
@@ -109,7 +109,9 @@ static ad twin(const network *Q, int which, ad x, ad s, ad a)
     int n = network_n(Q);
     return critic_Q_sa(Q, ad_view(x, which * n, n, 1), s, a);
 }
+/*[/snip]*/
 
+/*[snip td3-critic later]*/
 /* TD3-11   -grad L = 2/|B| sum_B (y - Q(s,a)) grad Q(s,a), in phi_A and in phi_B */
 double td3_critic_gradient(ad_tape *t, const td3_config *c, const policy *p, const network *Q, const double *phi,
                            const double *theta_targ, const double *phi_targ, const double *eps, const minibatch *B,

@@ -29,7 +29,7 @@ static double in_closed_form(double kept, double *out)
 static double closed(const setting *x, double *out)    { (void)x; return in_closed_form(RHO, out); }
 static double exchanged(const setting *x, double *out) { (void)x; return in_closed_form(1 - RHO, out); }
 
-/* By the training code; with rho, or with 1 - kappa for it */
+/* DDPG-19, TD3-13   theta_targ <- rho theta_targ + (1 - rho) theta, rho = 1 - kappa: by the training code */
 static double followed(double rho, double *out)
 {
     const double theta = 1;
