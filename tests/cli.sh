@@ -244,6 +244,11 @@ check "and no folder" "it is there" [ ! -e none ]
 works "list TEXT" list gae
 check "list TEXT: an equation whose check says it" "PPO-17 is not there" grep -q '^PPO-17 ' out
 check "list TEXT: no other" "PGT-3 is there" eval '! grep -q "^PGT-3 " out'
+works "list IS" list IS
+check "list IS: the ids that begin so" "IS-2 is not there" grep -q '^IS-2 ' out
+check "list IS: no \"is\" in lower case" "MDP-1, a distribution, is there" eval '! grep -q "^MDP-1 " out'
+works "list IS-" list IS-
+check "list IS-: the ids that begin so, no other" "others are there" eval 'grep -q "^IS-2 " out && ! grep -vq "^IS-" out'
 refuses "list TEXT that is nowhere" 2 '^list: no id or equation with zzz;' list zzz
 refuses "list of nothing" 2 '^list: no id' list ''
 refuses "no command" 2 .
