@@ -711,6 +711,7 @@ check "verify without rewards: the gradient is WEAK" "$(rows; first_line err)" [
 check "verify without rewards: no PASS" "$(rows)" [ "$(verdicts PASS)" -eq 0 ]
 check "verify without a PASS fails" "exit status $status, not 1" [ "$status" -eq 1 ]
 works "verify --unbound" verify --unbound
+check "verify --unbound in plain text" "LaTeX is there" eval '! grep -qF "\\" out'
 json "verify --json" verify --id PDI-6 E5
 check "verify --json says PASS" "it does not" grep -q '"PASS"' flat
 
