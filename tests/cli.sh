@@ -712,6 +712,8 @@ check "verify without rewards: no PASS" "$(rows)" [ "$(verdicts PASS)" -eq 0 ]
 check "verify without a PASS fails" "exit status $status, not 1" [ "$status" -eq 1 ]
 works "verify --unbound" verify --unbound
 check "verify --unbound in plain text" "LaTeX is there" eval '! grep -qF "\\" out'
+refuses "--set above a bound that is nearly 1" 2 'expected a number in \[0, 0\.999999999\] for rho, found "1"' \
+    explain ddpg --set rho=1
 json "verify --json" verify --id PDI-6 E5
 check "verify --json says PASS" "it does not" grep -q '"PASS"' flat
 
