@@ -779,6 +779,7 @@ check "list ERR-30 names the equation" "not PDI-7" grep -q 'PDI-7' out
 refuses "derive --class cubic:2" 2 linear:D derive NPG-7 --class cubic:2
 refuses "derive --class linear:1.5" 2 1.5 derive NPG-7 --class linear:1.5
 refuses "derive --class and --policy" 2 class derive NPG-7 E5 --class linear:2 --policy none.csv
+refuses "derive of what is only stated" 2 '^derive: TRPO-33 is stated only' derive TRPO-33
 refuses "derive without an id" 2 "^derive: expected an id and perhaps an MDP, found 0" derive
 refuses "derive with two MDPs" 2 "^derive: expected an id and perhaps an MDP, found 3" derive PDI-1 E5 E5
 refuses "derive NOPE" 2 NOPE derive NOPE
