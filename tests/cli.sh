@@ -864,6 +864,12 @@ critic "A2C" 0.2 0.04 a2c --n 2 --lambda 1 --critic values.csv
 printf '1.3862943611198906,0\n0,1.0986122886681098\n0,0\n' >behaviour.csv
 critic "off-policy, whole products" 0.2 0.61 off-policy-trajectory --behaviour behaviour.csv
 critic "off-policy, products up to each reward" 0.2 0.61 off-policy-per-decision --behaviour behaviour.csv
+printf '0,-1e6\n0,0\n' >uncovered.csv
+works "estimate --behaviour that leaves out an action" \
+    estimate X3 --horizon 2 --estimator off-policy-trajectory --behaviour uncovered.csv
+check "estimate says that pi is not covered" "it does not" grep -q 'never takes some action' out
+works "estimate --behaviour uniform" estimate X3 --horizon 2 --estimator off-policy-trajectory --behaviour uniform
+check "estimate says nothing where pi is covered" "it does" eval '! grep -q "never takes" out'
 critic "off-policy, but pi acts" 0.2 0.49 off-policy-trajectory
 critic "advantage with a critic" 0.25 0 advantage --critic critic.csv
 works "estimate --all with V alone" estimate chain.mdp --horizon 2 --all --critic values.csv
