@@ -87,7 +87,7 @@ static void expectation(const config_field *f, char *text, size_t size)
 {
     int n = 0;
     switch (f->kind) {
-    case CONFIG_REAL:   snprintf(text, size, "a number in [%g, %g]", f->low, f->high); break;
+    case CONFIG_REAL:   snprintf(text, size, "a number in [%.10g, %.10g]", f->low, f->high); break;
     case CONFIG_WHOLE:  snprintf(text, size, "a whole number from %.0f to %.0f", f->low, f->high); break;
     case CONFIG_WIDTHS: snprintf(text, size, "widths of hidden layers as 64,64, or 0 for none"); break;
     case CONFIG_CHOICE:

@@ -60,10 +60,10 @@ const config_field ddpg_fields[] = {
     { FIELD(rho), REAL(0, 1 - 1e-9), .about = "what the targets keep of themselves; paper: .999, Spinning Up: .995" },
     { FIELD(batch), WHOLE(1, 1e6), .about = "|B|, transitions of an update; paper: 64, Spinning Up: 100" },
     { FIELD(capacity), WHOLE(1, 1e9), .about = "of the replay buffer D; paper: 1e6" },
-    { FIELD(start_steps), WHOLE(0, 1e15), .about = "steps before the first update, of random actions" },
+    { FIELD(start_steps), WHOLE(0, 1e15), .about = "random steps before the first update; without bounds mu's" },
     { FIELD(update_every), WHOLE(1, 1e6), .about = "so many steps, then as many updates; paper: 1" },
     { FIELD(noise), CHOICE(noise_kinds), .about = "on the actions; paper: ou" },
-    { FIELD(sigma), REAL(0, 1e300), .about = "its size, in half widths of the box; Spinning Up: .1" },
+    { FIELD(sigma), REAL(0, 1e300), .about = "its size, in half widths; paper: .2, of ou; Spinning Up: .1" },
     { FIELD(ou_theta), REAL(0, 2), .about = "of ou, the rate at which it comes back to 0; paper: .15" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of mu and Q; paper: 400,300" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
@@ -351,7 +351,7 @@ void ddpg_explain(FILE *out, const void *config, uint64_t seed)
     }
     replay_sample(l.D, streams->update_rng, l.B);
     fprintf(out, "DDPG, its first update on %s, the scalar regulator, seed %llu; no hidden layers: mu(s) = K s + b,"
-            " Q(s,a) linear\nD: %d steps; B: %ld of them, drawn one by one; gamma = %g\n\n", e->id,
+            " Q(s,a) linear\nD: %d steps; B: %ld of them, drawn with replacement; gamma = %g\n\n", e->id,
             (unsigned long long)seed, EXPLAINED_STEPS, c.batch, c.gamma);
     explain_batch(out, &c, &l);
     l.L = ddpg_critic_gradient(l.t, &c, &l.p, &l.Q, l.phi, l.theta_targ, l.phi_targ, l.B, l.g);

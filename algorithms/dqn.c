@@ -55,7 +55,7 @@ const config_field dqn_fields[] = {
     { FIELD(capacity), WHOLE(1, 1e9), .about = "of the replay buffer D; paper: 1e6, CleanRL: 1e4" },
     { FIELD(start_steps), WHOLE(0, 1e15), .about = "steps before the first update, of random actions" },
     { FIELD(update_every), WHOLE(1, 1e6), .about = "so many steps, then as many updates; paper: 4, then 1" },
-    { FIELD(epsilon), REAL(0, 1), .about = "of random actions in the end; CleanRL: .05" },
+    { FIELD(epsilon), REAL(0, 1), .about = "probability of a random action in the end; CleanRL: .05" },
     { FIELD(anneal_steps), WHOLE(0, 1e15), .about = "steps until epsilon has come there from 1" },
     { FIELD(clip_norm), REAL(0, 1e300), .about = "greatest norm of the gradient, 0: any; SB3: 10" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of Q" },
@@ -303,12 +303,13 @@ void dqn_explain(FILE *out, const void *config, uint64_t seed)
     }
     replay_sample(l.D, streams->update_rng, l.B);
     fprintf(out, "DQN, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu; no hidden layers\n"
-            "D: %d steps; B: %ld of them, drawn one by one; gamma = %g, epsilon = %g\n\n", e->id,
+            "D: %d steps; B: %ld of them, drawn with replacement; gamma = %g, epsilon = %g\n\n", e->id,
             (unsigned long long)seed, EXPLAINED_STEPS, c.batch, c.gamma, l.epsilon);
     explain_batch(out, &c, &l);
     ascend(&c, &l);
     fprintf(out, "%s\nDDPG-7   L = mean (Q(s,a) - y)^2 = %.5f; phi <- phi + Adam's step along g = -grad L, %g:\n\n",
-            c.double_Q ? "TD3-2    a' = argmax Q(s',a'), y = r + gamma (1 - d) Q_targ(s',a')"
+            c.double_Q ? "TD3-2    a' = argmax Q(s',a'), y = r + gamma (1 - d) Q_targ(s',a'): the maximum while phi_targ"
+                         " = phi"
                        : "DDPG-7   y = r + gamma (1 - d) max Q_targ(s',a')", l.L, c.lr_Q);
     explained_table(out, "phi", &l.p, l.g, before, l.phi);
 

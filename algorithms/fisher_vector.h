@@ -26,7 +26,7 @@ typedef struct {
 fisher_vector fisher_vector_of(ad_tape *t, const policy *p, ad theta, ad s, const double *w, double damping,
                                double *v);
 
-/* What F is averaged over: every so manyth state of b, s [T x d], and w_F [T], of w [b->T] (NULL: 1/b->T each),
+/* What F is averaged over: one in `every` states of b, s [T x d], and w_F [T], of w [b->T] (NULL: 1/b->T each),
  * with the sum of all w. Returns T; there is room for b->T. */
 int fisher_states(const rollout *b, const double *w, int every, double *s, double *w_F);
 

@@ -19,7 +19,7 @@ typedef struct {
     double damping;         /* of F + damping 1 */
     long cg_iterations;     /* at most */
     double cg_tol;          /* residual, as a part of |g|, at which they stop */
-    long F_every;           /* F from every so manyth state */
+    long F_every;           /* F from one state in so many */
     double lr_V;            /* step size of V */
     long V_epochs;          /* times that V goes through each batch, */
     long V_batch;           /* in minibatches of so many steps */

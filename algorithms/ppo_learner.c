@@ -50,8 +50,8 @@ void ppo_learner_check(long NT, long M, int normalise, long processes)
     long least = normalise == PPO_NORMALISE_BATCH ? NT : NT % M ? NT % M : M;
     if (M > NT) bad_input("--set: expected minibatch of at most workers * n_steps = %ld, found %ld", NT, M);
     if (normalise != PPO_NORMALISE_OFF && processes * least == 1)
-        bad_input("--set: expected normalise=off where a minibatch is of one sample:"
-                  " it has no standard deviation");
+        bad_input("--set: expected normalise=off where a minibatch is of one sample, as the last of"
+                  " %ld in minibatches of %ld: it has no standard deviation", NT, M);
 }
 
 void ppo_prepare(ppo_learner *l, const rollout *b, double gamma, double lambda)

@@ -23,7 +23,8 @@
  *   4. As ddpg.c: random actions first, noise in half widths of the box, two networks.
  *
  * Critical
- *   - d, of whether s' TERMINATED the task, is left out on the slides (ERR-67): 1/(1 - gamma) instead of 1.
+ *   - d, of whether s' TERMINATED the task, is left out on the slides (ERR-67): an end after a reward
+ *     of 1 would be worth 1/(1 - gamma) instead of 1.
  *   - eps' never reaches the environment: it is no exploration (ERR-74), but averages Q over actions near mu(s').
  *   - One y for both: the minimum is taken before, not each twin's own target.
  *   - y is a number: no gradient passes through the targets, nor into phi where theta steps (DDPG-18). */
@@ -52,16 +53,16 @@ const td3_config td3_defaults = {
 #define CHOICE(names) .kind = CONFIG_CHOICE, .choices = names
 const config_field td3_fields[] = {
     { FIELD(gamma), REAL(0, 1), .about = "discount gamma; paper: .99" },
-    { FIELD(lr), REAL(0, 1e300), .about = "step size of mu; paper: 1e-4, Spinning Up: 1e-3" },
-    { FIELD(lr_Q), REAL(0, 1e300), .about = "step size of Q; both: 1e-3" },
-    { FIELD(rho), REAL(0, 1 - 1e-9), .about = "what the targets keep of themselves; paper: .999, Spinning Up: .995" },
-    { FIELD(batch), WHOLE(1, 1e6), .about = "|B|, transitions of an update; paper: 64, Spinning Up: 100" },
-    { FIELD(capacity), WHOLE(1, 1e9), .about = "of the replay buffer D; paper: 1e6" },
-    { FIELD(start_steps), WHOLE(0, 1e15), .about = "steps before the first update, of random actions" },
+    { FIELD(lr), REAL(0, 1e300), .about = "step size of mu; paper: 1e-3" },
+    { FIELD(lr_Q), REAL(0, 1e300), .about = "step size of Q; paper: 1e-3" },
+    { FIELD(rho), REAL(0, 1 - 1e-9), .about = "what the targets keep of themselves; paper: .995" },
+    { FIELD(batch), WHOLE(1, 1e6), .about = "|B|, transitions of an update; paper: 100" },
+    { FIELD(capacity), WHOLE(1, 1e9), .about = "of the replay buffer D; paper: all steps, 1e6" },
+    { FIELD(start_steps), WHOLE(0, 1e15), .about = "random steps before the first update; without bounds mu's" },
     { FIELD(update_every), WHOLE(1, 1e6), .about = "so many steps, then as many updates; paper: 1" },
-    { FIELD(noise), CHOICE(noise_kinds), .about = "on the actions; paper: ou" },
-    { FIELD(sigma), REAL(0, 1e300), .about = "its size, in half widths of the box; Spinning Up: .1" },
-    { FIELD(ou_theta), REAL(0, 2), .about = "of ou, the rate at which it comes back to 0; paper: .15" },
+    { FIELD(noise), CHOICE(noise_kinds), .about = "on the actions; paper: gaussian, DDPG's: ou" },
+    { FIELD(sigma), REAL(0, 1e300), .about = "its size, in half widths of the box; paper: .1" },
+    { FIELD(ou_theta), REAL(0, 2), .about = "of ou, the rate at which it comes back to 0; DDPG's paper: .15" },
     { FIELD(twins), CHOICE(config_switch), .about = "two Q, the lesser of them in y" },
     { FIELD(sigma_targ), REAL(0, 1e300), .about = "noise on the target's action, in half widths; paper: .2" },
     { FIELD(c), REAL(0, 1e300), .about = "its bound; paper: .5" },
@@ -370,9 +371,10 @@ static void explain_update(FILE *out, const td3_config *c, learner *l)
     l->L = td3_critic_gradient(l->t, c, &l->p, &l->Q, l->phi, l->theta_targ, l->phi_targ, eps1, l->B, l->g);
     adam_ascend(&l->step_Q, l->phi, l->g);
     fprintf(out, "TD3-4    a' = mu_targ(s') + clip(eps', -c, c), c = %g\n"
-                 "TD3-3    y = r + gamma (1 - d) min(Q_A', Q_B'), of the targets at s', a'; d = 0: nothing terminates"
-                 " here\nTD3-11   L = mean (Q_A - y)^2%s = %.5f; phi <- phi + Adam's step along g = -grad L, %g:\n",
-            c->c, c->twins ? " + mean (Q_B - y)^2" : "", l->L, c->lr_Q);
+                 "TD3-3    y = r + gamma (1 - d) %s at s', a'; d = 0: nothing terminates here\n"
+                 "TD3-11   L = mean (Q_A - y)^2%s = %.5f; phi <- phi + Adam's step along g = -grad L, %g:\n",
+            c->c, c->twins ? "min(Q_A', Q_B'), of the targets" : "Q_A', of the target (twins = off: B is A again)",
+            c->twins ? " + mean (Q_B - y)^2" : "", l->L, c->lr_Q);
     explain_vector(out, l->nQ, of_Q, l->g, before + l->n, l->phi);
     if (c->delay > 1) {
         fprintf(out, "TD3-8    1 mod %ld is not 0: mu and the targets stay\n", c->delay);
@@ -412,7 +414,7 @@ void td3_explain(FILE *out, const void *config, uint64_t seed)
     replay_sample(l.D, streams->update_rng, l.B);
     noise_next(NOISE_GAUSSIAN, l.B->T * l.p.k, 0, c.sigma_targ, streams->update_rng, l.eps1);
     fprintf(out, "TD3, its first update on %s, the scalar regulator, seed %llu; no hidden layers: mu(s) = K s + b,"
-            " Q(s,a) linear\nD: %d steps; B: %ld of them, drawn one by one; gamma = %g\n\n", e->id,
+            " Q(s,a) linear\nD: %d steps; B: %ld of them, drawn with replacement; gamma = %g\n\n", e->id,
             (unsigned long long)seed, EXPLAINED_STEPS, c.batch, c.gamma);
     explain_batch(out, &c, &l);
     explain_update(out, &c, &l);

@@ -16,8 +16,8 @@ typedef struct {
     int noise;              /* NOISE_GAUSSIAN, NOISE_OU */
     double sigma;           /* its size, in half widths of the box */
     double ou_theta;        /* rate at which OU comes back */
-    int twins;              /* on: Q_A and Q_B, the lesser of them in y */
-    double sigma_targ, c;   /* noise on the target's action, and its bound, in half widths of the box; 0: none */
+    int twins;              /* on: Q_A and Q_B, the lesser of them in y; off: Q_A */
+    double sigma_targ, c;   /* noise on the target's action, 0: none, and its bound, in half widths of the box */
     long delay;             /* d: updates of Q for one of mu and the targets */
     widths hidden;          /* of the networks of mu and Q */
     int activation;         /* enum ad_activation */
@@ -25,10 +25,11 @@ typedef struct {
 extern const td3_config td3_defaults;
 extern const config_field td3_fields[];
 
-/* Of a minibatch; r, done, Q1, Q = Q_phi(s, a), y [T x 1]. DDPG-16: y [T x 1];  TD3-11: a loss -> scalar;
+/* Of a minibatch; r, done, Q1, Q = Q_phi(s, a), y [T x 1]. TD3-3: y [T x 1];  TD3-6: a loss -> scalar;
  * TD3-7: Q = Q_phi_A(s, mu_theta(s)), ascended -> scalar */
 ad td3_y(ad r, ad done, ad Q1, double gamma);
-/* TD3-4: a' + eps within the box of p, eps [T x k] as drawn and in half widths of the box, -c <= eps <= c: [T x k] */
+/* TD3-4: a' [T x k] = mu1 + eps clipped to [-c, c], within the box of p; mu1 = mu_theta_targ(s') [T x k], eps
+ * [T x k] as drawn, eps and c in half widths of the box */
 ad td3_a1(ad_tape *t, const policy *p, ad mu1, ad eps, double c);
 ad td3_L(ad Q, ad y);
 ad td3_J(ad Q);

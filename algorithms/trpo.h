@@ -17,7 +17,7 @@ typedef struct {
     double damping;         /* of F + damping 1 */
     long cg_iterations;     /* at most */
     double cg_tol;          /* residual, as a part of |g|, at which they stop */
-    long F_every;           /* F from every so manyth state */
+    long F_every;           /* F from one state in so many */
     double alpha;           /* backtracking: beta, alpha beta, alpha^2 beta, ... */
     long backtracks;        /* steps tried at most */
     double lr_V;            /* step size of V */

@@ -169,6 +169,8 @@ static const derivation *first_of(const char *id)
         if (strcmp(e->erratum, id) == 0) bad_input("derive: %s is words: `ascent list %s` prints them", id, id);
     if (!d && is_erratum(id)) bad_input("derive: no line of %s is computed yet", id);
     if (!d && !registry_find(id)) bad_input("derive: no id %s; `ascent list` prints them all", id);
+    if (!d && strcmp(registry_find(id)->class_, "stated") == 0)
+        bad_input("derive: %s is stated only, nothing to compute: `ascent list %s` prints it", id, id);
     if (!d) bad_input("derive: %s has no derivation yet", id);
     return d;
 }
@@ -204,6 +206,8 @@ int derive_command(int argc, char **argv)
     int left = options_parse(argc, argv, "derive ID [MDP] [--gamma G] [--policy FILE | --class KIND] [--seed K]"
         " [--latex | --markdown [--lines I-J]]",
         "Prints a derivation: each line, the reason for the step, and its value computed by its own means.\n"
+        "Of several numbers the one that is largest in line 1 is shown, or, if a line fails, the one furthest off;\n"
+        "all are compared. Units: of rounding error, see `ascent verify --help`.\n"
         "ID: of an equation, or of an erratum (ERR-30): its line stands beside the right ones.\n"
         "MDP: a .mdp file or a built-in name (E5). Exit 1 unless the verdict is PASS.", table);
     if (left < 1 || left > 2)

@@ -29,6 +29,7 @@ struct result {
     const struct asked *asked;
     double count;
     double *mean, *exact, *bias, *variance;
+    const double *pi1;                  /* [nS x nA] of --behaviour; NULL: pi itself */
 };
 
 struct text { char at[40]; };
@@ -55,6 +56,14 @@ static int widest(char **name, int n, int least)
     return least;
 }
 
+/* IS-1 asks for pi1(a|s) > 0 wherever pi(a|s) > 0 */
+static bool covers(int n, const double *pi1, const double *pi)
+{
+    for (int i = 0; i < n; i++)
+        if (pi[i] > 0 && !(pi1[i] > 0)) return false;
+    return true;
+}
+
 static void print_text(const struct result *r)
 {
     const mdp *M = r->f->M;
@@ -68,6 +77,8 @@ static void print_text(const struct result *r)
     if (r->e->needs & NEEDS_LAMBDA) printf(", lambda = %.15g", r->asked->lambda_value);
     if (r->e->needs & NEEDS_BEHAVIOUR)
         printf("behaviour %s", r->asked->behaviour ? r->asked->behaviour : "pi itself");
+    if (r->pi1 && !covers(M->nS * M->nA, r->pi1, r->f->x->pi))
+        printf(", which never takes some action that pi takes: the mean may be biased (IS-1)");
     printf(r->e->needs ? "\n\n" : "\n");
     printf("%*s %*s %24s %24s %12s %24s\n", state, "state", action, "action", "mean", "exact gradient", "bias",
            "variance");
@@ -120,7 +131,8 @@ static void estimate(const finite_horizon *f, const value_table *critic, const s
     int n = f->M->nS * f->M->nA;
     double *pi1 = behaviour(asked, f->M), count = count_for(f, pi1 ? pi1 : f->x->pi, 1);
     double *p = allocate(4 * (size_t)n, sizeof *p, "an estimate");
-    struct result r = { f, gradient_estimator_find(asked->name), asked, count, p, p + n, p + 2 * n, p + 3 * n };
+    struct result r = { f, gradient_estimator_find(asked->name), asked, count, p, p + n, p + 2 * n, p + 3 * n,
+                        pi1 };
     if ((r.e->needs & NEEDS_Q) && !critic->Q)
         bad_input("%s: expected V(s), Q(s,0), .., Q(s,%d) in each row for the estimator %s, found V alone",
                   asked->critic, f->M->nA - 1, asked->name);

@@ -1,4 +1,5 @@
 /* `ascent list [ID|TEXT]`: the registry, and where each of its rows stands. */
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,20 +89,23 @@ static bool print_erratum(FILE *out, const char *erratum, bool latex)
     return true;
 }
 
-/* In any case of its letters */
+/* In any case of its letters, but capitals alone (IS, GAE) as they stand */
 static bool contains(const char *text, const char *part)
 {
     size_t n = strlen(part);
-    while (*text && strncasecmp(text, part, n) != 0) text++;
+    bool capitals = true;
+    for (size_t i = 0; i < n; i++) capitals = capitals && !islower((unsigned char)part[i]);
+    int (*compare)(const char *, const char *, size_t) = capitals ? strncmp : strncasecmp;
+    while (*text && compare(text, part, n) != 0) text++;
     return *text;
 }
 
-/* Is it about that? Its topic, formula or note says so, or its check. */
+/* Is it about that? Its id begins so, or its topic, formula or note says so, or its check. */
 static bool is_about(const registry_row *r, const char *part)
 {
     const derivation *d = derivation_find(r->id);
-    return contains(r->topic, part) || contains(r->statement, part) || contains(r->note, part) ||
-           (d && contains(d->says, part));
+    return strncmp(r->id, part, strlen(part)) == 0 || contains(r->topic, part) || contains(r->statement, part) ||
+           contains(r->note, part) || (d && contains(d->says, part));
 }
 
 /* All, or those that are about something: one line each. Returns their number. */
@@ -125,7 +129,8 @@ int list_command(int argc, char **argv)
         "Prints every equation, claim and algorithm of the five documents, or all that is known of one: what is\n"
         "to be done with it (proved: a check that a planted error fails; measured: an experiment; stated:\n"
         "nothing can be checked), where it stands in the documents (README), and where in the code.\n"
-        "TEXT, such as GAE or entropy: those whose topic, formula, note or check has it.", table);
+        "TEXT, such as TRPO or entropy: those whose id begins with it, or whose topic, formula, note or\n"
+        "check has it. IS, all in capitals, is not found in \"is\".", table);
     if (left > 1) bad_input("list: expected at most one id, found %d", left);
     char *text;
     size_t n;

@@ -80,7 +80,7 @@ const derivation replay_drawn[] = {
       "for 60, 100, 250 stored: chi^2; the age of the oldest that is drawn; how many s never are", n_fills, unit_fills, NULL, NULL,
       {
         { "\\chi^2_{1-10^{-6}},\\quad\\min(n,100),\\quad0",
-          "uniform draws pass the quantile once in a million; a transition is never drawn with .99^20000", expected },
+          "uniform draws pass the quantile once in a million; none is left out but with probability 100 x .99^20000", expected },
         { "\\ge\\chi^2\\ \\text{of 20000 draws};\\quad n-\\text{the oldest};\\quad\\text{missing}\\ s_t",
           "the training code's: nothing older, nothing left out", all_alike, AT_MOST },
         { "\\text{drawn from the newest half}", "the control: chi^2 is 20000 there, far beyond the quantile", newest_only,

@@ -10,6 +10,7 @@
 #include "autodiff/require.h"
 #include "derivations/commands.h"
 #include "autodiff/json.h"
+#include "derivations/plain_math.h"
 #include "derivations/problem.h"
 #include "derivations/registry.h"
 
@@ -44,7 +45,9 @@ static void print_unbound(void)
     int unbound = 0;
     for (const registry_row *r = registry; r->id; r++) {
         if (strcmp(r->class_, "stated") == 0 || derivation_find(r->id)) continue;
-        printf("%-8s %-8s part %s  %s\n", r->id, r->class_, r->part, r->statement);
+        char *plain = plain_math(r->statement);
+        printf("%-8s %-8s part %s  %s\n", r->id, r->class_, r->part, plain);
+        free(plain);
         unbound++;
     }
     printf("%d ids have no check yet\n", unbound);

@@ -244,6 +244,11 @@ check "and no folder" "it is there" [ ! -e none ]
 works "list TEXT" list gae
 check "list TEXT: an equation whose check says it" "PPO-17 is not there" grep -q '^PPO-17 ' out
 check "list TEXT: no other" "PGT-3 is there" eval '! grep -q "^PGT-3 " out'
+works "list IS" list IS
+check "list IS: the ids that begin so" "IS-2 is not there" grep -q '^IS-2 ' out
+check "list IS: no \"is\" in lower case" "MDP-1, a distribution, is there" eval '! grep -q "^MDP-1 " out'
+works "list IS-" list IS-
+check "list IS-: the ids that begin so, no other" "others are there" eval 'grep -q "^IS-2 " out && ! grep -vq "^IS-" out'
 refuses "list TEXT that is nowhere" 2 '^list: no id or equation with zzz;' list zzz
 refuses "list of nothing" 2 '^list: no id' list ''
 refuses "no command" 2 .
@@ -706,6 +711,9 @@ check "verify without rewards: the gradient is WEAK" "$(rows; first_line err)" [
 check "verify without rewards: no PASS" "$(rows)" [ "$(verdicts PASS)" -eq 0 ]
 check "verify without a PASS fails" "exit status $status, not 1" [ "$status" -eq 1 ]
 works "verify --unbound" verify --unbound
+check "verify --unbound in plain text" "LaTeX is there" eval '! grep -qF "\\" out'
+refuses "--set above a bound that is nearly 1" 2 'expected a number in \[0, 0\.999999999\] for rho, found "1"' \
+    explain ddpg --set rho=1
 json "verify --json" verify --id PDI-6 E5
 check "verify --json says PASS" "it does not" grep -q '"PASS"' flat
 
@@ -771,6 +779,7 @@ check "list ERR-30 names the equation" "not PDI-7" grep -q 'PDI-7' out
 refuses "derive --class cubic:2" 2 linear:D derive NPG-7 --class cubic:2
 refuses "derive --class linear:1.5" 2 1.5 derive NPG-7 --class linear:1.5
 refuses "derive --class and --policy" 2 class derive NPG-7 E5 --class linear:2 --policy none.csv
+refuses "derive of what is only stated" 2 '^derive: TRPO-33 is stated only' derive TRPO-33
 refuses "derive without an id" 2 "^derive: expected an id and perhaps an MDP, found 0" derive
 refuses "derive with two MDPs" 2 "^derive: expected an id and perhaps an MDP, found 3" derive PDI-1 E5 E5
 refuses "derive NOPE" 2 NOPE derive NOPE
@@ -855,6 +864,12 @@ critic "A2C" 0.2 0.04 a2c --n 2 --lambda 1 --critic values.csv
 printf '1.3862943611198906,0\n0,1.0986122886681098\n0,0\n' >behaviour.csv
 critic "off-policy, whole products" 0.2 0.61 off-policy-trajectory --behaviour behaviour.csv
 critic "off-policy, products up to each reward" 0.2 0.61 off-policy-per-decision --behaviour behaviour.csv
+printf '0,-1e6\n0,0\n' >uncovered.csv
+works "estimate --behaviour that leaves out an action" \
+    estimate X3 --horizon 2 --estimator off-policy-trajectory --behaviour uncovered.csv
+check "estimate says that pi is not covered" "it does not" grep -q 'never takes some action' out
+works "estimate --behaviour uniform" estimate X3 --horizon 2 --estimator off-policy-trajectory --behaviour uniform
+check "estimate says nothing where pi is covered" "it does" eval '! grep -q "never takes" out'
 critic "off-policy, but pi acts" 0.2 0.49 off-policy-trajectory
 critic "advantage with a critic" 0.25 0 advantage --critic critic.csv
 works "estimate --all with V alone" estimate chain.mdp --horizon 2 --all --critic values.csv
