@@ -139,8 +139,9 @@ test:
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
 	    $(BUILD)/tests/faults/faults $(EXAMPLES) $(BUILD)/chapters/weave $(SHOWN) $(ASSIGNMENTS)
 	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/mutants/apply.sh tests/learning/sequential.sh \
-	    tests/cli.sh tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh tests/grade.sh & \
-	    tests/run.sh $(BUILD) tests/verify.sh tests/recorded.sh tests/runs.sh tests/faults.sh tests/threads.sh \
+	    tests/cli.sh tests/recorded.sh tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh \
+	    tests/grade.sh & \
+	    tests/run.sh $(BUILD) tests/verify.sh tests/runs.sh tests/faults.sh tests/threads.sh \
 	    tests/processes.sh; status=$$?; wait $$! && exit $$status
 
 # Mutants, faults, learning, the grader's whole list, no warning from gcc or clang, the unit tests built by clang,

@@ -39,19 +39,22 @@ same() { # NAME DIR DIR
 algorithms=$("$ascent" train --help | sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p')
 [ -n "$algorithms" ] || fail "algorithms" "the program lists none"
 discrete=FrozenLake-v1 steps=20000
-no_boxes="q_actor_critic advantage_actor_critic async_q async_sarsa nstep_q"                # a number for each action
+no_boxes="q_actor_critic advantage_actor_critic async_q async_sarsa nstep_q dqn"            # a number for each action
+only_boxes="ddpg td3"
 for a in $algorithms; do
     # the order of threads is the system's: here workers take turns (tests/threads.sh has the threads)
     turns=$("$ascent" train --help | awk -v a="$a:" '/^[a-z0-9_]*: / { its = $1 == a }
-        its && $1 ~ /^schedule=/ { print "--set schedule=serial" }')
-    set -- "$a" --env "$discrete" --seed 7 --quiet $turns
+        its && $1 ~ /^schedule=/ { print "--set schedule=serial" }
+        its && $1 ~ /^capacity=/ { print "--set capacity=2000 --set batch=8 --set hidden=8" }')  # an update a step
+    case " $only_boxes " in *" $a "*) own=lqr ;; *) own=$discrete ;; esac
+    set -- "$a" --env "$own" --seed 7 --quiet $turns
     "$ascent" train "$@" --steps $steps --out "$a" || { fail "$a" "does not train"; continue; }
 
     # another process, directory, locale, filling of fresh memory
     mkdir -p "$work/other folder/$a" && (cd "$work/other folder/$a" && LC_ALL=de_DE.UTF-8 LANG=tr_TR.UTF-8 TZ=Asia/Tokyo \
         MALLOC_PERTURB_=165 "$ascent" train "$@" --steps $steps --out here)
     same "$a: the same bytes elsewhere" "$a" "other folder/$a/here"
-    "$ascent" train "$a" --env "$discrete" --seed 8 --quiet --steps $steps --out "$a-8" $turns
+    "$ascent" train "$a" --env "$own" --seed 8 --quiet --steps $steps --out "$a-8" $turns
     if cmp -s "$a/checkpoint" "$a-8/checkpoint"; then fail "$a: another seed" "gives the same checkpoint"
     else pass "$a: another seed"; fi
 
@@ -72,11 +75,14 @@ for a in $algorithms; do
     # episodes and observations of other kinds: CartPole's counts, Pendulum's box of actions
     for e in CartPole-v1 Pendulum-v1; do
         rm -rf "$a-e" "$a-e2"
-        case "$e $no_boxes " in "Pendulum-v1 "*"$a "*)
-            refuses "$a, $e" 2 "^$e: expected a discrete action for $a, found a box of 1" train "$a" --env $e --out "$a-e"
+        expected=
+        case "$e $no_boxes " in "Pendulum-v1 "*"$a "*) expected="a discrete action for $a, found a box of 1" ;; esac
+        case "$e $only_boxes " in "CartPole-v1 "*"$a "*) expected="a box of actions for $a, found 2 numbered ones" ;; esac
+        if [ -n "$expected" ]; then
+            refuses "$a, $e" 2 "^$e: expected $expected" train "$a" --env $e --out "$a-e"
             check "$a, $e: no folder" [ ! -e "$a-e" ]
             continue
-        esac
+        fi
         "$ascent" train "$a" --env $e --steps 6000 --seed 2 --quiet --out "$a-e" $turns
         "$ascent" train "$a" --env $e --steps 2500 --seed 2 --quiet --out "$a-e2" $turns
         "$ascent" train --resume --out "$a-e2" --steps 6000 --quiet
@@ -125,7 +131,7 @@ for a in $algorithms; do
     refuses "$a: a folder with a run" 2 "^$a: expected a new or empty folder" train "$@" --out "$a"
     refuses "$a: other settings" 2 "config.json: expected the settings of the run, found --set gamma=0.123" \
         train --resume --out "$a" --set gamma=0.123
-    refuses "$a: other environment" 2 "expected the environment of the run, $discrete, found X3" train --resume --out "$a" --env X3
+    refuses "$a: other environment" 2 "expected the environment of the run, $own, found X3" train --resume --out "$a" --env X3
     refuses "$a: other seed" 2 "expected the seed of the run, 7, found 8" train --resume --out "$a" --seed 8
     check "$a: the same seed in other digits" "$ascent" train --resume --out "$a" --seed 007 --quiet
     refuses "$a: fewer steps" 2 "^--steps: expected" train --resume --out "$a" --steps 5
