@@ -84,7 +84,7 @@ static void errata(void **state)
 {
     (void)state;
     for (int k = 1; k <= 86; k++) {
-        char erratum[8];
+        char erratum[16];
         int line;
         snprintf(erratum, sizeof erratum, "ERR-%d", k);
         if (!derivation_next_erratum(erratum, NULL, &line) && !in_words(erratum))
