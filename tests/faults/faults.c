@@ -249,7 +249,7 @@ static void show(const struct run *r, long k, bool ever, const char *why)
            r->out + (r->out_length > 100 ? r->out_length - 100 : 0));
 }
 
-enum { ALL = 1000, SOME = 200 };
+enum { ALL = 1000, SOME = 100 };
 
 static long next(long k, long count)
 {
