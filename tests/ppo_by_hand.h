@@ -185,7 +185,8 @@ typedef void hand_trained(run *, const void *config);
 static char *new_folder(char *path, const char *name)
 {
     static int folders;
-    sprintf(path, "/tmp/test_ppo.%ld.%d.%s", (long)getpid(), folders++, name);
+    sprintf(path, "/tmp/test_ppo.%d.%s.XXXXXX", folders++, name);
+    assert_non_null(mkdtemp(path));          /* one that a killed test left has another name */
     return path;
 }
 

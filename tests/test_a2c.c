@@ -324,7 +324,8 @@ static void hand_ascend(struct hand *h, const a2c_config *c, int n, int nV, long
 static char *new_folder(char *path, const char *name)
 {
     static int folders;
-    sprintf(path, "/tmp/test_a2c.%ld.%d.%s", (long)getpid(), folders++, name);
+    sprintf(path, "/tmp/test_a2c.%d.%s.XXXXXX", folders++, name);
+    assert_non_null(mkdtemp(path));          /* one that a killed test left has another name */
     return path;
 }
 

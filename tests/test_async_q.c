@@ -424,7 +424,8 @@ static void once_more(void **state)
 static char *new_folder(char *path, const char *name)
 {
     static int folders;
-    sprintf(path, "/tmp/test_async_q.%ld.%d.%s", (long)getpid(), folders++, name);
+    sprintf(path, "/tmp/test_async_q.%d.%s.XXXXXX", folders++, name);
+    assert_non_null(mkdtemp(path));          /* one that a killed test left has another name */
     return path;
 }
 

@@ -331,7 +331,8 @@ static double *trained_theta(const char *id, int limit, const off_policy_pg_conf
 {
     static int folders;
     char folder[256], command[300];
-    sprintf(folder, "/tmp/test_off_policy_pg.%ld.%d", (long)getpid(), folders++);
+    sprintf(folder, "/tmp/test_off_policy_pg.%d.XXXXXX", folders++);
+    assert_non_null(mkdtemp(folder));
     env *e = make(id, limit);
     policy pi = off_policy_pg_policy(e, c);
     run *in_folder = run_new("off_policy_pg", e, 5, steps), *in_memory = run_new("off_policy_pg", e, 5, steps);

@@ -359,7 +359,8 @@ static const char *const shown_as[SHOWN] = { "kl_exact", "clip_fraction", "epoch
 static void last_shown(long K, const ppo_clip_config *c, long updates, double x[SHOWN])
 {
     char folder[100], path[200], command[200], head[2000], line[2000], row[2000] = "";
-    sprintf(folder, "/tmp/test_ppo_parallel.%ld", (long)getpid());
+    strcpy(folder, "/tmp/test_ppo_parallel.XXXXXX");
+    assert_non_null(mkdtemp(folder));
     env *e = make("CartPole-v1", 30);
     ppo_parallel_config own = { .processes = K, .ppo = *c };
     run *r = run_new("ppo_parallel", e, 4, updates * K * c->workers * c->n_steps);

@@ -130,7 +130,8 @@ static void resumed(void **state)
     const char *memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     for (int k = 0; k < CASES; k++) {
         char whole[60], cut[80], command[600];
-        sprintf(whole, "%s/test_resume.%ld.%d", memory, (long)getpid(), k);
+        sprintf(whole, "%s/test_resume.%d.XXXXXX", memory, k);
+        assert_non_null(mkdtemp(whole));
         sprintf(cut, "%s.cut", whole);
         train(k, whole, WHOLE, false);
         for (int i = 0; i < 5; i++) {
@@ -151,7 +152,8 @@ static void replayed(void **state)
     for (int k = 0; k < CASES; k++) {
         char order[60], again[80], command[600];
         if (!strstr(cases[k].set, "schedule=")) continue;
-        sprintf(order, "%s/test_replay.%ld.%d", memory, (long)getpid(), k);
+        sprintf(order, "%s/test_replay.%d.XXXXXX", memory, k);
+        assert_non_null(mkdtemp(order));
         sprintf(again, "%s.again", order);
         train(k, order, WHOLE, false);
         train_by(k, again, cut_at[1], false, order);
