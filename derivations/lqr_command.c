@@ -34,11 +34,13 @@ static void print_matrix(const char *title, int r, int c, const double *X)
 static void print_text(const char *path, const lqr_exact *x, const lqr_exact *best, double residual,
                        const char *why_not)
 {
+    char title[80];
     printf("%s: %d state%s, %d action%s, gamma %.15g\n", path, x->n, x->n == 1 ? "" : "s", x->m,
            x->m == 1 ? "" : "s", x->L->gamma);
     printf("J = %.17g, right to %.1e; spectral radius of sqrt(gamma) (A - B K): %.6g\n", x->J, 10 * x->unit_J,
            x->radius);
-    print_matrix("P, V(x) = -(x^T P x + constant)", x->n, x->n, x->P);
+    snprintf(title, sizeof title, "P, V(x) = -(x^T P x + %.8g)", x->v0);
+    print_matrix(title, x->n, x->n, x->P);
     print_matrix("dJ/dK", x->m, x->n, x->gradient);
     if (!best) {
         printf("\nno optimum: %s\n", why_not);
@@ -46,8 +48,9 @@ static void print_text(const char *path, const lqr_exact *x, const lqr_exact *be
     }
     print_matrix("optimal gain", x->m, x->n, best->K);
     printf("\noptimal J = %.17g, right to %.1e\n", best->J, 10 * best->unit_J);
+    double gradient = linalg_max_abs(x->m * x->n, best->gradient);
     printf("there max |dJ/dK| is %.2g units, the residual of Riccati's equation %.1e\n",
-           linalg_max_abs(x->m * x->n, best->gradient) / best->unit_gradient, residual);
+           gradient > 0 ? gradient / best->unit_gradient : 0, residual);
 }
 
 int lqr_command(int argc, char **argv)

@@ -376,7 +376,7 @@ lqr_exact *lqr_optimum(const lqr_system *L, char *error, size_t size)
         lqr_exact_free(x);
         x = lqr_exact_new(L, K, NULL, why, sizeof why);
     }
-    if (!ends)         snprintf(error, size, "no gain is stable, or none by a margin that doubles can tell");
+    if (!ends)         snprintf(error, size, "no gain is stable, or doubles cannot tell which: by too small a margin, R too small");
     else if (!regular) snprintf(error, size, "R + gamma B^T P B is singular to working precision");
     else if (!x)       snprintf(error, size, "the cheapest gain lets grow what costs nothing: %s", why);
     if (x && !regular) lqr_exact_free(x), x = NULL;

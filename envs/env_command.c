@@ -165,7 +165,8 @@ int env_command(int argc, char **argv)
         { NULL, NULL, NULL, NULL, NULL } };
     int left = options_parse(argc, argv,
         "env [ID] [--list | --transitions FILE | --check | --export] [--limit N] [--seed K]",
-        "Environments: Gymnasium's classic control, a scalar LQR, and finite MDPs, built-in or from a .mdp file.\n"
+        "Environments: Gymnasium's classic control, a scalar LQR, and finite MDPs, built-in or from a .mdp file;\n"
+        "linear-quadratic regulators from a .lqr file.\n"
         "--transitions prints next state, observation, reward, terminated and, if the file has t, truncated.",
         table);
     if (left > 1) bad_input("env: expected one ID, found %d", left);

@@ -2,6 +2,7 @@
 #include "envs/lqr.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -72,7 +73,7 @@ static char *next_line(struct reader *r)
         if (end > line && end[-1] == '\r') end--;
         *end = '\0';
         size_t n = strcspn(line, "#");
-        if (line[n] == '\0' && line + n < end) expected(r, line + n, "text");       /* a NUL in the file */
+        if (line[n] == '\0' && line + n < end) fail(r, r->line, line + n, "expected text, found '\\x00'");
         line[n] = '\0';
         line = skip_blanks(line);
         if (*line && !r->failed) return line;
@@ -158,6 +159,7 @@ static bool check_shape(struct reader *r, const struct block *block, int i, int 
 {
     const struct block *b = &block[i];
     if (!b->line || (b->rows == rows && b->cols == cols)) return true;
+    if (b->rows == 0) return fail(r, b->line, NULL, "expected numbers of %s, found none", block_name[i]);
     return fail(r, b->line, NULL, "expected %s of %d row%s of %d number%s, found %d of %d", block_name[i], rows,
                 rows == 1 ? "" : "s", cols, cols == 1 ? "" : "s", b->rows, b->cols);
 }
@@ -198,7 +200,7 @@ static bool check_covariance(struct reader *r, const struct block *block, int i,
     double w[LQR_MAX], *U = allocate((size_t)(b->rows * b->rows), sizeof *U, "eigenvectors");
     linalg_eigen_symmetric(b->rows, b->x, w, U);
     free(U);
-    double rounding = 1e-15 * b->rows * linalg_max_abs(b->rows, w);
+    double rounding = 4 * b->rows * DBL_EPSILON * linalg_max_abs(b->rows, w);          /* as lqr_root's */
     if (definite ? w[0] > rounding : w[0] >= -rounding) return true;
     return fail(r, b->line, NULL, "expected %s positive %s, found an eigenvalue %g", block_name[i],
                 definite ? "definite" : "semidefinite", w[0]);

@@ -549,6 +549,7 @@ static void system_reader(void **state)
         { "R: 0.1", "R: 0", "f:10:1: expected R positive definite, found an eigenvalue 0" },
         { "R: 0.1", "R: 0.1 0\n0 1", "f:10:1: expected R of 1 row of 1 number, found 2 of 2" },
         { "W: 0.01 0", "W: -0.01 0", "f:12:1: expected W positive semidefinite, found an eigenvalue -0.01" },
+        { "B:\n0\n0.1\n", "B:\n", "f:5:1: expected numbers of B, found none" },
         { "W: 0.01 0", "A: 0.01 0", "f:12:1: expected A once, found it again after line 3" },
         { "R: 0.1", "S: 0.1", "f:10:1: expected discount:, A:, B:, Q:, R:, W:, mean: or Sigma0:, found \"S:\"" },
         { "# a cart\n", "1 2\n", "f:1:1: expected discount:, A:, B:, Q:, R:, W:, mean: or Sigma0:, found \"1\"" },
@@ -561,6 +562,25 @@ static void system_reader(void **state)
         assert_null(lqr_system_parse("f", text, strlen(text), error, sizeof error));
         if (strncmp(error, wrong[i].says, strlen(wrong[i].says)) != 0) fail_msg("%s\nnot %s", error, wrong[i].says);
     }
+}
+
+/* A covariance that is read has a root, however near its least eigenvalue is to what is taken for rounding. */
+static void negative_by_rounding(void **state)
+{
+    (void)state;
+    int read = 0;
+    enum { NEAR = 100 };
+    for (int i = 0; i < NEAR; i++) {
+        char text[300], error[256] = "";
+        double F[4], W[4] = { 1, 1, 1, 1 - i * 0x1p-53 };               /* least eigenvalue: nearly -i 2^-54 */
+        snprintf(text, sizeof text, "discount: 0\nA: 1 0\n0 1\nB: 1\n1\nQ: 1 0\n0 1\nR: 1\nmean: 1 1\n"
+                 "W: 1 1\n1 %.17g\n", W[3]);
+        lqr_system *L = lqr_system_parse("f", text, strlen(text), error, sizeof error);
+        assert_true(L ? lqr_root(2, W, F) : strstr(error, "expected W positive semidefinite") != NULL);
+        read += L != NULL;
+        lqr_system_free(L);
+    }
+    assert_in_range(read, 1, NEAR - 1);
 }
 
 static void any_bytes(void **state)
@@ -601,7 +621,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(values_and_gradients), cmocka_unit_test(gradient_by_differences), cmocka_unit_test(optimum),
         cmocka_unit_test(scalar_closed_forms), cmocka_unit_test(refusals), cmocka_unit_test(stein),
         cmocka_unit_test(environment), cmocka_unit_test(gain_reader),
-        cmocka_unit_test(system_reader), cmocka_unit_test(any_bytes),
+        cmocka_unit_test(system_reader), cmocka_unit_test(negative_by_rounding), cmocka_unit_test(any_bytes),
         cmocka_unit_test(derivations_hold), cmocka_unit_test(visits_and_quadrature), cmocka_unit_test(examples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
