@@ -20,6 +20,9 @@
 #define LLVMFuzzerTestOneInput fuzz_policy_text
 #include "tests/fuzz/fuzz_policy.c"
 #undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_lqr_text
+#include "tests/fuzz/fuzz_lqr.c"
+#undef LLVMFuzzerTestOneInput
 
 enum { TEXT_MAX = 1 << 17, MESSAGE_SIZE = 512 };
 
@@ -77,6 +80,17 @@ static void compare_policy(const char *path, const char *text, size_t size)
     mdp_free(M);
 }
 
+static void compare_lqr(const char *path, const char *text, size_t size)
+{
+    char error[MESSAGE_SIZE] = "", error2[MESSAGE_SIZE] = "";
+    lqr_system *L = lqr_system_parse(path, text, size, error, sizeof error);
+    lqr_system *M = lqr_system_read(path, error2, sizeof error2);
+    assert_string_equal(error, error2);
+    assert_int_equal(L != NULL, M != NULL);
+    lqr_system_free(L);
+    lqr_system_free(M);
+}
+
 static void test_mdp_corpus(void **state)
 {
     (void)state;
@@ -93,6 +107,12 @@ static void test_policy_corpus(void **state)
 {
     (void)state;
     assert_true(replay("tests/fuzz/policy/*", fuzz_policy_text, compare_policy) >= 15);
+}
+
+static void test_lqr_corpus(void **state)
+{
+    (void)state;
+    assert_true(replay("tests/fuzz/lqr/*", fuzz_lqr_text, compare_lqr) >= 25);
 }
 
 /* No file, no text, no end. */
@@ -136,7 +156,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mdp_corpus), cmocka_unit_test(test_fields_corpus),
-        cmocka_unit_test(test_policy_corpus), cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_policy_corpus), cmocka_unit_test(test_lqr_corpus),
+        cmocka_unit_test(test_unreadable),
         cmocka_unit_test(test_random_fields) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
 set -u
 runs=${1:-1000000}
 [ $# -gt 0 ] && shift
-targets=${*:-fuzz_mdp fuzz_fields fuzz_policy fuzz_transitions fuzz_checkpoint fuzz_config fuzz_progress}
+targets=${*:-fuzz_mdp fuzz_fields fuzz_policy fuzz_lqr fuzz_transitions fuzz_checkpoint fuzz_config fuzz_progress}
 build=build/fuzz
 sanitize="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DMDP_BOUNDS=1000"
 probe=$(mktemp)
