@@ -323,7 +323,8 @@ static bool double_horizon(int n, double *A, double *G, double *H, double *chang
     linalg_lu *lu = linalg_lu_new(n);
     linalg_matmul(false, false, n, n, n, G, H, I_GH);
     for (int i = 0; i < n; i++) I_GH[i * n + i] += 1;
-    bool ok = linalg_max_abs(n * n, I_GH) < 1e150 && linalg_lu_factor(lu, I_GH) == LINALG_OK;
+    double greatest = fmax(linalg_max_abs(n * n, A), fmax(linalg_max_abs(n * n, G), linalg_max_abs(n * n, I_GH)));
+    bool ok = greatest < 1e150 && linalg_lu_factor(lu, I_GH) == LINALG_OK;
     if (ok) {
         linalg_lu_solve(lu, false, n, A, WA);
         linalg_lu_solve(lu, false, n, G, WG);
@@ -376,7 +377,8 @@ lqr_exact *lqr_optimum(const lqr_system *L, char *error, size_t size)
         lqr_exact_free(x);
         x = lqr_exact_new(L, K, NULL, why, sizeof why);
     }
-    if (!ends)         snprintf(error, size, "no gain is stable, or doubles cannot tell which: by too small a margin, R too small");
+    if (!ends)         snprintf(error, size, "no gain is stable, or doubles cannot tell: by a small margin, with a small R,"
+                                             " or since what grows costs nothing");
     else if (!regular) snprintf(error, size, "R + gamma B^T P B is singular to working precision");
     else if (!x)       snprintf(error, size, "the cheapest gain lets grow what costs nothing: %s", why);
     if (x && !regular) lqr_exact_free(x), x = NULL;
