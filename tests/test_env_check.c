@@ -178,15 +178,16 @@ static env_vec *make_vec(const char *id, int n, int limit, uint32_t first)
 static void test_vec(void **state)
 {
     (void)state;
-    static const char *const id[] = { "CartPole-v1", "Pendulum-v1", "FrozenLake-v1" };
-    enum { N = 5, STEPS = 300 };
+    static const char *const id[] = { "CartPole-v1", "Pendulum-v1", "FrozenLake-v1", "chapters/examples/rooms.lqr" };
+    enum { N = 5, STEPS = 300, ACTION_MAX = 2 };
     for (int k = 0; k < COUNT(id); k++) {
         env_vec *v = make_vec(id[k], N, 13, 0);
         env *alone[N];
         gsl_rng *rng[N];
-        double action[N], reward[N], r;
+        double action[N * ACTION_MAX], reward[N], r;
         bool terminated[N], truncated[N], t[2];
-        int dim = v->e[0]->observation.dim, ends = 0;
+        int dim = v->e[0]->observation.dim, wide = v->e[0]->action.dim, ends = 0;
+        assert_int_equal(wide, k == 3 ? 2 : 1);
         for (int i = 0; i < N; i++) {
             alone[i] = make(id[k], 13);
             rng[i] = random_stream(7, (uint32_t)i, RANDOM_ENV);
@@ -201,11 +202,11 @@ static void test_vec(void **state)
                     env_reset(alone[i], rng[i]), env_vec_reset(v, i);
                 }
                 assert_memory_equal(v->obs + i * dim, alone[i]->obs, (size_t)dim * sizeof *v->obs);
-                action[i] = (n + i) % 3 % 2;
+                for (int j = 0; j < wide; j++) action[i * wide + j] = (n + i + j) % 3 % 2;
             }
             env_vec_step(v, action, reward, terminated, truncated);
             for (int i = 0; i < N; i++) {
-                env_step(alone[i], &action[i], &r, &t[0], &t[1]);
+                env_step(alone[i], action + i * wide, &r, &t[0], &t[1]);
                 assert_true(reward[i] == r && terminated[i] == t[0] && truncated[i] == t[1]);
                 assert_memory_equal(v->obs + i * dim, alone[i]->obs, (size_t)dim * sizeof *v->obs);
             }
