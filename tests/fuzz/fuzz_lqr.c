@@ -111,7 +111,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char error[512] = "";
     double K[2];
-    linalg_start();                                     /* one thread */
     lqr_system *L = lqr_system_parse("m", (const char *)data, size, error, sizeof error);
     if (L) check_system(L);
     else   check_message(error);

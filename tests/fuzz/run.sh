@@ -25,7 +25,7 @@ for t in $targets; do
     mkdir -p $build/corpus/$t
     dictionary=
     [ -f tests/fuzz/$t.dict ] && dictionary=-dict=tests/fuzz/$t.dict
-    if ASAN_OPTIONS=quarantine_size_mb=16 $build/tests/fuzz/$t -runs="$runs" -seed=1 -max_len=65536 -timeout=1 \
+    if OPENBLAS_NUM_THREADS=1 ASAN_OPTIONS=quarantine_size_mb=16 $build/tests/fuzz/$t -runs="$runs" -seed=1 -max_len=65536 -timeout=1 \
         -rss_limit_mb=256 -print_final_stats=1 -artifact_prefix=$build/$t- $dictionary $build/corpus/$t $seeds >$build/$t.log 2>&1
     then passed=$((passed + 1)); echo "ok $t: $(grep -E 'DONE|runs from|Done' $build/$t.log | tail -n 1)"
     else failed=$((failed + 1)); echo "FAIL $t:"; tail -n 30 $build/$t.log
