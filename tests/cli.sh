@@ -1021,6 +1021,9 @@ refuses "lqr, a negative R" 2 'negative.lqr:6:1: expected R positive definite, f
     lqr negative.lqr --gain "$examples/scalar.csv"
 refuses "lqr, nothing can be stable" 2 'is 1.89' lqr lost.lqr --gain "$examples/scalar.csv"
 refuses "lqr, numbers too great" 2 'spectral radius' lqr vast.lqr --gain "$examples/scalar.csv"
+sed 's/^Sigma0: .*/Sigma0: 0/' "$examples/scalar.lqr" >still.lqr
+works "lqr, a start where nothing happens" lqr still.lqr --gain "$examples/scalar.csv"
+check "lqr: no unit, no nan" "$(grep nan out)" grep -q 'max |dJ/dK| is 0 units' out
 json "lqr, nothing to do" lqr idle.lqr --gain "$examples/scalar.csv"
 printf '%s\n' 'discount: 0.9' 'A: 1.2 0' '0 0.5' 'B: 1' '0' 'Q: 0 0' '0 1' 'R: 1' 'mean: 1 1' >grows.lqr
 echo '0.5 0' >holds.csv
