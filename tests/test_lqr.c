@@ -305,6 +305,11 @@ static void refusals(void **state)
     *L->B = 0, *L->A = 1.5;                             /* nothing can be done */
     assert_null(lqr_optimum(L, error, sizeof error));
     assert_non_null(strstr(error, "no gain is stable"));
+    lqr_system *two = lqr_system_new(2, 1);             /* what grows is free, and A^(2^k) overflows before P settles */
+    two->A[0] = 9, two->A[3] = 1, two->Q[3] = *two->R = 1, two->gamma = 0.98;
+    assert_null(lqr_optimum(two, error, sizeof error));
+    assert_non_null(strstr(error, "no gain is stable"));
+    lqr_system_free(two);
     *L->B = 1, *L->Q = 0;                               /* it grows, and nobody minds: the best is to do nothing */
     assert_null(lqr_optimum(L, error, sizeof error));
     assert_non_null(strstr(error, "the cheapest gain lets grow what costs nothing: expected a stable gain"));
