@@ -3,7 +3,7 @@
 #define ASCENT_DDPG_H
 
 #include "algorithms/algorithm.h"
-#include "algorithms/replay.h"
+#include "algorithms/replay_learner.h"
 
 typedef struct {
     double gamma;           /* discount */
@@ -38,6 +38,10 @@ double ddpg_critic_gradient(ad_tape *t, const ddpg_config *c, const policy *p, c
                             const double *theta_targ, const double *phi_targ, const minibatch *B, double *g);
 double ddpg_actor_gradient(ad_tape *t, const policy *p, const network *Q, const double *theta, const double *phi,
                            const minibatch *B, double *g);
+
+replay_learner ddpg_learner(const ddpg_config *c, const env *e);
+/* DDPG-13: l->a, the t-th action, t = 1, 2, .., at l->s */
+void ddpg_act(const ddpg_config *c, replay_learner *l, long t, gsl_rng *rng);
 
 policy ddpg_policy(const env *e, const void *config);
 void   ddpg_check(const void *config);

@@ -59,6 +59,13 @@ void explained_theta(FILE *out, const policy *p, const double *g, const double *
     explained_table(out, "theta", p, g, before, after);
 }
 
+void explained_vector(FILE *out, size_t n, const char *const name[], const double *g, const double *before,
+                      const double *after)
+{
+    fprintf(out, "%21s %9s %9s %9s\n", "", "g", "before", "after");
+    for (size_t i = 0; i < n; i++) fprintf(out, "%21s %9.5f %9.5f %9.5f\n", name[i], g[i], before[i], after[i]);
+}
+
 void explained_V(FILE *out, const char *name, int n, const double *g, const double *before, const double *after)
 {
     fprintf(out, "%13s", "s");
