@@ -21,14 +21,16 @@
  *   5. batch_norm = on (DDPG-21), off unless asked for, normalises s and mu's hidden layers; of Q, where a enters the
  *      first layer, only s. mu's output is not normalised, as that would undo its small first weights. Acting uses
  *      running statistics (paper); on the updates it is silent. Here the steps of Q and of mu use the batch's, a' and
- *      y the targets' running ones, which are averaged as their weights are (DDPG-19). td3.c, as its paper, does
- *      without, and `explain` leaves it out.
+ *      y the targets' running ones, which are averaged as their weights are (DDPG-19). batch_norm = running: Q sees
+ *      s by its running ones in both steps, as OpenAI's Baselines normalise observations; mu as before. td3.c, as its
+ *      paper, does without.
  *
  * Critical
  *   - d is for s' that TERMINATED the task: y = r there (ERR-67). After the time limit d = 0.
  *   - y is a number: no gradient passes through the targets, nor into phi where theta steps (DDPG-18).
  *   - The gradient is that of an average over D, not over the states that mu visits: not grad J (ERR-68).
  *   - What is stored is the action that was taken, clipped.
+ *   - With batch_norm = on Q and its target see one s differently, which Pendulum-v1 does not survive.
  *   - Without bounds on the action mu may run away where Q is wrong: with tanh, which is flat far out, it does so in
  *     the scalar regulator; relu keeps a slope there. */
 #include "algorithms/ddpg.h"
@@ -40,6 +42,8 @@
 #include "algorithms/noise.h"
 #include "algorithms/target.h"
 #include "autodiff/require.h"
+
+static const char *const batch_norms[] = { "off", "on", "running", NULL };
 
 const ddpg_config ddpg_defaults = {
     .gamma = 0.99, .lr = 1e-3, .lr_Q = 1e-3, .rho = 0.995, .batch = 100, .capacity = 200000, .start_steps = 1000,
@@ -64,7 +68,7 @@ const config_field ddpg_fields[] = {
     { FIELD(ou_theta), REAL(0, 2), .about = "of ou, the rate at which it comes back to 0; paper: .15" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of mu and Q; paper: 400,300" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
-    { FIELD(batch_norm), CHOICE(config_switch), .about = "batch normalisation of s and of mu's layers; paper: on" },
+    { FIELD(batch_norm), CHOICE(batch_norms), .about = "of s and mu's layers; running: Q's s by running ones; paper: on" },
     { .name = NULL },
 };
 
@@ -77,6 +81,12 @@ ad ddpg_y(ad r, ad done, ad Q1, double gamma)
     /* END SOLUTION */
 }
 /*[/snip]*/
+
+/* Q in the steps of Q and of mu; y is the target's, which evaluates */
+static enum batch_norm_mode mode(const ddpg_config *c)
+{
+    return c->batch_norm == DDPG_NORM_RUNNING ? BATCH_NORM_EVALUATE : BATCH_NORM_TRAIN;
+}
 
 /*[snip ddpg-critic later]*/
 /* DDPG-17, DDPG-3   L(phi) = mean_B (Q_phi(s,a) - y)^2;   DDPG-9   y is held constant */
@@ -99,7 +109,7 @@ double ddpg_critic_gradient(ad_tape *t, const ddpg_config *c, const policy *p, c
     ad a1 = policy_action(t, p, ad_input(t, theta_targ, p->n, 1), s1);                  /* DDPG-8 */
     ad Q1 = critic_Q_in(BATCH_NORM_EVALUATE, p, Q, ad_input(t, phi_targ, n, 1), s1, a1);
     ad y  = ddpg_y(r, done, Q1, c->gamma);
-    ad L  = ddpg_L(critic_Q_in(BATCH_NORM_TRAIN, p, Q, x, s, a), y);
+    ad L  = ddpg_L(critic_Q_in(mode(c), p, Q, x, s, a), y);
     memcpy(g, ad_value(ad_grad(ad_neg(L), x)), (size_t)n * sizeof *g);
     double loss = ad_scalar(L);
     ad_reset(t, start);
@@ -118,14 +128,14 @@ ad ddpg_J(ad Q)
 }
 
 /* DDPG-18, DDPG-11   grad J = mean_B (d mu_theta(s) / d theta)^T grad_a Q_phi(s,a) at a = mu_theta(s) */
-double ddpg_actor_gradient(ad_tape *t, const policy *p, const network *Q, const double *theta, const double *phi,
-                           const minibatch *B, double *g)
+double ddpg_actor_gradient(ad_tape *t, const ddpg_config *c, const policy *p, const network *Q, const double *theta,
+                           const double *phi, const minibatch *B, double *g)
 {
     /* BEGIN SOLUTION DDPG-18 */
     ad_mark start = ad_here(t);
     ad x = ad_input(t, theta, p->n, 1), s = ad_input(t, B->s, B->T, B->d);
     ad a = policy_action_in_training(t, p, x, s);
-    ad J = ddpg_J(critic_Q_in(BATCH_NORM_TRAIN, p, Q, ad_input(t, phi, critic_n(p, Q), 1), s, a));
+    ad J = ddpg_J(critic_Q_in(mode(c), p, Q, ad_input(t, phi, critic_n(p, Q), 1), s, a));
     memcpy(g, ad_value(ad_grad(J, x)), (size_t)p->n * sizeof *g);
     double value = ad_scalar(J);
     ad_reset(t, start);
@@ -169,7 +179,7 @@ static void update(const ddpg_config *c, replay_learner *l, gsl_rng *rng)
     if (c->batch_norm) policy_track(l->t, &l->p, l->B->T, l->B->s, l->theta);
     l->L = ddpg_critic_gradient(l->t, c, &l->p, &l->Q, l->phi, l->theta_targ, l->phi_targ, l->B, l->g);
     adam_ascend(&l->step_Q, l->phi, l->g);                                              /* DDPG-17 */
-    l->J = ddpg_actor_gradient(l->t, &l->p, &l->Q, l->theta, l->phi, l->B, l->g);
+    l->J = ddpg_actor_gradient(l->t, c, &l->p, &l->Q, l->theta, l->phi, l->B, l->g);
     adam_ascend(&l->step, l->theta, l->g);                                              /* DDPG-18 */
     target_polyak(l->nQ, c->rho, l->phi, l->phi_targ);                                  /* DDPG-19 */
     target_polyak(l->n, c->rho, l->theta, l->theta_targ);

@@ -41,7 +41,8 @@ static ad normalise(ad theta, int gains, int w, ad x, enum batch_norm_mode mode)
     int n = ad_ncols(x);
     ad gain = ad_view(theta, gains, 1, n), bias = ad_view(theta, gains + w, 1, n);
     if (mode == BATCH_NORM_TRAIN) return batch_norm(x, batch_mean(x), batch_var(x), gain, bias);
-    return batch_norm(x, ad_view(theta, gains + 2 * w, 1, n), ad_view(theta, gains + 3 * w, 1, n), gain, bias);
+    ad mean = ad_detach(ad_view(theta, gains + 2 * w, 1, n)), var = ad_detach(ad_view(theta, gains + 3 * w, 1, n));
+    return batch_norm(x, mean, var, gain, bias);
 }
 
 static ad activation(enum ad_activation f, ad z) { return f == AD_TANH ? ad_tanh(z) : f == AD_RELU ? ad_relu(z) : z; }
