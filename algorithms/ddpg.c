@@ -68,7 +68,7 @@ const config_field ddpg_fields[] = {
     { FIELD(ou_theta), REAL(0, 2), .about = "of ou, the rate at which it comes back to 0; paper: .15" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of mu and Q; paper: 400,300" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
-    { FIELD(batch_norm), CHOICE(batch_norms), .about = "of s and mu's layers; running: Q's s by running ones; paper: on" },
+    { FIELD(batch_norm), CHOICE(batch_norms), .about = "of s and mu's layers; running: not of the batch in Q; paper: on" },
     { .name = NULL },
 };
 
@@ -83,7 +83,7 @@ ad ddpg_y(ad r, ad done, ad Q1, double gamma)
 /*[/snip]*/
 
 /* Q in the steps of Q and of mu; y is the target's, which evaluates */
-static enum batch_norm_mode mode(const ddpg_config *c)
+enum batch_norm_mode ddpg_Q_mode(const ddpg_config *c)
 {
     return c->batch_norm == DDPG_NORM_RUNNING ? BATCH_NORM_EVALUATE : BATCH_NORM_TRAIN;
 }
@@ -109,7 +109,7 @@ double ddpg_critic_gradient(ad_tape *t, const ddpg_config *c, const policy *p, c
     ad a1 = policy_action(t, p, ad_input(t, theta_targ, p->n, 1), s1);                  /* DDPG-8 */
     ad Q1 = critic_Q_in(BATCH_NORM_EVALUATE, p, Q, ad_input(t, phi_targ, n, 1), s1, a1);
     ad y  = ddpg_y(r, done, Q1, c->gamma);
-    ad L  = ddpg_L(critic_Q_in(mode(c), p, Q, x, s, a), y);
+    ad L  = ddpg_L(critic_Q_in(ddpg_Q_mode(c), p, Q, x, s, a), y);
     memcpy(g, ad_value(ad_grad(ad_neg(L), x)), (size_t)n * sizeof *g);
     double loss = ad_scalar(L);
     ad_reset(t, start);
@@ -135,7 +135,7 @@ double ddpg_actor_gradient(ad_tape *t, const ddpg_config *c, const policy *p, co
     ad_mark start = ad_here(t);
     ad x = ad_input(t, theta, p->n, 1), s = ad_input(t, B->s, B->T, B->d);
     ad a = policy_action_in_training(t, p, x, s);
-    ad J = ddpg_J(critic_Q_in(mode(c), p, Q, ad_input(t, phi, critic_n(p, Q), 1), s, a));
+    ad J = ddpg_J(critic_Q_in(ddpg_Q_mode(c), p, Q, ad_input(t, phi, critic_n(p, Q), 1), s, a));
     memcpy(g, ad_value(ad_grad(J, x)), (size_t)p->n * sizeof *g);
     double value = ad_scalar(J);
     ad_reset(t, start);

@@ -30,6 +30,9 @@ ad ddpg_y(ad r, ad done, ad Q1, double gamma);
 ad ddpg_L(ad Q, ad y);
 ad ddpg_J(ad Q);
 
+/* DDPG-21: how Q sees s in the steps of Q and of mu */
+enum batch_norm_mode ddpg_Q_mode(const ddpg_config *c);
+
 /* DDPG-13: a [k] = clip(mu + eps, a_low, a_high), mu, eps [k], eps in half widths of p's box */
 void ddpg_explore(const policy *p, const double *mu, const double *eps, double *a);
 

@@ -16,7 +16,7 @@ static void explain_batch(FILE *out, const ddpg_config *c, replay_learner *l)
     ad s = ad_input(l->t, B->s, T, B->d), a = ad_input(l->t, B->a, T, B->k), s1 = ad_input(l->t, B->s1, T, B->d);
     ad a1 = policy_action(l->t, &l->p, ad_input(l->t, l->theta_targ, l->p.n, 1), s1);
     ad Q1 = critic_Q_in(BATCH_NORM_EVALUATE, &l->p, &l->Q, ad_input(l->t, l->phi_targ, nQ, 1), s1, a1);
-    ad Q  = critic_Q_in(c->batch_norm == DDPG_NORM_RUNNING ? BATCH_NORM_EVALUATE : BATCH_NORM_TRAIN, &l->p, &l->Q, ad_input(l->t, l->phi, nQ, 1), s, a);
+    ad Q  = critic_Q_in(ddpg_Q_mode(c), &l->p, &l->Q, ad_input(l->t, l->phi, nQ, 1), s, a);
     ad y  = ddpg_y(ad_input(l->t, B->r, T, 1), ad_input(l->t, B->done, T, 1), Q1, c->gamma);
     fprintf(out, "%9s %9s %9s %9s %13s %13s %9s %9s\n", "s", "a", "r", "s'", "a' = mu(s')", "Q_targ(s',a')", "y",
             "Q(s,a)");
@@ -33,8 +33,8 @@ static void explain_batch_norm(FILE *out, const ddpg_config *c, replay_learner *
     ad_mark start = ad_here(l->t);
     ad s = ad_input(l->t, B->s, B->T, B->d), mean = batch_mean(s), var = batch_var(s);
     ad seen = batch_norm(s, mean, var, ad_constant(l->t, 1, 1, 1), ad_constant(l->t, 0, 1, 1));
-    fprintf(out, "DDPG-21  s in B has mean %.5f, var %.5f; running <- %g running + %g (mean, T/(T-1) var), 0 and 1 at first\n"
-                 "         %s (s - mean) / sqrt(var + %g) =", ad_scalar(mean), ad_scalar(var), 1 - BATCH_NORM_M,
+    fprintf(out, "DDPG-21  s in B has mean %.5f, var %.5f; running <- %g running + %g (mean, T/(T-1) var),"
+                 " 0 and 1 at first\n         %s (s - mean) / sqrt(var + %g) =", ad_scalar(mean), ad_scalar(var), 1 - BATCH_NORM_M,
             BATCH_NORM_M, c->batch_norm == DDPG_NORM_RUNNING ? "mu sees" : "mu and Q see", BATCH_NORM_EPS);
     for (int i = 0; i < B->T; i++) fprintf(out, " %.5f", ad_value(seen)[i]);
     fprintf(out, ";\n         the %s by their running mean and var\n\n",
