@@ -82,13 +82,13 @@ ad ddpg_y(ad r, ad done, ad Q1, double gamma)
 }
 /*[/snip]*/
 
-/* Q in the steps of Q and of mu; y is the target's, which evaluates */
+/*[snip ddpg-critic later]*/
+/* DDPG-21   s for Q in the steps of Q and of mu, by the batch's or by running statistics; for y by the targets' */
 enum batch_norm_mode ddpg_Q_mode(const ddpg_config *c)
 {
     return c->batch_norm == DDPG_NORM_RUNNING ? BATCH_NORM_EVALUATE : BATCH_NORM_TRAIN;
 }
 
-/*[snip ddpg-critic later]*/
 /* DDPG-17, DDPG-3   L(phi) = mean_B (Q_phi(s,a) - y)^2;   DDPG-9   y is held constant */
 ad ddpg_L(ad Q, ad y)
 {
@@ -174,6 +174,7 @@ void ddpg_act(const ddpg_config *c, replay_learner *l, long t, gsl_rng *rng)
 /* DDPG-15   Q, then mu, then the targets */
 static void update(const ddpg_config *c, replay_learner *l, gsl_rng *rng)
 {
+    /* BEGIN SOLUTION DDPG-15 */
     replay_sample(l->D, rng, l->B);
     if (c->batch_norm) critic_track(l->t, &l->p, &l->Q, l->B->T, l->B->s, l->B->a, l->phi);     /* DDPG-21 */
     if (c->batch_norm) policy_track(l->t, &l->p, l->B->T, l->B->s, l->theta);
@@ -183,6 +184,7 @@ static void update(const ddpg_config *c, replay_learner *l, gsl_rng *rng)
     adam_ascend(&l->step, l->theta, l->g);                                              /* DDPG-18 */
     target_polyak(l->nQ, c->rho, l->phi, l->phi_targ);                                  /* DDPG-19 */
     target_polyak(l->n, c->rho, l->theta, l->theta_targ);
+    /* END SOLUTION */
 }
 /*[/snip]*/
 

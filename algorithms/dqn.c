@@ -118,9 +118,11 @@ double dqn_gradient(ad_tape *t, const dqn_config *c, const network *Q, const dou
 /* ASQ-3   any action with probability epsilon, which falls from 1; else argmax_a Q_phi(s,a) */
 void dqn_act(const dqn_config *c, replay_learner *l, long t, gsl_rng *rng)
 {
+    /* BEGIN SOLUTION ASQ-3 */
     l->epsilon = t <= c->start_steps ? 1 : epsilon_annealed(c->epsilon, (double)(t - 1), (double)c->anneal_steps);
     actor_epsilon(l->pi, l->epsilon);
     actor_draw(l->pi, rng, l->s, l->a);
+    /* END SOLUTION */
 }
 /*[/snip]*/
 

@@ -198,6 +198,7 @@ bool td3_due(long t, long delay)
 /* TD3-9   both Q, then, at every d-th time (TD3-8), mu and the targets */
 static void update(const td3_config *c, replay_learner *l, gsl_rng *rng)
 {
+    /* BEGIN SOLUTION TD3-9 */
     const double *eps1 = c->sigma_targ > 0 ? l->eps1 : NULL;
     replay_sample(l->D, rng, l->B);
     if (eps1) noise_next(NOISE_GAUSSIAN, l->B->T * l->p.k, 0, c->sigma_targ, rng, l->eps1);     /* one for each */
@@ -208,6 +209,7 @@ static void update(const td3_config *c, replay_learner *l, gsl_rng *rng)
     adam_ascend(&l->step, l->theta, l->g);                                              /* TD3-12 */
     target_polyak(l->nQ, c->rho, l->phi, l->phi_targ);                                  /* TD3-13 */
     target_polyak(l->n, c->rho, l->theta, l->theta_targ);
+    /* END SOLUTION */
 }
 /*[/snip]*/
 
