@@ -68,7 +68,7 @@ const config_field ddpg_fields[] = {
     { FIELD(ou_theta), REAL(0, 2), .about = "of ou, the rate at which it comes back to 0; paper: .15" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of mu and Q; paper: 400,300" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
-    { FIELD(batch_norm), CHOICE(batch_norms), .about = "of s and mu's layers; running: not of the batch in Q; paper: on" },
+    { FIELD(batch_norm), CHOICE(batch_norms), .about = "of s, mu's layers; running: not by the batch in Q; paper: on" },
     { .name = NULL },
 };
 

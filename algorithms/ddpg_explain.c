@@ -6,7 +6,7 @@
 #include "algorithms/target.h"
 #include "autodiff/require.h"
 
-enum { EXPLAINED_STEPS = 4, PARAMETERS = 13 };           /* of mu 2, of Q 3; of batch normalisation 4 each */
+enum { EXPLAINED_STEPS = 4, PARAMETERS = 13 };          /* of mu 2, of Q 3; of batch normalisation 4 each */
 
 static void explain_batch(FILE *out, const ddpg_config *c, replay_learner *l)
 {
@@ -34,8 +34,8 @@ static void explain_batch_norm(FILE *out, const ddpg_config *c, replay_learner *
     ad s = ad_input(l->t, B->s, B->T, B->d), mean = batch_mean(s), var = batch_var(s);
     ad seen = batch_norm(s, mean, var, ad_constant(l->t, 1, 1, 1), ad_constant(l->t, 0, 1, 1));
     fprintf(out, "DDPG-21  s in B has mean %.5f, var %.5f; running <- %g running + %g (mean, T/(T-1) var),"
-                 " 0 and 1 at first\n         %s (s - mean) / sqrt(var + %g) =", ad_scalar(mean), ad_scalar(var), 1 - BATCH_NORM_M,
-            BATCH_NORM_M, c->batch_norm == DDPG_NORM_RUNNING ? "mu sees" : "mu and Q see", BATCH_NORM_EPS);
+                 " 0 and 1 at first\n         %s (s - mean) / sqrt(var + %g) =", ad_scalar(mean), ad_scalar(var),
+            1 - BATCH_NORM_M, BATCH_NORM_M, c->batch_norm == DDPG_NORM_RUNNING ? "mu sees" : "mu and Q see", BATCH_NORM_EPS);
     for (int i = 0; i < B->T; i++) fprintf(out, " %.5f", ad_value(seen)[i]);
     fprintf(out, ";\n         the %s by their running mean and var\n\n",
             c->batch_norm == DDPG_NORM_RUNNING ? "targets, and Q," : "targets");
@@ -64,7 +64,8 @@ static void explain_update(FILE *out, const ddpg_config *c, replay_learner *l)
     fprintf(out, "DDPG-18  J = mean Q(s, mu(s)) = %.5f, by the new phi; theta <- theta + Adam's step along g, %g:\n",
             l->J, c->lr);
     explained_vector(out, l->n, of_mu, l->g, before, l->theta);
-    if (c->batch_norm) fprintf(out, "         of K and of mu's gain g = 0: of what mu sees the mean is 0, and Q is linear\n");
+    if (c->batch_norm)
+        fprintf(out, "         of K and of mu's gain g = 0: of what mu sees the mean is 0, and Q is linear\n");
     target_polyak(l->nQ, c->rho, l->phi, l->phi_targ);
     target_polyak(l->n, c->rho, l->theta, l->theta_targ);
     fprintf(out, "DDPG-19  phi_targ <- rho phi_targ + (1 - rho) phi, rho = %g: of s %.5f, of a %.5f; K_targ = %.5f\n",

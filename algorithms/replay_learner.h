@@ -1,5 +1,5 @@
-/* What DQN, DDPG and TD3 have in common beside their equations: memory, and the first parameters. What is done with them
- * is in dqn.c, ddpg.c, td3.c. */
+/* What DQN, DDPG and TD3 have in common beside their equations: memory, and the first parameters. What is done with
+ * them is in dqn.c, ddpg.c, td3.c. */
 #ifndef ASCENT_REPLAY_LEARNER_H
 #define ASCENT_REPLAY_LEARNER_H
 

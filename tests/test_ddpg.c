@@ -322,7 +322,7 @@ static void hand_update(struct by_hand *h, gsl_rng *rng)
     h->L = -creall(hand_minus_L(&at, x));
     h->last = at;
     hand_gradient(h->nQ, h->phi, hand_minus_L, &at, h->g_Q);
-    for (int i = 0; h->p.normalised && i < 2 * h->p.d; i++) h->g_Q[h->nQ - 1 - i] = 0;      /* what runs is no parameter */
+    for (int i = 0; h->p.normalised && i < 2 * h->p.d; i++) h->g_Q[h->nQ - 1 - i] = 0;      /* what runs stays */
     hand_adam_ascend(h->of_Q, h->nQ, h->c.lr_Q, h->phi, h->g_Q);
     if (h->of_Q->t % h->c.delay) return;
     for (int i = 0; i < h->nQ; i++) at.phi[i] = h->phi[i];
