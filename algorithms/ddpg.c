@@ -21,14 +21,16 @@
  *   5. batch_norm = on (DDPG-21), off unless asked for, normalises s and mu's hidden layers; of Q, where a enters the
  *      first layer, only s. mu's output is not normalised, as that would undo its small first weights. Acting uses
  *      running statistics (paper); on the updates it is silent. Here the steps of Q and of mu use the batch's, a' and
- *      y the targets' running ones, which are averaged as their weights are (DDPG-19). td3.c, as its paper, does
- *      without, and `explain` leaves it out.
+ *      y the targets' running ones, which are averaged as their weights are (DDPG-19). batch_norm = running: Q sees
+ *      s by its running ones in both steps, as OpenAI's Baselines normalise observations; mu as before. td3.c, as its
+ *      paper, does without.
  *
  * Critical
  *   - d is for s' that TERMINATED the task: y = r there (ERR-67). After the time limit d = 0.
  *   - y is a number: no gradient passes through the targets, nor into phi where theta steps (DDPG-18).
  *   - The gradient is that of an average over D, not over the states that mu visits: not grad J (ERR-68).
  *   - What is stored is the action that was taken, clipped.
+ *   - With batch_norm = on Q and its target see one s differently, which Pendulum-v1 does not survive.
  *   - Without bounds on the action mu may run away where Q is wrong: with tanh, which is flat far out, it does so in
  *     the scalar regulator; relu keeps a slope there. */
 #include "algorithms/ddpg.h"
@@ -37,12 +39,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "algorithms/critic.h"
-#include "algorithms/explained.h"
 #include "algorithms/noise.h"
 #include "algorithms/target.h"
-#include "autodiff/optimiser.h"
 #include "autodiff/require.h"
+
+static const char *const batch_norms[] = { "off", "on", "running", NULL };
 
 const ddpg_config ddpg_defaults = {
     .gamma = 0.99, .lr = 1e-3, .lr_Q = 1e-3, .rho = 0.995, .batch = 100, .capacity = 200000, .start_steps = 1000,
@@ -67,7 +68,7 @@ const config_field ddpg_fields[] = {
     { FIELD(ou_theta), REAL(0, 2), .about = "of ou, the rate at which it comes back to 0; paper: .15" },
     { FIELD(hidden), .kind = CONFIG_WIDTHS, .about = "hidden layers of mu and Q; paper: 400,300" },
     { FIELD(activation), CHOICE(config_activations), .about = "in the hidden layers" },
-    { FIELD(batch_norm), CHOICE(config_switch), .about = "batch normalisation of s and of mu's layers; paper: on" },
+    { FIELD(batch_norm), CHOICE(batch_norms), .about = "of s, mu's layers; running: not by the batch in Q; paper: on" },
     { .name = NULL },
 };
 
@@ -82,6 +83,12 @@ ad ddpg_y(ad r, ad done, ad Q1, double gamma)
 /*[/snip]*/
 
 /*[snip ddpg-critic later]*/
+/* DDPG-21   s for Q in the steps of Q and of mu, by the batch's or by running statistics; for y by the targets' */
+enum batch_norm_mode ddpg_Q_mode(const ddpg_config *c)
+{
+    return c->batch_norm == DDPG_NORM_RUNNING ? BATCH_NORM_EVALUATE : BATCH_NORM_TRAIN;
+}
+
 /* DDPG-17, DDPG-3   L(phi) = mean_B (Q_phi(s,a) - y)^2;   DDPG-9   y is held constant */
 ad ddpg_L(ad Q, ad y)
 {
@@ -102,7 +109,7 @@ double ddpg_critic_gradient(ad_tape *t, const ddpg_config *c, const policy *p, c
     ad a1 = policy_action(t, p, ad_input(t, theta_targ, p->n, 1), s1);                  /* DDPG-8 */
     ad Q1 = critic_Q_in(BATCH_NORM_EVALUATE, p, Q, ad_input(t, phi_targ, n, 1), s1, a1);
     ad y  = ddpg_y(r, done, Q1, c->gamma);
-    ad L  = ddpg_L(critic_Q_in(BATCH_NORM_TRAIN, p, Q, x, s, a), y);
+    ad L  = ddpg_L(critic_Q_in(ddpg_Q_mode(c), p, Q, x, s, a), y);
     memcpy(g, ad_value(ad_grad(ad_neg(L), x)), (size_t)n * sizeof *g);
     double loss = ad_scalar(L);
     ad_reset(t, start);
@@ -121,14 +128,14 @@ ad ddpg_J(ad Q)
 }
 
 /* DDPG-18, DDPG-11   grad J = mean_B (d mu_theta(s) / d theta)^T grad_a Q_phi(s,a) at a = mu_theta(s) */
-double ddpg_actor_gradient(ad_tape *t, const policy *p, const network *Q, const double *theta, const double *phi,
-                           const minibatch *B, double *g)
+double ddpg_actor_gradient(ad_tape *t, const ddpg_config *c, const policy *p, const network *Q, const double *theta,
+                           const double *phi, const minibatch *B, double *g)
 {
     /* BEGIN SOLUTION DDPG-18 */
     ad_mark start = ad_here(t);
     ad x = ad_input(t, theta, p->n, 1), s = ad_input(t, B->s, B->T, B->d);
     ad a = policy_action_in_training(t, p, x, s);
-    ad J = ddpg_J(critic_Q_in(BATCH_NORM_TRAIN, p, Q, ad_input(t, phi, critic_n(p, Q), 1), s, a));
+    ad J = ddpg_J(critic_Q_in(ddpg_Q_mode(c), p, Q, ad_input(t, phi, critic_n(p, Q), 1), s, a));
     memcpy(g, ad_value(ad_grad(J, x)), (size_t)p->n * sizeof *g);
     double value = ad_scalar(J);
     ad_reset(t, start);
@@ -136,58 +143,6 @@ double ddpg_actor_gradient(ad_tape *t, const policy *p, const network *Q, const 
     /* END SOLUTION */
 }
 /*[/snip]*/
-
-/* ---- plumbing: what it works on ---- */
-
-typedef struct {
-    policy p;
-    network Q;
-    size_t n, nQ;
-    double *theta, *phi, *theta_targ, *phi_targ;    /* [n], [nQ], and again, one behind the other */
-    double *m, *g;                                  /* [2 (n + nQ)] Adam's, of theta, then of phi; [n or nQ] */
-    double *a, *eps, *s;                            /* [k], [k], [d]: an action, its noise; s */
-    adam step, step_Q;
-    replay *D;
-    minibatch *B;
-    actor *mu;
-    ad_tape *t;
-    double L, J;                                    /* of the last update */
-} learner;
-
-static learner learner_new(const ddpg_config *c, const env *e)
-{
-    learner l = { .p = ddpg_policy(e, c), .L = NAN, .J = NAN };
-    l.Q = critic_Q_of_box(&l.p);
-    size_t n = l.n = (size_t)l.p.n, nQ = l.nQ = (size_t)critic_n(&l.p, &l.Q), k = (size_t)l.p.k;
-    l.theta = allocate(5 * (n + nQ) + 2 * k + (size_t)l.p.d, sizeof *l.theta, "theta, phi");
-    l.phi = l.theta + n, l.theta_targ = l.phi + nQ, l.phi_targ = l.theta_targ + n;
-    l.m = l.phi_targ + nQ;
-    l.g = l.m + 2 * (n + nQ);
-    l.a = l.g + n + nQ, l.eps = l.a + k, l.s = l.eps + k;
-    l.step = adam_of(n, c->lr, l.m);
-    l.step_Q = adam_of(nQ, c->lr_Q, l.m + 2 * n);
-    l.D = replay_new(e, c->capacity);
-    l.B = minibatch_new(e, (int)c->batch);
-    l.mu = actor_new(&l.p, l.theta);
-    l.t = ad_tape_new();
-    return l;
-}
-
-static void learner_init(learner *l, gsl_rng *rng)
-{
-    policy_init(&l->p, rng, l->theta);
-    critic_init(&l->p, &l->Q, rng, l->phi);
-    memcpy(l->theta_targ, l->theta, (l->n + l->nQ) * sizeof *l->theta);             /* both targets */
-}
-
-static void learner_free(learner *l)
-{
-    ad_tape_free(l->t);
-    actor_free(l->mu);
-    minibatch_free(l->B);
-    replay_free(l->D);
-    free(l->theta);
-}
 
 /* ---- a step, an update ---- */
 
@@ -204,48 +159,32 @@ void ddpg_explore(const policy *p, const double *mu, const double *eps, double *
 }
 
 /* DDPG-13   a, with mu = mu_theta(s) and noise that goes on from step to step; at first uniform in the box */
-static void act(const ddpg_config *c, learner *l, const double *s, bool at_first, gsl_rng *rng)
+void ddpg_act(const ddpg_config *c, replay_learner *l, long t, gsl_rng *rng)
 {
     const policy *p = &l->p;
     noise_next(c->noise, p->k, c->ou_theta, c->sigma, rng, l->eps);
-    actor_mode(l->mu, s, l->a);
+    actor_mode(l->pi, l->s, l->a);
     ddpg_explore(p, l->a, l->eps, l->a);
-    for (int i = 0; p->low && at_first && i < p->k; i++)
+    for (int i = 0; p->low && t <= c->start_steps && i < p->k; i++)
         l->a[i] = p->low[i] + (p->high[i] - p->low[i]) * gsl_rng_uniform(rng);
 }
 /*[/snip]*/
 
 /*[snip ddpg-update later]*/
 /* DDPG-15   Q, then mu, then the targets */
-static void update(const ddpg_config *c, learner *l, gsl_rng *rng)
+static void update(const ddpg_config *c, replay_learner *l, gsl_rng *rng)
 {
+    /* BEGIN SOLUTION DDPG-15 */
     replay_sample(l->D, rng, l->B);
     if (c->batch_norm) critic_track(l->t, &l->p, &l->Q, l->B->T, l->B->s, l->B->a, l->phi);     /* DDPG-21 */
     if (c->batch_norm) policy_track(l->t, &l->p, l->B->T, l->B->s, l->theta);
     l->L = ddpg_critic_gradient(l->t, c, &l->p, &l->Q, l->phi, l->theta_targ, l->phi_targ, l->B, l->g);
     adam_ascend(&l->step_Q, l->phi, l->g);                                              /* DDPG-17 */
-    l->J = ddpg_actor_gradient(l->t, &l->p, &l->Q, l->theta, l->phi, l->B, l->g);
+    l->J = ddpg_actor_gradient(l->t, c, &l->p, &l->Q, l->theta, l->phi, l->B, l->g);
     adam_ascend(&l->step, l->theta, l->g);                                              /* DDPG-18 */
     target_polyak(l->nQ, c->rho, l->phi, l->phi_targ);                                  /* DDPG-19 */
     target_polyak(l->n, c->rho, l->theta, l->theta_targ);
-}
-/*[/snip]*/
-
-/*[snip ddpg-step later]*/
-/* DDPG-15   a step from s, into D, and the updates that are due after t steps */
-static void step(const ddpg_config *c, learner *l, run *training, rollout *seen, bool *terminated, bool *truncated)
-{
-    env *e = training->env;
-    long t = training->steps + seen->T;
-    double r;
-    memcpy(l->s, e->obs, (size_t)l->p.d * sizeof *l->s);
-    act(c, l, l->s, t < c->start_steps, training->policy_rng);
-    env_step(e, l->a, &r, terminated, truncated);
-    replay_store(l->D, l->s, l->a, r, e->obs, *terminated);
-    rollout_add(seen, l->s, l->a, r);
-    t++;
-    if (t > c->start_steps && t % c->update_every == 0)
-        for (long i = 0; i < c->update_every; i++) update(c, l, training->update_rng);
+    /* END SOLUTION */
 }
 /*[/snip]*/
 
@@ -254,6 +193,13 @@ policy ddpg_policy(const env *e, const void *config)
     const ddpg_config *c = config;
     policy p = deterministic_policy_of(e, c->hidden.layers, c->hidden.width, (enum ad_activation)c->activation);
     return c->batch_norm ? policy_normalised(p) : p;
+}
+
+replay_learner ddpg_learner(const ddpg_config *c, const env *e)
+{
+    const policy p = ddpg_policy(e, c);
+    const network Q = critic_Q_of_box(&p);
+    return replay_learner_new(e, &p, &Q, 1, c->lr, c->lr_Q, c->capacity, c->batch);
 }
 
 void ddpg_check(const void *config)
@@ -269,11 +215,11 @@ void ddpg(run *training, const void *config)
 {
     const ddpg_config *c = config;
     env *e = training->env;
-    learner l = learner_new(c, e);
+    replay_learner l = ddpg_learner(c, e);
     rollout *seen = rollout_new(e);
     size_t n = l.n, nQ = l.nQ;
 
-    learner_init(&l, training->init_rng);
+    replay_learner_init(&l, training->init_rng);
     const kept survives[] = { { "theta", l.theta, n }, { "phi", l.phi, nQ }, { "theta_targ", l.theta_targ, n },
                               { "phi_targ", l.phi_targ, nQ }, { "m, v", l.m, 2 * (n + nQ) },
                               { .name = "t", .count = &l.step.t }, { .name = "t of Q", .count = &l.step_Q.t },
@@ -281,96 +227,28 @@ void ddpg(run *training, const void *config)
                               { .name = "stored in D", .count = &l.D->count }, { .name = NULL } };
     const shown beside[] = { { "L", &l.L }, { "J", &l.J }, { .name = NULL } };
     run_begin(training, survives, beside);
+    /*[snip ddpg-step later]*/
     while (run_update(training, seen)) {
         rollout_clear(seen);
-        while (seen->T < ROW) {
-            bool starts = e->over, terminated = false, truncated = false;
-            if (starts) env_reset(e, training->env_rng);
-            if (starts) memset(l.eps, 0, (size_t)l.p.k * sizeof *l.eps);
-            while (!e->over && seen->T < ROW) step(c, &l, training, seen, &terminated, &truncated);
-            rollout_end(seen, e->obs, starts, terminated, truncated);
+        for (long t = training->steps + 1; seen->T < ROW; t++) {
+            bool terminated, truncated;
+            double r;
+            if (e->over) {
+                env_reset(e, training->env_rng);
+                memset(l.eps, 0, (size_t)l.p.k * sizeof *l.eps);
+            }
+            memcpy(l.s, e->obs, (size_t)l.p.d * sizeof *l.s);
+            ddpg_act(c, &l, t, training->policy_rng);                                   /* DDPG-13 */
+            env_step(e, l.a, &r, &terminated, &truncated);
+            replay_store(l.D, l.s, l.a, r, e->obs, terminated);                         /* DDPG-20 */
+            rollout_take(seen, ROW, e, l.s, l.a, r, terminated, truncated);
+            if (t > c->start_steps && t % c->update_every == 0)
+                for (long i = 0; i < c->update_every; i++) update(c, &l, training->update_rng);
         }
     }
+    /*[/snip]*/
     run_end(training);
 
     rollout_free(seen);
-    learner_free(&l);
-}
-
-/* ---- one update, with its numbers: the first of a training run from that seed ---- */
-
-enum { EXPLAINED_STEPS = 4 };
-
-static void explain_batch(FILE *out, const ddpg_config *c, learner *l)
-{
-    const minibatch *B = l->B;
-    ad_mark start = ad_here(l->t);
-    int T = B->T, nQ = network_n(&l->Q);
-    ad s = ad_input(l->t, B->s, T, B->d), a = ad_input(l->t, B->a, T, B->k), s1 = ad_input(l->t, B->s1, T, B->d);
-    ad a1 = policy_action(l->t, &l->p, ad_input(l->t, l->theta_targ, l->p.n, 1), s1);
-    ad Q1 = critic_Q_sa(&l->Q, ad_input(l->t, l->phi_targ, nQ, 1), s1, a1);
-    ad Q  = critic_Q_sa(&l->Q, ad_input(l->t, l->phi, nQ, 1), s, a);
-    ad y  = ddpg_y(ad_input(l->t, B->r, T, 1), ad_input(l->t, B->done, T, 1), Q1, c->gamma);
-    fprintf(out, "%9s %9s %9s %9s %13s %13s %9s %9s\n", "s", "a", "r", "s'", "a' = mu(s')", "Q_targ(s',a')", "y",
-            "Q(s,a)");
-    for (int i = 0; i < T; i++)
-        fprintf(out, "%9.5f %9.5f %9.5f %9.5f %13.5f %13.5f %9.5f %9.5f\n", B->s[i], B->a[i], B->r[i], B->s1[i],
-                ad_value(a1)[i], ad_value(Q1)[i], ad_value(y)[i], ad_value(Q)[i]);
-    ad_reset(l->t, start);
-}
-
-static void explain_vector(FILE *out, int n, const char *const name[], const double *g, const double *before,
-                           const double *after)
-{
-    fprintf(out, "%21s %9s %9s %9s\n", "", "g", "before", "after");
-    for (int i = 0; i < n; i++) fprintf(out, "%21s %9.5f %9.5f %9.5f\n", name[i], g[i], before[i], after[i]);
-}
-
-void ddpg_explain(FILE *out, const void *config, uint64_t seed)
-{
-    ddpg_config c = *(const ddpg_config *)config;
-    env *e = explained_box();
-    c.hidden.layers = c.batch_norm = 0;
-    c.batch = c.batch < EXPLAINED_STEPS ? c.batch : EXPLAINED_STEPS;
-    c.capacity = EXPLAINED_STEPS;
-    run *streams = run_new("ddpg", e, seed, 0);
-    learner l = learner_new(&c, e);
-    double before[8];
-
-    require(l.n + l.nQ <= 8, "%zu parameters of %s", l.n + l.nQ, e->id);
-    learner_init(&l, streams->init_rng);
-    memcpy(before, l.theta, (l.n + l.nQ) * sizeof *before);
-    env_reset(e, streams->env_rng);
-    for (int t = 0; t < EXPLAINED_STEPS; t++) {
-        bool terminated, truncated;
-        double r;
-        memcpy(l.s, e->obs, (size_t)l.p.d * sizeof *l.s);
-        act(&c, &l, l.s, false, streams->policy_rng);
-        env_step(e, l.a, &r, &terminated, &truncated);
-        replay_store(l.D, l.s, l.a, r, e->obs, terminated);
-    }
-    replay_sample(l.D, streams->update_rng, l.B);
-    fprintf(out, "DDPG, its first update on %s, the scalar regulator, seed %llu; no hidden layers: mu(s) = K s + b,"
-            " Q(s,a) linear\nD: %d steps; B: %ld of them, drawn with replacement; gamma = %g\n\n", e->id,
-            (unsigned long long)seed, EXPLAINED_STEPS, c.batch, c.gamma);
-    explain_batch(out, &c, &l);
-    l.L = ddpg_critic_gradient(l.t, &c, &l.p, &l.Q, l.phi, l.theta_targ, l.phi_targ, l.B, l.g);
-    adam_ascend(&l.step_Q, l.phi, l.g);
-    fprintf(out, "DDPG-16  y = r + gamma (1 - d) Q_targ(s', mu_targ(s')); d = 0: nothing terminates here\n"
-                 "DDPG-17  L = mean (Q(s,a) - y)^2 = %.5f; phi <- phi + Adam's step along g = -grad L, %g:\n", l.L,
-            c.lr_Q);
-    explain_vector(out, (int)l.nQ, (const char *const[]){ "of s", "of a", "b" }, l.g, before + l.n, l.phi);
-    l.J = ddpg_actor_gradient(l.t, &l.p, &l.Q, l.theta, l.phi, l.B, l.g);
-    adam_ascend(&l.step, l.theta, l.g);
-    fprintf(out, "DDPG-18  J = mean Q(s, mu(s)) = %.5f, by the new phi; theta <- theta + Adam's step along g, %g:\n",
-            l.J, c.lr);
-    explain_vector(out, (int)l.n, (const char *const[]){ "K", "b" }, l.g, before, l.theta);
-    target_polyak(l.nQ, c.rho, l.phi, l.phi_targ);
-    target_polyak(l.n, c.rho, l.theta, l.theta_targ);
-    fprintf(out, "DDPG-19  phi_targ <- rho phi_targ + (1 - rho) phi, rho = %g: of s %.5f, of a %.5f; K_targ = %.5f\n",
-            c.rho, l.phi_targ[0], l.phi_targ[1], l.theta_targ[0]);
-
-    learner_free(&l);
-    run_free(streams);
-    env_free(e);
+    replay_learner_free(&l);
 }

@@ -16,6 +16,8 @@
  *      (van Hasselt 2010), and double_Q here with phi_targ as the second (ERR-73). DQN has one network, and a copy.
  *   2. 004's y has no (1 - d) (ERR-67).
  *   3. Adam for RMSProp; the norm of the gradient is bounded, where the paper bounds each error.
+ *   4. target_every counts steps of the environment, as in CleanRL and SB3; the paper's C = 10^4 counts updates, one
+ *      in four steps.
  *
  * Critical
  *   - d is for s' that TERMINATED the task: y = r there. After the time limit d = 0.
@@ -27,12 +29,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "algorithms/critic.h"
 #include "algorithms/epsilon.h"
-#include "algorithms/explained.h"
 #include "algorithms/target.h"
 #include "autodiff/distribution.h"
-#include "autodiff/optimiser.h"
 #include "autodiff/require.h"
 
 const dqn_config dqn_defaults = {
@@ -113,100 +112,33 @@ double dqn_gradient(ad_tape *t, const dqn_config *c, const network *Q, const dou
 }
 /*[/snip]*/
 
-/* ---- plumbing: what it works on ---- */
-
-typedef struct {
-    policy p;                                       /* epsilon-greedy in Q */
-    network Q;
-    size_t nQ;
-    double *phi, *phi_targ;                         /* [nQ], and again, one behind the other */
-    double *m, *g;                                  /* [2 nQ] Adam's; [nQ] */
-    double *a, *s;                                  /* [1], [d] */
-    adam step_Q;
-    replay *D;
-    minibatch *B;
-    actor *pi;
-    ad_tape *t;
-    double L, epsilon;                              /* of the last update; of the last action */
-} learner;
-
-static learner learner_new(const dqn_config *c, const env *e)
-{
-    learner l = { .p = dqn_policy(e, c), .L = NAN, .epsilon = NAN };
-    l.Q = critic_Q(&l.p);
-    size_t nQ = l.nQ = (size_t)network_n(&l.Q);
-    l.phi = allocate(5 * nQ + 1 + (size_t)l.p.d, sizeof *l.phi, "phi");
-    l.phi_targ = l.phi + nQ;
-    l.m = l.phi_targ + nQ;
-    l.g = l.m + 2 * nQ;
-    l.a = l.g + nQ, l.s = l.a + 1;
-    l.step_Q = adam_of(nQ, c->lr_Q, l.m);
-    l.D = replay_new(e, c->capacity);
-    l.B = minibatch_new(e, (int)c->batch);
-    l.pi = actor_new(&l.p, l.phi);
-    l.t = ad_tape_new();
-    return l;
-}
-
-static void learner_init(learner *l, gsl_rng *rng)
-{
-    network_init_fan_in(&l->Q, rng, l->phi);
-    memcpy(l->phi_targ, l->phi, l->nQ * sizeof *l->phi);
-}
-
-static void learner_free(learner *l)
-{
-    ad_tape_free(l->t);
-    actor_free(l->pi);
-    minibatch_free(l->B);
-    replay_free(l->D);
-    free(l->phi);
-}
-
 /* ---- a step, an update ---- */
 
 /*[snip dqn-act later]*/
 /* ASQ-3   any action with probability epsilon, which falls from 1; else argmax_a Q_phi(s,a) */
-static void act(const dqn_config *c, learner *l, const double *s, long t, gsl_rng *rng)
+void dqn_act(const dqn_config *c, replay_learner *l, long t, gsl_rng *rng)
 {
-    l->epsilon = t < c->start_steps ? 1 : epsilon_annealed(c->epsilon, (double)t, (double)c->anneal_steps);
+    /* BEGIN SOLUTION ASQ-3 */
+    l->epsilon = t <= c->start_steps ? 1 : epsilon_annealed(c->epsilon, (double)(t - 1), (double)c->anneal_steps);
     actor_epsilon(l->pi, l->epsilon);
-    actor_draw(l->pi, rng, s, l->a);
+    actor_draw(l->pi, rng, l->s, l->a);
+    /* END SOLUTION */
 }
 /*[/snip]*/
 
 /*[snip dqn-update later]*/
 /* DDPG-7   phi <- a step of Adam along -grad L, which is no longer than clip_norm */
-static void ascend(const dqn_config *c, learner *l)
+void dqn_ascend(const dqn_config *c, replay_learner *l)
 {
     l->L = dqn_gradient(l->t, c, &l->Q, l->phi, l->phi_targ, l->B, l->g);
     if (c->clip_norm > 0) clip_global_norm((int)l->nQ, l->g, c->clip_norm);
     adam_ascend(&l->step_Q, l->phi, l->g);
 }
 
-static void update(const dqn_config *c, learner *l, gsl_rng *rng)
+static void update(const dqn_config *c, replay_learner *l, gsl_rng *rng)
 {
     replay_sample(l->D, rng, l->B);
-    ascend(c, l);
-}
-/*[/snip]*/
-
-/*[snip dqn-step later]*/
-/* A step from s, into D, and the updates that are due after t steps; ASQ-2   the target */
-static void step(const dqn_config *c, learner *l, run *training, rollout *seen, bool *terminated, bool *truncated)
-{
-    env *e = training->env;
-    long t = training->steps + seen->T;
-    double r;
-    memcpy(l->s, e->obs, (size_t)l->p.d * sizeof *l->s);
-    act(c, l, l->s, t, training->policy_rng);
-    env_step(e, l->a, &r, terminated, truncated);
-    replay_store(l->D, l->s, l->a, r, e->obs, *terminated);
-    rollout_add(seen, l->s, l->a, r);
-    t++;
-    if (t > c->start_steps && t % c->update_every == 0)
-        for (long i = 0; i < c->update_every; i++) update(c, l, training->update_rng);
-    if (target_due(t - 1, t, c->target_every)) target_polyak(l->nQ, c->rho, l->phi, l->phi_targ);
+    dqn_ascend(c, l);
 }
 /*[/snip]*/
 
@@ -219,102 +151,48 @@ policy dqn_policy(const env *e, const void *config)
     return p;
 }
 
+replay_learner dqn_learner(const dqn_config *c, const env *e)
+{
+    const policy p = dqn_policy(e, c);
+    const network Q = critic_Q(&p);
+    return replay_learner_new(e, &p, &Q, 1, 0, c->lr_Q, c->capacity, c->batch);
+}
+
 enum { ROW = 100 };             /* steps from one look of the plumbing to the next */
 
 void dqn(run *training, const void *config)
 {
     const dqn_config *c = config;
     env *e = training->env;
-    learner l = learner_new(c, e);
+    replay_learner l = dqn_learner(c, e);
     rollout *seen = rollout_new(e);
 
-    learner_init(&l, training->init_rng);
+    replay_learner_init(&l, training->init_rng);
     const kept survives[] = { { "theta", l.phi, l.nQ }, { "phi_targ", l.phi_targ, l.nQ }, { "m, v", l.m, 2 * l.nQ },
                               { .name = "t of Q", .count = &l.step_Q.t }, { "D", l.D->x, l.D->n, .seen = true },
                               { .name = "stored in D", .count = &l.D->count }, { .name = NULL } };
     const shown beside[] = { { "L", &l.L }, { "epsilon", &l.epsilon }, { .name = NULL } };
     run_begin(training, survives, beside);
+    /*[snip dqn-step later]*/
     while (run_update(training, seen)) {
         rollout_clear(seen);
-        while (seen->T < ROW) {
-            bool starts = e->over, terminated = false, truncated = false;
-            if (starts) env_reset(e, training->env_rng);
-            while (!e->over && seen->T < ROW) step(c, &l, training, seen, &terminated, &truncated);
-            rollout_end(seen, e->obs, starts, terminated, truncated);
+        for (long t = training->steps + 1; seen->T < ROW; t++) {
+            bool terminated, truncated;
+            double r;
+            if (e->over) env_reset(e, training->env_rng);
+            memcpy(l.s, e->obs, (size_t)l.p.d * sizeof *l.s);
+            dqn_act(c, &l, t, training->policy_rng);                                    /* ASQ-3 */
+            env_step(e, l.a, &r, &terminated, &truncated);
+            replay_store(l.D, l.s, l.a, r, e->obs, terminated);                         /* DDPG-20 */
+            rollout_take(seen, ROW, e, l.s, l.a, r, terminated, truncated);
+            if (t > c->start_steps && t % c->update_every == 0)
+                for (long i = 0; i < c->update_every; i++) update(c, &l, training->update_rng);
+            if (target_due(t - 1, t, c->target_every)) target_polyak(l.nQ, c->rho, l.phi, l.phi_targ);  /* ASQ-2 */
         }
     }
+    /*[/snip]*/
     run_end(training);
 
     rollout_free(seen);
-    learner_free(&l);
-}
-
-/* ---- one update, with its numbers: the first of a training run from that seed ---- */
-
-enum { EXPLAINED_STEPS = 5 };
-
-/* One-hot */
-static int state_of(const double *s)
-{
-    int i = 0;
-    while (s[i] != 1) i++;
-    return i;
-}
-
-static void explain_batch(FILE *out, const dqn_config *c, learner *l)
-{
-    const minibatch *B = l->B;
-    ad_mark start = ad_here(l->t);
-    int T = B->T, nQ = (int)l->nQ, nA = l->p.nA, a1[EXPLAINED_STEPS];
-    ad phi = ad_input(l->t, l->phi, nQ, 1), s1 = ad_input(l->t, B->s1, T, B->d);
-    ad Q  = ad_gather(network_forward(&l->Q, phi, ad_input(l->t, B->s, T, B->d)), B->index);
-    ad Q1 = network_forward(&l->Q, ad_input(l->t, l->phi_targ, nQ, 1), s1);
-    dqn_choice(T, nA, ad_value(c->double_Q ? network_forward(&l->Q, phi, s1) : Q1), a1);
-    ad worth = ad_gather(Q1, a1);
-    ad y  = dqn_y(ad_input(l->t, B->r, T, 1), ad_input(l->t, B->done, T, 1), worth, c->gamma);
-    fprintf(out, "  s  a %9s  s' d  a' %14s %9s %9s\n", "r", "Q_targ(s',a')", "y", "Q(s,a)");
-    for (int i = 0; i < T; i++)
-        fprintf(out, "%3d %2d %9.5f %3d %g %3d %14.5f %9.5f %9.5f\n", state_of(B->s + i * B->d), B->index[i], B->r[i],
-                state_of(B->s1 + i * B->d), B->done[i], a1[i], ad_value(worth)[i], ad_value(y)[i], ad_value(Q)[i]);
-    ad_reset(l->t, start);
-}
-
-void dqn_explain(FILE *out, const void *config, uint64_t seed)
-{
-    dqn_config c = *(const dqn_config *)config;
-    env *e = explained_env();
-    c.hidden.layers = 0;
-    c.batch = c.batch < EXPLAINED_STEPS ? c.batch : EXPLAINED_STEPS;
-    c.capacity = EXPLAINED_STEPS;
-    run *streams = run_new("dqn", e, seed, 0);
-    learner l = learner_new(&c, e);
-    double *before = allocate(l.nQ, sizeof *before, "phi");
-
-    learner_init(&l, streams->init_rng);
-    memcpy(before, l.phi, l.nQ * sizeof *before);
-    for (int t = 0; t < EXPLAINED_STEPS; t++) {
-        bool terminated, truncated;
-        double r;
-        if (e->over) env_reset(e, streams->env_rng);
-        memcpy(l.s, e->obs, (size_t)l.p.d * sizeof *l.s);
-        act(&c, &l, l.s, t, streams->policy_rng);
-        env_step(e, l.a, &r, &terminated, &truncated);
-        replay_store(l.D, l.s, l.a, r, e->obs, terminated);
-    }
-    replay_sample(l.D, streams->update_rng, l.B);
-    fprintf(out, "DQN, its first update on %s (states 0 .. 4, then the end; 3 actions), seed %llu; no hidden layers\n"
-            "D: %d steps; B: %ld of them, drawn with replacement; gamma = %g, epsilon = %g\n\n", e->id,
-            (unsigned long long)seed, EXPLAINED_STEPS, c.batch, c.gamma, l.epsilon);
-    explain_batch(out, &c, &l);
-    ascend(&c, &l);
-    fprintf(out, "%s\nDDPG-7   L = mean (Q(s,a) - y)^2 = %.5f; phi <- phi + Adam's step along g = -grad L, %g:\n\n",
-            c.double_Q ? "TD3-2    a' = argmax Q(s',a'), y = r + gamma (1 - d) Q_targ(s',a'): the maximum while phi_targ"
-                         " = phi"
-                       : "DDPG-7   y = r + gamma (1 - d) max Q_targ(s',a')", l.L, c.lr_Q);
-    explained_table(out, "phi", &l.p, l.g, before, l.phi);
-
-    free(before);
-    learner_free(&l);
-    run_free(streams);
-    env_free(e);
+    replay_learner_free(&l);
 }

@@ -3,7 +3,7 @@
 #define ASCENT_DQN_H
 
 #include "algorithms/algorithm.h"
-#include "algorithms/replay.h"
+#include "algorithms/replay_learner.h"
 
 typedef struct {
     double gamma;           /* discount */
@@ -34,6 +34,11 @@ void dqn_choice(int T, int nA, const double *Q, int *index);
 /* g = -grad L [network_n(Q)], and L */
 double dqn_gradient(ad_tape *t, const dqn_config *c, const network *Q, const double *phi, const double *phi_targ,
                     const minibatch *B, double *g);
+
+replay_learner dqn_learner(const dqn_config *c, const env *e);
+/* ASQ-3: l->a, the t-th action, t = 1, 2, .., at l->s;  DDPG-7: a step of Adam, from the minibatch l->B */
+void dqn_act(const dqn_config *c, replay_learner *l, long t, gsl_rng *rng);
+void dqn_ascend(const dqn_config *c, replay_learner *l);
 
 policy dqn_policy(const env *e, const void *config);
 void   dqn(run *r, const void *config);

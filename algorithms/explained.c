@@ -1,6 +1,7 @@
 /* What explanations print alike: see explained.h. */
 #include "algorithms/explained.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +58,18 @@ void explained_table(FILE *out, const char *name, const policy *p, const double 
 void explained_theta(FILE *out, const policy *p, const double *g, const double *before, const double *after)
 {
     explained_table(out, "theta", p, g, before, after);
+}
+
+/* What is printed as 0 has no sign */
+static double as_printed(double x) { return fabs(x) < 5e-6 ? 0 : x; }
+
+void explained_vector(FILE *out, size_t n, const char *const name[], const double *g, const double *before,
+                      const double *after)
+{
+    fprintf(out, "%21s %9s %9s %9s\n", "", "g", "before", "after");
+    for (size_t i = 0; i < n; i++)
+        fprintf(out, "%21s %9.5f %9.5f %9.5f\n", name[i], as_printed(g[i]), as_printed(before[i]),
+                as_printed(after[i]));
 }
 
 void explained_V(FILE *out, const char *name, int n, const double *g, const double *before, const double *after)

@@ -17,6 +17,9 @@ void explained_theta(FILE *out, const policy *p, const double *g, const double *
 /* The same of other parameters, by their name */
 void explained_table(FILE *out, const char *name, const policy *p, const double *g, const double *before,
                      const double *after);
+/* g, before, after [n] of parameters with a name each */
+void explained_vector(FILE *out, size_t n, const char *const name[], const double *g, const double *before,
+                      const double *after);
 /* The parameters of V without hidden layers, [n]: a column a state, and b */
 void explained_V(FILE *out, const char *name, int n, const double *g, const double *before, const double *after);
 /* The steps of a batch with V(s_t), A_t and log pi(a_t|s_t) [b->T], and what follows each segment */

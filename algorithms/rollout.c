@@ -94,6 +94,13 @@ void rollout_end(rollout *b, const double *s_end, bool starts, bool terminated, 
     b->segment[b->segments++] = (segment){ first, b->T - first, starts, terminated, truncated, b->worker };
 }
 
+void rollout_take(rollout *b, int T, const env *e, const double *s, const double *a, double r, bool terminated,
+                  bool truncated)
+{
+    rollout_add(b, s, a, r);
+    if (e->over || b->T == T) rollout_end(b, e->obs, e->t == b->T - last_end(b), terminated, truncated);
+}
+
 /* One segment: to the end of the episode, or until the batch holds T steps */
 static void go_on(rollout *b, int T, env *e, actor *pi, gsl_rng *rng)
 {

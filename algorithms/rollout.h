@@ -51,5 +51,8 @@ void rollout_steps(rollout *b, int T, env *e, gsl_rng *env_rng, actor *pi, gsl_r
 /* Written by hand: one step, and the end of its segment (see there). s, s_end [d], a [k] */
 void rollout_add(rollout *b, const double *s, const double *a, double r);
 void rollout_end(rollout *b, const double *s_end, bool starts, bool terminated, bool truncated);
+/* Both: the step that e took by a; its segment ends with the episode, or where the batch holds T steps */
+void rollout_take(rollout *b, int T, const env *e, const double *s, const double *a, double r, bool terminated,
+                  bool truncated);
 
 #endif

@@ -119,7 +119,10 @@ static void count(run *r, const rollout *b)
         require(g->worker < r->workers, "a segment of worker %d of %d", g->worker, r->workers);
         double *sum = &r->worker[g->worker].episode_return;
         if (g->starts) *sum = 0;
-        for (int t = g->first; t < g->first + g->T; t++) *sum += b->r[t];
+        for (int t = g->first; t < g->first + g->T; t++) {
+            *sum += b->r[t];
+            r->largest_reward = fmax(r->largest_reward, fabs(b->r[t]));
+        }
         if (g->terminated || g->truncated) r->returns[r->episodes++ % RUN_WINDOW] = *sum;
     }
     if (r->episodes != before) r->return_mean = window_mean(r);

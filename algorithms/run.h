@@ -54,6 +54,7 @@ struct run {                            /* to be read by anyone, written by run.
     double return_mean;                 /* of the last RUN_WINDOW whole episodes, undiscounted; NaN before one */
     double until;                       /* the run ends, too, when return_mean of a whole window reaches it */
     double returns[RUN_WINDOW];         /* episode i's at i % RUN_WINDOW */
+    double largest_reward;              /* |r_t|, since the program began */
     const kept *kept;
     const shown *shown;                 /* or NULL */
     struct run_folder *folder;          /* NULL: a run in memory only, as tests make it */

@@ -9,8 +9,10 @@
 /*[snip target later]*/
 void target_polyak(size_t n, double rho, const double *theta, double *theta_targ)
 {
+    /* BEGIN SOLUTION DDPG-19 */
     require(0 <= rho && rho < 1, "rho = %g, expected 0 <= rho < 1", rho);
     for (size_t i = 0; i < n; i++) theta_targ[i] = rho * theta_targ[i] + (1 - rho) * theta[i];
+    /* END SOLUTION */
 }
 
 /* ASQ-2   theta^- <- theta at each T that is a multiple of I_target */

@@ -34,11 +34,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "algorithms/critic.h"
-#include "algorithms/explained.h"
 #include "algorithms/noise.h"
 #include "algorithms/target.h"
-#include "autodiff/optimiser.h"
 #include "autodiff/require.h"
 
 const td3_config td3_defaults = {
@@ -105,7 +102,7 @@ ad td3_L(ad Q, ad y)
 }
 
 /* Q_A, or with twins Q_B, of x = (phi_A, phi_B) */
-static ad twin(const network *Q, int which, ad x, ad s, ad a)
+ad td3_twin(const network *Q, int which, ad x, ad s, ad a)
 {
     int n = network_n(Q);
     return critic_Q_sa(Q, ad_view(x, which * n, n, 1), s, a);
@@ -125,11 +122,11 @@ double td3_critic_gradient(ad_tape *t, const td3_config *c, const policy *p, con
     ad s  = ad_input(t, B->s, T, B->d), a = ad_input(t, B->a, T, B->k), s1 = ad_input(t, B->s1, T, B->d);
     ad a1 = policy_action(t, p, ad_input(t, theta_targ, p->n, 1), s1), x1 = ad_input(t, phi_targ, n, 1);
     if (eps) a1 = td3_a1(t, p, a1, ad_input(t, eps, T, B->k), c->c);                    /* TD3-4 */
-    ad Q1 = twin(Q, 0, x1, s1, a1);
-    if (c->twins) Q1 = ad_min(Q1, twin(Q, 1, x1, s1, a1));                              /* TD3-3 */
+    ad Q1 = td3_twin(Q, 0, x1, s1, a1);
+    if (c->twins) Q1 = ad_min(Q1, td3_twin(Q, 1, x1, s1, a1));                          /* TD3-3 */
     ad y  = td3_y(r, done, Q1, c->gamma);
-    ad L  = td3_L(twin(Q, 0, x, s, a), y);
-    if (c->twins) L = ad_add(L, td3_L(twin(Q, 1, x, s, a), y));                         /* TD3-6 */
+    ad L  = td3_L(td3_twin(Q, 0, x, s, a), y);
+    if (c->twins) L = ad_add(L, td3_L(td3_twin(Q, 1, x, s, a), y));                     /* TD3-6 */
     memcpy(g, ad_value(ad_grad(ad_neg(L), x)), (size_t)n * sizeof *g);
     double loss = ad_scalar(L);
     ad_reset(t, start);
@@ -163,61 +160,6 @@ double td3_actor_gradient(ad_tape *t, const policy *p, const network *Q, const d
 }
 /*[/snip]*/
 
-/* ---- plumbing: what it works on ---- */
-
-typedef struct {
-    policy p;
-    network Q;
-    size_t n, nQ;
-    double *theta, *phi, *theta_targ, *phi_targ;    /* [n], [nQ], of both twins, and again, one behind the other */
-    double *m, *g;                                  /* [2 (n + nQ)] Adam's, of theta, then of phi; [n or nQ] */
-    double *a, *eps, *s;                            /* [k], [k], [d]: an action, its noise; s */
-    double *eps1;                                   /* [batch x k] eps' */
-    adam step, step_Q;
-    replay *D;
-    minibatch *B;
-    actor *mu;
-    ad_tape *t;
-    double L, J;                                    /* of the last update */
-} learner;
-
-static learner learner_new(const td3_config *c, const env *e)
-{
-    learner l = { .p = td3_policy(e, c), .L = NAN, .J = NAN };
-    l.Q = critic_Q_of_box(&l.p);
-    size_t n = l.n = (size_t)l.p.n, nQ = l.nQ = (c->twins ? 2 : 1) * (size_t)network_n(&l.Q), k = (size_t)l.p.k;
-    l.theta = allocate(5 * (n + nQ) + 2 * k + (size_t)l.p.d, sizeof *l.theta, "theta, phi");
-    l.phi = l.theta + n, l.theta_targ = l.phi + nQ, l.phi_targ = l.theta_targ + n;
-    l.m = l.phi_targ + nQ;
-    l.g = l.m + 2 * (n + nQ);
-    l.a = l.g + n + nQ, l.eps = l.a + k, l.s = l.eps + k;
-    l.step = adam_of(n, c->lr, l.m);
-    l.step_Q = adam_of(nQ, c->lr_Q, l.m + 2 * n);
-    l.eps1 = allocate((size_t)c->batch * k, sizeof *l.eps1, "noise");
-    l.D = replay_new(e, c->capacity);
-    l.B = minibatch_new(e, (int)c->batch);
-    l.mu = actor_new(&l.p, l.theta);
-    l.t = ad_tape_new();
-    return l;
-}
-
-static void learner_init(learner *l, gsl_rng *rng)
-{
-    policy_init(&l->p, rng, l->theta);
-    for (size_t i = 0; i < l->nQ; i += (size_t)network_n(&l->Q)) network_init_fan_in(&l->Q, rng, l->phi + i);
-    memcpy(l->theta_targ, l->theta, (l->n + l->nQ) * sizeof *l->theta);             /* both targets */
-}
-
-static void learner_free(learner *l)
-{
-    ad_tape_free(l->t);
-    actor_free(l->mu);
-    minibatch_free(l->B);
-    replay_free(l->D);
-    free(l->eps1);
-    free(l->theta);
-}
-
 /* ---- a step, an update ---- */
 
 /*[snip td3-act later]*/
@@ -233,13 +175,13 @@ void td3_explore(const policy *p, const double *mu, const double *eps, double *a
 }
 
 /* TD3-10   a, with mu = mu_theta(s) and noise that goes on from step to step; at first uniform in the box */
-static void act(const td3_config *c, learner *l, const double *s, bool at_first, gsl_rng *rng)
+void td3_act(const td3_config *c, replay_learner *l, long t, gsl_rng *rng)
 {
     const policy *p = &l->p;
     noise_next(c->noise, p->k, c->ou_theta, c->sigma, rng, l->eps);
-    actor_mode(l->mu, s, l->a);
+    actor_mode(l->pi, l->s, l->a);
     td3_explore(p, l->a, l->eps, l->a);
-    for (int i = 0; p->low && at_first && i < p->k; i++)
+    for (int i = 0; p->low && t <= c->start_steps && i < p->k; i++)
         l->a[i] = p->low[i] + (p->high[i] - p->low[i]) * gsl_rng_uniform(rng);
 }
 /*[/snip]*/
@@ -254,8 +196,9 @@ bool td3_due(long t, long delay)
 }
 
 /* TD3-9   both Q, then, at every d-th time (TD3-8), mu and the targets */
-static void update(const td3_config *c, learner *l, gsl_rng *rng)
+static void update(const td3_config *c, replay_learner *l, gsl_rng *rng)
 {
+    /* BEGIN SOLUTION TD3-9 */
     const double *eps1 = c->sigma_targ > 0 ? l->eps1 : NULL;
     replay_sample(l->D, rng, l->B);
     if (eps1) noise_next(NOISE_GAUSSIAN, l->B->T * l->p.k, 0, c->sigma_targ, rng, l->eps1);     /* one for each */
@@ -266,24 +209,7 @@ static void update(const td3_config *c, learner *l, gsl_rng *rng)
     adam_ascend(&l->step, l->theta, l->g);                                              /* TD3-12 */
     target_polyak(l->nQ, c->rho, l->phi, l->phi_targ);                                  /* TD3-13 */
     target_polyak(l->n, c->rho, l->theta, l->theta_targ);
-}
-/*[/snip]*/
-
-/*[snip td3-step later]*/
-/* TD3-9   a step from s, into D, and the updates that are due after t steps */
-static void step(const td3_config *c, learner *l, run *training, rollout *seen, bool *terminated, bool *truncated)
-{
-    env *e = training->env;
-    long t = training->steps + seen->T;
-    double r;
-    memcpy(l->s, e->obs, (size_t)l->p.d * sizeof *l->s);
-    act(c, l, l->s, t < c->start_steps, training->policy_rng);
-    env_step(e, l->a, &r, terminated, truncated);
-    replay_store(l->D, l->s, l->a, r, e->obs, *terminated);
-    rollout_add(seen, l->s, l->a, r);
-    t++;
-    if (t > c->start_steps && t % c->update_every == 0)
-        for (long i = 0; i < c->update_every; i++) update(c, l, training->update_rng);
+    /* END SOLUTION */
 }
 /*[/snip]*/
 
@@ -293,17 +219,24 @@ policy td3_policy(const env *e, const void *config)
     return deterministic_policy_of(e, c->hidden.layers, c->hidden.width, (enum ad_activation)c->activation);
 }
 
+replay_learner td3_learner(const td3_config *c, const env *e)
+{
+    const policy p = td3_policy(e, c);
+    const network Q = critic_Q_of_box(&p);
+    return replay_learner_new(e, &p, &Q, c->twins ? 2 : 1, c->lr, c->lr_Q, c->capacity, c->batch);
+}
+
 enum { ROW = 100 };             /* steps from one look of the plumbing to the next */
 
 void td3(run *training, const void *config)
 {
     const td3_config *c = config;
     env *e = training->env;
-    learner l = learner_new(c, e);
+    replay_learner l = td3_learner(c, e);
     rollout *seen = rollout_new(e);
     size_t n = l.n, nQ = l.nQ;
 
-    learner_init(&l, training->init_rng);
+    replay_learner_init(&l, training->init_rng);
     const kept survives[] = { { "theta", l.theta, n }, { "phi", l.phi, nQ }, { "theta_targ", l.theta_targ, n },
                               { "phi_targ", l.phi_targ, nQ }, { "m, v", l.m, 2 * (n + nQ) },
                               { .name = "t", .count = &l.step.t }, { .name = "t of Q", .count = &l.step_Q.t },
@@ -311,115 +244,28 @@ void td3(run *training, const void *config)
                               { .name = "stored in D", .count = &l.D->count }, { .name = NULL } };
     const shown beside[] = { { "L", &l.L }, { "J", &l.J }, { .name = NULL } };
     run_begin(training, survives, beside);
+    /*[snip td3-step later]*/
     while (run_update(training, seen)) {
         rollout_clear(seen);
-        while (seen->T < ROW) {
-            bool starts = e->over, terminated = false, truncated = false;
-            if (starts) env_reset(e, training->env_rng);
-            if (starts) memset(l.eps, 0, (size_t)l.p.k * sizeof *l.eps);
-            while (!e->over && seen->T < ROW) step(c, &l, training, seen, &terminated, &truncated);
-            rollout_end(seen, e->obs, starts, terminated, truncated);
+        for (long t = training->steps + 1; seen->T < ROW; t++) {
+            bool terminated, truncated;
+            double r;
+            if (e->over) {
+                env_reset(e, training->env_rng);
+                memset(l.eps, 0, (size_t)l.p.k * sizeof *l.eps);
+            }
+            memcpy(l.s, e->obs, (size_t)l.p.d * sizeof *l.s);
+            td3_act(c, &l, t, training->policy_rng);                                    /* TD3-10 */
+            env_step(e, l.a, &r, &terminated, &truncated);
+            replay_store(l.D, l.s, l.a, r, e->obs, terminated);                         /* DDPG-20 */
+            rollout_take(seen, ROW, e, l.s, l.a, r, terminated, truncated);
+            if (t > c->start_steps && t % c->update_every == 0)
+                for (long i = 0; i < c->update_every; i++) update(c, &l, training->update_rng);
         }
     }
+    /*[/snip]*/
     run_end(training);
 
     rollout_free(seen);
-    learner_free(&l);
-}
-
-/* ---- one update, with its numbers: the first of a training run from that seed ---- */
-
-enum { EXPLAINED_STEPS = 4 };
-
-static void explain_batch(FILE *out, const td3_config *c, learner *l)
-{
-    const minibatch *B = l->B;
-    ad_tape *t = l->t;
-    ad_mark start = ad_here(t);
-    int T = B->T, b = c->twins ? 1 : 0;                                 /* B, or A again */
-    ad s = ad_input(t, B->s, T, B->d), a = ad_input(t, B->a, T, B->k), s1 = ad_input(t, B->s1, T, B->d);
-    ad x = ad_input(t, l->phi, (int)l->nQ, 1), x1 = ad_input(t, l->phi_targ, (int)l->nQ, 1);
-    ad mu1 = policy_action(t, &l->p, ad_input(t, l->theta_targ, l->p.n, 1), s1);
-    ad eps = ad_input(t, l->eps1, T, B->k), a1 = td3_a1(t, &l->p, mu1, eps, c->c);
-    ad Q1[2] = { twin(&l->Q, 0, x1, s1, a1), twin(&l->Q, b, x1, s1, a1) };
-    ad Q[2]  = { twin(&l->Q, 0, x, s, a), twin(&l->Q, b, x, s, a) };
-    ad y  = td3_y(ad_input(t, B->r, T, 1), ad_input(t, B->done, T, 1), ad_min(Q1[0], Q1[1]), c->gamma);
-    fprintf(out, "%8s %8s %8s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n", "s", "a", "r", "s'", "mu(s')", "eps'", "a'",
-            "Q_A'", "Q_B'", "y", "Q_A", "Q_B");
-    for (int i = 0; i < T; i++)
-        fprintf(out, "%8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f\n", B->s[i], B->a[i],
-                B->r[i], B->s1[i], ad_value(mu1)[i], l->eps1[i], ad_value(a1)[i], ad_value(Q1[0])[i],
-                ad_value(Q1[1])[i], ad_value(y)[i], ad_value(Q[0])[i], ad_value(Q[1])[i]);
-    ad_reset(t, start);
-}
-
-static void explain_vector(FILE *out, size_t n, const char *const name[], const double *g, const double *before,
-                           const double *after)
-{
-    fprintf(out, "%21s %9s %9s %9s\n", "", "g", "before", "after");
-    for (size_t i = 0; i < n; i++) fprintf(out, "%21s %9.5f %9.5f %9.5f\n", name[i], g[i], before[i], after[i]);
-}
-
-static void explain_update(FILE *out, const td3_config *c, learner *l)
-{
-    static const char *const of_Q[] = { "A, of s", "of a", "b", "B, of s", "of a", "b" };
-    static const char *const of_mu[] = { "K", "b" };
-    const double *eps1 = c->sigma_targ > 0 ? l->eps1 : NULL;
-    double before[8];
-    require(l->n + l->nQ <= 8, "%zu parameters", l->n + l->nQ);
-    memcpy(before, l->theta, (l->n + l->nQ) * sizeof *before);
-    l->L = td3_critic_gradient(l->t, c, &l->p, &l->Q, l->phi, l->theta_targ, l->phi_targ, eps1, l->B, l->g);
-    adam_ascend(&l->step_Q, l->phi, l->g);
-    fprintf(out, "TD3-4    a' = mu_targ(s') + clip(eps', -c, c), c = %g\n"
-                 "TD3-3    y = r + gamma (1 - d) %s at s', a'; d = 0: nothing terminates here\n"
-                 "TD3-11   L = mean (Q_A - y)^2%s = %.5f; phi <- phi + Adam's step along g = -grad L, %g:\n",
-            c->c, c->twins ? "min(Q_A', Q_B'), of the targets" : "Q_A', of the target (twins = off: B is A again)",
-            c->twins ? " + mean (Q_B - y)^2" : "", l->L, c->lr_Q);
-    explain_vector(out, l->nQ, of_Q, l->g, before + l->n, l->phi);
-    if (c->delay > 1) {
-        fprintf(out, "TD3-8    1 mod %ld is not 0: mu and the targets stay\n", c->delay);
-        return;
-    }
-    l->J = td3_actor_gradient(l->t, &l->p, &l->Q, l->theta, l->phi, l->B, l->g);
-    adam_ascend(&l->step, l->theta, l->g);
-    fprintf(out, "TD3-12   J = mean Q_A(s, mu(s)) = %.5f, by the new phi;"
-                 " theta <- theta + Adam's step along g, %g:\n", l->J, c->lr);
-    explain_vector(out, l->n, of_mu, l->g, before, l->theta);
-    target_polyak(l->nQ, c->rho, l->phi, l->phi_targ);
-    target_polyak(l->n, c->rho, l->theta, l->theta_targ);
-    fprintf(out, "TD3-13   phi_targ <- rho phi_targ + (1 - rho) phi, rho = %g: A of s %.5f; K_targ = %.5f\n", c->rho,
-            l->phi_targ[0], l->theta_targ[0]);
-}
-
-void td3_explain(FILE *out, const void *config, uint64_t seed)
-{
-    td3_config c = *(const td3_config *)config;
-    env *e = explained_box();
-    c.hidden.layers = 0;
-    c.batch = c.batch < EXPLAINED_STEPS ? c.batch : EXPLAINED_STEPS;
-    c.capacity = EXPLAINED_STEPS;
-    run *streams = run_new("td3", e, seed, 0);
-    learner l = learner_new(&c, e);
-
-    learner_init(&l, streams->init_rng);
-    env_reset(e, streams->env_rng);
-    for (int t = 0; t < EXPLAINED_STEPS; t++) {
-        bool terminated, truncated;
-        double r;
-        memcpy(l.s, e->obs, (size_t)l.p.d * sizeof *l.s);
-        act(&c, &l, l.s, false, streams->policy_rng);
-        env_step(e, l.a, &r, &terminated, &truncated);
-        replay_store(l.D, l.s, l.a, r, e->obs, terminated);
-    }
-    replay_sample(l.D, streams->update_rng, l.B);
-    noise_next(NOISE_GAUSSIAN, l.B->T * l.p.k, 0, c.sigma_targ, streams->update_rng, l.eps1);
-    fprintf(out, "TD3, its first update on %s, the scalar regulator, seed %llu; no hidden layers: mu(s) = K s + b,"
-            " Q(s,a) linear\nD: %d steps; B: %ld of them, drawn with replacement; gamma = %g\n\n", e->id,
-            (unsigned long long)seed, EXPLAINED_STEPS, c.batch, c.gamma);
-    explain_batch(out, &c, &l);
-    explain_update(out, &c, &l);
-
-    learner_free(&l);
-    run_free(streams);
-    env_free(e);
+    replay_learner_free(&l);
 }

@@ -3,7 +3,7 @@
 #define ASCENT_TD3_H
 
 #include "algorithms/algorithm.h"
-#include "algorithms/replay.h"
+#include "algorithms/replay_learner.h"
 
 typedef struct {
     double gamma;           /* discount */
@@ -32,6 +32,8 @@ ad td3_y(ad r, ad done, ad Q1, double gamma);
  * [T x k] as drawn, eps and c in half widths of the box */
 ad td3_a1(ad_tape *t, const policy *p, ad mu1, ad eps, double c);
 ad td3_L(ad Q, ad y);
+/* Q_A(s,a), which = 0, or with twins Q_B(s,a), 1, of x = (phi_A, phi_B); s [T x d], a [T x k] -> [T x 1] */
+ad td3_twin(const network *Q, int which, ad x, ad s, ad a);
 ad td3_J(ad Q);
 
 /* TD3-10: a [k] = clip(mu + eps, a_low, a_high), mu, eps [k], eps in half widths of p's box */
@@ -48,6 +50,10 @@ double td3_critic_gradient(ad_tape *t, const td3_config *c, const policy *p, con
                            double *g);
 double td3_actor_gradient(ad_tape *t, const policy *p, const network *Q, const double *theta, const double *phi,
                           const minibatch *B, double *g);
+
+replay_learner td3_learner(const td3_config *c, const env *e);
+/* TD3-10: l->a, the t-th action, t = 1, 2, .., at l->s */
+void td3_act(const td3_config *c, replay_learner *l, long t, gsl_rng *rng);
 
 policy td3_policy(const env *e, const void *config);
 void   td3(run *r, const void *config);

@@ -1,4 +1,5 @@
 /* `ascent train ALGORITHM --env ID --steps N --seed K --out DIR`: a run in a folder, begun or gone on with. */
+#include <float.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
@@ -148,12 +149,24 @@ static char *seed_folder(const char *folder, uint64_t seed)
     return path_of(folder, name);
 }
 
+/* Steps before the first update, of an algorithm that only watches at first */
+static long steps_to_watch(const experiment *x)
+{
+    const config_field *f = field_of(x->algorithm, "start_steps");
+    char value[CONFIG_VALUE] = "0";
+    if (f->name) config_value(f, x->config, value);
+    return strtol(value, NULL, 10);
+}
+
 static void print_end(const experiment *x, const run *r)
 {
     printf("%ld steps, %ld episodes", r->steps, r->episodes);
     if (r->episodes > 0)
         printf(", mean return of the last %ld: %.4g", r->episodes < RUN_WINDOW ? r->episodes : (long)RUN_WINDOW,
                r->return_mean);
+    if (r->steps <= steps_to_watch(x)) printf("; nothing is learnt before start_steps = %ld", steps_to_watch(x));
+    if (r->largest_reward > 1 / DBL_EPSILON)                /* beside such a number 1 is lost */
+        printf("; rewards of up to %.1e: has it diverged?", r->largest_reward);
     printf("%s\n", replays(x) && r->steps < x->steps ? "; the schedule that is replayed ends here" : "");
 }
 

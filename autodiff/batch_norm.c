@@ -7,9 +7,11 @@
 /* DDPG-21   y = gain (x - mean) / sqrt(var + eps) + bias */
 ad batch_norm(ad x, ad mean, ad var, ad gain, ad bias)
 {
+    /* BEGIN SOLUTION DDPG-21 */
     int T = ad_nrows(x);
     ad scale = ad_div(gain, ad_sqrt(ad_shift(var, BATCH_NORM_EPS)));            /* [1 x n] */
     return ad_add(ad_mul(ad_sub(x, ad_rows(mean, T)), ad_rows(scale, T)), ad_rows(bias, T));
+    /* END SOLUTION */
 }
 
 /* mean = 1/T sum_t x_t,   var = 1/T sum_t (x_t - mean)^2 */
@@ -41,7 +43,8 @@ static ad normalise(ad theta, int gains, int w, ad x, enum batch_norm_mode mode)
     int n = ad_ncols(x);
     ad gain = ad_view(theta, gains, 1, n), bias = ad_view(theta, gains + w, 1, n);
     if (mode == BATCH_NORM_TRAIN) return batch_norm(x, batch_mean(x), batch_var(x), gain, bias);
-    return batch_norm(x, ad_view(theta, gains + 2 * w, 1, n), ad_view(theta, gains + 3 * w, 1, n), gain, bias);
+    ad mean = ad_detach(ad_view(theta, gains + 2 * w, 1, n)), var = ad_detach(ad_view(theta, gains + 3 * w, 1, n));
+    return batch_norm(x, mean, var, gain, bias);
 }
 
 static ad activation(enum ad_activation f, ad z) { return f == AD_TANH ? ad_tanh(z) : f == AD_RELU ? ad_relu(z) : z; }
@@ -88,6 +91,7 @@ void batch_norm_init(const network *f, int inputs, double *theta)
 /* running <- (1 - m) running + m (mean, T/(T-1) var) */
 void batch_norm_track(ad_tape *t, const network *f, int inputs, ad x, double *theta)
 {
+    /* BEGIN SOLUTION DDPG-21 */
     ad_mark start = ad_here(t);
     ad seen[NETWORK_MAX_LAYERS];
     int w = total(f, inputs), T = ad_nrows(x);
@@ -103,5 +107,6 @@ void batch_norm_track(ad_tape *t, const network *f, int inputs, ad x, double *th
         }
     }
     ad_reset(t, start);
+    /* END SOLUTION */
 }
 /*[/snip]*/

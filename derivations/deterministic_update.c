@@ -133,9 +133,10 @@ static double trained_J(bool twins, double *g)
     const policy p = mu_of(0);
     const network Q = critic_Q_of_box(&p);
     const minibatch B = batch_of();
+    const ddpg_config d = { .gamma = GAMMA };
     ad_tape *t = ad_tape_new();
     double J = twins ? td3_actor_gradient(t, &p, &Q, theta_, phi_, &B, g)
-                     : ddpg_actor_gradient(t, &p, &Q, theta_, phi_, &B, g);
+                     : ddpg_actor_gradient(t, &d, &p, &Q, theta_, phi_, &B, g);
     ad_tape_free(t);
     return J;
 }

@@ -143,6 +143,12 @@ a=${algorithms%%[!a-z0-9_]*}
 check "the folder is the first line" [ "$(head -n 1 out)" = "runs/$a-$discrete-1" ]
 check "lines in a pipe, nothing on stderr" [ "$(wc -l <out)" -ge 11 -a ! -s err ]
 check "the first columns" grep -q '^steps,episodes,return_mean' "runs/$a-$discrete-1/progress.csv"
+"$ascent" train dqn --env E5x --steps 1000 --out watched >out
+check "that nothing is learnt yet is said" grep -q '^1000 steps.*; nothing is learnt before start_steps = 1000$' out
+"$ascent" train --resume --out watched --steps 1001 >out
+check "and not when something is" grep -q '^1100 steps[^;]*$' out
+"$ascent" train ddpg --env lqr --steps 100 --set start_steps=0 --set hidden=4 --set lr=1e8 --out far >out
+check "that a run diverged is said" grep -q '^100 steps.*; rewards of up to [0-9.]*e+[0-9]*: has it diverged?$' out
 "$ascent" train "$a" --env $discrete --steps 50 --set hidden=3 --set gamma=0.5 --set hidden=4,5 --out set --quiet
 check "--set again and again" [ "$(grep -cE '"gamma": 0.5|"hidden": "4,5"' set/config.json)" -eq 2 ]
 "$ascent" train "$a" --env garnet:3,2,2,1 --limit 5 --steps 50 --out limited --quiet

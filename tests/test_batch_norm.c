@@ -186,10 +186,11 @@ static void networks(void **state)
             long double J_hand = creall(squares_by_hand(&c, same));
             assert_true(fabsl(ad_scalar(J) - J_hand) <= 1e-13L * J_hand);
             hand_gradient(n, at, squares_by_hand, &c, g);
+            for (int i = n - 2 * w; i < n; i++) g[i] = 0;                   /* what runs is no parameter */
             for (int i = 0; i < n; i++) S = fmaxl(S, fabsl(g[i]));
             for (int i = 0; i < n; i++)
                 if (!(fabsl(J1[i] - g[i]) <= 1e-13L * S)) fail_msg("%d, J'[%d]: %.17g, %.17Lg", k, i, J1[i], g[i]);
-            for (int i = n - 2 * w; mode == BATCH_NORM_TRAIN && i < n; i++) assert_true(J1[i] == 0);
+            for (int i = n - 2 * w; i < n; i++) assert_true(J1[i] == 0);
             ad_tape_free(t);
         }
 }

@@ -40,6 +40,7 @@ struct problem {
     const td3_config *c; const policy *p; const network *Q;
     int T; const struct row *B[MOST_B];
     long double y[MOST_B];
+    bool running;                           /* Q by running statistics */
     number phi[MOST];                       /* where theta is differentiated */
 };
 
@@ -71,7 +72,8 @@ static number hand_Q(const policy *p, const network *Q, const number *phi, const
     return x[0][0];
 }
 
-/* With batch normalisation by the batch's statistics: mu(s) [T x HAND_WIDEST], and Q of it, or of the actions taken */
+/* With batch normalisation: mu(s) [T x HAND_WIDEST], and Q of it, or of the actions taken; by the batch's statistics, but
+ * where Q takes running ones. seen: the batch's */
 static void hand_batch_mu(const struct problem *h, const number *theta, number a[][HAND_WIDEST], long double *seen)
 {
     for (int t = 0; t < h->T; t++)
@@ -88,7 +90,7 @@ static void hand_batch_Q(const struct problem *h, const number *phi, number a[][
         for (int i = 0; i < h->p->d; i++) x[t][i] = h->B[t]->s[i];
         for (int i = 0; i < h->p->k; i++) x[t][h->p->d + i] = a ? a[t][i] : h->B[t]->a[i];
     }
-    hand_normalised(h->Q, h->p->d, true, phi, h->T, x, seen);
+    hand_normalised(h->Q, h->p->d, !h->running, phi, h->T, x, seen);
     for (int t = 0; t < h->T; t++) Q[t] = x[t][0];
 }
 
@@ -235,7 +237,7 @@ static void gradients(void **state)
             assert_true(ddpg_critic_gradient(t, &d, &p, &Q, phi, theta1, phi1, B, same) == L);
             assert_memory_equal(same, g, (size_t)nQ * sizeof *g);
             td3_actor_gradient(t, &p, &Q, theta, phi, B, g);
-            assert_true(ddpg_actor_gradient(t, &p, &Q, theta, phi, B, same) == J);
+            assert_true(ddpg_actor_gradient(t, &d, &p, &Q, theta, phi, B, same) == J);
             assert_memory_equal(same, g, (size_t)n * sizeof *g);
         }
         ad_tape_free(t);
@@ -277,11 +279,13 @@ static td3_config config_of_run(int k)
 
 /* What is learnt, in long double; actions are taken in double, since environments are */
 struct by_hand {
-    td3_config c; policy p; network Q; int n, nQ;
+    td3_config c; policy p; network Q; int n, nQ; bool running;
     long double theta[MOST], phi[MOST], theta_targ[MOST], phi_targ[MOST];
     struct hand_adam *of_mu, *of_Q;
     struct row D[STEPS]; long stored;
     double eps[2];
+    struct problem last;                    /* update, and its numbers */
+    long double g_Q[MOST], g_mu[MOST], L, J;
 };
 
 static void hand_polyak(int n, double rho, const long double *x, long double *targ)
@@ -293,10 +297,9 @@ static void move(long double *running, long double seen) { *running = 0.9L * *ru
 
 static void hand_update(struct by_hand *h, gsl_rng *rng)
 {
-    struct problem at = { .c = &h->c, .p = &h->p, .Q = &h->Q, .T = (int)h->c.batch };
+    struct problem at = { .c = &h->c, .p = &h->p, .Q = &h->Q, .T = (int)h->c.batch, .running = h->running };
     long capacity = h->c.capacity, size = h->stored < capacity ? h->stored : capacity;
     double eps[MOST_B * 2];
-    long double g[MOST];
     for (int t = 0; t < at.T; t++) {                                    /* the j-th place of a ring of `capacity` */
         long j = (long)gsl_rng_uniform_int(rng, (unsigned long)size), turns = (h->stored - 1 - j) / capacity;
         at.B[t] = &h->D[j + turns * capacity];
@@ -314,12 +317,19 @@ static void hand_update(struct by_hand *h, gsl_rng *rng)
         hand_batch_mu(&at, same, mu, seen);
         for (int i = 0; i < 2 * w; i++) move(&h->theta[h->n - 2 * w + i], seen[i]);
     }
-    hand_gradient(h->nQ, h->phi, hand_minus_L, &at, g);
-    hand_adam_ascend(h->of_Q, h->nQ, h->c.lr_Q, h->phi, g);
+    number x[MOST];
+    for (int i = 0; i < h->nQ; i++) x[i] = h->phi[i];
+    h->L = -creall(hand_minus_L(&at, x));
+    h->last = at;
+    hand_gradient(h->nQ, h->phi, hand_minus_L, &at, h->g_Q);
+    for (int i = 0; h->p.normalised && i < 2 * h->p.d; i++) h->g_Q[h->nQ - 1 - i] = 0;      /* what runs stays */
+    hand_adam_ascend(h->of_Q, h->nQ, h->c.lr_Q, h->phi, h->g_Q);
     if (h->of_Q->t % h->c.delay) return;
     for (int i = 0; i < h->nQ; i++) at.phi[i] = h->phi[i];
-    hand_gradient(h->n, h->theta, hand_J, &at, g);
-    hand_adam_ascend(h->of_mu, h->n, h->c.lr, h->theta, g);
+    for (int i = 0; i < h->n; i++) x[i] = h->theta[i];
+    h->J = creall(hand_J(&at, x));
+    hand_gradient(h->n, h->theta, hand_J, &at, h->g_mu);
+    hand_adam_ascend(h->of_mu, h->n, h->c.lr, h->theta, h->g_mu);
     hand_polyak(h->nQ, h->c.rho, h->phi, h->phi_targ);
     hand_polyak(h->n, h->c.rho, h->theta, h->theta_targ);
 }
@@ -340,7 +350,7 @@ static void hand_act(struct by_hand *h, const double *s, long t, gsl_rng *rng, d
     }
 }
 
-static void hand_run(struct by_hand *h, env *e, uint64_t seed)
+static void hand_run(struct by_hand *h, env *e, uint64_t seed, long steps)
 {
     gsl_rng *init = random_stream(seed, 0, RANDOM_INIT), *of_env = random_stream(seed, 0, RANDOM_ENV);
     gsl_rng *of_policy = random_stream(seed, 0, RANDOM_POLICY), *of_update = random_stream(seed, 0, RANDOM_UPDATE);
@@ -349,7 +359,7 @@ static void hand_run(struct by_hand *h, env *e, uint64_t seed)
     for (int twin = 0; twin < h->nQ; twin += critic_n(&h->p, &h->Q)) critic_init(&h->p, &h->Q, init, phi + twin);
     for (int i = 0; i < h->n; i++) h->theta[i] = h->theta_targ[i] = theta[i];
     for (int i = 0; i < h->nQ; i++) h->phi[i] = h->phi_targ[i] = phi[i];
-    for (long t = 0; t < STEPS; t++) {
+    for (long t = 0; t < steps; t++) {
         bool truncated;
         struct row *b = &h->D[h->stored++];
         if (e->over) {
@@ -381,7 +391,7 @@ static void by_hand(void **state)
         h.p = td3_policy(e, &h.c);
         h.Q = critic_Q_of_box(&h.p);
         h.n = h.p.n, h.nQ = (1 + h.c.twins) * network_n(&h.Q);
-        hand_run(&h, again, 11);
+        hand_run(&h, again, 11, STEPS);
         run *r = run_new("td3", e, 11, STEPS);
         td3(r, &h.c);
         assert_int_equal(r->steps, STEPS);
@@ -410,15 +420,15 @@ static ddpg_config as_ddpg(const td3_config *c)
 static void with_batch_norm(void **state)
 {
     (void)state;
-    for (int k = 0; k < PLAIN; k++) {
-        struct by_hand h = { .c = config_of_run(k), .of_mu = calloc(1, sizeof *h.of_mu), .of_Q = calloc(1, sizeof *h.of_Q) };
-        env *e = make(runs[k].env, runs[k].limit), *again = make(runs[k].env, runs[k].limit);
+    for (int k = 0; k < 2 * PLAIN; k++) {
+        struct by_hand h = { .c = config_of_run(k / 2), .running = k % 2, .of_mu = calloc(1, sizeof *h.of_mu), .of_Q = calloc(1, sizeof *h.of_Q) };
+        env *e = make(runs[k / 2].env, runs[k / 2].limit), *again = make(runs[k / 2].env, runs[k / 2].limit);
         ddpg_config c = as_ddpg(&h.c);
-        c.batch_norm = 1;
+        c.batch_norm = k % 2 ? DDPG_NORM_RUNNING : DDPG_NORM_ON;
         h.p = ddpg_policy(e, &c);
         h.Q = critic_Q_of_box(&h.p);
         h.n = h.p.n, h.nQ = critic_n(&h.p, &h.Q);
-        hand_run(&h, again, 21);
+        hand_run(&h, again, 21, STEPS);
         run *r = run_new("ddpg", e, 21, STEPS);
         ddpg(r, &c);
         for (int i = 0; i < h.n; i++)
@@ -468,6 +478,99 @@ static void is_ddpg(void **state)
         }
 }
 
+/* ---- what explain prints: the first update of a run that learns after four steps, by hand ---- */
+
+static const struct { const char *set; int batch_norm, numbers, y; } explanations[] = {
+    { "twins=off sigma_targ=0 delay=1", DDPG_NORM_OFF, 8, 6 },
+    { "twins=off sigma_targ=0 delay=1 noise=ou sigma=0.4 batch=3 gamma=0.8 rho=0.7", DDPG_NORM_OFF, 8, 6 },
+    { "twins=off sigma_targ=0 delay=1 sigma=0.3 rho=0.5", DDPG_NORM_ON, 8, 6 },
+    { "twins=off sigma_targ=0 delay=1 noise=ou batch=2 lr=0.01", DDPG_NORM_ON, 8, 6 },
+    { "twins=off sigma_targ=0 delay=1 sigma=0.3 lr_Q=0.01", DDPG_NORM_RUNNING, 8, 6 },
+    { "sigma=0.2", DDPG_NORM_OFF, 12, 9 },
+    { "delay=1 c=0.1 noise=ou rho=0.5", DDPG_NORM_OFF, 12, 9 },
+    { "twins=off delay=1 sigma_targ=0.4", DDPG_NORM_OFF, 12, 9 },
+};
+
+/* Of a number with five digits behind the point, four in TD3's batch */
+static void assert_printed(const char *what, double printed, long double want, double unit)
+{
+    if (!(fabsl(printed - want) <= 0.51 * unit)) fail_msg("%s: %.5f, %.7Lf", what, printed, want);
+}
+
+/* The rows: s, a, r, s'; y; behind y one Q or, of TD3, two, whose distances from y give L. Each is off by a unit at most,
+ * its square by 2 |Q - y| < 10 units, and twice that for two. */
+static void assert_batch(const char *text, const struct problem *h, int numbers, int y, long double L)
+{
+    double squares = 0;
+    const char *row = strstr(text, numbers == 8 ? "        s         a " : "       s        a ");
+    for (int t = 0; t < h->T; t++) {
+        const struct row *b = h->B[t];
+        const double want[] = { b->s[0], b->a[0], b->r, b->s1[0] };
+        double x[12], unit = numbers == 8 ? 1e-5 : 1e-4;
+        char *at = strchr(row, '\n') + 1;
+        row = at;
+        for (int i = 0; i < numbers; i++) x[i] = strtod(at, &at);
+        assert_true(*at == '\n');
+        for (int i = 0; i < 4; i++) assert_printed("s, a, r, s'", x[i], want[i], unit);
+        assert_printed("y", x[y], h->y[t], unit);
+        for (int i = y + 1; i < y + 2 + h->c->twins; i++) squares += (x[i] - x[y]) * (x[i] - x[y]) / h->T;
+    }
+    assert_printed("L of the rows", squares, L, numbers == 8 ? 1e-4 / 0.51 : 2e-3 / 0.51);
+}
+
+/* Behind the line that begins with id: L or J, and g, before, after of n parameters */
+static void assert_step(const char *text, const char *id, long double value, int n, const long double *g,
+                        const long double *after)
+{
+    const char *row = strstr(text, id), *is = strstr(row, "(s)) = ");
+    if (strcmp(id, "DDPG-18") != 0 && strcmp(id, "TD3-12") != 0) is = strstr(row, "^2 = ");
+    for (const char *next; (next = strstr(is + 1, "^2 = ")) && next < strchr(row, '\n');) is = next;
+    assert_printed(id, strtod(strchr(is, '=') + 1, NULL), value, 1e-5);
+    row = strchr(row, '\n') + 1;
+    for (int i = 0; i < n; i++) {
+        double x[3];
+        row = strchr(row, '\n') + 1;
+        assert_int_equal(sscanf(row + 21, "%lf %lf %lf", &x[0], &x[1], &x[2]), 3);
+        assert_printed("g", x[0], g[i], 1e-5);
+        assert_printed("after", x[2], after[i], 1e-5);
+    }
+}
+
+static void explained(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < sizeof explanations / sizeof *explanations; k++) {
+        struct by_hand h = { .c = td3_defaults, .of_mu = calloc(1, sizeof *h.of_mu), .of_Q = calloc(1, sizeof *h.of_Q) };
+        set_all(td3_fields, &h.c, "hidden=0 batch=4 start_steps=3");
+        set_all(td3_fields, &h.c, explanations[k].set);
+        bool of_ddpg = explanations[k].numbers == 8;
+        ddpg_config c = as_ddpg(&h.c);
+        c.batch_norm = explanations[k].batch_norm;
+        h.running = c.batch_norm == DDPG_NORM_RUNNING;
+        env *e = make("lqr", 5);
+        h.p = of_ddpg ? ddpg_policy(e, &c) : td3_policy(e, &h.c);
+        h.Q = critic_Q_of_box(&h.p);
+        h.n = h.p.n, h.nQ = (1 + h.c.twins) * critic_n(&h.p, &h.Q);
+        hand_run(&h, e, 31, 4);
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+        if (of_ddpg) ddpg_explain(out, &c, 31);
+        else         td3_explain(out, &h.c, 31);
+        fclose(out);
+        assert_batch(text, &h.last, explanations[k].numbers, explanations[k].y, h.L);
+        assert_step(text, of_ddpg ? "DDPG-17" : "TD3-11", h.L, h.nQ, h.g_Q, h.phi);
+        if (h.c.delay == 1) assert_step(text, of_ddpg ? "DDPG-18" : "TD3-12", h.J, h.n, h.g_mu, h.theta);
+        const char *targ = strstr(text, "K_targ = ");
+        assert_true(!targ == (h.c.delay > 1));
+        if (targ) assert_printed("K_targ", strtod(targ + 9, NULL), h.theta_targ[0], 1e-5);
+        free(text);
+        free(h.of_mu);
+        free(h.of_Q);
+        env_free(e);
+    }
+}
+
 /* ERR-74   the noise on a' never reaches the environment: with no step size, so that theta stays, what is done with it
  * and without it is the same, bit for bit */
 static void smoothing_does_not_explore(void **state)
@@ -515,7 +618,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients), cmocka_unit_test(by_hand), cmocka_unit_test(with_batch_norm), cmocka_unit_test(batch_of_one),
-        cmocka_unit_test(is_ddpg),
+        cmocka_unit_test(is_ddpg), cmocka_unit_test(explained),
         cmocka_unit_test(smoothing_does_not_explore), cmocka_unit_test(in_the_box),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

@@ -134,18 +134,24 @@ struct by_hand {
     long double phi[MOST], phi_targ[MOST];
     struct hand_adam *adam;
     struct row D[STEPS]; long stored;
+    struct problem last;                    /* update, and its numbers */
+    long double g[MOST], L;
 };
 
 static void hand_update(struct by_hand *h, gsl_rng *rng)
 {
     struct problem at = { .Q = &h->p.f, .T = (int)h->c.batch };
     long capacity = h->c.capacity, size = h->stored < capacity ? h->stored : capacity;
-    long double g[MOST], norm = 0;
+    long double *g = h->g, norm = 0;
+    number x[MOST];
     for (int t = 0; t < at.T; t++) {
         long j = (long)gsl_rng_uniform_int(rng, (unsigned long)size), turns = (h->stored - 1 - j) / capacity;
         at.B[t] = &h->D[j + turns * capacity];
     }
     hand_y(&at, &h->c, h->phi, h->phi_targ);
+    for (int i = 0; i < h->n; i++) x[i] = h->phi[i];
+    h->L = -creall(hand_minus_L(&at, x));
+    h->last = at;
     hand_gradient(h->n, h->phi, hand_minus_L, &at, g);
     for (int i = 0; i < h->n; i++) norm += g[i] * g[i];
     norm = sqrtl(norm);
@@ -153,7 +159,7 @@ static void hand_update(struct by_hand *h, gsl_rng *rng)
     hand_adam_ascend(h->adam, h->n, h->c.lr_Q, h->phi, g);
 }
 
-static void hand_run(struct by_hand *h, env *e, uint64_t seed)
+static void hand_run(struct by_hand *h, env *e, uint64_t seed, long steps)
 {
     gsl_rng *init = random_stream(seed, 0, RANDOM_INIT), *of_env = random_stream(seed, 0, RANDOM_ENV);
     gsl_rng *of_policy = random_stream(seed, 0, RANDOM_POLICY), *of_update = random_stream(seed, 0, RANDOM_UPDATE);
@@ -161,7 +167,7 @@ static void hand_run(struct by_hand *h, env *e, uint64_t seed)
     const dqn_config *c = &h->c;
     network_init_fan_in(&h->p.f, init, phi);
     for (int i = 0; i < h->n; i++) h->phi[i] = h->phi_targ[i] = phi[i];
-    for (long t = 0; t < STEPS; t++) {
+    for (long t = 0; t < steps; t++) {
         bool truncated;
         struct row *b = &h->D[h->stored++];
         number x[MOST], Q[8];
@@ -199,7 +205,7 @@ static void by_hand(void **state)
         h.p = dqn_policy(e, &h.c);
         h.n = h.p.n;
         assert_in_range(h.n, 1, MOST);
-        hand_run(&h, again, 9);
+        hand_run(&h, again, 9, STEPS);
         run *r = run_new("dqn", e, 9, STEPS);
         dqn(r, &h.c);
         assert_int_equal(r->steps, STEPS);
@@ -211,6 +217,74 @@ static void by_hand(void **state)
         env_free(e);
         env_free(again);
     }
+}
+
+/* What explain prints: the first update of a run that learns after five steps, by hand; five digits behind the point,
+ * four of phi and g */
+static const char *const explanations[] = { "gamma=0.9", "double_Q=on batch=3 lr_Q=0.02", "clip_norm=0.1 batch=4",
+                                            "double_Q=on gamma=0.7" };
+
+static int state_of(const double *s)
+{
+    for (int i = 0;; i++)
+        if (s[i] == 1) return i;
+}
+
+static void assert_printed(const char *what, double printed, long double want, double unit)
+{
+    if (!(fabsl(printed - want) <= 0.51 * unit)) fail_msg("%s: %.5f, %.7Lf", what, printed, want);
+}
+
+static void assert_explained(const char *text, const struct by_hand *h)
+{
+    const char *row = strstr(text, "  s  a "), *L = strstr(text, "L = mean (Q(s,a) - y)^2 = ");
+    int nA = h->p.nA;
+    for (int t = 0; t < h->last.T; t++) {
+        const struct row *b = h->last.B[t];
+        double x[9];
+        char *at = strchr(row, '\n') + 1;
+        row = at;
+        for (int i = 0; i < 9; i++) x[i] = strtod(at, &at);         /* s a r s' d a' Q_targ y Q */
+        assert_true(*at == '\n');
+        assert_true(x[0] == state_of(b->s) && x[1] == b->a && x[3] == state_of(b->s1) && x[4] == b->terminated);
+        assert_printed("r", x[2], b->r, 1e-5);
+        assert_printed("y", x[7], h->last.y[t], 1e-5);
+    }
+    assert_printed("L", strtod(strstr(L, "^2 = ") + 5, NULL), h->L, 1e-5);
+    row = strstr(text, "phi after");
+    for (int s = 0; s <= h->p.d; s++) {
+        char *at = strchr(row, '\n') + 1;
+        double x[9];
+        row = at;
+        at += 5;
+        for (int i = 0; i < 9; i++) x[i] = strtod(at, &at);
+        for (int a = 0; a < nA; a++) assert_printed("g", x[a], h->g[s * nA + a], 1e-4);
+        for (int a = 0; a < nA; a++) assert_printed("phi", x[2 * nA + a], h->phi[s * nA + a], 1e-4);
+    }
+}
+
+static void explained(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < sizeof explanations / sizeof *explanations; k++)
+        for (uint64_t seed = 1; seed < 4; seed++) {
+            struct by_hand h = { .c = dqn_defaults, .adam = calloc(1, sizeof *h.adam) };
+            env *e = make("E5x", 5);
+            set_all(dqn_fields, &h.c, "hidden=0 batch=5 start_steps=4 target_every=100");
+            set_all(dqn_fields, &h.c, explanations[k]);
+            h.p = dqn_policy(e, &h.c);
+            h.n = h.p.n;
+            hand_run(&h, e, seed, 5);
+            char *text = NULL;
+            size_t size;
+            FILE *out = open_memstream(&text, &size);
+            dqn_explain(out, &h.c, seed);
+            fclose(out);
+            assert_explained(text, &h);
+            free(text);
+            free(h.adam);
+            env_free(e);
+        }
 }
 
 /* ERR-67   r = 1 and the end: Q = 1. The time limit is no end: reward 1 for ever, cut after each step, Q = 1/(1 - gamma),
@@ -245,7 +319,7 @@ static void the_end_and_the_limit(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(gradient), cmocka_unit_test(by_hand),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(gradient), cmocka_unit_test(by_hand), cmocka_unit_test(explained),
                                         cmocka_unit_test(the_end_and_the_limit) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -233,6 +233,41 @@ static void by_hand(void **state)
     rollout_free(NULL);
 }
 
+/* The same episodes acted in by hand, step by step: the batches of rollout_steps, with a time limit and without */
+static void taken(void **state)
+{
+    (void)state;
+    for (int limit = 0; limit <= 3; limit += 3) {
+        struct fixture x = make(limit ? limit : ENV_NO_LIMIT, 3), y = make(limit ? limit : ENV_NO_LIMIT, 3);
+        for (int round = 0; round < 4; round++) {
+            rollout_clear(x.b);
+            rollout_steps(x.b, 7, x.e, x.env_rng, x.pi, x.policy_rng);
+            rollout_clear(y.b);
+            while (y.b->T < 7) {
+                bool terminated, truncated;
+                double s[2], a, r;
+                if (y.e->over) env_reset(y.e, y.env_rng);
+                memcpy(s, y.e->obs, sizeof s);
+                actor_draw(y.pi, y.policy_rng, s, &a);
+                env_step(y.e, &a, &r, &terminated, &truncated);
+                rollout_take(y.b, 7, y.e, s, &a, r, terminated, truncated);
+            }
+            assert_int_equal(x.b->segments, y.b->segments);
+            assert_memory_equal(x.b->r, y.b->r, 7 * sizeof *x.b->r);
+            assert_memory_equal(x.b->s, y.b->s, 14 * sizeof *x.b->s);
+            assert_memory_equal(x.b->index, y.b->index, 7 * sizeof *x.b->index);
+            assert_memory_equal(x.b->s_end, y.b->s_end, 2 * (size_t)x.b->segments * sizeof *x.b->s_end);
+            for (int i = 0; i < x.b->segments; i++) {
+                segment g = x.b->segment[i], h = y.b->segment[i];
+                assert_true(g.first == h.first && g.T == h.T && g.starts == h.starts);
+                assert_true(g.terminated == h.terminated && g.truncated == h.truncated);
+            }
+        }
+        drop(&x);
+        drop(&y);
+    }
+}
+
 static void one_too_many(int unused)
 {
     (void)unused;
@@ -255,7 +290,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(episodes), cmocka_unit_test(limits), cmocka_unit_test(cut_by_the_batch),
         cmocka_unit_test(grows), cmocka_unit_test(boxes), cmocka_unit_test(acts_on_what_it_sees),
-        cmocka_unit_test(many_episodes), cmocka_unit_test(streams), cmocka_unit_test(by_hand),
+        cmocka_unit_test(many_episodes), cmocka_unit_test(streams), cmocka_unit_test(by_hand), cmocka_unit_test(taken),
         cmocka_unit_test(too_long) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
