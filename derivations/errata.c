@@ -2,6 +2,7 @@
 #include "derivations/errata.h"
 
 #include <stddef.h>
+#include <string.h>
 
 const erratum_in_words errata_in_words[] = {
     { "ERR-7", "MDP-3", "000 (l.71)", "episode = trajectory = step",
@@ -36,3 +37,10 @@ const erratum_in_words errata_in_words[] = {
       "the paper's order, too, and no error: the other one moves w' by O(kappa alpha) only" },
     { NULL, NULL, NULL, NULL, NULL }
 };
+
+bool erratum_has_words(const char *erratum)
+{
+    const erratum_in_words *e = errata_in_words;
+    while (e->erratum && strcmp(e->erratum, erratum) != 0) e++;
+    return e->erratum;
+}
