@@ -33,8 +33,8 @@ const erratum_in_words errata_in_words[] = {
       "by the ratio of the probabilities that the two policies give to the action taken" },
     { "ERR-84", "TDA-8", "002 (l.103)", "updates after each episode are offline learning",
       "they are learning by episodes, from data that are still the policy's own; offline learning has given data" },
-    { "ERR-86", "TD3-8", "004 (l.717-722)", "the policy's step before that of the targets",
-      "the paper's order, too, and no error: the other one moves w' by O(kappa alpha) only" },
+    { "ERR-86", "TD3-8", "004 (l.715-722)", "the policy's step before that of the targets",
+      "the paper's order, too, and no error: in the other one theta' is kappa alpha grad J behind, and w' the same" },
     { NULL, NULL, NULL, NULL, NULL }
 };
 

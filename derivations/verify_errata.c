@@ -28,9 +28,6 @@ typedef struct {
     double document, right, units, allowed, unit;
 } look;
 
-/* What became of an erratum; those of a document's candidates that are none hold, and are shown by that */
-enum outcome { BY_NUMBERS, IN_WORDS, NOT_SHOWN, NOWHERE, OUTCOMES };
-
 static bool is_wrong(const derivation_line *line) { return relation_kind(line->relation) == DIFFERS; }
 
 static const char *showing_name(enum showing s, const derivation_line *line)
@@ -93,6 +90,30 @@ static const look *best(const look *seen, int looks)
     return most;
 }
 
+static enum errata_outcome outcome_of(const look *seen, int looks)
+{
+    enum showing showing = best(seen, looks)->showing;
+    return showing == NOT_HERE ? ERRATA_NOWHERE : showing == SHOWN ? ERRATA_NUMBERS : ERRATA_NOT_SHOWN;
+}
+
+/* Of two lines of an erratum: one that is not shown, else one that is */
+static enum errata_outcome worse(enum errata_outcome a, enum errata_outcome b)
+{
+    if (a == ERRATA_NOT_SHOWN || b == ERRATA_NOT_SHOWN) return ERRATA_NOT_SHOWN;
+    return a == ERRATA_NOWHERE ? b : a;
+}
+
+/* The equation's corrected statement; where the erratum has a derivation of its own, the first two lines of that. To be
+ * freed */
+static char *right_line(const derivation *d)
+{
+    bool own = derivation_find(d->id) != d;
+    const char *first = own ? d->line[0].latex : registry_find(d->id)->statement, *second = own ? d->line[1].latex : "";
+    char *text = allocate(strlen(first) + strlen(second) + 1, 1, "a formula");
+    strcpy(text, first);
+    return strcat(text, second);
+}
+
 /* ---- text ---- */
 
 /* end NULL: to the end of the text */
@@ -120,9 +141,11 @@ static void print_formula(const char *before, const char *latex)
     free(plain);
 }
 
-static void print_heading(const char *erratum)
+static void print_heading(const char *erratum, bool numbers)
 {
-    printf("\n%-24s %20s %20s %9s\n", erratum, "document", "right", "units");
+    printf("\n%s", erratum);
+    if (numbers) printf("%*s %20s %9s", 45 - (int)strlen(erratum), "document", "right", "units");
+    putchar('\n');
 }
 
 /* One row for an MDP: its most decisive look; and how often, and why elsewhere not */
@@ -154,7 +177,9 @@ static void print_line(const derivation *d, int l, const look *seen, int looks)
     print_wrapped("  ", title, NULL);
     free(title);
     print_formula("    document  ", d->line[l].latex);
-    print_formula("    right     ", registry_find(d->id)->statement);
+    char *right = right_line(d);
+    print_formula("    right     ", right);
+    free(right);
     print_wrapped("    numbers   ", d->of, strstr(d->of, ", see below"));
     if (d->own_problem) print_wrapped("    on        ", d->own_problem, NULL);
     for (int first = 0, end; first < looks; first = end) {
@@ -168,10 +193,12 @@ static void print_line(const derivation *d, int l, const look *seen, int looks)
 static json_t *line_json(const derivation *d, int l, const look *seen, int looks)
 {
     json_t *o = json_checked(json_object()), *all = json_checked(json_array());
+    char *right = right_line(d);
     json_set(o, "id", json_text(d->id));
     json_set(o, "document", json_text(d->line[l].latex));
     json_set(o, "why", json_text(d->line[l].why));
-    json_set(o, "right", json_text(registry_find(d->id)->statement));
+    json_set(o, "right", json_text(right));
+    free(right);
     json_set(o, "numbers", json_text(d->of));
     json_set(o, "own_problem", d->own_problem ? json_text(d->own_problem) : json_null());
     json_set(o, "verdict", json_text(showing_name(best(seen, looks)->showing, &d->line[l])));
@@ -205,27 +232,23 @@ static json_t *words_json(const erratum_in_words *e)
 
 /* ---- one erratum, and all ---- */
 
-static int show_words(const char *erratum, json_t *words)
+static void show_words(const char *erratum, bool alone, json_t *words)
 {
-    int n = 0;
     for (const erratum_in_words *e = errata_in_words; e->erratum; e++) {
         if (strcmp(e->erratum, erratum) != 0) continue;
-        n++;
         if (words) {
             json_append(words, words_json(e));
             continue;
         }
-        printf("  %s: %s, in words\n", e->beside, e->place);
+        printf("  %s: %s%s\n", e->beside, e->place, alone ? ", in words" : "");
         print_wrapped("    document  ", e->printed, NULL);
         print_wrapped("    right     ", e->right, NULL);
     }
-    return n;
 }
 
-/* Its lines in derivation d: one that applies and is not shown leaves the erratum NOT_SHOWN. */
-static void show_lines(const errata_desk *desk, const char *erratum, const derivation *d, json_t *lines,
-                       enum outcome *outcome)
+enum errata_outcome errata_lines_shown(const errata_desk *desk, const char *erratum, const derivation *d, json_t *lines)
 {
+    enum errata_outcome outcome = ERRATA_NOWHERE;
     int room = 1;
     for (int i = 0; i < desk->count; i++) room += desk->p[i].policies;
     look *seen = allocate((size_t)(DERIVATION_MAX_LINES * room), sizeof *seen, "what is seen of an erratum");
@@ -234,27 +257,28 @@ static void show_lines(const errata_desk *desk, const char *erratum, const deriv
         if (!d->line[l].erratum || strcmp(d->line[l].erratum, erratum) != 0) continue;
         if (lines) json_append(lines, line_json(d, l, seen + l * room, looks));
         else       print_line(d, l, seen + l * room, looks);
-        enum showing showing = best(seen + l * room, looks)->showing;
-        if (showing != NOT_HERE && showing != SHOWN) *outcome = NOT_SHOWN;
-        if (showing == SHOWN && *outcome != NOT_SHOWN) *outcome = BY_NUMBERS;
+        outcome = worse(outcome, outcome_of(seen + l * room, looks));
     }
     free(seen);
+    return outcome;
 }
 
-static enum outcome show(const errata_desk *desk, const char *erratum, json_t *rows)
+static enum errata_outcome show(const errata_desk *desk, const char *erratum, json_t *rows)
 {
     static const char *const name[] = { "shown", "in words", "not shown", "n/a" };
     json_t *words = rows ? json_checked(json_array()) : NULL, *lines = rows ? json_checked(json_array()) : NULL;
-    if (!rows) print_heading(erratum);
     int line;
-    enum outcome outcome = NOWHERE;
     const derivation *d = derivation_next_erratum(erratum, NULL, &line);
-    bool computed = d, said = show_words(erratum, words);
-    for (; d; d = derivation_next_erratum(erratum, d, &line)) show_lines(desk, erratum, d, lines, &outcome);
-    if (!computed) outcome = said ? IN_WORDS : NOT_SHOWN;
-    if (!rows && outcome == NOT_SHOWN) printf("  %s is NOT SHOWN\n", erratum);
-    if (!rows) fflush(stdout);                                  /* all take half a minute */
-    if (!rows) return outcome;
+    if (!rows) print_heading(erratum, d);
+    show_words(erratum, !d, words);
+    enum errata_outcome outcome = d ? ERRATA_NOWHERE : erratum_has_words(erratum) ? ERRATA_WORDS : ERRATA_NOT_SHOWN;
+    for (; d; d = derivation_next_erratum(erratum, d, &line))
+        outcome = worse(outcome, errata_lines_shown(desk, erratum, d, lines));
+    if (!rows) {
+        if (outcome == ERRATA_NOT_SHOWN) printf("  %s is NOT SHOWN\n", erratum);
+        fflush(stdout);                                         /* all take a while */
+        return outcome;
+    }
     json_t *o = json_checked(json_object());
     json_set(o, "erratum", json_text(erratum));
     json_set(o, "verdict", json_text(name[outcome]));
@@ -266,17 +290,18 @@ static enum outcome show(const errata_desk *desk, const char *erratum, json_t *r
 
 int verify_errata(const errata_desk *desk, const char *id)
 {
-    int count[OUTCOMES] = { 0 };
+    int count[ERRATA_OUTCOMES] = { 0 }, total = 0;
     json_t *rows = desk->json ? json_checked(json_array()) : NULL;
     for (int n = 1; n <= ERRATA; n++) {
         char erratum[16];
         snprintf(erratum, sizeof erratum, "ERR-%d", n);
-        if (!id || strcmp(id, erratum) == 0) count[show(desk, erratum, rows)]++;
+        if (id && strcmp(id, erratum) != 0) continue;
+        count[show(desk, erratum, rows)]++;
+        total++;
     }
-    int shown = count[BY_NUMBERS] + count[IN_WORDS];
+    int shown = count[ERRATA_NUMBERS] + count[ERRATA_WORDS];
     if (rows) json_print(rows);
-    else printf("\n%d of %d errata shown: %d by numbers, %d in words; %d not shown, %d n/a\n", shown,
-                shown + count[NOT_SHOWN] + count[NOWHERE], count[BY_NUMBERS], count[IN_WORDS], count[NOT_SHOWN],
-                count[NOWHERE]);
-    return count[NOT_SHOWN] == 0 && shown > 0 ? EXIT_HELD : EXIT_CHECK_FAILED;
+    else printf("\n%d of %d errata shown: %d by numbers, %d in words; %d not shown, %d n/a\n", shown, total,
+                count[ERRATA_NUMBERS], count[ERRATA_WORDS], count[ERRATA_NOT_SHOWN], count[ERRATA_NOWHERE]);
+    return count[ERRATA_NOT_SHOWN] == 0 && shown > 0 ? EXIT_HELD : EXIT_CHECK_FAILED;
 }
