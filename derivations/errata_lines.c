@@ -1,5 +1,5 @@
-/* Errata that have a number once their line is read as it is printed: a letter, a bar or a word too few. What is
- * printed, and where, is in errata.c; here it is computed beside the right line. */
+/* Errata that have a number once their line is read as it is printed: a letter, a bar or a word too few.
+ * What is printed, and where, is in errata.c; here it is computed beside the right line. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -152,7 +152,8 @@ static int likeliest(const exact *pi, int s)
     return best;
 }
 
-/* pi: the likeliest action; pi': with eps another, any of them. p, p', and what has made a mistake, forward in time */
+/* pi: the likeliest action; pi': with eps another, any of them. p, p', and what has made a mistake, forward
+ * in time */
 static three_states forward(const setting *x)
 {
     const mdp *M = x->pi->M;
@@ -337,7 +338,7 @@ static double clipped_as_printed(const setting *x, double *out)
     return 0;
 }
 
-/* ---- ERR-80, IS-5: theta' of 001's first half, or of its second; one step, the reward's mean in each state ---- */
+/* ---- ERR-80, IS-5: theta' of 001's first half, or of its second; the mean reward of one step ---- */
 
 static double unit_reward(const setting *x)
 {
@@ -387,7 +388,7 @@ static double given_data(const setting *x, double *out)
 
 /* ---- ERR-86, TD3-8: J(theta) = -w (theta - 1)^2 ---- */
 
-static const double KAPPA = .005, ALPHA = .1, THETA[] = { .5, -.3 }, W[] = { .8, .2 };      /* and the targets */
+static const double KAPPA = .005, ALPHA = .1, THETA[] = { .5, -.3 }, W[] = { .8, .2 };  /* and targets */
 
 static double unit_targets(const setting *x) { (void)x; return 4 * DBL_EPSILON; }
 static double grad_J(void) { return -2 * W[0] * (THETA[0] - 1); }
@@ -418,89 +419,96 @@ static double policy_first(const setting *x, double *out)
     return 0;
 }
 
-#define STEP "theta'-theta = alpha grad J(theta)[i], alpha = 1"
+#define SURROGATE_AND_ETA \
+    { "\\sum_s\\rho_\\pi(s)\\sum_a\\pi_{\\theta'}(a|s)A(s,a)", "IS-10", surrogate_sum }, \
+    { "=\\eta(\\theta')-\\eta(\\theta)-\\sum_s(\\rho_{\\pi'}(s)-\\rho_\\pi(s))\\sum_a\\pi_{\\theta'}(a|s)A(s,a)", \
+      "PDI-6", eta_less_mismatch }
 
 const derivation errata_lines[] = {
-    { .id = "MDP-3", .says = "an episode has T steps", .of = "E[T] over " FINITE_SMALL, .n = one, .unit = unit_steps,
-      .not_applicable = small_or_no_choice, .page = small_page, .line = {
+    { .id = "MDP-3", .says = "an episode has T steps", .of = "E[T] over " FINITE_SMALL,
+      .n = one, .unit = unit_steps, .not_applicable = small_or_no_choice, .page = small_page, .line = {
         { "\\sum_{t<H}P(s_t\\text{ goes on})", "forward in time", steps_forward },
         { "=E_{\\tau\\sim\\pi}[T]", "over all trajectories", steps_enumerated },
         { "1", "000 (l.71): episode = step, so that one has one", one_step, DIFFERS, "ERR-7" } } },
-    { .id = "MDP-2", .says = "a stochastic policy is no map", .of = "in each state, Pr(two draws are the same action)",
+    { .id = "MDP-2", .says = "a stochastic policy is no map",
+      .of = "in each state, Pr(two draws are the same action)",
       .n = n_states, .unit = unit_probability, .not_applicable = no_choice, .line = {
         { "\\sum_a\\pi(a|s)^2", "two independent draws", two_draws },
         { "=\\frac{\\sum_ae^{2z_a}}{(\\sum_ae^{z_a})^2}", "of the logits z", two_draws_of_logits },
-        { "1", "003 (l.20): a map from states to actions, which does the same each time", always_the_same, DIFFERS,
-          "ERR-39" } } },
-    { .id = "PGT-1", .says = "a step leads from theta to theta'", .of = STEP, .n = n_theta, .unit = unit_gradient,
-      .not_applicable = no_choice, .line = {
+        { "1", "003 (l.20): a map from states to actions, which does the same each time",
+          always_the_same, DIFFERS, "ERR-39" } } },
+    { .id = "PGT-1", .says = "a step leads from theta to theta'",
+      .of = "theta'-theta = alpha grad J(theta)[i], alpha = 1",
+      .n = n_theta, .unit = unit_gradient, .not_applicable = no_choice, .line = {
         { "\\theta'-\\theta=\\alpha\\nabla_\\theta J(\\theta)", "PGT-3", step },
-        { "=\\alpha\\nabla_\\theta\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi", "by reverse mode", step_by_autodiff },
-        { "\\theta'-\\theta'=0", "002 (l.85) has theta' on both sides: alpha grad J would have to be 0", no_step, DIFFERS,
-          "ERR-46" } } },
-    { .id = "DSB-2", .says = "one parenthesis opens p_mistake's share", .of = "p'(s_t), t = 1 .. 4", .n = n_after,
-      .unit = unit_after, .not_applicable = no_choice, .line = {
-        { "p_{\\theta'}(s_t)", "forward in time; pi: pi's likeliest action, pi': with eps = .1 another", new_states },
+        { "=\\alpha\\nabla_\\theta\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi", "by reverse mode",
+          step_by_autodiff },
+        { "\\theta'-\\theta'=0", "002 (l.85) has theta' on both sides: alpha grad J would have to be 0",
+          no_step, DIFFERS, "ERR-46" } } },
+    { .id = "DSB-2", .says = "one parenthesis opens p_mistake's share", .of = "p'(s_t), t = 1 .. 4",
+      .n = n_after, .unit = unit_after, .not_applicable = no_choice, .line = {
+        { "p_{\\theta'}(s_t)", "forward in time; pi: its likeliest action, pi': with eps = .1 another",
+          new_states },
         { "=(1-\\epsilon)^tp_\\theta(s_t)+(1-(1-\\epsilon)^t)p_{mistake}(s_t)",
           "those that have made no mistake apart from those that have", mixed },
         { "=((1-\\epsilon)^tp_\\theta(s_t)+(1-(1-\\epsilon)^t))p_{mistake}(s_t)",
-          "001 (l.214) closes a parenthesis that none opens. Opened behind the equals sign it makes a product of the sum",
-          mixed_as_printed, DIFFERS, "ERR-79" } } },
-    { .id = "KL-9", .says = "at theta' = theta every ratio is 1", .of = "dJ/dtheta[i]", .n = n_theta,
-      .unit = unit_gradient, .not_applicable = no_choice, .line = {
+          "001 (l.214) closes a parenthesis that none opens. Opened behind the equals sign it makes a"
+          " product of the sum", mixed_as_printed, DIFFERS, "ERR-79" } } },
+    { .id = "KL-9", .says = "at theta' = theta every ratio is 1", .of = "dJ/dtheta[i]",
+      .n = n_theta, .unit = unit_gradient, .not_applicable = no_choice, .line = {
         { "\\nabla_\\theta J(\\theta)", "PGT-3", step },
         { "=\\nabla_{\\theta'}\\bar A(\\theta')|_{\\theta'=\\theta}", "by reverse mode", by_gain },
         { "=\\sum_tE_{s_t}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_g(a_t|s_t)}{\\pi_\\theta(a_t|s_t)}\\gamma^t"
           "\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)A^{\\pi_\\theta}(s_t,a_t)]]",
-          "001 (l.454) has pi_g above the line, and pi_theta(a_t s_t) below. One reading of g: another policy, here theta'",
-          ratio_to_g, DIFFERS, "ERR-79" } } },
-    { .id = "PPO-21", .says = "the ratio is that of the actions", .of = "E_pi[ratio A]", .n = one,
-      .unit = unit_surrogate, .not_applicable = no_choice, .line = {
-        { "\\sum_s\\rho_\\pi(s)\\sum_a\\pi_{\\theta'}(a|s)A(s,a)", "IS-10", surrogate_sum },
-        { "=\\eta(\\theta')-\\eta(\\theta)-\\sum_s(\\rho_{\\pi'}(s)-\\rho_\\pi(s))\\sum_a\\pi_{\\theta'}(a|s)A(s,a)", "PDI-6",
-          eta_less_mismatch },
-        { "E_{(s_t,a_t)\\sim\\pi_\\theta}[\\frac{p_{\\theta'}}{p_\\theta}A]",
-          "001 (l.566): p, elsewhere (l.180) the states' distribution. Of pi's own advantages the mean is 0 there, too",
-          ratio_of_states, DIFFERS, "ERR-79" } } },
-    { .id = "PPO-2", .says = "one ratio, inside the clip and outside", .of = "E_pi[L_CLIP] at theta', eps = .2",
+          "001 (l.454) has pi_g above the line, and pi_theta(a_t s_t) below. One reading of g: another"
+          " policy, here theta'", ratio_to_g, DIFFERS, "ERR-79" } } },
+    { .id = "PPO-21", .says = "the ratio is that of the actions", .of = "E_pi[ratio A]",
       .n = one, .unit = unit_surrogate, .not_applicable = no_choice, .line = {
-        { "A>0:\\ \\min(r,1+\\epsilon)A;\\quad A<0:\\ \\max(r,1-\\epsilon)A", "by cases", clipped_by_cases },
+        SURROGATE_AND_ETA,
+        { "E_{(s_t,a_t)\\sim\\pi_\\theta}[\\frac{p_{\\theta'}}{p_\\theta}A]",
+          "001 (l.566): p, elsewhere (l.180) the states' distribution. Of pi's own advantages the mean"
+          " is 0 there, too", ratio_of_states, DIFFERS, "ERR-79" } } },
+    { .id = "PPO-2", .says = "one ratio, inside the clip and outside",
+      .of = "E_pi[L_CLIP] at theta', eps = .2",
+      .n = one, .unit = unit_surrogate, .not_applicable = no_choice, .line = {
+        { "A>0:\\ \\min(r,1+\\epsilon)A;\\quad A<0:\\ \\max(r,1-\\epsilon)A", "by cases",
+          clipped_by_cases },
         { "=\\min(rA,clip(r,1-\\epsilon,1+\\epsilon)A)", "as it should be printed", clipped_by_min },
         { "\\min(rA,clip(\\frac{\\pi_\\theta}{\\pi_{\\pi_{\\theta^k}}},1-\\epsilon,1+\\epsilon)A)",
           "001 (l.611): the policy whose parameters are pi_{theta^k}, the softmax of its probabilities",
           clipped_as_printed, DIFFERS, "ERR-79" } } },
     { .id = "IS-5", .says = "theta' is who acts in 001's first half, and the new policy in its second",
-      .of = "of one step, E[r | s]", .n = n_states, .unit = unit_reward, .not_applicable = no_ratio, .line = {
+      .of = "of one step, E[r | s]",
+      .n = n_states, .unit = unit_reward, .not_applicable = no_ratio, .line = {
         { "E_{a\\sim\\pi_\\theta}[r(s,a)]", "with no ratio", reward },
         { "=E_{a\\sim\\pi_{\\theta'}}[\\frac{\\pi_\\theta(a|s)}{\\pi_{\\theta'}(a|s)}r(s,a)]", "001 (l.85)",
           reward_reweighted },
         { "E_{a\\sim\\pi_{\\theta'}}[\\frac{\\pi_{\\theta'}(a|s)}{\\pi_\\theta(a|s)}r(s,a)]",
-          "001 (l.85) with the ratio of l.180, where theta' is the other one: l.125 says so, and no letter does",
+          "001 (l.85) with the ratio of l.180, where theta' is the other one: l.125 says so, no letter does",
           reward_other_half, DIFFERS, "ERR-80" } } },
-    { .id = "PPO-1", .says = "the ratio is that of the probabilities", .of = "E_pi[ratio A]", .n = one,
-      .unit = unit_surrogate, .not_applicable = no_ratio_of_parameters, .line = {
-        { "\\sum_s\\rho_\\pi(s)\\sum_a\\pi_{\\theta'}(a|s)A(s,a)", "IS-10", surrogate_sum },
-        { "=\\eta(\\theta')-\\eta(\\theta)-\\sum_s(\\rho_{\\pi'}(s)-\\rho_\\pi(s))\\sum_a\\pi_{\\theta'}(a|s)A(s,a)", "PDI-6",
-          eta_less_mismatch },
-        { "E_{\\pi_\\theta}[\\frac{\\theta'_{sa}}{\\theta_{sa}}A(s,a)]", "000 (l.286): the ratio of theta_old and theta",
-          ratio_of_parameters, DIFFERS, "ERR-83" } } },
-    { .id = "TDA-8", .says = "episodes of the policy that is updated, one after the other", .of = "dJ(theta')/dtheta'[i]",
+    { .id = "PPO-1", .says = "the ratio is that of the probabilities", .of = "E_pi[ratio A]",
+      .n = one, .unit = unit_surrogate, .not_applicable = no_ratio_of_parameters, .line = {
+        SURROGATE_AND_ETA,
+        { "E_{\\pi_\\theta}[\\frac{\\theta'_{sa}}{\\theta_{sa}}A(s,a)]",
+          "000 (l.286): the ratio of theta_old and theta", ratio_of_parameters, DIFFERS, "ERR-83" } } },
+    { .id = "TDA-8", .says = "episodes of the policy that is updated, one after the other",
+      .of = "dJ(theta')/dtheta'[i]",
       .n = n_theta1, .unit = unit_gradient1, .not_applicable = no_choice, .line = {
         { "E_{\\tau\\sim\\pi_{\\theta'}}[\\sum_t\\gamma^tG_t\\nabla\\log\\pi_{\\theta'}(a_t|s_t)]",
           "the second update, from an episode of its own: PGT-3", own_data },
         { "=\\nabla_{\\theta'}J(\\theta')", "by reverse mode through the linear solve", own_by_autodiff },
         { "E_{\\tau\\sim\\pi_\\theta}[\\sum_t\\gamma^tG_t\\nabla\\log\\pi_{\\theta'}(a_t|s_t)]",
-          "002 (l.103) calls it offline: from data that are given, here those of the first update", given_data, DIFFERS,
-          "ERR-84" } } },
-    { .id = "TD3-8", .says = "policy step and targets in either order", .of = "theta', w' after one update", .n = two,
-      .unit = unit_targets,
-      .own_problem = "J(theta) = -w (theta-1)^2, theta = .5, theta' = -.3, w = .8, w' = .2; kappa .005, alpha .1",
-      .line = {
+          "002 (l.103) calls it offline: from data that are given, here those of the first update",
+          given_data, DIFFERS, "ERR-84" } } },
+    { .id = "TD3-8", .says = "policy step and targets in either order",
+      .of = "theta', w' after one update", .n = two, .unit = unit_targets,
+      .own_problem = "J(theta) = -w (theta-1)^2, theta = .5, theta' = -.3, w = .8, w' = .2;"
+                     " kappa .005, alpha .1", .line = {
         { "\\kappa\\theta+(1-\\kappa)\\theta'+\\kappa\\alpha\\nabla J,\\quad\\kappa w+(1-\\kappa)w'",
           "the targets first, and what the policy's step adds to theta'", targets_first_and_more },
         { "\\kappa(\\theta+\\alpha\\nabla J)+(1-\\kappa)\\theta',\\quad\\kappa w+(1-\\kappa)w'",
-          "004 (l.715-722): the policy's step first. The paper's order, too, and no error", policy_first, EQUAL,
-          "ERR-86" },
+          "004 (l.715-722): the policy's step first. The paper's order, too, and no error",
+          policy_first, EQUAL, "ERR-86" },
         { "\\kappa\\theta+(1-\\kappa)\\theta',\\quad\\kappa w+(1-\\kappa)w'",
           "the control: the targets first, and no more: theta' is kappa alpha grad J behind, and w' the same",
           targets_first, DIFFERS } } },

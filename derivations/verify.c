@@ -30,9 +30,10 @@ static const char about[] =
     "apply, or trains and is left to `ascent derive ID`. Neither is PASS. Exit 1 if anything fails or nothing\n"
     "passes. Below an id stand the documents' wrong lines about it: REFUTED, or `agrees` where the MDP is one on\n"
     "which they happen to be right.\n"
-    "--errata: the 86 errata of the documents one by one, the document's line, the right one, and the numbers of\n"
-    "both where they are furthest apart; in words where a name or a word is wrong. Without an MDP those that train\n"
-    "are computed, too (half a minute). Exit 1 if one is not refuted, or stands beside a right line that fails.";
+    "--errata: the 86 errata of the documents one by one, each line as printed, the right one, and the numbers of\n"
+    "both where they are furthest apart; in words where a word or a name is wrong. Without an MDP those that\n"
+    "train are computed, too (half a minute). Exit 1 if one is not refuted, or a right line beside it fails; an\n"
+    "MDP that you name may be one on which a document's line happens to be right: that is n/a.";
 
 struct tally { int count[4], refuted; };            /* count: by verdict */
 
@@ -193,8 +194,8 @@ static void verify_one(const derivation *d, const problem *p, const setting *own
     }
 }
 
-/* The next derivation that is asked for, d NULL: the first; i counts. id NULL: all; of an erratum, those that hold its
- * lines */
+/* The next derivation that is asked for, d NULL: the first; i counts. id NULL: all; of an erratum, those that
+ * hold its lines */
 static const derivation *next_asked(const char *id, const derivation *d, int *i)
 {
     int line;
@@ -265,6 +266,7 @@ static void check_id(const char *id, bool errata, bool has_mdp)
     else if (!known && erratum_has_words(id))
         bad_input("verify: %s is words: `ascent verify --errata --id %s` prints them", id, id);
     else if (!known) bad_input("verify: no id %s; `ascent list` prints them all", id);
+    if (!known && has_mdp) bad_input("verify: %s is words, it takes no MDP, --gamma or --policy", id);
     if (!on_mdps && has_mdp)
         bad_input("verify: %s has a problem of its own, it takes no MDP, --gamma or --policy", id);
 }
@@ -301,7 +303,7 @@ int verify_command(int argc, char **argv)
     for (int i = 0; i < count; i++) p[i] = problem_open(name[i], gamma, policy, NULL, seed);
     int status;
     if (errata) {
-        status = verify_errata(&(errata_desk){ p, count, &own, !left || id, json }, id);
+        status = verify_errata(&(errata_desk){ p, count, &own, left > 0, !left || id, json }, id);
         for (int i = 0; i < count; i++) problem_close(&p[i]);
     } else status = verify_ids(p, count, &own, id, left ? 0 : 1, json);
     free(p);

@@ -16,10 +16,7 @@
 
 enum { WIDTH = 100 };
 
-/* A document's line on one MDP under one policy, from what says nothing of it to what is decisive. BROKEN: a line
- * that is called right is not, so that nothing is shown. */
-enum showing { NOT_HERE, AGREES, TOO_LOOSE, SHOWN, BROKEN };
-
+/* A document's line on one MDP under one policy */
 typedef struct {
     const problem *p;               /* NULL: its own */
     int policy;
@@ -52,15 +49,15 @@ static look look_at(const derivation *d, int l, const derivation_result *r)
     k.units = fmin(r->units[l], DBL_MAX);
     k.allowed = r->allowed[l];
     k.unit = r->unit;
-    k.showing = r->verdict == FAIL ? BROKEN : r->verdict == WEAK ? TOO_LOOSE
-              : r->differs[l] || !is_wrong(&d->line[l]) ? SHOWN : AGREES;
-    if (k.showing == BROKEN) k.reason = "a line called right is off";
-    if (k.showing == AGREES) k.reason = "here the document's line happens to be right";
+    k.showing = r->verdict == FAIL ? SHOWN_TO_FAIL : r->verdict == WEAK ? SHOWN_TOO_LOOSELY
+              : r->differs[l] || !is_wrong(&d->line[l]) ? SHOWN : SHOWN_TO_AGREE;
+    if (k.showing == SHOWN_TO_FAIL) k.reason = "a line called right is off";
+    if (k.showing == SHOWN_TO_AGREE) k.reason = "here the document's line happens to be right";
     return k;
 }
 
-/* Derivation d in each setting that it is about: seen [DERIVATION_MAX_LINES x room], the looks at line l from l room on.
- * Returns how many each line has. */
+/* Derivation d in each setting that it is about: seen [DERIVATION_MAX_LINES x room], the looks at line l from
+ * l room on. Returns how many each line has. */
 static int look_everywhere(const errata_desk *desk, const derivation *d, int room, look *seen)
 {
     bool left_out = d->trains > 0 && !desk->trains;
@@ -90,25 +87,13 @@ static const look *best(const look *seen, int looks)
     return most;
 }
 
-static enum errata_outcome outcome_of(const look *seen, int looks)
-{
-    enum showing showing = best(seen, looks)->showing;
-    return showing == NOT_HERE ? ERRATA_NOWHERE : showing == SHOWN ? ERRATA_NUMBERS : ERRATA_NOT_SHOWN;
-}
-
-/* Of two lines of an erratum: one that is not shown, else one that is */
-static enum errata_outcome worse(enum errata_outcome a, enum errata_outcome b)
-{
-    if (a == ERRATA_NOT_SHOWN || b == ERRATA_NOT_SHOWN) return ERRATA_NOT_SHOWN;
-    return a == ERRATA_NOWHERE ? b : a;
-}
-
-/* The equation's corrected statement; where the erratum has a derivation of its own, the first two lines of that. To be
- * freed */
+/* The equation's corrected statement; where the erratum has a derivation of its own, the first two lines of
+ * that. To be freed */
 static char *right_line(const derivation *d)
 {
     bool own = derivation_find(d->id) != d;
-    const char *first = own ? d->line[0].latex : registry_find(d->id)->statement, *second = own ? d->line[1].latex : "";
+    const char *first = own ? d->line[0].latex : registry_find(d->id)->statement;
+    const char *second = own ? d->line[1].latex : "";
     char *text = allocate(strlen(first) + strlen(second) + 1, 1, "a formula");
     strcpy(text, first);
     return strcat(text, second);
@@ -154,12 +139,15 @@ static void print_looks(const derivation_line *line, const look *seen, int looks
     const look *most = best(seen, looks);
     int alike = 0;
     for (const look *k = seen; k < seen + looks; k++) alike += k->showing == most->showing;
-    printf("    %-20.20s ", most->p ? most->p->M->name : "its own problem");
-    if (most->showing == NOT_HERE) {
+    const char *where = most->p ? most->p->M->name : "its own problem";
+    size_t n = strlen(where);
+    printf("    %-20s ", n > 20 ? where + n - 20 : where);               /* of a path its end */
+    if (most->showing == SHOWN_NOT_HERE) {
         printf("n/a: %s\n", most->reason);
         return;
     }
-    printf("%20.13g %20.13g %9.2g  %s", most->document, most->right, most->units, showing_name(most->showing, line));
+    printf("%20.13g %20.13g %9.2g  %s", most->document, most->right, most->units,
+           showing_name(most->showing, line));
     if (most->p) printf(", %d of %d policies", alike, looks);
     putchar('\n');
     if (most->showing != SHOWN) printf("%25s%s\n", "", most->reason);
@@ -246,9 +234,10 @@ static void show_words(const char *erratum, bool alone, json_t *words)
     }
 }
 
-enum errata_outcome errata_lines_shown(const errata_desk *desk, const char *erratum, const derivation *d, json_t *lines)
+enum showing errata_lines_shown(const errata_desk *desk, const char *erratum, const derivation *d,
+                                json_t *lines)
 {
-    enum errata_outcome outcome = ERRATA_NOWHERE;
+    enum showing most = SHOWN_NOT_HERE;
     int room = 1;
     for (int i = 0; i < desk->count; i++) room += desk->p[i].policies;
     look *seen = allocate((size_t)(DERIVATION_MAX_LINES * room), sizeof *seen, "what is seen of an erratum");
@@ -257,13 +246,23 @@ enum errata_outcome errata_lines_shown(const errata_desk *desk, const char *erra
         if (!d->line[l].erratum || strcmp(d->line[l].erratum, erratum) != 0) continue;
         if (lines) json_append(lines, line_json(d, l, seen + l * room, looks));
         else       print_line(d, l, seen + l * room, looks);
-        outcome = worse(outcome, outcome_of(seen + l * room, looks));
+        enum showing showing = best(seen + l * room, looks)->showing;
+        if (showing > most) most = showing;
     }
     free(seen);
-    return outcome;
+    return most;
 }
 
-static enum errata_outcome show(const errata_desk *desk, const char *erratum, json_t *rows)
+/* What became of one, as the last line counts */
+enum outcome { BY_NUMBERS, IN_WORDS, NOT_SHOWN, NOWHERE, OUTCOMES };
+
+static enum outcome outcome_of(enum showing most, bool named)
+{
+    if (most == SHOWN) return BY_NUMBERS;
+    return most == SHOWN_NOT_HERE || (named && most < SHOWN) ? NOWHERE : NOT_SHOWN;
+}
+
+static enum outcome show(const errata_desk *desk, const char *erratum, json_t *rows)
 {
     static const char *const name[] = { "shown", "in words", "not shown", "n/a" };
     json_t *words = rows ? json_checked(json_array()) : NULL, *lines = rows ? json_checked(json_array()) : NULL;
@@ -271,11 +270,14 @@ static enum errata_outcome show(const errata_desk *desk, const char *erratum, js
     const derivation *d = derivation_next_erratum(erratum, NULL, &line);
     if (!rows) print_heading(erratum, d);
     show_words(erratum, !d, words);
-    enum errata_outcome outcome = d ? ERRATA_NOWHERE : erratum_has_words(erratum) ? ERRATA_WORDS : ERRATA_NOT_SHOWN;
-    for (; d; d = derivation_next_erratum(erratum, d, &line))
-        outcome = worse(outcome, errata_lines_shown(desk, erratum, d, lines));
+    enum outcome without = erratum_has_words(erratum) ? IN_WORDS : NOT_SHOWN, outcome = d ? NOWHERE : without;
+    for (enum showing most = SHOWN_NOT_HERE; d; d = derivation_next_erratum(erratum, d, &line)) {
+        enum showing showing = errata_lines_shown(desk, erratum, d, lines);
+        if (showing > most) most = showing;
+        outcome = outcome_of(most, desk->named);
+    }
     if (!rows) {
-        if (outcome == ERRATA_NOT_SHOWN) printf("  %s is NOT SHOWN\n", erratum);
+        if (outcome == NOT_SHOWN) printf("  %s is NOT SHOWN\n", erratum);
         fflush(stdout);                                         /* all take a while */
         return outcome;
     }
@@ -290,7 +292,7 @@ static enum errata_outcome show(const errata_desk *desk, const char *erratum, js
 
 int verify_errata(const errata_desk *desk, const char *id)
 {
-    int count[ERRATA_OUTCOMES] = { 0 }, total = 0;
+    int count[OUTCOMES] = { 0 }, total = 0;
     json_t *rows = desk->json ? json_checked(json_array()) : NULL;
     for (int n = 1; n <= ERRATA; n++) {
         char erratum[16];
@@ -299,9 +301,9 @@ int verify_errata(const errata_desk *desk, const char *id)
         count[show(desk, erratum, rows)]++;
         total++;
     }
-    int shown = count[ERRATA_NUMBERS] + count[ERRATA_WORDS];
+    int shown = count[BY_NUMBERS] + count[IN_WORDS];
     if (rows) json_print(rows);
     else printf("\n%d of %d errata shown: %d by numbers, %d in words; %d not shown, %d n/a\n", shown, total,
-                count[ERRATA_NUMBERS], count[ERRATA_WORDS], count[ERRATA_NOT_SHOWN], count[ERRATA_NOWHERE]);
-    return count[ERRATA_NOT_SHOWN] == 0 && shown > 0 ? EXIT_HELD : EXIT_CHECK_FAILED;
+                count[BY_NUMBERS], count[IN_WORDS], count[NOT_SHOWN], count[NOWHERE]);
+    return count[NOT_SHOWN] == 0 && shown > 0 ? EXIT_HELD : EXIT_CHECK_FAILED;
 }
