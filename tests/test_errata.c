@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "autodiff/options.h"
+#include "autodiff/require.h"
 #include "derivations/errata.h"
 #include "derivations/registry.h"
 #include "derivations/verify_errata.h"
@@ -139,11 +142,122 @@ static void agreement_is_not_shown(void **state)
     close_desk(&f);
 }
 
+/* What the command prints, to be freed; its exit status in *status */
+static char *printed(const errata_desk *desk, const char *id, int *status)
+{
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    fflush(stdout);
+    int stdout_was = dup(1);
+    dup2(fileno(file), 1);
+    *status = verify_errata(desk, id);
+    fflush(stdout);
+    dup2(stdout_was, 1);
+    close(stdout_was);
+    long n = ftell(file);
+    char *text = allocate((size_t)n + 1, 1, "what is printed");
+    rewind(file);
+    assert_int_equal(fread(text, 1, (size_t)n, file), n);
+    fclose(file);
+    return text;
+}
+
+static int times(const char *text, const char *part)
+{
+    int n = 0;
+    for (text = strstr(text, part); text; text = strstr(text + 1, part)) n++;
+    return n;
+}
+
+static void page_has_each_once(void **state)
+{
+    (void)state;
+    fixture f;
+    open_desk(&f);
+    f.desk.json = false;
+    int status;
+    char *text = printed(&f.desk, NULL, &status);
+    assert_int_equal(status, EXIT_HELD);
+    for (int n = 1; n <= ERRATA; n++) {
+        char with_columns[24], without[24];
+        snprintf(with_columns, sizeof with_columns, "\nERR-%d ", n);
+        snprintf(without, sizeof without, "\nERR-%d\n", n);
+        assert_int_equal(times(text, with_columns) + times(text, without), 1);
+    }
+    assert_non_null(strstr(text, "82 of 86 errata shown: 79 by numbers, 3 in words; 0 not shown, 4 n/a\n"));
+    assert_int_equal(times(text, "trains: "), 4);
+    free(text);
+    close_desk(&f);
+}
+
+static const char *member(const json_t *o, const char *key) { return json_string_value(json_object_get(o, key)); }
+
+static void json_has_each_once(void **state)
+{
+    (void)state;
+    fixture f;
+    open_desk(&f);
+    int status;
+    char *text = printed(&f.desk, NULL, &status);
+    json_t *all = json_loads(text, 0, NULL), *line, *at;
+    assert_int_equal(json_array_size(all), ERRATA);
+    for (int n = 1; n <= ERRATA; n++) {
+        const json_t *o = json_array_get(all, (size_t)n - 1);
+        assert_string_equal(member(o, "erratum"), erratum_name(n));
+        size_t i, k, refuted = 0;
+        json_array_foreach(json_object_get(o, "lines"), i, line) {
+            assert_non_null(registry_find(member(line, "id")));
+            json_array_foreach(json_object_get(line, "settings"), k, at) {
+                bool numbers = json_is_number(json_object_get(at, "document"));
+                assert_true(numbers || *member(at, "reason"));
+                if (strcmp(member(at, "verdict"), "REFUTED") != 0) continue;
+                refuted++;
+                assert_true(json_number_value(json_object_get(at, "units")) >
+                            json_number_value(json_object_get(at, "bound")));
+            }
+        }
+        bool words = strcmp(member(o, "verdict"), "in words") == 0, shown = strcmp(member(o, "verdict"), "shown") == 0;
+        assert_int_equal(words, n == 52 || n == 59 || n == 78);
+        assert_int_equal(shown && n != 86, refuted > 0);
+        if (words) assert_int_equal(json_array_size(json_object_get(o, "lines")), 0);
+    }
+    json_decref(all);
+    free(text);
+    close_desk(&f);
+}
+
+/* Where every step is certain the TD error is the advantage, and ERR-29's line right. */
+static void status_says_it(void **state)
+{
+    (void)state;
+    problem p = problem_open("chain:5", NULL, NULL, NULL, 1);
+    setting own = { .seed = 1 };
+    static const struct { const char *id; bool named; int status; const char *last; } want[] = {
+        { "ERR-29", false, EXIT_CHECK_FAILED, "0 of 1 errata shown: 0 by numbers, 0 in words; 1 not shown, 0 n/a" },
+        { "ERR-29", true, EXIT_CHECK_FAILED, "0 of 1 errata shown: 0 by numbers, 0 in words; 0 not shown, 1 n/a" },
+        { "ERR-59", true, EXIT_HELD, "1 of 1 errata shown: 0 by numbers, 1 in words; 0 not shown, 0 n/a" },
+        { NULL, false, EXIT_CHECK_FAILED, " not shown, " },
+        { NULL, true, EXIT_HELD, "; 0 not shown, " },
+    };
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        errata_desk desk = { &p, 1, &own, want[i].named, false, false };
+        int status;
+        char *text = printed(&desk, want[i].id, &status);
+        if (status != want[i].status || !strstr(text, want[i].last))
+            fail_msg("case %d: status %d\n%s", (int)i, status, text);
+        assert_int_equal(times(text, "NOT SHOWN") > 0, !want[i].named);
+        free(text);
+    }
+    problem_close(&p);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(all_are_there), cmocka_unit_test(lines_have_rows),
                                         cmocka_unit_test(exchange_shows),
-                                        cmocka_unit_test(agreement_is_not_shown) };
+                                        cmocka_unit_test(agreement_is_not_shown),
+                                        cmocka_unit_test(page_has_each_once), cmocka_unit_test(json_has_each_once),
+                                        cmocka_unit_test(status_says_it) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
