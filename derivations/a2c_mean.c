@@ -684,8 +684,8 @@ const derivation a2c_mean[] = {
         { "=-\\nabla J_V", "through algorithms/a2c.c, with c_V = 1", of_objective },
         { "=\\nabla_w(R-V(s))^2", "differences of the square, in plain loops", by_differences },
         { "-(R-V(s))\\nabla_wV(s)",
-          "002 and others absorb the 2: half the step of 000 l.250 and 004 l.177 at the same alpha (c_V = .5"
-          " here)", minus_one, DIFFERS, "ERR-85" } },
+          "the 2 absorbed, as with 1/2 (R-V)^2: half the step of 000 l.250 and 004 l.177 at the same alpha"
+          " (c_V = .5 here)", minus_one, DIFFERS, "ERR-85" } },
       "one state, a critic of 3 tanh units" },
     { "A3C-27", "the entropy's gradient is added, times beta",
       "mean and variance of dtheta, then the mean entropy after 300 exact steps", n_theta, unit_moments, NULL, NULL, {

@@ -69,8 +69,8 @@ const derivation *derivation_find(const char *id)
 
 const derivation *derivation_next_erratum(const char *erratum, const derivation *after, int *line)
 {
-    const derivation *d;
-    for (int i = 0; (d = derivation_at(i)); i++) {
+    const derivation *d, *more = errata_lines;
+    for (int i = 0; (d = derivation_at(i)) || (d = more++)->id; i++) {
         if (after) {
             if (d == after) after = NULL;
             continue;

@@ -76,7 +76,8 @@ typedef struct {
 /* All derivations, one file after the other; NULL ends the list. By id: NULL when there is none. */
 const derivation *derivation_at(int i);
 const derivation *derivation_find(const char *id);
-/* The first derivation behind `after` (NULL: of all) that holds a line of the erratum; line: its number from 0. */
+/* The first derivation behind `after` (NULL: of all, errata_lines last) that holds a line of the erratum; line: its
+ * number from 0. */
 const derivation *derivation_next_erratum(const char *erratum, const derivation *after, int *line);
 extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalent_forms[], baseline[], td_error[],
     policy_gradient_theorem[], performance_difference[], taylor[], fisher[], natural_gradient[], conjugate_gradient[],
@@ -91,6 +92,9 @@ extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalen
     natural_step_lines[], line_search[], ppo_learning[], step_size_lines[], deterministic_update[], slow_targets[],
     ou_process[], replay_drawn[], overestimation[], deterministic_pg[], deterministic_actor[], lqr_mean_updates[],
     batch_norm_learning[], off_policy_learning[], off_policy_grids[], off_policy_bias[];
+/* Errata that stand in none of these: each has the id of the row that it is about, which may have one of its own above.
+ * They are found by their erratum only. */
+extern const derivation errata_lines[];
 
 /* PASS: every line agrees with the one it is held against within 10 units and their own errors. WEAK: they do, but
  * so much error is allowed, more than 1e-6 of the quantity, that this says nothing. An erratum's line has no part

@@ -523,7 +523,7 @@ const derivation deterministic_update[] = {
       n_delays, unit_count, NULL, NULL, {
         { "\\lfloor T/d\\rfloor", "T = 12", divided },
         { "=\\#\\{t:t\\bmod d=0\\}", "the training code's. The policy's step comes before the targets': the paper's"
-          " order, which moves w' by O(kappa alpha) only (ERR-86)", counted_due },
+          " order, which moves theta' by kappa alpha grad J (ERR-86)", counted_due },
         { "\\#\\{t:t\\bmod d\\}", "004 (l.714) and the paper: \"if t mod d\" is true where it is not 0",
           counted_literally, DIFFERS, "ERR-75" } }, "d = 1, 2, 3, 4" },
     { "TD3-16", "TD3 without its three changes is DDPG, bit for bit", "theta after 200 steps", n_theta, unit_none,

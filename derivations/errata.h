@@ -1,7 +1,13 @@
-/* Errata of the documents that are words and signs: a name, a letter, an index, a parenthesis. Nothing can be computed
- * of them. One whose line has a number is a line of a derivation (derivation.h, `erratum`); ERR-83 is both. */
+/* The errata of the five documents, ERR-1 to ERR-86. One whose line has a number is a line of a derivation
+ * (derivation.h, `erratum`), which stands beside the right ones and must differ from them; the few that stand
+ * in no derivation of an equation have one here, errata_lines. What is a name or a word has no number:
+ * errata_in_words. That also has what is printed where the number needs a reading of it. */
 #ifndef ASCENT_ERRATA_H
 #define ASCENT_ERRATA_H
+
+#include <stdbool.h>
+
+enum { ERRATA = 86 };
 
 typedef struct {
     const char *erratum;
@@ -11,5 +17,7 @@ typedef struct {
 } erratum_in_words;
 
 extern const erratum_in_words errata_in_words[];            /* the last has erratum NULL */
+
+bool erratum_has_words(const char *erratum);
 
 #endif

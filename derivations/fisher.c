@@ -335,7 +335,7 @@ const derivation fisher[] = {
           "a state's score has no part in another's theta; 1 is a null vector of each block; S: the states with"
           " d(s) > 0", blocks_and_rank },
         { "\\mathrm{rank}\\,F=n,\\quad F",
-          "000, 001 and 004 write F^{-1}, which only a matrix of full rank has",
+          "001 (l.526) and 004 (l.461) write F^{-1}, H^{-1}, which only a matrix of full rank has",
           full_rank, DIFFERS, "ERR-55" } } },
     { .id = NULL }
 };

@@ -48,7 +48,7 @@ static int print_words(FILE *out, const char *erratum, const char *id)
     int n = 0;
     for (const erratum_in_words *e = errata_in_words; e->erratum; e++) {
         if ((erratum && strcmp(e->erratum, erratum) != 0) || (id && strcmp(e->beside, id) != 0)) continue;
-        if (erratum) print(out, "%s%s  words, nothing to compute; beside %s\n", n ? "\n" : "", erratum, e->beside);
+        if (erratum) print(out, "%s%s  in words; beside %s\n", n ? "\n" : "", erratum, e->beside);
         else         print(out, "  %s\n", e->erratum);
         print_place(out, "source", e->place, "");
         print_place(out, "wrong", e->printed, "");

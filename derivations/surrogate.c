@@ -552,7 +552,7 @@ const derivation surrogate[] = {
           by_new_policy },
         { "=L_\\pi(\\tilde\\pi)-\\eta(\\pi)", "PDI-9", L_less_eta },
         { "J(\\tilde\\theta)=\\eta(\\tilde\\theta)-\\eta(\\theta)",
-          "004 (l.366, 372) takes it for J: there the states would have to be pi~'s", gain_of_eta, DIFFERS,
+          "004 (l.366, 374) takes it for J: there the states would have to be pi~'s", gain_of_eta, DIFFERS,
           "ERR-5" } } },
     { "PDI-11", "a sum over rho is 1/(1-gamma) times a mean", "L - eta(pi)", one, unit_sum, no_distribution, NULL, {
         { "\\sum_s\\rho_{\\pi_\\theta}(s)\\sum_a\\pi_\\theta(a|s)"

@@ -10,9 +10,11 @@
 #include "autodiff/require.h"
 #include "derivations/commands.h"
 #include "autodiff/json.h"
+#include "derivations/errata.h"
 #include "derivations/plain_math.h"
 #include "derivations/problem.h"
 #include "derivations/registry.h"
+#include "derivations/verify_errata.h"
 
 static const char about[] =
     "Evaluates both sides of every equation exactly and compares them. MDP: a .mdp file or a built-in name;\n"
@@ -27,7 +29,11 @@ static const char about[] =
     "WEAK: so much is allowed, more than 1e-6 of the quantity, that agreement says nothing; n/a: it does not\n"
     "apply, or trains and is left to `ascent derive ID`. Neither is PASS. Exit 1 if anything fails or nothing\n"
     "passes. Below an id stand the documents' wrong lines about it: REFUTED, or `agrees` where the MDP is one on\n"
-    "which they happen to be right.";
+    "which they happen to be right.\n"
+    "--errata: the 86 errata of the documents one by one, each line as printed, the right one, and the numbers of\n"
+    "both where they are furthest apart; in words where a word or a name is wrong. Without an MDP those that\n"
+    "train are computed, too (half a minute). Exit 1 if one is not refuted, or a right line beside it fails; an\n"
+    "MDP that you name may be one on which a document's line happens to be right: that is n/a.";
 
 struct tally { int count[4], refuted; };            /* count: by verdict */
 
@@ -188,22 +194,23 @@ static void verify_one(const derivation *d, const problem *p, const setting *own
     }
 }
 
-/* Every derivation, or that of the id, on the MDP of p; p NULL: those that have a problem of their own. */
-/* id NULL: all; of an erratum, those that hold its lines */
-static bool is_asked(const derivation *d, const char *id)
+/* The next derivation that is asked for, d NULL: the first; i counts. id NULL: all; of an erratum, those that
+ * hold its lines */
+static const derivation *next_asked(const char *id, const derivation *d, int *i)
 {
-    if (!id || strcmp(d->id, id) == 0) return true;
-    for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].value; l++)
-        if (d->line[l].erratum && strcmp(d->line[l].erratum, id) == 0) return true;
-    return false;
+    int line;
+    if (!id) return derivation_at((*i)++);
+    if (strncmp(id, "ERR-", 4) == 0) return derivation_next_erratum(id, d, &line);
+    return d ? NULL : derivation_find(id);
 }
 
+/* Every derivation, or that of the id, on the MDP of p; p NULL: those that have a problem of their own. */
 static void verify_all(const problem *p, const setting *own, const char *id, double longest, json_t *rows,
                        struct tally *tally)
 {
-    const derivation *d;
-    for (int i = 0; (d = derivation_at(i)); i++) {
-        if (!is_asked(d, id) || !p != !!d->own_problem) continue;
+    const derivation *d = NULL;
+    for (int i = 0; (d = next_asked(id, d, &i));) {
+        if (!p != !!d->own_problem) continue;
         if (d->trains > longest && !id) leave_out(d, rows, tally);
         else                            verify_one(d, p, own, rows, tally);
     }
@@ -221,58 +228,84 @@ static void print_problem(const problem *p)
 /* Is one asked for that is about MDPs, or, with own, about a problem of its own? */
 static bool any_asked(const char *id, bool own)
 {
-    const derivation *d;
-    for (int i = 0; (d = derivation_at(i)); i++)
-        if (is_asked(d, id) && !d->own_problem == !own) return true;
+    const derivation *d = NULL;
+    for (int i = 0; (d = next_asked(id, d, &i));)
+        if (!d->own_problem == !own) return true;
     return false;
+}
+
+/* As a table of ids */
+static int verify_ids(problem *p, int count, const setting *own, const char *id, double longest, bool json)
+{
+    struct tally tally = { { 0 } };
+    json_t *rows = json ? json_checked(json_array()) : NULL;
+    for (int i = 0; i < count; i++) {
+        if (!rows && any_asked(id, false)) print_problem(&p[i]);
+        verify_all(&p[i], NULL, id, 0, rows, &tally);
+        problem_close(&p[i]);
+    }
+    if (!rows && any_asked(id, true)) {
+        printf("\nOn problems of their own (`ascent derive ID` shows which)\n");
+        print_head();
+    }
+    verify_all(NULL, own, id, longest, rows, &tally);
+    if (json) json_print(rows);
+    else printf("\n%d PASS, %d FAIL, %d WEAK, %d n/a; %d wrong lines of the documents REFUTED\n", tally.count[PASS],
+                tally.count[FAIL], tally.count[WEAK], tally.count[NOT_APPLICABLE], tally.refuted);
+    return tally.count[FAIL] == 0 && tally.count[PASS] > 0 ? EXIT_HELD : EXIT_CHECK_FAILED;
+}
+
+/* Of the errata one by one, or of the table of ids: is that id one, and may it have an MDP? */
+static void check_id(const char *id, bool errata, bool has_mdp)
+{
+    bool on_mdps = any_asked(id, false), known = on_mdps || any_asked(id, true);
+    if (errata && id) {
+        if (strncmp(id, "ERR-", 4) != 0 || !(known || erratum_has_words(id)))
+            bad_input("verify: --errata: expected ERR-1 to ERR-%d, found %s", ERRATA, id);
+    } else if (!known && registry_find(id)) bad_input("verify: %s has no check yet", id);
+    else if (!known && erratum_has_words(id))
+        bad_input("verify: %s is words: `ascent verify --errata --id %s` prints them", id, id);
+    else if (!known) bad_input("verify: no id %s; `ascent list` prints them all", id);
+    if (!known && has_mdp) bad_input("verify: %s is words, it takes no MDP, --gamma or --policy", id);
+    if (!on_mdps && has_mdp)
+        bad_input("verify: %s has a problem of its own, it takes no MDP, --gamma or --policy", id);
 }
 
 int verify_command(int argc, char **argv)
 {
     const char *id = NULL, *gamma = NULL, *policy = NULL, *seed_text = "1";
-    bool unbound = false, json = false;
+    bool unbound = false, errata = false, json = false;
     const option table[] = {
         { "--id", "ID", "only this equation, or erratum", &id, NULL },
         { "--gamma", "G", "discount instead of the MDP's own", &gamma, NULL },
         { "--policy", "FILE", "pi: logits, CSV, one row a state, or `uniform`", &policy, NULL },
         { "--seed", "K", "of the random policies and trajectories (1)", &seed_text, NULL },
+        { "--errata", NULL, "the documents' errata, each with what shows it", NULL, &errata },
         { "--unbound", NULL, "list the ids that have no check yet", NULL, &unbound },
-        { "--json", NULL, "one object for each id, MDP and policy", NULL, &json },
+        { "--json", NULL, "one object for each id, MDP and policy, or for each erratum", NULL, &json },
         { NULL, NULL, NULL, NULL, NULL } };
     int left = options_parse(argc, argv,
-        "verify [MDP...] [--id ID] [--gamma G] [--policy FILE] [--seed K] [--unbound] [--json]", about, table);
+        "verify [MDP...] [--id ID] [--gamma G] [--policy FILE] [--seed K] [--errata | --unbound] [--json]", about,
+        table);
     if (unbound) {
-        if (left || json) bad_input("verify: --unbound takes no MDP and no --json");
+        if (left || json || errata) bad_input("verify: --unbound takes no MDP, no --errata and no --json");
         print_unbound();
         return EXIT_HELD;
     }
-    bool on_mdps = any_asked(id, false), on_own = any_asked(id, true);
-    if (!on_mdps && !on_own && registry_find(id)) bad_input("verify: %s has no check yet", id);
-    if (!on_mdps && !on_own) bad_input("verify: no id %s; `ascent list` prints them all", id);
-    if (!on_mdps && (left || gamma || policy))
-        bad_input("verify: %s has a problem of its own, it takes no MDP, --gamma or --policy", id);
+    check_id(id, errata, left || gamma || policy);
     static char *standard[] = { "FrozenLake-v1", "E5" };
     char **name = left ? argv + 1 : standard;
     int count = left ? left : 2;
     uint64_t seed = options_seed("--seed", seed_text);
+    setting own = { .seed = problem_seed(seed) };
 
     problem *p = allocate((size_t)count, sizeof *p, "problems");        /* all are opened before one is shown */
     for (int i = 0; i < count; i++) p[i] = problem_open(name[i], gamma, policy, NULL, seed);
-    struct tally tally = { { 0 } };
-    json_t *rows = json ? json_checked(json_array()) : NULL;
-    for (int i = 0; i < count; i++) {
-        if (!rows && on_mdps) print_problem(&p[i]);
-        verify_all(&p[i], NULL, id, 0, rows, &tally);
-        problem_close(&p[i]);
-    }
+    int status;
+    if (errata) {
+        status = verify_errata(&(errata_desk){ p, count, &own, left > 0, !left || id, json }, id);
+        for (int i = 0; i < count; i++) problem_close(&p[i]);
+    } else status = verify_ids(p, count, &own, id, left ? 0 : 1, json);
     free(p);
-    if (!rows && on_own) {
-        printf("\nOn problems of their own (`ascent derive ID` shows which)\n");
-        print_head();
-    }
-    verify_all(NULL, &(setting){ .seed = problem_seed(seed) }, id, left ? 0 : 1, rows, &tally);
-    if (json) json_print(rows);
-    else printf("\n%d PASS, %d FAIL, %d WEAK, %d n/a; %d wrong lines of the documents REFUTED\n", tally.count[PASS],
-                tally.count[FAIL], tally.count[WEAK], tally.count[NOT_APPLICABLE], tally.refuted);
-    return tally.count[FAIL] == 0 && tally.count[PASS] > 0 ? EXIT_HELD : EXIT_CHECK_FAILED;
+    return status;
 }

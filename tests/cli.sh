@@ -200,7 +200,7 @@ for option in --gamma --policy --against --fisher --optimal --json; do
     check "solve --help explains $option" "it is not there" grep -q -e "^  $option " out
 done
 run verify --help
-for option in --id --gamma --unbound --json; do
+for option in --id --gamma --errata --unbound --json; do
     check "verify --help explains $option" "it is not there" grep -q -e "^  $option " out
 done
 run improve --help
@@ -702,6 +702,23 @@ works "verify --policy uniform" verify --policy uniform --id PDI-6 E5
 works "derive ERR-9" derive ERR-9
 check "derive ERR-9 shows both places" "it does not" [ "$(grep -c REFUTED out)" -ge 2 ]
 works "verify a file" verify --id PDI-6 chain.mdp
+works "verify --errata --id ERR-12 E5" verify --errata --id ERR-12 E5
+check "verify --errata: the four lines of ERR-12, refuted" "$(cat out)" [ "$(grep -c ' REFUTED, ' out)" -eq 4 ]
+works "verify --errata of words" verify --errata --id ERR-59
+works "verify --id ERR-7, which has a derivation of its own" verify --id ERR-7 E5
+json "verify --errata E5" verify --errata E5
+check "verify --errata: each of 86 once" "$(grep -c '^\[[0-9]*\].erratum' flat)" \
+    [ "$(awk '$1 ~ /^\[[0-9]+\].erratum$/ { print $2 }' flat | sort -u | wc -l)" -eq 86 ]
+check "verify --errata: what trains is n/a, with its reason" "no word of it" \
+    [ "$(grep -c 'settings\[0\].reason "trains' flat)" -eq 4 ]
+run verify --errata --id ERR-29 chain:5
+check "verify --errata of one that is not refuted here" "exit status $status" [ "$status" -eq 1 ]
+refuses "verify --errata of an equation" 2 'ERR-1 to ERR-86, found PGT-3' verify --errata --id PGT-3
+refuses "verify --errata of one too many" 2 'found ERR-87' verify --errata --id ERR-87
+refuses "verify --errata of a problem of its own, and an MDP" 2 'takes no MDP' verify --errata --id ERR-21 E5
+refuses "verify --errata of words, and an MDP" 2 'is words, it takes no MDP' verify --errata --id ERR-59 E5
+refuses "verify --errata --unbound" 2 'takes no MDP, no --errata' verify --errata --unbound
+refuses "verify of an erratum in words" 2 'verify --errata --id ERR-59' verify --id ERR-59
 refuses "verify --id NOPE" 2 NOPE verify --id NOPE
 refuses "verify of a missing file" 2 nosuch verify nosuch.mdp
 refuses "verify --gamma 2" 2 --gamma verify E5 --gamma 2

@@ -57,5 +57,12 @@ DSB-15 2.658597
 TRPO-3 2.567332
 TRPO-9 0.126859
 END
+
+# Every erratum, those that train, too: each is there once, and shown
+if "$ascent" verify --errata >"$out" && [ "$(grep -E '^ERR-[0-9]+( |$)' "$out" | awk '{ print $1 }' | sort -u | wc -l)" -eq 86 ] &&
+    [ "$(grep -cE '^ERR-' "$out")" -eq 86 ] &&
+    grep -q '^86 of 86 errata shown: 83 by numbers, 3 in words; 0 not shown, 0 n/a$' "$out"
+then passed=$((passed + 1))
+else bad "verify --errata" 'NOT SHOWN|FAIL|errata shown'; fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
