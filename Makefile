@@ -196,7 +196,8 @@ bench: $(BUILD)/tests/bench/bench
 	@$(BUILD)/tests/bench/bench
 	@for python in python3 /usr/bin/python3; do \
 	    if $$python -c 'import torch' 2>/dev/null; then \
-	    $$python tests/bench/peer.py && exec $$python tests/bench/peer_ppo.py; fi; done; \
+	    $$python tests/bench/peer.py && $$python tests/bench/peer_ppo.py && exec $$python tests/bench/peer_ddpg.py; \
+	    fi; done; \
 	    echo; echo 'PyTorch is not installed (Debian: python3-torch): no figures of it beside'
 
 SANITIZE = -O1 -g -march=$(MARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \

@@ -110,7 +110,7 @@ double ddpg_critic_gradient(ad_tape *t, const ddpg_config *c, const policy *p, c
     ad Q1 = critic_Q_in(BATCH_NORM_EVALUATE, p, Q, ad_input(t, phi_targ, n, 1), s1, a1);
     ad y  = ddpg_y(r, done, Q1, c->gamma);
     ad L  = ddpg_L(critic_Q_in(ddpg_Q_mode(c), p, Q, x, s, a), y);
-    memcpy(g, ad_value(ad_grad(ad_neg(L), x)), (size_t)n * sizeof *g);
+    ad_grad_into(ad_neg(L), x, g);
     double loss = ad_scalar(L);
     ad_reset(t, start);
     return loss;
@@ -136,7 +136,7 @@ double ddpg_actor_gradient(ad_tape *t, const ddpg_config *c, const policy *p, co
     ad x = ad_input(t, theta, p->n, 1), s = ad_input(t, B->s, B->T, B->d);
     ad a = policy_action_in_training(t, p, x, s);
     ad J = ddpg_J(critic_Q_in(ddpg_Q_mode(c), p, Q, ad_input(t, phi, critic_n(p, Q), 1), s, a));
-    memcpy(g, ad_value(ad_grad(J, x)), (size_t)p->n * sizeof *g);
+    ad_grad_into(J, x, g);
     double value = ad_scalar(J);
     ad_reset(t, start);
     return value;

@@ -127,7 +127,7 @@ double td3_critic_gradient(ad_tape *t, const td3_config *c, const policy *p, con
     ad y  = td3_y(r, done, Q1, c->gamma);
     ad L  = td3_L(td3_twin(Q, 0, x, s, a), y);
     if (c->twins) L = ad_add(L, td3_L(td3_twin(Q, 1, x, s, a), y));                     /* TD3-6 */
-    memcpy(g, ad_value(ad_grad(ad_neg(L), x)), (size_t)n * sizeof *g);
+    ad_grad_into(ad_neg(L), x, g);
     double loss = ad_scalar(L);
     ad_reset(t, start);
     return loss;
@@ -152,7 +152,7 @@ double td3_actor_gradient(ad_tape *t, const policy *p, const network *Q, const d
     ad_mark start = ad_here(t);
     ad x = ad_input(t, theta, p->n, 1), s = ad_input(t, B->s, B->T, B->d);
     ad J = td3_J(critic_Q_sa(Q, ad_input(t, phi, network_n(Q), 1), s, policy_action(t, p, x, s)));
-    memcpy(g, ad_value(ad_grad(J, x)), (size_t)p->n * sizeof *g);
+    ad_grad_into(J, x, g);
     double value = ad_scalar(J);
     ad_reset(t, start);
     return value;

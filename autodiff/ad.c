@@ -335,8 +335,8 @@ static void compute_since(ad before, ad y, unsigned long oldest, int k, ad g[])
     for (ad n = first; n; n = n->newer) ad_compute(n);
 }
 
-/* g[i] = (dy/dx[i])^T w, w as y. */
-static void pull_back(ad y, ad w, int k, const ad x[], ad g[], const char *at)
+/* g[i] = (dy/dx[i])^T w, w as y. Given memory `into`, g[0] is computed there if it was not known before. */
+static void pull_back(ad y, ad w, int k, const ad x[], ad g[], double *into, const char *at)
 {
     ad_tape *t = y->tape;
     ad before = t->last;
@@ -354,22 +354,32 @@ static void pull_back(ad y, ad w, int k, const ad x[], ad g[], const char *at)
         g[i] = x[i]->adjoint && x[i]->number <= y->number ? x[i]->adjoint
                                                           : ad_constant_(t, 0, x[i]->r, x[i]->c, at);
     t->recording = false;
+    if (into && !g[0]->value && !(g[0]->op->is & AD_INSIDE)) g[0]->value = into;
     compute_since(before, y, oldest, k, g);
     for (int i = 0; i < k; i++) require_finite(g[i]);
 }
 
-void ad_grads_(ad y, int k, const ad x[], ad g[], const char *at)
+static void gradients(ad y, int k, const ad x[], ad g[], double *into, const char *at)
 {
     require(y->r == 1 && y->c == 1, "%s: ad_grad: y is [%d x %d], expected [1 x 1]", at, y->r, y->c);
     require_finite(y);
-    pull_back(y, ad_constant_(y->tape, 1, 1, 1, at), k, x, g, at);
+    pull_back(y, ad_constant_(y->tape, 1, 1, 1, at), k, x, g, into, at);
 }
+
+void ad_grads_(ad y, int k, const ad x[], ad g[], const char *at) { gradients(y, k, x, g, NULL, at); }
 
 ad ad_grad_(ad y, ad x, const char *at)
 {
     ad g;
-    ad_grads_(y, 1, &x, &g, at);
+    gradients(y, 1, &x, &g, NULL, at);
     return g;
+}
+
+void ad_grad_into_(ad y, ad x, double *to, const char *at)
+{
+    ad g;
+    gradients(y, 1, &x, &g, to, at);
+    if (g->value != to) memcpy(to, g->value, (size_t)AD_SIZE(g) * sizeof *to);
 }
 
 ad ad_vjp_(ad y, ad x, ad w, const char *at)
@@ -377,7 +387,7 @@ ad ad_vjp_(ad y, ad x, ad w, const char *at)
     ad g;
     if (y->tape != w->tape || y->r != w->r || y->c != w->c)
         ad_shape_error(at, "vjp", y, w, "equal shapes on one tape");
-    pull_back(y, w, 1, &x, &g, at);
+    pull_back(y, w, 1, &x, &g, NULL, at);
     return g;
 }
 

@@ -120,6 +120,8 @@ enum ad_activation { AD_LINEAR, AD_TANH, AD_RELU };
 /* dy/dx for a scalar y [1 x 1]: a node of x's shape, zero where y does not depend on x. Only nodes that
  * lie between x and y are visited. Reverse mode: the cost is a small multiple of computing y. */
 #define ad_grad(y, x)           ad_grad_(y, x, AD_AT)
+/* The same as numbers: written to g, as large as x, which y must not depend on. */
+#define ad_grad_into(y, x, g)   ad_grad_into_(y, x, g, AD_AT)
 /* g[i] = dy/dx[i] for k nodes at once, in one sweep. */
 #define ad_grads(y, k, x, g)    ad_grads_(y, k, x, g, AD_AT)
 /* J^T w with J = dy/dx, for any y: w as y, result as x. w is a constant to this derivative. */
@@ -198,6 +200,7 @@ ad ad_ungather_(ad a, const int *index, int c, const char *at);
 ad ad_detach_(ad a, const char *at);
 ad ad_freeze_(ad a, const char *at);
 ad ad_grad_(ad y, ad x, const char *at);
+void ad_grad_into_(ad y, ad x, double *g, const char *at);
 void ad_grads_(ad y, int k, const ad x[], ad g[], const char *at);
 ad ad_vjp_(ad y, ad x, ad w, const char *at);
 ad ad_jvp_(ad y, ad x, ad v, const char *at);

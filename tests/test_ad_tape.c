@@ -410,10 +410,32 @@ static void test_all_gradients_at_once(void **state)
         for (int k = 0; k < LEAVES + g.steps; k++) {
             ad one = ad_grad(L, node[k]);
             assert_memory_equal(ad_value(one), ad_value(all[k]), ENTRIES * sizeof(double));
+            double numbers[ENTRIES];
+            ad_grad_into(L, node[k], numbers);
+            assert_memory_equal(ad_value(one), numbers, ENTRIES * sizeof(double));
         }
         ad_tape_free(t);
     }
     gsl_rng_free(rng);
+}
+
+/* Into the caller's memory as into the tape's, and nothing behind it: of a network's theta [6], of which there are
+ * parts; of a vector beside y, 0; of y itself, 1. */
+static void test_gradient_as_numbers(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    const double value[6] = { 0.5, -0.25, 0.75, 1.5, 0.125, -1 }, zero[6] = { 0 };
+    ad theta = ad_input(t, value, 6, 1), beside = ad_input(t, value, 6, 1), x = ad_input(t, value, 3, 2);
+    ad h = ad_dense(x, ad_view(theta, 0, 2, 2), ad_view(theta, 4, 1, 2), AD_TANH), y = ad_mean(ad_square(h));
+    double g[7] = { NAN, NAN, NAN, NAN, NAN, NAN, 7 }, one[2] = { NAN, 7 };
+    ad_grad_into(y, theta, g);
+    assert_memory_equal(g, ad_value(ad_grad(y, theta)), sizeof value);
+    ad_grad_into(y, beside, g);
+    assert_memory_equal(g, zero, sizeof zero);
+    ad_grad_into(y, y, one);
+    assert_true(g[6] == 7 && one[0] == 1 && one[1] == 7);
+    ad_tape_free(t);
 }
 
 /* y = z^2 e^z + z at z = a + b, dy/dz = (z^2 + 2z) e^z + 1, the same by a and by b, bit by bit. */
@@ -944,7 +966,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_random_graphs), cmocka_unit_test(test_replay_is_recording),
         cmocka_unit_test(test_slice), cmocka_unit_test(test_detach_follows_freeze_stays),
         cmocka_unit_test(test_index_is_borrowed), cmocka_unit_test(test_several_gradients),
-        cmocka_unit_test(test_all_gradients_at_once), cmocka_unit_test(test_intermediate),
+        cmocka_unit_test(test_all_gradients_at_once),
+        cmocka_unit_test(test_gradient_as_numbers), cmocka_unit_test(test_intermediate),
         cmocka_unit_test(test_adjoint_identity), cmocka_unit_test(test_views),
         cmocka_unit_test(test_views_share_an_adjoint), cmocka_unit_test(test_view_as_x),
         cmocka_unit_test(test_leaves), cmocka_unit_test(test_reset), cmocka_unit_test(test_slice_after_reset),

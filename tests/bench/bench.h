@@ -12,6 +12,7 @@ double *bench_numbers(size_t n, double scale);          /* uniform in (-scale, s
 void bench_network(void);                               /* networks: network.c */
 void bench_exact(void);                                 /* the exact layer: exact.c */
 void bench_envs(void);                                  /* environments: envs.c */
-void bench_ppo(void);                                   /* a whole training loop: ppo.c */
+void bench_ppo(void);                                   /* whole training loops: ppo.c, */
+void bench_ddpg(void);                                  /* ddpg.c */
 
 #endif
