@@ -1,5 +1,5 @@
-/* Q of a deterministic policy on a regulator: of lines, against their closed forms, with noise and without; of a network
- * that is no line, against V by quadrature on a grid, which shares no code with it. */
+/* Q of a deterministic policy on a regulator: of lines, against their closed forms, with noise and without; of a
+ * network that is no line, against V by quadrature on a grid, which shares no code with it. */
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>
@@ -40,9 +40,12 @@ static policy line(int i, const double *K, double *theta)
     return p;
 }
 
-static void draw(gsl_rng *rng, int n, double *x) { for (int i = 0; i < n; i++) x[i] = 4 * gsl_rng_uniform(rng) - 2; }
+static void draw(gsl_rng *rng, int n, double *x)
+{
+    for (int i = 0; i < n; i++) x[i] = 4 * gsl_rng_uniform(rng) - 2;
+}
 
-/* W = 0: nothing is drawn, and what is left out is gamma^T of what is lost after T, less than CUT of all that is */
+/* W = 0: nothing is drawn, and what is left out is gamma^T of what is lost after T, less than CUT of all that is lost */
 static void lines_without_noise(void **state)
 {
     (void)state;
@@ -58,7 +61,8 @@ static void lines_without_noise(void **state)
         draw(rng, N * L->m, u);
         lqr_Q_of_mu(best, &p, theta, N, x, u, NULL, Q);
         for (int k = 0; k < N; k++) {
-            double exact = lqr_Q(of, x + k * L->n, u + k * L->m), lost = lqr_Q(best, x + k * L->n, u + k * L->m) - exact;
+            const double *s = x + k * L->n, *a = u + k * L->m;
+            double exact = lqr_Q(of, s, a), lost = lqr_Q(best, s, a) - exact;
             double allowed = CUT * lost + 1e4 * DBL_EPSILON * fabs(exact);
             assert_true(lost > 1e3 * allowed);
             if (!(fabs(Q[k] - exact) <= allowed))
@@ -71,8 +75,8 @@ static void lines_without_noise(void **state)
     gsl_rng_free(rng);
 }
 
-/* Of N paths from one (x, u): is the mean exact within 4 standard errors, once in 16000 not; and what was lost, on which all
- * depends, seen as 25 of them? */
+/* Of N paths from one (x, u): is the mean exact within 4 standard errors, once in 16000 not; and what was lost, on
+ * which all depends, seen as 25 of them? */
 static void agrees(int N, const double *Q, double exact, double best, const char *what)
 {
     double sum = 0, squares = 0;
@@ -136,7 +140,8 @@ static void network_by_quadrature(void **state)
 {
     (void)state;
     static double V[GRID], V1[GRID];
-    double *x = allocate(MOST, sizeof *x, "x"), *u = allocate(MOST, sizeof *u, "u"), *Q = allocate(MOST, sizeof *Q, "Q");
+    double *x = allocate(MOST, sizeof *x, "x"), *u = allocate(MOST, sizeof *u, "u");
+    double *Q = allocate(MOST, sizeof *Q, "Q");
     lqr_system *L = lqr_system_of(&scalar_);
     lqr_exact *best = optimum(L);
     env *e = lqr_env_new("scalar", &scalar_);
@@ -162,17 +167,19 @@ static void network_by_quadrature(void **state)
     free(x);
 }
 
-/* A mu that drives x away loses everything: no number, and no stop */
+/* A mu that drives x away, to one side or, with inf - inf on its way, to both, loses everything: and no stop */
 static void runs_away(void **state)
 {
     (void)state;
-    const double K = -1e3, x = 1, u = 0;
-    double theta[2], Q;
+    const double K[2] = { -1e3, 1e3 }, x = 1, u = 0;
     lqr_system *L = regulator_system(0);
     lqr_exact *best = optimum(L);
-    policy p = line(0, &K, theta);
-    lqr_Q_of_mu(best, &p, theta, 1, &x, &u, NULL, &Q);
-    assert_true(Q == -INFINITY);
+    for (int i = 0; i < 2; i++) {
+        double theta[2], Q;
+        policy p = line(0, K + i, theta);
+        lqr_Q_of_mu(best, &p, theta, 1, &x, &u, NULL, &Q);
+        assert_true(Q == -INFINITY);
+    }
     lqr_exact_free(best);
     lqr_system_free(L);
 }
