@@ -34,6 +34,7 @@ static double lost(const lqr_exact *best, const double *H, const double *x, cons
     return linalg_dot(best->m, off, H_off);
 }
 
+/*[snip lqr-of-mu later]*/
 void lqr_Q_of_mu(const lqr_exact *best, const policy *p, const double *theta, int N, const double *x,
                  const double *u, gsl_rng *rng, double *Q)
 {
@@ -64,3 +65,4 @@ void lqr_Q_of_mu(const lqr_exact *best, const policy *p, const double *theta, in
     free(xt);
     free(root);
 }
+/*[/snip]*/

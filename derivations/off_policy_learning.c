@@ -315,6 +315,7 @@ static double lqr_cost(const lqr *L, const policy *p, const double *theta)
     return sum / squares;
 }
 
+/*[snip regulating later]*/
 /* What makes each run come near, and not the median alone: a wide layer, whose many kinks lie close, as mu can be off
  * between them; noise of .3, which shows Q's slope in a and costs nothing, as y takes mu(s'); smaller steps of Q, and
  * larger batches, as the last theta is what is judged, and moves with every batch. */
@@ -333,6 +334,7 @@ static td3_config regulating_td3(void)
     c.batch = 64, c.hidden = (widths){ 1, { 256 } };
     return c;
 }
+/*[/snip]*/
 
 /* cost / least cost of a policy after so many steps */
 static double lqr_ratio(void (*train)(run *, const void *), policy of(const env *, const void *), const void *config,

@@ -166,6 +166,7 @@ static void bias_of_run(int which, void (*train)(run *, const void *), policy of
     lqr_system_free(L);
 }
 
+/*[snip biased-learners later]*/
 enum learner { DDPG, DELAYED, SMOOTHED, TWINS, TD3, LEARNERS };      /* between both ends: with one part of TD3 */
 
 static void bias_of(int which, enum learner l, uint64_t seed, double bias[SETS])
@@ -181,6 +182,7 @@ static void bias_of(int which, enum learner l, uint64_t seed, double bias[SETS])
     if (l == DDPG) bias_of_run(which, ddpg, ddpg_policy, &d, seed, bias);
     else           bias_of_run(which, td3, td3_policy, &t, seed, bias);
 }
+/*[/snip]*/
 
 struct measured { double mean, se; };           /* over runs */
 
