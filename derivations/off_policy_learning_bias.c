@@ -1,12 +1,12 @@
-/* How far a learnt Q_phi(s, a) is from Q^mu(s, a), what mu earns, for DDPG and TD3, each with its own present mu, on a
- * regulator of one state and action and on one of two, both with noise: mean and standard error over runs. 004
- * (l.648-657). Over two sets of (s, a):
+/* How far a learnt Q_phi(s, a) is from Q^mu(s, a), what mu earns, for DDPG and TD3, each with its own present mu,
+ * on a regulator of one state and action and on one of two, both with noise: mean and standard error over runs.
+ * 004 (l.648-657). Over two sets of (s, a):
  *
  *     D       transitions of the learner's own replay, drawn uniformly: where Q is fitted
  *     mu      s of episodes that mu plays without noise, a = mu(s): where mu believes Q's gradient
  *
- * Q^mu is that of lqr_of_mu.h: exact but for gamma^T <= 1e-8 of what is lost from then on, and for the noise of one path
- * for each (s, a), which has no bias and is part of the spread over runs. */
+ * Q^mu is that of lqr_of_mu.h: exact but for gamma^T <= 1e-8 of what is lost from then on, and for the noise of one
+ * path for each (s, a), which has no bias and is part of the spread over runs. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@
 enum { SCALAR, PLANE, SYSTEMS };
 
 /* Both of values of a few units, which Q_phi, near 0 at first, has come down to after some thousand steps. On the
- * rooms of chapters/examples, where values are tens, it has not: all learners' Q is too high there, for want of steps. */
+ * rooms of chapters/examples, where values are tens, it has not: every Q is too high there, for want of steps. */
 static lqr_system *system_of(int which)
 {
     static const char *const text[SYSTEMS] = {
@@ -257,9 +257,10 @@ static void page_of_bias(const setting *x, FILE *out)
     fprintf(out, "The noise on a' is a part of it: Q is then of a policy that trembles, which earns less.\n");
 }
 
-#define WHERE "two regulators with noise, gamma .9, 5 steps an episode: A = 1, B = .5, Q = 1, R = .1, W = .1; and one of" \
-    " two states and two actions; after 6000, 7000, 8000 and 9000 steps"
-#define NUMBERS "mean of Q_phi(s,a) - Q^mu(s,a) in its standard errors, 16 runs: over D, over mu; then with two states"
+#define WHERE "two regulators with noise, gamma .9, 5 steps an episode: A = 1, B = .5, Q = 1, R = .1, W = .1;" \
+    " and one of two states and two actions; after 6000, 7000, 8000 and 9000 steps"
+#define NUMBERS \
+    "mean of Q_phi(s,a) - Q^mu(s,a) in its standard errors, 16 runs: over D, over mu; then with two states"
 
 const derivation off_policy_bias[] = {
     { "TD3-1", "DDPG overestimates Q", NUMBERS, four, measured_unit, NULL, NULL, {

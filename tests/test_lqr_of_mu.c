@@ -45,7 +45,7 @@ static void draw(gsl_rng *rng, int n, double *x)
     for (int i = 0; i < n; i++) x[i] = 4 * gsl_rng_uniform(rng) - 2;
 }
 
-/* W = 0: nothing is drawn, and what is left out is gamma^T of what is lost after T, less than CUT of all that is lost */
+/* W = 0: nothing is drawn; left out is gamma^T of what is lost after T, less than CUT of all that is lost */
 static void lines_without_noise(void **state)
 {
     (void)state;

@@ -25,7 +25,7 @@ static int line_of(const char *id, const char *words, double *out)
     return d->n(&x);
 }
 
-/* K* of the scalar regulator by hand: the root of B^2 gamma P^2 + (R - B^2 gamma Q - gamma A^2 R) P - Q R = 0 */
+/* P* of the scalar regulator by hand: the root of B^2 gamma P^2 + (R - B^2 gamma Q - gamma A^2 R) P - Q R = 0 */
 static void cost_untrained(void **state)
 {
     (void)state;
@@ -37,7 +37,7 @@ static void cost_untrained(void **state)
     assert_int_equal(n, 10);
     double nothing = L.Q / (1 - L.gamma * L.A * L.A) / P;
     for (int k = 0; k < n; k++)         /* mu(s) = K s, K some .02, of 256 weights in [-.003, .003]: by 9 K less */
-        if (!(fabs(ratio[k] / nothing - 1) < 0.5)) fail_msg("run %d: %g, and %g of doing nothing", k, ratio[k], nothing);
+        if (!(fabs(ratio[k] / nothing - 1) < 0.5)) fail_msg("run %d: %g, not %g", k, ratio[k], nothing);
 }
 
 static void printed_loop(void **state)
