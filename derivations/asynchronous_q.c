@@ -34,11 +34,19 @@ static const char *not_here(const setting *x)
     double visits = 0, most = fmax(linalg_max_abs(x->pi->nSA, x->pi->Q), max_R(x->pi));
     for (int s = 0; s < x->pi->nS; s++) visits += exact_rho(x->pi, s);
     if (x->pi->gamma == 1) return "gamma = 1: the mean update does not contract";
+    if (x->pi->gamma > 1 - 1e-12) return "almost no discount: rounding hides that the mean update contracts";
     if (x->pi->gamma == 0) return "gamma = 0: nothing follows";
     if (visits == 0) return "nothing is visited";
     if (most > 1e100) return "rewards whose squares overflow";
     if (x->pi->nSA > MOST_PAIRS) return "more than 300 pairs";
     return x->pi->nA == 1 ? "one action only" : NULL;
+}
+
+static const char *not_all_tried(const setting *x)
+{
+    for (int i = 0; i < x->pi->nSA; i++)
+        if (!(x->pi->pi[i] > 1e-100 && x->pi1->pi[i] > 1e-100)) return "pi or pi' never does some action";
+    return not_here(x);
 }
 
 /* u N M / (1 - gamma), M = max(1, |Q|, |R|): LU on I - gamma P */
@@ -139,7 +147,8 @@ static void discounted_successors(const exact *x, const learner *l, double *D)
     free(next);
 }
 
-/* ASQ-4   Q with w (y(Q) - Q) = 0, by Newton's method from 0. Returns its last step. */
+/* ASQ-4   Q with w (y(Q) - Q) = 0, w > 0 where given, by Newton's method from 0; each equation over its greatest
+ * coefficient, as w may be small. Returns the last step. */
 static double zero_of_mean_update(const exact *x, const learner *l, const double *w, double *Q)
 {
     size_t n = (size_t)x->nSA;
@@ -162,7 +171,9 @@ static double zero_of_mean_update(const exact *x, const learner *l, const double
                                          * (l->sarsa ? l->beta[s * x->nA + a] : a == best);
             }
             row[i] += weight;
-            y[i] = weight * (y[i] - Q[i]);
+            double most = linalg_max_abs(x->nSA, row);
+            for (size_t j = 0; j < n; j++) row[j] /= most;
+            y[i] = weight * (y[i] - Q[i]) / most;
         }
         require(linalg_lu_factor(lu, A) == LINALG_OK, "the mean update has no single zero");
         linalg_lu_solve(lu, false, 1, y, step);
@@ -281,12 +292,12 @@ static void visits_of(const exact *x, const double *beta, double *w)
 {
     char error[256];
     double *logits = pairs(x), sum = 0;
-    for (int i = 0; i < x->nSA; i++) logits[i] = log(fmax(beta[i], DBL_MIN));
+    for (int i = 0; i < x->nSA; i++) logits[i] = log(beta[i]);
     exact *b = exact_new(x->M, x->gamma, logits, error, sizeof error);
     require(b, "%s", error);
     for (int s = 0; s < x->nS; s++) sum += exact_rho(b, s);
     for (int i = 0; i < x->nSA; i++)
-        w[i] = (exact_rho(b, i / x->nA) / sum + 1.0 / x->nS) / 2 * fmax(beta[i], DBL_MIN);
+        w[i] = (exact_rho(b, i / x->nA) / sum + 1.0 / x->nS) / 2 * beta[i];
     exact_free(b);
     free(logits);
 }
@@ -699,7 +710,7 @@ const derivation asynchronous_q[] = {
         { "Q:\\ E[r+\\gamma Q(s',a')|s,a]=Q(s,a),\\ a'\\sim\\pi",
           "the control: SARSA's zero is not Q^* but Q^pi", sarsa_zero, DIFFERS } } },
     { "ASQ-4", "one-step Q-learning is off-policy: one fixed point for every behaviour that tries everything",
-      "Q(s,a) under pi, under pi', under the uniform policy", n_three, unit_Q, not_here, NULL, {
+      "Q(s,a) under pi, under pi', under the uniform policy", n_three, unit_Q, not_all_tried, NULL, {
         { "Q^*", "by policy iteration", optimal_thrice },
         { "=Q:\\ w_\\beta(s,a)(E[y|s,a]-Q(s,a))=0",
           "w = how often beta meets a pair, half of the time started anywhere: where w > 0 it cancels",

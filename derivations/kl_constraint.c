@@ -61,19 +61,28 @@ static double log_Z(const exact *pi, double lambda, double *kl)
         for (int a = 0; a < pi->nA; a++) top = q[a] > 0 ? fmax(top, A[a]) : top;
         bool small = top * N / lambda < 1;                      /* then log1p of a sum of expm1 */
         double shift = small ? 0 : top;
-        for (int a = 0; a < pi->nA; a++) Z_1 += q[a] * expm1((A[a] - shift) * N / lambda);
-        for (int a = 0; a < pi->nA; a++) Z += q[a] * exp((A[a] - shift) * N / lambda);
-        for (int a = 0; a < pi->nA; a++) E += q[a] * exp((A[a] - shift) * N / lambda) / Z * A[a] * N / lambda;
+        for (int a = 0; a < pi->nA; a++) {
+            double h = (fmin(A[a], top) - shift) * N / lambda;          /* above top only where q = 0 */
+            Z_1 += q[a] * expm1(h);
+            Z += q[a] * exp(h);
+            E += q[a] * exp(h) * A[a] * N / lambda;
+        }
         double logs = small ? log1p(Z_1) : log(Z) + shift * N / lambda;
-        if (w > 0) sum += w * logs, *kl += w * (E - logs);
+        if (w > 0) sum += w * logs, *kl += w * (E / Z - logs);
     }
     return sum;
 }
 
 static double dual_function(const exact *pi, double epsilon, double lambda)
 {
-    double kl;
-    return lambda * (epsilon + log_Z(pi, lambda, &kl));
+    double kl, most = 0;
+    if (lambda > 0) return lambda * (epsilon + log_Z(pi, lambda, &kl));
+    for (int s = 0; s < pi->nS; s++) {                          /* its limit */
+        double top = -INFINITY;
+        for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) top = pi->pi[i] > 0 ? fmax(top, pi->A[i]) : top;
+        most += exact_rho(pi, s) * top;
+    }
+    return most;
 }
 
 /* KL falls in lambda: its root KL = epsilon by bisection of log lambda, and 0 where KL never reaches epsilon */
@@ -136,10 +145,7 @@ static double line_A_bar(const setting *x, double *out)
 
 static double line_dual(const setting *x, double *out)
 {
-    for (int k = 0; k < RADII; k++) {
-        double lambda = multiplier(x->pi, radius[k]), least = lambda > 0 ? lambda : 1e-12 * visits_of(x->pi);
-        out[k] = dual_function(x->pi, radius[k], least);
-    }
+    for (int k = 0; k < RADII; k++) out[k] = dual_function(x->pi, radius[k], multiplier(x->pi, radius[k]));
     return 1e-11 * linalg_max_abs(RADII, out);
 }
 
