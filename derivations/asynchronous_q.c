@@ -621,10 +621,19 @@ static void page_of_actors(const setting *x, FILE *out)
 
 static int n_J(const setting *x) { return 1 + x->pi->nSA; }
 
+static double max_q(const setting *x)
+{
+    return 2 + linalg_max_abs(x->pi->nSA, x->pi->logits) + linalg_max_abs(x->pi->nSA, x->pi1->logits);
+}
+
+static const char *no_J(const setting *x)
+{
+    return max_q(x) > 1e100 ? "logits whose squares overflow" : not_here(x);
+}
+
 static double unit_J(const setting *x)
 {
-    double M = 2 + linalg_max_abs(x->pi->nSA, x->pi->logits) + linalg_max_abs(x->pi->nSA, x->pi1->logits);
-    M = fmax(M, max_R(x->pi));
+    double M = fmax(max_q(x), max_R(x->pi));
     return DBL_EPSILON * fmax(x->pi->nS, 4) * M * M;
 }
 
@@ -759,7 +768,7 @@ const derivation asynchronous_q[] = {
         { "\\epsilon_i=.193", "the control: one epsilon for all, their mean", gained_by_one, DIFFERS } },
       .page = page_of_actors },
     { "DDPG-6", "DQN's error without a target network: the target is a number, too, where it is made of w",
-      "J(w), dJ/dw[i]", n_J, unit_J, not_here, NULL, {
+      "J(w), dJ/dw[i]", n_J, unit_J, no_J, NULL, {
         { "J(w)=E[(r+\\gamma\\max_{a'}q_w(s',a')-q_w(s,a))^2]",
           "in plain loops, pairs drawn evenly; its derivative in the last q_w; 0 behind the end", hand_6 },
         { "E[-J],\\quad y=r+\\gamma\\max_{a'}q_w(s',a')", "algorithms/async_q.c with theta^- = theta",
@@ -768,7 +777,7 @@ const derivation asynchronous_q[] = {
           "the control: the residual gradient, of J as printed", residual_6, DIFFERS },
         { "\\gamma\\max_{a'}q_w(s',a')\\ \\text{behind the end}", "004 l.539 has no (1-d)", no_mask_6, DIFFERS,
           "ERR-67" } } },
-    { "DDPG-7", "DQN's error with a target network", "J(w), dJ/dw[i]", n_J, unit_J, not_here, NULL, {
+    { "DDPG-7", "DQN's error with a target network", "J(w), dJ/dw[i]", n_J, unit_J, no_J, NULL, {
         { "J(w)=E[(r+\\gamma\\max_{a'}q_{w'}(s',a')-q_w(s,a))^2]", "in plain loops, pairs drawn evenly", hand_7 },
         { "E[-J],\\quad y=r+\\gamma\\max_{a'}q_{w'}(s',a')", "algorithms/async_q.c, theta^- = w'", training_7 },
         { "w'=w", "the control: targets that are not frozen", hand_6, DIFFERS },

@@ -124,7 +124,7 @@ static double sum_of_entropies(const struct along *c, const double *theta)
 static double entropies_by_differences(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    if ((double)pi->n * pi->nSA > 1e5) return -1;
+    if ((double)pi->n * pi->nSA > 1e5 || differences_lost(pi)) return -1;
     entropies_by_definition(x, out);
     double unit = DBL_EPSILON * fmax(pi->nSA, 4) * fmax(1, linalg_max_abs(pi->nS, out));
     return differences(&(struct along){ pi, sum_of_entropies, unit }, out + pi->nS);
@@ -273,7 +273,7 @@ static double J_along(const struct along *c, const double *theta) { return soft_
 static double by_differences(const setting *x, double *g)
 {
     double S = x->pi->nS;
-    if (x->pi->n * (S * S * S) > 1e8) return -1;
+    if (x->pi->n * (S * S * S) > 1e8 || differences_lost(x->pi)) return -1;
     return differences(&(struct along){ x->pi, J_along, unit_soft_V(x) }, g);
 }
 
