@@ -215,19 +215,21 @@ static double line_slackness(const setting *x, double *out)
     return isnan(lambda) ? -1 : 2 * SETTLED * EPSILON * lambda + 1e-13 * lambda;
 }
 
-/* Lagrangian + sum |d Lagrangian / dz| by autodiff, pi' = softmax z */
+/* Lagrangian + sum |d Lagrangian / dz| by autodiff, pi' = softmax z; logs of the least numbers for those of 0 */
 static double line_stationary(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    double *pi1 = allocate(2 * (size_t)pi->nSA, sizeof *pi1, "a policy"), *weight = pi1 + pi->nSA;
+    double *pi1 = allocate(3 * (size_t)pi->nSA, sizeof *pi1, "a policy"), *weight = pi1 + pi->nSA;
+    double *log_old = weight + pi->nSA;
     double lambda = saddle(x, pi1), N = visits_of(pi);
     ad_tape *t = ad_tape_new();
     for (int i = 0; i < pi->nSA; i++) weight[i] = exact_rho(pi, i / pi->nA);
-    for (int i = 0; i < pi->nSA; i++) pi1[i] = fmax(log(pi1[i]), -700);
+    for (int i = 0; i < pi->nSA; i++) pi1[i] = fmax(log(pi1[i]), -745);
+    for (int i = 0; i < pi->nSA; i++) log_old[i] = fmax(pi->logpi[i], -745);
     ad z = ad_input(t, pi1, pi->nS, pi->nA), rho = ad_input(t, weight, pi->nS, pi->nA);
     ad logp = ad_log_softmax(z), p = ad_exp(logp);
     ad A_bar = ad_sum(ad_mul(rho, ad_mul(p, ad_input(t, pi->A, pi->nS, pi->nA))));
-    ad kl = ad_scale(1 / N, ad_sum(ad_mul(rho, ad_mul(p, ad_sub(logp, ad_input(t, pi->logpi, pi->nS, pi->nA))))));
+    ad kl = ad_scale(1 / N, ad_sum(ad_mul(rho, ad_mul(p, ad_sub(logp, ad_input(t, log_old, pi->nS, pi->nA))))));
     ad L = ad_sub(A_bar, ad_scale(lambda, ad_sub(kl, ad_constant(t, EPSILON, 1, 1))));
     const double *g = ad_value(ad_grad(L, z));
     double sum = *ad_value(L);
@@ -261,13 +263,16 @@ static double line_other_lambdas(const setting *x, double *out)
 
 static int n_two(const setting *x) { (void)x; return 2; }
 
-/* More than any policy's KL, E_s[max_a -log pi(a|s)]: nothing ever binds */
+/* More than any policy's KL, E_s[max_a -log pi(a|s)] over what pi does: nothing ever binds */
 static double wide(const setting *x)
 {
     const exact *pi = x->pi;
     double most = 1;
-    for (int s = 0; s < pi->nS; s++)
-        most += pi->d[s] / visited(pi) * linalg_max_abs(pi->nA, pi->logpi + s * pi->nA);
+    for (int s = 0; s < pi->nS; s++) {
+        double least = 1;
+        for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) least = pi->pi[i] > 0 ? fmin(least, pi->pi[i]) : least;
+        most -= pi->d[s] / visited(pi) * log(least);
+    }
     return most;
 }
 

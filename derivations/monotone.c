@@ -174,7 +174,8 @@ static double iterations(const setting *x, about_pair about, double *out)
         improvement made = trpo_mm_improve(&trpo_mm_defaults, &t, table1);
         exact *next = solve(pi, table1);
         pair p = { pi, next, &t, trpo_mm_C(trpo_mm_epsilon(&t), t.gamma), made.step, table1 };
-        room = fmax(room, 10 * pair_unit(pi, next));
+        double rounded = p.C * DBL_EPSILON * DBL_EPSILON;       /* C KL of probabilities right to u */
+        room = fmax(room, 10 * (pair_unit(pi, next) + rounded));
         out[i] = about(&p, &room);
         improvement_table_free(&t);
         exact_free(owned);
