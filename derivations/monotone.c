@@ -33,6 +33,7 @@ static const char *not_everywhere(const setting *x)
 {
     for (int i = 0; i < x->pi->nSA; i++)
         if (!(x->pi->pi[i] > 1e-100)) return "pi hardly ever takes some action";
+    if (x->pi->gamma > 0 && x->pi->gamma < 1e-3) return "almost no penalty: pi_{i+1} hardly ever takes some action";
     return not_applicable(x);
 }
 

@@ -240,7 +240,7 @@ static double step_in_sinh(const setting *x, bool limit, double *out)
 {
     enum { LEVELS = 7 };
     int n = x->pi->n;
-    if (n > REPARAMETRISED_MAX) return -1;
+    if (n > REPARAMETRISED_MAX || linalg_max_abs(n, x->pi->theta) > 1e100) return -1;       /* cosh^2 overflows */
     double *phi = allocate(2 * (size_t)n, sizeof *phi, "phi"), *w = phi + n, error = 0;
     phi_of(NULL, n, x->pi->theta, phi);
     double room = natural_step_in(x, NULL, phi, w);
@@ -257,8 +257,9 @@ static double step_in_sinh(const setting *x, bool limit, double *out)
         out[i] = D[LEVELS - 1];
         error = fmax(error, fabs(D[LEVELS - 1] - D[LEVELS - 2]));
     }
-    if (limit) fisher_project(x->spectrum, out);
     free(phi);
+    if (!isfinite(linalg_max_abs(n, out))) return -1;
+    if (limit) fisher_project(x->spectrum, out);
     return room < 0 ? room : room + error;
 }
 
