@@ -15,6 +15,7 @@
 #include "autodiff/require.h"
 #include "derivations/agent.h"
 #include "derivations/missing_gamma.h"
+#include "derivations/performance_difference.h"
 #include "derivations/policy_gradient_theorem.h"
 #include "derivations/measured.h"
 #include "derivations/small_problem.h"
@@ -153,10 +154,7 @@ static double J_of_V(const setting *x, double *J)
 static double over_time(const exact *x, const double *f, double *J)
 {
     if (x->nS > EXACT_MAX_TIME_SUM || !x->P_pi) return -1;
-    double *sum = allocate((size_t)x->nS, sizeof *sum, "a sum over time");
-    exact_sum_over_time(x, false, f, sum);
-    *J = linalg_dot(x->nS, x->M->mu0, sum);
-    free(sum);
+    *J = mean_over_time(x, f);
     return 0;
 }
 
