@@ -148,7 +148,8 @@ static double L_and_gradient(const setting *x, double *out)
 
 const derivation surrogate[] = {
     { "PDI-9", "L_pi(pi~) = eta(pi) + sum_s rho_pi(s) sum_a pi~(a|s) A_pi(s,a) = eta(pi~) + O(t^2)",
-      "L, and the slope of log|L - eta(pi~)| against log t, where below 1.9", two, surrogate_unit, nothing_to_see, NULL, {
+      "L, and the slope of log|L - eta(pi~)| against log t, where below 1.9", two, surrogate_unit,
+      nothing_to_see, NULL, {
         { "L_\\pi(\\tilde\\pi)=\\eta(\\pi)+\\sum_s\\rho_\\pi(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a),\\quad2-0.1",
           "PDI-6 with pi's visits for pi~'s; 2 - 0.1: the slope that an error of second order has", L_by_sum },
         { "L_\\pi(\\tilde\\pi),\\quad\\min(\\mathrm{slope},1.9)",

@@ -230,18 +230,21 @@ static double beta_divided(const setting *x, double *out)     { return beta_is_o
 static double beta_not_divided(const setting *x, double *out) { return beta_is_other(x, false, out); }
 
 const derivation surrogate_actions[] = {
-    { "IS-10", "E_pi[(pi~/pi) A_pi] = L(pi~) - eta(pi), not eta(pi~) - eta(pi)", "L - eta(pi)", one, surrogate_unit,
+    { "IS-10", "E_pi[(pi~/pi) A_pi] = L(pi~) - eta(pi), not eta(pi~) - eta(pi)", "L - eta(pi)", one,
+      surrogate_unit,
       surrogate_no_ratio,
       NULL, {
         { "\\sum_s\\rho_\\pi(s)\\sum_a\\pi(a|s)[\\frac{\\tilde\\pi(a|s)}{\\pi(a|s)}A_\\pi(s,a)]",
           "IS-1 with P = pi~(a|s), Q = pi(a|s) (004 l.368 prints pi(s|a))", by_ratio },
-        { "=\\sum_s\\rho_\\pi(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)", "the ratio is for the action; s comes from pi",
+        { "=\\sum_s\\rho_\\pi(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
+          "the ratio is for the action; s comes from pi",
           by_new_policy },
         { "=L_\\pi(\\tilde\\pi)-\\eta(\\pi)", "PDI-9", L_less_eta },
         { "J(\\tilde\\theta)=\\eta(\\tilde\\theta)-\\eta(\\theta)",
           "004 (l.366, 372) takes it for J: there the states would have to be pi~'s", gain_of_eta, DIFFERS,
           "ERR-5" } } },
-    { "PDI-11", "a sum over rho is 1/(1-gamma) times a mean", "L - eta(pi)", one, surrogate_unit, no_distribution, NULL, {
+    { "PDI-11", "a sum over rho is 1/(1-gamma) times a mean", "L - eta(pi)", one, surrogate_unit,
+      no_distribution, NULL, {
         { "\\sum_s\\rho_{\\pi_\\theta}(s)\\sum_a\\pi_\\theta(a|s)"
           "[\\frac{\\pi_{\\tilde\\theta}}{\\pi_\\theta}A_{\\pi_\\theta}]", "rho by a linear solve", by_ratio },
         { "=\\frac1{1-\\gamma}E_{s\\sim d_\\gamma,a\\sim\\pi_\\theta}[\\frac{\\pi_{\\tilde\\theta}}{\\pi_\\theta}"

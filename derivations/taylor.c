@@ -423,7 +423,8 @@ const derivation taylor[] = {
         { "=-E_s[\\sum_a\\pi_\\theta\\log\\pi_\\theta]+l(\\theta)",
           "l(theta) adds nothing", entropy_and_kl },
         { "\\le-E_s[\\sum_a\\pi_\\theta\\log\\pi_\\theta]+l(\\theta')=-E_s[\\sum_a\\pi_\\theta\\log\\pi_{\\theta'}]",
-          "elsewhere it is positive: the cross entropy is least at theta", entropy_and_kl_elsewhere, AT_LEAST } } },
+          "elsewhere it is positive: the cross entropy is least at theta", entropy_and_kl_elsewhere,
+          AT_LEAST } } },
     { "TRPO-22", "grad l(theta) = -E_s[sum_a grad pi(a|s)] = 0",
       "grad E_s[pi(first action|s)], in theta[i]",
       n_theta, unit_grad_kl, NULL, NULL, {

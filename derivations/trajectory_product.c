@@ -467,7 +467,8 @@ const derivation trajectory_product[] = {
           "(\\sum_tr(s_t,a_t))],\\quad E[\\sum_t\\nabla\\log\\pi_\\theta(a_t|s_t)\\sum_{k\\ge t}\\rho_kr_k]",
           "over all trajectories of pi', by hand; per decision: no a_j after r_k changes r_k's mean",
           both_by_hand },
-        { "=\\nabla_\\theta J(\\theta)", "both, PGT-3 on the time-expanded MDP; the traces are line 1's: their second"
+        { "=\\nabla_\\theta J(\\theta)",
+          "both, PGT-3 on the time-expanded MDP; the traces are line 1's: their second"
           " account is line 3", both_exact },
         { "=E[g]", TRAINED ", ratio=trajectory and ratio=per-decision", both_by_training },
         { "E[\\prod_t\\frac{\\pi_\\theta}{\\pi_{\\theta'}}]E[(\\sum_t\\nabla\\log\\pi_\\theta(a_{i,t}|o_{i,t}))"

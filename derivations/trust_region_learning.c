@@ -408,9 +408,11 @@ const derivation trust_region_learning[] = {
       GARNETS_OF, page_of_stability, .trains = 2 },
     { "TRPO-17", "collect, average, solve the constrained problem: it learns (were half of all runs above 0.05,"
       " this would pass once in 170 times)",
-      "1 - J/J* after 10000 steps, ends of the median's 98.8 % interval", measured_one, measured_unit, NULL, NULL, {
+      "1 - J/J* after 10000 steps, ends of the median's 98.8 % interval", measured_one,
+      measured_unit, NULL, NULL, {
         { "0.05", "of the optimum", a_twentieth },
-        { "\\le(1-J/J^*)_{(2)}", "the control: delta = 1e-8 leaves it where it was; the second of eleven", confined,
+        { "\\le(1-J/J^*)_{(2)}",
+          "the control: delta = 1e-8 leaves it where it was; the second of eleven", confined,
           AT_LEAST },
         { "\\ge(1-J/J^*)_{(10)}", "algorithms/trpo.c, batches of 200 steps, delta = .01; the tenth", trained,
           AT_MOST } },
