@@ -44,7 +44,7 @@ static void holds_at(const setting *x, const char *name)
     }
 }
 
-/* pi with these logits, against one that is not sharp */
+/* pi with these logits, against one without extremes */
 static void holds(const mdp *M, double gamma, const double *logits)
 {
     char error[256];

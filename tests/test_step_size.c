@@ -128,7 +128,7 @@ static void slopes_on_the_page(void **state)
     mdp_free(M);
 }
 
-/* A surrogate that is off by a constant has the slope 0, in whatever of its parts the rest is */
+/* 1.9 stands for all that is steeper; a surrogate that is off by a constant has the slope 0 */
 static void slope_of_a_constant(void **state)
 {
     (void)state;
