@@ -125,7 +125,10 @@ static double step_by_cg(const setting *x, double *out)
     double beta = trpo_beta(delta, n, out, Hx);
     for (int i = 0; i < n; i++) out[i] *= beta;
     free(H);
-    return result.outcome == CG_CONVERGED ? 0 : -1;
+    /* of x^T H x, H right to 10 u N max d c^2 */
+    const fisher_spectrum *F = x->spectrum;
+    double off = 10 * DBL_EPSILON * fmax(x->pi->nS, 4) * linalg_max_abs(x->pi->nS, x->pi->d) * x->pi->c * x->pi->c;
+    return result.outcome == CG_CONVERGED ? off / F->lambda[F->n - F->rank] : -1;
 }
 
 static double step_printed(const setting *x, double *out)           /* alpha = sqrt(2 delta / g^T F g) */
