@@ -688,7 +688,8 @@ const derivation a2c_mean[] = {
           " (c_V = .5 here)", minus_one, DIFFERS, "ERR-85" } },
       "one state, a critic of 3 tanh units" },
     { "A3C-27", "the entropy's gradient is added, times beta",
-      "mean and variance of dtheta, then the mean entropy after 300 exact steps", n_theta, unit_moments, NULL, NULL, {
+      "mean and variance of dtheta, then the mean entropy after 300 exact steps", n_theta,
+      unit_moments, NULL, NULL, {
         { "E[\\sum_i\\nabla\\log\\pi(a_i|s_i)(R_i-V(s_i))+\\beta\\nabla H(\\pi(\\cdot|s_i))]",
           BY_HAND ", dH/dz_a = -pi_a (log pi_a + H); beta = .3, and .1 in the steps", bonus_by_hand },
         { "=\\nabla_\\theta(J_\\pi+\\beta J_H)", TRAINING, bonus_trained },

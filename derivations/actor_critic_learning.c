@@ -475,7 +475,8 @@ const derivation actor_critic_learning[] = {
           "the control: the same once an episode, as REINFORCE has to", updates_at_the_end, DIFFERS } },
       "E5x, alpha .05" },
     { "QAC-5", "the Q actor-critic: its critic finds Q of pi, and J comes within 5 % of the optimum",
-      "max |Q_w - Q|, the worst of 3 runs with pi fixed; 1 - J/J*, the worst of 10 runs", measured_two, measured_unit,
+      "max |Q_w - Q|, the worst of 3 runs with pi fixed; 1 - J/J*, the worst of 10 runs",
+      measured_two, measured_unit,
       NULL, NULL, {
         { "0.01,\\quad0.05", "of a Q of at most 1.05; of the optimum", bounds },
         { "\\le\\max|Q_w-Q^\\pi|,\\ \\delta=r+\\gamma\\max_{a'}Q_w(s',a')-Q_w(s,a);\\quad1-J/J^*,\\ "
@@ -488,7 +489,8 @@ const derivation actor_critic_learning[] = {
           " the last 3e6; 2e5 steps, alpha = .002, alpha_w = .1", Q_learnt, AT_MOST } },
       "E5, gamma .9, one endless episode", page_of_E5, .trains = 13 },
     { "BL-9", "the advantage actor-critic comes within 5 % of the optimum",
-      "1 - J/J*, the worst of 10 runs with learnt critics, and of 10 with Q and V of pi", measured_two, measured_unit,
+      "1 - J/J*, the worst of 10 runs with learnt critics, and of 10 with Q and V of pi",
+      measured_two, measured_unit,
       NULL, NULL, {
         { "0.05,\\quad0.05", "of the optimum", five_percent },
         { "\\le1-J/J^*", "the controls: critics that stay as they begin; alpha = 0", A_untaught, AT_LEAST },

@@ -34,11 +34,19 @@ static const char *not_here(const setting *x)
     double visits = 0, most = fmax(linalg_max_abs(x->pi->nSA, x->pi->Q), max_R(x->pi));
     for (int s = 0; s < x->pi->nS; s++) visits += exact_rho(x->pi, s);
     if (x->pi->gamma == 1) return "gamma = 1: the mean update does not contract";
+    if (x->pi->gamma > 1 - 1e-12) return "almost no discount: rounding hides that the mean update contracts";
     if (x->pi->gamma == 0) return "gamma = 0: nothing follows";
     if (visits == 0) return "nothing is visited";
     if (most > 1e100) return "rewards whose squares overflow";
     if (x->pi->nSA > MOST_PAIRS) return "more than 300 pairs";
     return x->pi->nA == 1 ? "one action only" : NULL;
+}
+
+static const char *not_all_tried(const setting *x)
+{
+    for (int i = 0; i < x->pi->nSA; i++)
+        if (!(x->pi->pi[i] > 1e-100 && x->pi1->pi[i] > 1e-100)) return "pi or pi' never does some action";
+    return not_here(x);
 }
 
 /* u N M / (1 - gamma), M = max(1, |Q|, |R|): LU on I - gamma P */
@@ -139,7 +147,8 @@ static void discounted_successors(const exact *x, const learner *l, double *D)
     free(next);
 }
 
-/* ASQ-4   Q with w (y(Q) - Q) = 0, by Newton's method from 0. Returns its last step. */
+/* ASQ-4   Q with w (y(Q) - Q) = 0, w > 0 where given, by Newton's method from 0; each equation over its greatest
+ * coefficient, as w may be small. Returns the last step. */
 static double zero_of_mean_update(const exact *x, const learner *l, const double *w, double *Q)
 {
     size_t n = (size_t)x->nSA;
@@ -162,7 +171,9 @@ static double zero_of_mean_update(const exact *x, const learner *l, const double
                                          * (l->sarsa ? l->beta[s * x->nA + a] : a == best);
             }
             row[i] += weight;
-            y[i] = weight * (y[i] - Q[i]);
+            double most = linalg_max_abs(x->nSA, row);
+            for (size_t j = 0; j < n; j++) row[j] /= most;
+            y[i] = weight * (y[i] - Q[i]) / most;
         }
         require(linalg_lu_factor(lu, A) == LINALG_OK, "the mean update has no single zero");
         linalg_lu_solve(lu, false, 1, y, step);
@@ -281,12 +292,12 @@ static void visits_of(const exact *x, const double *beta, double *w)
 {
     char error[256];
     double *logits = pairs(x), sum = 0;
-    for (int i = 0; i < x->nSA; i++) logits[i] = log(fmax(beta[i], DBL_MIN));
+    for (int i = 0; i < x->nSA; i++) logits[i] = log(beta[i]);
     exact *b = exact_new(x->M, x->gamma, logits, error, sizeof error);
     require(b, "%s", error);
     for (int s = 0; s < x->nS; s++) sum += exact_rho(b, s);
     for (int i = 0; i < x->nSA; i++)
-        w[i] = (exact_rho(b, i / x->nA) / sum + 1.0 / x->nS) / 2 * fmax(beta[i], DBL_MIN);
+        w[i] = (exact_rho(b, i / x->nA) / sum + 1.0 / x->nS) / 2 * beta[i];
     exact_free(b);
     free(logits);
 }
@@ -610,10 +621,19 @@ static void page_of_actors(const setting *x, FILE *out)
 
 static int n_J(const setting *x) { return 1 + x->pi->nSA; }
 
+static double max_q(const setting *x)
+{
+    return 2 + linalg_max_abs(x->pi->nSA, x->pi->logits) + linalg_max_abs(x->pi->nSA, x->pi1->logits);
+}
+
+static const char *no_J(const setting *x)
+{
+    return max_q(x) > 1e100 ? "logits whose squares overflow" : not_here(x);
+}
+
 static double unit_J(const setting *x)
 {
-    double M = 2 + linalg_max_abs(x->pi->nSA, x->pi->logits) + linalg_max_abs(x->pi->nSA, x->pi1->logits);
-    M = fmax(M, max_R(x->pi));
+    double M = fmax(max_q(x), max_R(x->pi));
     return DBL_EPSILON * fmax(x->pi->nS, 4) * M * M;
 }
 
@@ -699,7 +719,7 @@ const derivation asynchronous_q[] = {
         { "Q:\\ E[r+\\gamma Q(s',a')|s,a]=Q(s,a),\\ a'\\sim\\pi",
           "the control: SARSA's zero is not Q^* but Q^pi", sarsa_zero, DIFFERS } } },
     { "ASQ-4", "one-step Q-learning is off-policy: one fixed point for every behaviour that tries everything",
-      "Q(s,a) under pi, under pi', under the uniform policy", n_three, unit_Q, not_here, NULL, {
+      "Q(s,a) under pi, under pi', under the uniform policy", n_three, unit_Q, not_all_tried, NULL, {
         { "Q^*", "by policy iteration", optimal_thrice },
         { "=Q:\\ w_\\beta(s,a)(E[y|s,a]-Q(s,a))=0",
           "w = how often beta meets a pair, half of the time started anywhere: where w > 0 it cancels",
@@ -748,7 +768,7 @@ const derivation asynchronous_q[] = {
         { "\\epsilon_i=.193", "the control: one epsilon for all, their mean", gained_by_one, DIFFERS } },
       .page = page_of_actors },
     { "DDPG-6", "DQN's error without a target network: the target is a number, too, where it is made of w",
-      "J(w), dJ/dw[i]", n_J, unit_J, not_here, NULL, {
+      "J(w), dJ/dw[i]", n_J, unit_J, no_J, NULL, {
         { "J(w)=E[(r+\\gamma\\max_{a'}q_w(s',a')-q_w(s,a))^2]",
           "in plain loops, pairs drawn evenly; its derivative in the last q_w; 0 behind the end", hand_6 },
         { "E[-J],\\quad y=r+\\gamma\\max_{a'}q_w(s',a')", "algorithms/async_q.c with theta^- = theta",
@@ -757,7 +777,7 @@ const derivation asynchronous_q[] = {
           "the control: the residual gradient, of J as printed", residual_6, DIFFERS },
         { "\\gamma\\max_{a'}q_w(s',a')\\ \\text{behind the end}", "004 l.539 has no (1-d)", no_mask_6, DIFFERS,
           "ERR-67" } } },
-    { "DDPG-7", "DQN's error with a target network", "J(w), dJ/dw[i]", n_J, unit_J, not_here, NULL, {
+    { "DDPG-7", "DQN's error with a target network", "J(w), dJ/dw[i]", n_J, unit_J, no_J, NULL, {
         { "J(w)=E[(r+\\gamma\\max_{a'}q_{w'}(s',a')-q_w(s,a))^2]", "in plain loops, pairs drawn evenly", hand_7 },
         { "E[-J],\\quad y=r+\\gamma\\max_{a'}q_{w'}(s',a')", "algorithms/async_q.c, theta^- = w'", training_7 },
         { "w'=w", "the control: targets that are not frozen", hand_6, DIFFERS },

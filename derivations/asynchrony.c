@@ -627,7 +627,8 @@ const derivation asynchrony[] = {
         { "\\theta_v\\leftarrow\\theta_v+\\alpha_v\\,d\\theta_v",
           "000 l.252 updates both by d_theta, d_w alike: V goes away from R", one_rule, DIFFERS, "ERR-20" } },
       WHOLE_RUN },
-    { "A3C-30", "a worker copies, acts, sends its update; none waits for the others", "theta[i] at the end", n_shown,
+    { "A3C-30", "a worker copies, acts, sends its update; none waits for the others",
+      "theta[i] at the end", n_shown,
       unit_run, NULL, NULL, {
         { "\\theta\\ \\text{after}\\ acACaA\\dots", IN_ORDER, run_by_hand },
         { "=\\theta", TRAINED "; of threads: tests/test_a3c.c", run_trained },

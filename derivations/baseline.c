@@ -49,6 +49,9 @@ static double unit_relative(const setting *x) { return DBL_EPSILON * fmax(x->pi-
 
 /* ---- PGT-24, BL-1, BL-3: sums that are 0 ---- */
 
+/* Terms that cancel have relative accuracy where they are more than that */
+static const double LEAST_TERMS = DBL_MIN / DBL_EPSILON;
+
 /* The largest of the terms that cancel: weight(s) sum_a pi(a|s) |d log pi(a|s) / d z[s,b]| */
 static double size_of_terms(const exact *x, const double *weight)
 {
@@ -190,21 +193,21 @@ static const char *no_score(const setting *x)
 {
     double *weight = ones(x->pi), size = size_of_terms(x->pi, weight);
     free(weight);
-    return size > 0 ? NULL : "pi is deterministic: every score is 0";
+    return size > LEAST_TERMS ? NULL : "pi is deterministic: every score is 0, or next to it";
 }
 
 static const char *nothing_visited(const setting *x)
 {
     double *weight = times_d(x->pi, any_B), size = size_of_terms(x->pi, weight);
     free(weight);
-    return size > 0 ? NULL : "every score is 0 where pi goes";
+    return size > LEAST_TERMS ? NULL : "every score is 0, or next to it, where pi goes";
 }
 
 static const char *no_value(const setting *x)
 {
     double *weight = times_d(x->pi, V_pi), size = size_of_terms(x->pi, weight);
     free(weight);
-    return size > 0 ? NULL : "every score or value is 0 where pi goes";
+    return size > LEAST_TERMS ? NULL : "every score or value is 0, or next to it, where pi goes";
 }
 
 /* ---- BL-2 ---- */

@@ -157,9 +157,11 @@ static void page_of_scales(const setting *x, FILE *out)
 
 const derivation batch_norm_learning[] = {
     { "DDPG-21", "batch normalisation lets one setting learn whatever the scale of its inputs",
-      "cost of the policy / cost of doing nothing, the median of eleven runs", measured_one, measured_unit, NULL, NULL, {
+      "cost of the policy / cost of doing nothing, the median of eleven runs", measured_one,
+      measured_unit, NULL, NULL, {
         { "\\tfrac12", "of what doing nothing costs", half },
-        { "\\ge C,\\ s\\ \\text{as it is}", "the control: without normalisation the task itself is learnt", plain_1,
+        { "\\ge C,\\ s\\ \\text{as it is}",
+          "the control: without normalisation the task itself is learnt", plain_1,
           AT_MOST },
         { "\\ge C,\\ 100\\,s,\\ \\text{normalised}", "batch_norm = on, nothing else is changed", normalised_100,
           AT_MOST },

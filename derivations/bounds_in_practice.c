@@ -220,7 +220,8 @@ static void page_of_steps(const setting *x, FILE *out)
         double t = penalised_step(pi, 0), t1 = constrained_step(pi);
         improvement_bounds p = improvement_bounds_along(pi, NULL, t), c = improvement_bounds_along(pi, NULL, t1);
         fprintf(out, "gamma = %-4g C = %.0f: the step of the penalty, t = %.3g, has max KL %.2g and gains %.3f;\n"
-                "  with mean KL = .01 t = %.3g, %.0f times as long, gains %.3f\n", gammas[i], p.trpo / p.kl, t, p.kl,
+                "  with mean KL = .01 t = %.3g, %.0f times as long, gains %.3f\n", gammas[i],
+                p.trpo / p.kl, t, p.kl,
                 p.dJ, t1, t1 / t, c.dJ);
         E5_free(pi);
     }

@@ -145,7 +145,8 @@ const derivation data_reuse[] = {
       "1 - J/J* with a large alpha; steps needed, small over larger alpha; once over ten times used", three,
       measured_unit, NULL, NULL, {
         { "0.1,\\quad4,\\quad4", "of the optimum; times as many", marks },
-        { "\\ge", "the controls: alpha = .3; alpha = .1 over .3; one use over ten, each with its best alpha", controls,
+        { "\\ge",
+          "the controls: alpha = .3; alpha = .1 over .3; one use over ten, each with its best alpha", controls,
           AT_MOST },
         { "\\le1-J/J^*,\\quad N_{\\alpha=.01}/N_{\\alpha=.3},\\quad N_1/N_{10}",
           "alpha = 3, which never comes near; one use; alpha = .01", as_said, AT_LEAST } },

@@ -127,7 +127,8 @@ static int n_theta(const setting *y)        { (void)y; return N_THETA; }
 static double unit_network(const setting *y) { (void)y; return 20 * DBL_EPSILON; }
 
 const derivation deterministic_actor[] = {
-    { "DDPG-11", "the actor's gradient is the chain rule through the critic", "grad_theta E_D[q_w(s, pi_theta(s))]",
+    { "DDPG-11", "the actor's gradient is the chain rule through the critic",
+      "grad_theta E_D[q_w(s, pi_theta(s))]",
       n_theta, unit_network, NULL, NULL, {
         { "\\nabla_\\theta E_{s\\sim D}[q_w(s,\\pi_\\theta(s))]", "reverse mode through both networks",
           through_both },

@@ -391,7 +391,8 @@ static double Max_gap(const setting *y, double *out)    { return at_places(y, Q_
 static double Max_policy(const setting *y, double *out) { return at_places(y, Q_policy, out); }
 
 const derivation deterministic_pg[] = {
-    { "DDPG-1", "Bellman's equation of a deterministic policy: no expectation over actions", "Q(s, a) at 12 places",
+    { "DDPG-1", "Bellman's equation of a deterministic policy: no expectation over actions",
+      "Q(s, a) at 12 places",
       n_places, unit_Q, NULL, NULL, {
         { "Q^\\mu(s,a)=-(s^TQs+a^TRa)-\\gamma(s'^TPs'+\\mathrm{tr}\\,PW+v_0)",
           "s' = A s + B a; P by Stein's equation", Bellman_Q },

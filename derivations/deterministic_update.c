@@ -438,8 +438,10 @@ static double run_twins(const setting *x, double *out)   { return run_td3(x->see
 
 const derivation deterministic_update[] = {
     { "DDPG-16", "the target: y = r where s' is the end", "y of each", n_y, unit_batch, NULL, NULL, {
-        { "y=r+\\gamma(1-d)Q_{\\phi_{targ}}(s',\\mu_{\\theta_{targ}}(s'))", "by hand; d = 1 in the third", y_by_hand },
-        { "=-\\tfrac12\\,\\partial L/\\partial b\\ \\text{at}\\ Q=0", "the training code's: a critic that says 0 is"
+        { "y=r+\\gamma(1-d)Q_{\\phi_{targ}}(s',\\mu_{\\theta_{targ}}(s'))",
+          "by hand; d = 1 in the third", y_by_hand },
+        { "=-\\tfrac12\\,\\partial L/\\partial b\\ \\text{at}\\ Q=0",
+          "the training code's: a critic that says 0 is"
           " moved by 2 y", y_trained },
         { "y=r+\\gamma Q_{\\phi_{targ}}(s',\\mu_{\\theta_{targ}}(s'))",
           "004 (l.564) leaves (1-d) out, and has it in its box (l.625)", y_unmasked, DIFFERS, "ERR-67" } }, FOUR },
@@ -460,7 +462,8 @@ const derivation deterministic_update[] = {
         { "\\frac2{|B|}\\sum_B(q_w(s,a)-y)[\\nabla_wq_w(s,a)-\\gamma(1-d)\\nabla_wq_w(s',\\pi_{\\theta'}(s'))]",
           "the control: y differentiated, too, the residual gradient (ERR-15)", semi_full, DIFFERS } },
       FOUR },
-    { "DDPG-10", "the policy's objective: Q of the policy's own action, over the states in D", "J", n_L, unit_batch,
+    { "DDPG-10", "the policy's objective: Q of the policy's own action, over the states in D", "J",
+      n_L, unit_batch,
       NULL, NULL, {
         { "\\frac1{|B|}\\sum_Bq_w(s,\\pi_\\theta(s))", "by hand", J_only },
         { "=J(\\theta)", "the training code's", J_only_ad },
@@ -470,17 +473,21 @@ const derivation deterministic_update[] = {
       NULL, {
         { "\\frac1{|B|}\\sum_B\\nabla_aQ_\\phi(s,a)|_{a=\\mu_\\theta(s)}\\nabla_\\theta\\mu_\\theta(s)", "by hand, the"
           " chain rule", J_by_hand },
-        { "=\\nabla_\\theta\\frac1{|B|}\\sum_BQ_\\phi(s,\\mu_\\theta(s))", "the training code's: phi is a constant of it,"
+        { "=\\nabla_\\theta\\frac1{|B|}\\sum_BQ_\\phi(s,\\mu_\\theta(s))",
+          "the training code's: phi is a constant of it,"
           " and no gradient in phi is made", J_trained },
         { "\\nabla_aQ_\\phi(s,a)\\ \\text{at the}\\ a\\ \\text{of}\\ D", "the control: at another action", J_at_D,
           DIFFERS } }, FOUR },
     { "DDPG-13", "an action with noise stays in the box", "a", n_noises, unit_action, NULL, NULL, {
         { "\\mathrm{clip}(\\mu_\\theta(s)+\\varepsilon,a_{Low},a_{High})", "by hand", action_clipped },
-        { "=a", "the training code's. 004 has e and epsilon from a law it does not name (Spinning Up: Gaussian), 002"
+        { "=a",
+          "the training code's. 004 has e and epsilon from a law it does not name (Spinning Up: Gaussian), 002"
           " and the paper an Ornstein-Uhlenbeck process (ERR-69, DDPG-14)", explored_ddpg },
-        { "\\mu_\\theta(s)+\\varepsilon", "004 (l.602), the control: out of the box", action_unclipped, DIFFERS } },
+        { "\\mu_\\theta(s)+\\varepsilon", "004 (l.602), the control: out of the box",
+          action_unclipped, DIFFERS } },
       "the box [-1.5, .5]; noises from -2 to 3 half widths" },
-    { "DDPG-25", "the policy network has one output for each dimension of the action", "outputs", n_one, unit_count,
+    { "DDPG-25", "the policy network has one output for each dimension of the action", "outputs",
+      n_one, unit_count,
       NULL, NULL, {
         { "\\mathcal A=[a_{low},a_{high}]^3", "a box of three numbers", three },
         { "=\\text{columns of}\\ \\mu_\\theta(s)", "the training code's", columns },
@@ -488,25 +495,33 @@ const derivation deterministic_update[] = {
     { "TD3-3", "the target from the lesser of two critics", "y of each", n_y, unit_batch, NULL, NULL, {
         { "y=r+\\gamma(1-d)\\min\\{Q_{w'_A}(s',a'),Q_{w'_B}(s',a')\\}", "by hand, no smoothing", least_by_hand },
         { "=-\\tfrac12\\,\\partial L/\\partial b\\ \\text{at}\\ Q=0", "the training code's", least_trained },
-        { "y=r+\\gamma\\min\\{Q_{w'_A}(s',a'),Q_{w'_B}(s',a')\\}", "004 (l.685, l.711): nothing ends", least_unmasked,
+        { "y=r+\\gamma\\min\\{Q_{w'_A}(s',a'),Q_{w'_B}(s',a')\\}",
+          "004 (l.685, l.711): nothing ends", least_unmasked,
           DIFFERS, "ERR-67" },
-        { "y=r+\\gamma(1-d)Q_{w'_A}(s',a')", "the control: DDPG's. What the minimum does to the mean of noisy values"
+        { "y=r+\\gamma(1-d)Q_{w'_A}(s',a')",
+          "the control: DDPG's. What the minimum does to the mean of noisy values"
           " is TD3-2's", first_by_hand, DIFFERS } }, FOUR },
     { "TD3-6", "both critics are fitted to the same y", "dL/dw_A, dL/dw_B", n_both_g, unit_batch, NULL, NULL, {
-        { "\\nabla_{w_k}\\frac1{|B|}\\sum_B(y-Q_{w_k}(s,a))^2,\\quad k=A,B", "by hand, y the lesser's", twins_by_hand },
+        { "\\nabla_{w_k}\\frac1{|B|}\\sum_B(y-Q_{w_k}(s,a))^2,\\quad k=A,B",
+          "by hand, y the lesser's", twins_by_hand },
         { "=\\nabla(L_A+L_B)", "the training code's: each is in one of the sums only", twins_trained },
         { "y_k=r+\\gamma(1-d)Q_{w'_k}(s',a')", "the control: each twin with a target of its own", twins_own,
           DIFFERS } }, FOUR },
-    { "TD3-11", "a step along the gradient, not the minimum", "w_A, w_B after it", n_both_g, unit_batch, NULL, NULL, {
-        { "w_k-\\alpha\\frac2N\\sum_i(Q_{w_k}(s_i,a_i)-y_i)\\nabla Q_{w_k}(s_i,a_i)", "by hand, alpha = .05", one_step },
+    { "TD3-11", "a step along the gradient, not the minimum", "w_A, w_B after it", n_both_g,
+      unit_batch, NULL, NULL, {
+        { "w_k-\\alpha\\frac2N\\sum_i(Q_{w_k}(s_i,a_i)-y_i)\\nabla Q_{w_k}(s_i,a_i)",
+          "by hand, alpha = .05", one_step },
         { "=w_k-\\alpha\\nabla_{w_k}L", "the training code's gradient", step_trained },
-        { "\\mathrm{argmin}_w\\frac1N\\sum_i(y_i-Q_w(s_i,a_i))^2", "004 (l.713), read as it stands: 2000 such steps;"
+        { "\\mathrm{argmin}_w\\frac1N\\sum_i(y_i-Q_w(s_i,a_i))^2",
+          "004 (l.713), read as it stands: 2000 such steps;"
           " the control", argmin_, DIFFERS } }, FOUR },
     { "TD3-7", "the policy climbs the first critic alone", "J; dJ/dtheta", n_J_and_g, unit_batch, NULL, NULL, {
-        { "\\frac1{|B|}\\sum_B\\nabla_aq_{w_A}(s,\\pi_\\theta(s))\\nabla_\\theta\\pi_\\theta(s)", "by hand", J_by_hand },
+        { "\\frac1{|B|}\\sum_B\\nabla_aq_{w_A}(s,\\pi_\\theta(s))\\nabla_\\theta\\pi_\\theta(s)",
+          "by hand", J_by_hand },
         { "=\\nabla_\\theta J(\\theta)", "DDPG's training code: as DDPG-18", J_trained },
         { "=\\nabla_\\theta J(\\theta)", "TD3's, which holds both critics", J_of_td3 },
-        { "\\nabla_aq_{w_B}\\nabla_\\theta\\pi_\\theta", "the control: along the second", J_of_B, DIFFERS } }, FOUR },
+        { "\\nabla_aq_{w_B}\\nabla_\\theta\\pi_\\theta", "the control: along the second", J_of_B,
+          DIFFERS } }, FOUR },
     { "TD3-12", "the policy's gradient on a minibatch", "J; dJ/dtheta", n_J_and_g, unit_batch, NULL, NULL, {
         { "\\frac1N\\sum_i\\nabla_aq_{w_A}(s_i,\\pi_\\theta(s_i))\\nabla_\\theta\\pi_\\theta(s_i)", "by hand",
           J_by_hand },
@@ -516,7 +531,8 @@ const derivation deterministic_update[] = {
     { "TD3-10", "the noise that explores is not the target's", "a", n_noises, unit_action, NULL, NULL, {
         { "\\mathrm{clip}(\\pi_\\theta(s)+\\epsilon,a_{low},a_{high})", "by hand", action_clipped },
         { "=a", "the training code's", explored_td3 },
-        { "\\pi_\\theta(s)+\\mathrm{clip}(\\epsilon,-c,c)", "004 (l.705) clips the noise, as for a', and not the action;"
+        { "\\pi_\\theta(s)+\\mathrm{clip}(\\epsilon,-c,c)",
+          "004 (l.705) clips the noise, as for a', and not the action;"
           " c = .5", noise_clipped, DIFFERS, "ERR-77" } },
       "the box [-1.5, .5]; noises from -2 to 3 half widths" },
     { "TD3-8", "every d-th update of the critics is one of the policy", "updates of the policy in t = 1 .. 12",
@@ -529,7 +545,8 @@ const derivation deterministic_update[] = {
     { "TD3-16", "TD3 without its three changes is DDPG, bit for bit", "theta after 200 steps", n_theta, unit_none,
       NULL, NULL, {
         { "\\theta^{DDPG}", "ddpg.c on the scalar regulator, from one seed", run_ddpg },
-        { "=\\theta^{TD3}:\\ \\text{one critic},\\ \\sigma=0,\\ d=1", "td3.c: not one bit is another", run_without },
+        { "=\\theta^{TD3}:\\ \\text{one critic},\\ \\sigma=0,\\ d=1",
+          "td3.c: not one bit is another", run_without },
         { "\\theta^{TD3}:\\ \\text{twins}", "the control: with the second critic", run_twins, DIFFERS } },
       "200 steps of the scalar regulator" },
     { .id = NULL }

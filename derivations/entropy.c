@@ -15,6 +15,7 @@
 #include "autodiff/require.h"
 #include "derivations/agent.h"
 #include "derivations/missing_gamma.h"
+#include "derivations/performance_difference.h"
 #include "derivations/policy_gradient_theorem.h"
 #include "derivations/measured.h"
 #include "derivations/small_problem.h"
@@ -124,7 +125,7 @@ static double sum_of_entropies(const struct along *c, const double *theta)
 static double entropies_by_differences(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    if ((double)pi->n * pi->nSA > 1e5) return -1;
+    if ((double)pi->n * pi->nSA > 1e5 || differences_lost(pi)) return -1;
     entropies_by_definition(x, out);
     double unit = DBL_EPSILON * fmax(pi->nSA, 4) * fmax(1, linalg_max_abs(pi->nS, out));
     return differences(&(struct along){ pi, sum_of_entropies, unit }, out + pi->nS);
@@ -153,10 +154,7 @@ static double J_of_V(const setting *x, double *J)
 static double over_time(const exact *x, const double *f, double *J)
 {
     if (x->nS > EXACT_MAX_TIME_SUM || !x->P_pi) return -1;
-    double *sum = allocate((size_t)x->nS, sizeof *sum, "a sum over time");
-    exact_sum_over_time(x, false, f, sum);
-    *J = linalg_dot(x->nS, x->M->mu0, sum);
-    free(sum);
+    *J = mean_over_time(x, f);
     return 0;
 }
 
@@ -273,7 +271,7 @@ static double J_along(const struct along *c, const double *theta) { return soft_
 static double by_differences(const setting *x, double *g)
 {
     double S = x->pi->nS;
-    if (x->pi->n * (S * S * S) > 1e8) return -1;
+    if (x->pi->n * (S * S * S) > 1e8 || differences_lost(x->pi)) return -1;
     return differences(&(struct along){ x->pi, J_along, unit_soft_V(x) }, g);
 }
 

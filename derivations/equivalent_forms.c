@@ -511,7 +511,8 @@ const derivation equivalent_forms[] = {
           "000 eq 6, 13: = with a critic, here Q_w = .7 Q + .3 sin(7s+4a); true of exact and of compatible"
           " critics only", by_critic, DIFFERS, "ERR-12" } } },
     { "RF-1", "E[G_t | s_t = s, a_t = a] = Q_t(s,a): G_t is an unbiased estimate of Q",
-      "gamma^t Pr(s_t=s,a_t=a) Q_t(s,a) over " FINITE_SMALL, n_returns, unit_of_returns, small_not_applicable, NULL, {
+      "gamma^t Pr(s_t=s,a_t=a) Q_t(s,a) over " FINITE_SMALL, n_returns, unit_of_returns,
+      small_not_applicable, NULL, {
         { "\\gamma^tP(s_t=s,a_t=a)\\,Q_t^\\pi(s,a)",
           "on the time-expanded MDP: where it goes, and what is left to earn", visits_times_Q },
         { "=E[\\gamma^tG_t1\\{s_t=s,a_t=a\\}],\\quad G_t=\\sum_{k=0}^{T-t-1}\\gamma^kr_{t+k}",

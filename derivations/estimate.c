@@ -222,7 +222,8 @@ const gradient_estimator gradient_estimators[] = {
     { "vpg-advantage-steps", "(G_t - V_t(s_t)) / T", vpg_advantages, BY_VPG_STEPS, NEEDS_V },
     { "off-policy-trajectory", "rho_T-1 R(tau), tau of --behaviour: as `train off_policy_pg` (IS-8)",
       off_policy_whole, BY_OFF_POLICY, NEEDS_BEHAVIOUR },
-    { "off-policy-per-decision", "sum_{k>=t} gamma^k rho_k r_k, tau of --behaviour", off_policy_each, BY_OFF_POLICY,
+    { "off-policy-per-decision", "sum_{k>=t} gamma^k rho_k r_k, tau of --behaviour",
+      off_policy_each, BY_OFF_POLICY,
       NEEDS_BEHAVIOUR },
     { .name = NULL }
 };

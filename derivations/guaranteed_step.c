@@ -212,6 +212,7 @@ static const char *no_gain(const setting *x)
     const exact *pi = x->pi;
     if (!(pi->gamma < 1)) return improvement_no_bound(x);
     if (pi->gamma == 0) return "gamma = 0: the penalty is 0 whatever the step";
+    if (linalg_max_abs(pi->nSA, pi->logits) > 1e5) return "short steps are lost in such logits";
     double gain = 0, alpha = 0, eps = linalg_max_abs(pi->nSA, pi->A), left = 1 - pi->gamma;     /* A / eps for A */
     if (!isfinite(4 * eps / (left * left))) return "the bounds overflow";
     for (int s = 0; s < pi->nS && eps > 0; s++) {

@@ -586,7 +586,8 @@ const derivation importance_sampling[] = {
         { "=\\int f(x)\\frac{p(x)}{q(x)}q(x)dx", "q/q = 1 wherever q > 0, and elsewhere p f = 0",
           integral_ratio_q },
         { "=E_{x\\sim q}[f(x)\\frac{p(x)}{q(x)}]", "a mean under q: over its quantiles", mean_of_q },
-        { "\\approx\\frac1n\\sum_{i=1}^nf(x_i)\\frac{p(x_i)}{q(x_i)},\\quad x_i\\sim q", "the Gaussians sampled to a"
+        { "\\approx\\frac1n\\sum_{i=1}^nf(x_i)\\frac{p(x_i)}{q(x_i)},\\quad x_i\\sim q",
+          "the Gaussians sampled to a"
           " standard error of .01, |z| < 4 (false alarm 3e-4; a mean off by .06 is seen with .98); states as above",
           sampled },
         { "\\frac1n\\sum_{i=1}^nf(x_i)\\frac{p(x_i)}{q(x_i-1/2)},\\quad x_i\\sim q",

@@ -309,7 +309,8 @@ const derivation improvement_bound[] = {
     { "TRPO-4", "J(pi') >= L_pi(pi') - C D_KL^max(pi, pi'), C = 4 eps gamma / (1-gamma)^2", "J(pi')", one,
       improvement_unit_J, improvement_no_bound, NULL, {
         { "\\eta(\\tilde\\pi)", "a linear solve", kl_J },
-        { "=L_\\pi(\\tilde\\pi)+\\sum_s(\\rho_{\\tilde\\pi}(s)-\\rho_\\pi(s))\\bar A(s)", "as in TRPO-3", kl_visits },
+        { "=L_\\pi(\\tilde\\pi)+\\sum_s(\\rho_{\\tilde\\pi}(s)-\\rho_\\pi(s))\\bar A(s)",
+          "as in TRPO-3", kl_visits },
         { "\\ge L_\\pi(\\tilde\\pi)-\\frac{4\\epsilon\\gamma}{(1-\\gamma)^2}\\alpha^2", "TRPO-3", kl_tv,
           AT_MOST_ABOVE },
         { "\\ge L_\\pi(\\tilde\\pi)-\\tfrac12C\\,D_{KL}^{max}(\\pi,\\tilde\\pi)",

@@ -16,6 +16,7 @@
 #include "derivations/derivation.h"
 #include "derivations/kl_over_states.h"
 #include "derivations/natural_step.h"
+#include "derivations/performance_difference.h"
 #include "derivations/random_pairs.h"
 
 /* KL-1   sum_x p (e^d - 1 - d), d = log q - log p; e^d - 1 - d = d^2/2 exprel_2(d) does not cancel */
@@ -250,11 +251,10 @@ static double kl_over_time(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
-    double *f = allocate(2 * (size_t)pi->nS, sizeof *f, "sums over time"), *sum = f + pi->nS;
+    double *f = allocate((size_t)pi->nS, sizeof *f, "KL of states");
     for (int s = 0; s < pi->nS; s++) f[s] = kl_of_state(pi, s, pi->logpi, x->pi1->logpi);
-    exact_sum_over_time(pi, false, f, sum);
     double scale = pi->fisher_scale / visited(pi);
-    three_times(scale * linalg_dot(pi->nS, pi->M->mu0, sum), out);
+    three_times(scale * mean_over_time(pi, f), out);
     double room = 10 * scale * pi->unit_rho * linalg_max_abs(pi->nS, f);
     free(f);
     return room;

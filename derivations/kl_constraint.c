@@ -61,19 +61,28 @@ static double log_Z(const exact *pi, double lambda, double *kl)
         for (int a = 0; a < pi->nA; a++) top = q[a] > 0 ? fmax(top, A[a]) : top;
         bool small = top * N / lambda < 1;                      /* then log1p of a sum of expm1 */
         double shift = small ? 0 : top;
-        for (int a = 0; a < pi->nA; a++) Z_1 += q[a] * expm1((A[a] - shift) * N / lambda);
-        for (int a = 0; a < pi->nA; a++) Z += q[a] * exp((A[a] - shift) * N / lambda);
-        for (int a = 0; a < pi->nA; a++) E += q[a] * exp((A[a] - shift) * N / lambda) / Z * A[a] * N / lambda;
+        for (int a = 0; a < pi->nA; a++) {
+            double h = (fmin(A[a], top) - shift) * N / lambda;          /* above top only where q = 0 */
+            Z_1 += q[a] * expm1(h);
+            Z += q[a] * exp(h);
+            E += q[a] * exp(h) * A[a] * N / lambda;
+        }
         double logs = small ? log1p(Z_1) : log(Z) + shift * N / lambda;
-        if (w > 0) sum += w * logs, *kl += w * (E - logs);
+        if (w > 0) sum += w * logs, *kl += w * (E / Z - logs);
     }
     return sum;
 }
 
 static double dual_function(const exact *pi, double epsilon, double lambda)
 {
-    double kl;
-    return lambda * (epsilon + log_Z(pi, lambda, &kl));
+    double kl, most = 0;
+    if (lambda > 0) return lambda * (epsilon + log_Z(pi, lambda, &kl));
+    for (int s = 0; s < pi->nS; s++) {                          /* its limit */
+        double top = -INFINITY;
+        for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) top = pi->pi[i] > 0 ? fmax(top, pi->A[i]) : top;
+        most += exact_rho(pi, s) * top;
+    }
+    return most;
 }
 
 /* KL falls in lambda: its root KL = epsilon by bisection of log lambda, and 0 where KL never reaches epsilon */
@@ -136,10 +145,7 @@ static double line_A_bar(const setting *x, double *out)
 
 static double line_dual(const setting *x, double *out)
 {
-    for (int k = 0; k < RADII; k++) {
-        double lambda = multiplier(x->pi, radius[k]), least = lambda > 0 ? lambda : 1e-12 * visits_of(x->pi);
-        out[k] = dual_function(x->pi, radius[k], least);
-    }
+    for (int k = 0; k < RADII; k++) out[k] = dual_function(x->pi, radius[k], multiplier(x->pi, radius[k]));
     return 1e-11 * linalg_max_abs(RADII, out);
 }
 
@@ -209,19 +215,21 @@ static double line_slackness(const setting *x, double *out)
     return isnan(lambda) ? -1 : 2 * SETTLED * EPSILON * lambda + 1e-13 * lambda;
 }
 
-/* Lagrangian + sum |d Lagrangian / dz| by autodiff, pi' = softmax z */
+/* Lagrangian + sum |d Lagrangian / dz| by autodiff, pi' = softmax z; logs of the least numbers for those of 0 */
 static double line_stationary(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    double *pi1 = allocate(2 * (size_t)pi->nSA, sizeof *pi1, "a policy"), *weight = pi1 + pi->nSA;
+    double *pi1 = allocate(3 * (size_t)pi->nSA, sizeof *pi1, "a policy"), *weight = pi1 + pi->nSA;
+    double *log_old = weight + pi->nSA;
     double lambda = saddle(x, pi1), N = visits_of(pi);
     ad_tape *t = ad_tape_new();
     for (int i = 0; i < pi->nSA; i++) weight[i] = exact_rho(pi, i / pi->nA);
-    for (int i = 0; i < pi->nSA; i++) pi1[i] = fmax(log(pi1[i]), -700);
+    for (int i = 0; i < pi->nSA; i++) pi1[i] = fmax(log(pi1[i]), -745);
+    for (int i = 0; i < pi->nSA; i++) log_old[i] = fmax(pi->logpi[i], -745);
     ad z = ad_input(t, pi1, pi->nS, pi->nA), rho = ad_input(t, weight, pi->nS, pi->nA);
     ad logp = ad_log_softmax(z), p = ad_exp(logp);
     ad A_bar = ad_sum(ad_mul(rho, ad_mul(p, ad_input(t, pi->A, pi->nS, pi->nA))));
-    ad kl = ad_scale(1 / N, ad_sum(ad_mul(rho, ad_mul(p, ad_sub(logp, ad_input(t, pi->logpi, pi->nS, pi->nA))))));
+    ad kl = ad_scale(1 / N, ad_sum(ad_mul(rho, ad_mul(p, ad_sub(logp, ad_input(t, log_old, pi->nS, pi->nA))))));
     ad L = ad_sub(A_bar, ad_scale(lambda, ad_sub(kl, ad_constant(t, EPSILON, 1, 1))));
     const double *g = ad_value(ad_grad(L, z));
     double sum = *ad_value(L);
@@ -255,13 +263,16 @@ static double line_other_lambdas(const setting *x, double *out)
 
 static int n_two(const setting *x) { (void)x; return 2; }
 
-/* More than any policy's KL, E_s[max_a -log pi(a|s)]: nothing ever binds */
+/* More than any policy's KL, E_s[max_a -log pi(a|s)] over what pi does: nothing ever binds */
 static double wide(const setting *x)
 {
     const exact *pi = x->pi;
     double most = 1;
-    for (int s = 0; s < pi->nS; s++)
-        most += pi->d[s] / visited(pi) * linalg_max_abs(pi->nA, pi->logpi + s * pi->nA);
+    for (int s = 0; s < pi->nS; s++) {
+        double least = 1;
+        for (int i = s * pi->nA; i < (s + 1) * pi->nA; i++) least = pi->pi[i] > 0 ? fmin(least, pi->pi[i]) : least;
+        most -= pi->d[s] / visited(pi) * log(least);
+    }
     return most;
 }
 
@@ -363,7 +374,8 @@ const derivation kl_constraint[] = {
         { "=\\bar A(\\theta^*)", "complementary slackness: lambda = 0 or KL = epsilon", line_slackness },
         { "=\\mathcal L(\\theta^*,\\lambda^*)+\\|\\nabla_\\theta\\mathcal L(\\theta^*,\\lambda^*)\\|_1",
           "stationary: the gradient by autodiff is 0 to 1e-8 of it", line_stationary },
-        { "\\ge\\mathcal L(\\theta'',\\lambda^*)", "no other policy has more, however far away", line_other_policies,
+        { "\\ge\\mathcal L(\\theta'',\\lambda^*)", "no other policy has more, however far away",
+          line_other_policies,
           AT_MOST },
         { "\\le\\max_{\\theta'}\\mathcal L(\\theta',\\lambda)", "no other lambda >= 0 has a lower maximum",
           line_other_lambdas, AT_LEAST } } },

@@ -419,7 +419,8 @@ const derivation kl_penalty[] = {
         { "d<\\delta/1.5:\\ \\beta\\leftarrow\\beta/2;\\quad d>1.5\\,\\delta:\\ \\beta\\leftarrow2\\beta;\\quad"
           "\\text{else }\\beta", "by hand, as powers of two", rule_by_hand },
         { "=\\beta(\\delta)", "the training code's rule", rule_of_target },
-        { "d\\le1.5\\,\\delta:\\ \\beta\\leftarrow\\beta/2", "000 (l.318) has 1.5 delta alone: doubled above, lowered"
+        { "d\\le1.5\\,\\delta:\\ \\beta\\leftarrow\\beta/2",
+          "000 (l.318) has 1.5 delta alone: doubled above, lowered"
           " where the KL is small. One reading: below it; 004 (l.502) leaves out that beta may stay",
           rule_of_000, DIFFERS, "ERR-64" },
         { "d<\\delta/2:\\ \\beta\\leftarrow\\beta/2;\\quad d>2\\,\\delta:\\ \\beta\\leftarrow1.5\\beta",
@@ -432,7 +433,8 @@ const derivation kl_penalty[] = {
         { "=\\ D_{KL}(\\pi_{\\theta^k}\\|\\pi_\\theta)>KL_{max}:\\text{ increase }\\beta;\\quad<KL_{min}:"
           "\\text{ decrease }\\beta", "with these bounds and this factor", rule_of_bounds },
         { "KL_{min}=\\delta/2,\\ KL_{max}=2\\delta,\\ \\text{factor }1.5",
-          "001 (l.600) says neither bounds nor factor: these obey its words, too", rule_of_001, DIFFERS, "ERR-64" } },
+          "001 (l.600) says neither bounds nor factor: these obey its words, too", rule_of_001,
+          DIFFERS, "ERR-64" } },
       "one beta, from 1; delta = 3/128; mean KLs from 0 to 9 delta, the edges of the band among them" },
     { "PPO-25", "the larger beta, the closer to pi_old the maximiser",
       "mean KL(pi_old||pi*), beta from 1/64 to 64 max|A|", n_grid, unit_kl, not_applicable, NULL, {

@@ -579,7 +579,8 @@ static void page_of_gains(const setting *x, FILE *out)
 }
 
 const derivation learning[] = {
-    { "PGT-1", "theta <- theta + alpha grad J: for a small step J does not fall", "steps that do not lower J", measured_one,
+    { "PGT-1", "theta <- theta + alpha grad J: for a small step J does not fall",
+      "steps that do not lower J", measured_one,
       measured_unit, NULL, NULL, {
         { "50", "of 50", fifty },
         { "\\#\\{k<50:J(\\theta_{k+1})\\ge J(\\theta_k)\\},\\quad\\theta_{k+1}=\\theta_k+\\alpha\\nabla J(\\theta_k)",
@@ -588,20 +589,24 @@ const derivation learning[] = {
         { "\\alpha=1", "the control: on two-peak such a step goes past the maximum, and J falls", rises_large,
           DIFFERS } },
       "E5 from theta(s,a) = cos(s+2a), and two-peak from p = .1", page_of_ascent },
-    { "RF-5", "one episode with pi_theta, its returns, one step; again", "theta[i] after 100 steps", n_theta, measured_unit,
+    { "RF-5", "one episode with pi_theta, its returns, one step; again", "theta[i] after 100 steps",
+      n_theta, measured_unit,
       NULL, NULL, {
         { "\\theta\\leftarrow\\theta+\\alpha\\sum_tG_t\\nabla\\log\\pi_\\theta(a_t|s_t)\\ \\text{after each episode}",
           "in plain loops, on the same random numbers", updates_by_hand },
         { "\\theta", "algorithms/reinforce.c, the whole training run", updates_in_training },
         { "\\theta_0", "the control: the first theta", no_update, DIFFERS } },
       "E5x, alpha .3" },
-    { "RF-12", "REINFORCE updates once an episode", "updates after each of the first 60 steps", n_first_steps, measured_unit,
+    { "RF-12", "REINFORCE updates once an episode", "updates after each of the first 60 steps",
+      n_first_steps, measured_unit,
       NULL, NULL, {
         { "\\text{episodes}", "counted in plain loops, on the same random numbers", episodes_begun },
-        { "\\text{updates}", "how often theta has changed: training runs of 1, 2, ..., 60 steps", thetas_of_reinforce },
+        { "\\text{updates}", "how often theta has changed: training runs of 1, 2, ..., 60 steps",
+          thetas_of_reinforce },
         { "|D|=5", "the control: algorithms/vpg.c updates once in five episodes", thetas_of_batches, DIFFERS } },
       "E5x, alpha .3" },
-    { "RF-3", "REINFORCE reaches 95 % of the optimum on a chain", "J after 5000 steps, ten seeds", n_seeds, measured_unit,
+    { "RF-3", "REINFORCE reaches 95 % of the optimum on a chain", "J after 5000 steps, ten seeds",
+      n_seeds, measured_unit,
       NULL, NULL, {
         { "0.95\\,J^*", "exact", nearly_optimal },
         { "\\ge J(\\theta_0)", "the control: alpha = 0", chain_untaught, AT_MOST },

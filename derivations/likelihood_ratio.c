@@ -575,7 +575,8 @@ static double return_times_score(const setting *x, double *g)
 
 const derivation likelihood_ratio[] = {
     { "MDP-15", "p(tau) = rho_0(s_0) prod_t pi(a_t|s_t) P(s_t+1|s_t,a_t) sums to 1",
-      "sum_tau p(tau), then Pr(s_T = s); over " FINITE_SMALL, n_ends, unit_probability, small_not_applicable, NULL, {
+      "sum_tau p(tau), then Pr(s_T = s); over " FINITE_SMALL, n_ends, unit_probability,
+      small_not_applicable, NULL, {
         { "1,\\quad P_\\pi(s_T=s)",
           "what the states at the end must add up to: one step after the other", step_by_step },
         { "=\\sum_\\tau p_\\theta(\\tau),\\quad\\sum_\\tau p_\\theta(\\tau)1\\{s_T=s\\},\\quad "

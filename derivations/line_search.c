@@ -476,7 +476,8 @@ const derivation line_search[] = {
           backtracked_trained },
         { "\\ge0", "KL <= delta and L > 0", zeros, AT_MOST },
         { "\\theta'\\ \\text{with}\\ KL\\le\\delta\\ \\text{only}",
-          "001 (l.552), 004 (l.466): L is not looked at; " WAVE " falls, with a KL of .06 delta", backtracked_on_kl,
+          "001 (l.552), 004 (l.466): L is not looked at; " WAVE " falls, with a KL of .06 delta",
+          backtracked_on_kl,
           DIFFERS, "ERR-57" } } },
     { "TRPO-25", "TRPO within its region where NPG is not; where nothing will do, theta stays",
       "updates with KL <= delta; with L > 0; that gave up, of one try", three, measured_unit, NULL, NULL, {

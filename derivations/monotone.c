@@ -33,6 +33,7 @@ static const char *not_everywhere(const setting *x)
 {
     for (int i = 0; i < x->pi->nSA; i++)
         if (!(x->pi->pi[i] > 1e-100)) return "pi hardly ever takes some action";
+    if (x->pi->gamma > 0 && x->pi->gamma < 1e-3) return "almost no penalty: pi_{i+1} hardly ever takes some action";
     return not_applicable(x);
 }
 
@@ -174,7 +175,8 @@ static double iterations(const setting *x, about_pair about, double *out)
         improvement made = trpo_mm_improve(&trpo_mm_defaults, &t, table1);
         exact *next = solve(pi, table1);
         pair p = { pi, next, &t, trpo_mm_C(trpo_mm_epsilon(&t), t.gamma), made.step, table1 };
-        room = fmax(room, 10 * pair_unit(pi, next));
+        double rounded = p.C * DBL_EPSILON * DBL_EPSILON;       /* C KL of probabilities right to u */
+        room = fmax(room, 10 * (pair_unit(pi, next) + rounded));
         out[i] = about(&p, &room);
         improvement_table_free(&t);
         exact_free(owned);

@@ -125,7 +125,10 @@ static double step_by_cg(const setting *x, double *out)
     double beta = trpo_beta(delta, n, out, Hx);
     for (int i = 0; i < n; i++) out[i] *= beta;
     free(H);
-    return result.outcome == CG_CONVERGED ? 0 : -1;
+    /* of x^T H x, H right to 10 u N max d c^2 */
+    const fisher_spectrum *F = x->spectrum;
+    double off = 10 * DBL_EPSILON * fmax(x->pi->nS, 4) * linalg_max_abs(x->pi->nS, x->pi->d) * x->pi->c * x->pi->c;
+    return result.outcome == CG_CONVERGED ? off / F->lambda[F->n - F->rank] : -1;
 }
 
 static double step_printed(const setting *x, double *out)           /* alpha = sqrt(2 delta / g^T F g) */
@@ -240,7 +243,7 @@ static double step_in_sinh(const setting *x, bool limit, double *out)
 {
     enum { LEVELS = 7 };
     int n = x->pi->n;
-    if (n > REPARAMETRISED_MAX) return -1;
+    if (n > REPARAMETRISED_MAX || linalg_max_abs(n, x->pi->theta) > 1e100) return -1;       /* cosh^2 overflows */
     double *phi = allocate(2 * (size_t)n, sizeof *phi, "phi"), *w = phi + n, error = 0;
     phi_of(NULL, n, x->pi->theta, phi);
     double room = natural_step_in(x, NULL, phi, w);
@@ -257,8 +260,9 @@ static double step_in_sinh(const setting *x, bool limit, double *out)
         out[i] = D[LEVELS - 1];
         error = fmax(error, fabs(D[LEVELS - 1] - D[LEVELS - 2]));
     }
-    if (limit) fisher_project(x->spectrum, out);
     free(phi);
+    if (!isfinite(linalg_max_abs(n, out))) return -1;
+    if (limit) fisher_project(x->spectrum, out);
     return room < 0 ? room : room + error;
 }
 

@@ -113,7 +113,8 @@ const derivation not_clipped_away[] = {
     { "PPO-32", "L^CLIP knows nothing of the KL: only of the actions that were taken", "L", n_same, unit_same,
       NULL, NULL, {
         { "L^{CLIP}(p,\\tfrac{1-p}2,\\tfrac{1-p}2)", "the rest as in pi_old", rest_as_old },
-        { "=L^{CLIP}(p,.999(1-p),.001(1-p))", "the rest on one action: another KL, the same objective. Stopping early"
+        { "=L^{CLIP}(p,.999(1-p),.001(1-p))",
+          "the rest on one action: another KL, the same objective. Stopping early"
           " (PPO-11) brings the KL back", rest_on_one },
         { "L^{KLPEN}(p,.999(1-p),.001(1-p))", "the control: the penalised objective knows", rest_penalised,
           DIFFERS } },

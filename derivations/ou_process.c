@@ -89,11 +89,13 @@ static void page(const setting *x, FILE *out)
 
 const derivation ou_process[] = {
     { "DDPG-14", "noise that comes back to its mean: dx = -theta x dt + sigma dW",
-      "variance and correlation of neighbours: exact at dt = 1, .1, Euler at dt = 1, .1", n_laws, unit_laws, NULL, NULL, {
+      "variance and correlation of neighbours: exact at dt = 1, .1, Euler at dt = 1, .1", n_laws,
+      unit_laws, NULL, NULL, {
         { "\\frac{\\sigma^2}{2\\theta},\\ e^{-\\theta dt};\\quad\\frac{\\sigma^2dt}{1-(1-\\theta dt)^2},\\ 1-\\theta dt",
           "of the process in continuous time, .1333 and .861; of Euler's steps, .1441 and .850", laws },
         { "=\\frac{s^2}{1-c^2},\\ c,\\quad x'=cx+sn", "c and s of the training code, by one draw n", from_code },
-        { "\\varepsilon\\sim\\mathcal N", "004 (l.602, l.615) and Spinning Up have noise without memory under the same"
+        { "\\varepsilon\\sim\\mathcal N",
+          "004 (l.602, l.615) and Spinning Up have noise without memory under the same"
           " name", white, DIFFERS, "ERR-69" } }, "theta = .15, sigma = .2, mean 0", page },
     { .id = NULL }
 };

@@ -189,7 +189,8 @@ const derivation penalty_measured[] = {
       "J/J*, ends of the median's 97.3 % interval, 21 runs", measured_one, measured_unit, NULL, NULL, {
         { "0.9", "of the optimum", nearly },
         { "\\ge J/J^*,\\ K=1,\\ M=NT", "the control: one step an iteration; the upper end", one_step, AT_MOST },
-        { "\\le J/J^*,\\ K=10,\\ M=NT/4", "ten epochs of four minibatches; the lower end", many_steps, AT_LEAST } },
+        { "\\le J/J^*,\\ K=10,\\ M=NT/4", "ten epochs of four minibatches; the lower end",
+          many_steps, AT_LEAST } },
       "E5x, a table, 16000 steps", .trains = 2 },
     { .id = NULL }
 };

@@ -14,7 +14,8 @@
 
 /* What is not printed by its own name. Relations stand between spaces. */
 static const struct { const char *macro, *text; bool relation; } symbols[] = {
-    { "le", "<=", true }, { "ge", ">=", true }, { "ne", "!=", true }, { "approx", "~=", true }, { "sim", "~", true },
+    { "le", "<=", true }, { "ge", ">=", true }, { "ne", "!=", true }, { "approx", "~=", true },
+    { "sim", "~", true },
     { "to", "->", true }, { "leftarrow", "<-", true }, { "Rightarrow", "=>", true }, { "iff", "<=>", true },
     { "mapsto", "|->", true }, { "in", "in", true }, { "bmod", "mod", true }, { "quad", "", true },
     { "qquad", "", true }, { "cdot", ".", false }, { "dots", "...", false }, { "ldots", "...", false },

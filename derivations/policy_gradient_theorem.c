@@ -150,12 +150,17 @@ double gradient_differences(const exact *x, double *g)
 }
 /*[/snip]*/
 
+bool differences_lost(const exact *x) { return linalg_max_abs(x->n, x->theta) > 1e4; }
+
 /* ---- the derivations ---- */
 static int    n_theta(const setting *x)       { return x->pi->n; }
 static double unit_gradient(const setting *x) { return x->pi->unit_gradient; }
 
 static double by_autodiff(const setting *x, double *g)    { return gradient_autodiff(x->pi, g) ? 0 : -1; }
-static double by_differences(const setting *x, double *g) { return gradient_differences(x->pi, g); }
+static double by_differences(const setting *x, double *g)
+{
+    return differences_lost(x->pi) ? -1 : gradient_differences(x->pi, g);
+}
 
 static double by_theorem(const setting *x, double *g)
 {

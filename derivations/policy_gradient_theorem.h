@@ -14,5 +14,6 @@ bool gradient_autodiff(const exact *x, double *g);
 /* Central differences of J, extrapolated; returns a bound on their error, or -1 when the many solves would
  * take too long. */
 double gradient_differences(const exact *x, double *g);
+bool differences_lost(const exact *x);          /* theta + 2^-7 is right to fewer than nine digits of the 2^-7 */
 
 #endif

@@ -488,7 +488,8 @@ const derivation ppo_learning[] = {
       measured_one, measured_unit, NULL, NULL, {
         { "1", "equally near", as_much },
         { "\\ge(1-J/J^*)_{KLPEN}/(1-J/J^*)_{CPI}",
-          "the control: it is nearer than what is not held back at all; the upper end", penalty_over_none, AT_MOST },
+          "the control: it is nearer than what is not held back at all; the upper end",
+          penalty_over_none, AT_MOST },
         { "\\le(1-J/J^*)_{KLPEN}/(1-J/J^*)_{CLIP}",
           "algorithms/ppo_penalty.c with the best of three targets; algorithms/ppo_clip.c with eps = .2; the lower"
           " end",

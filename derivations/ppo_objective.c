@@ -368,7 +368,8 @@ const derivation ppo_objectives[] = {
         { "=\\nabla_\\theta\\hat E_t[r_t(\\theta)\\hat A_t],\\quad\\max|r_t(\\theta_{old})-1|,\\quad"
           "\\hat E_t[r_t(\\theta')\\hat A_t],\\quad r_t=\\frac{\\pi_\\theta(a_t|s_t)}{\\pi_{old}(a_t|s_t)}",
           "what training ascends, each (s,a) weighted by rho_old(s) pi_old(a|s)", of_held },
-        { "\\pi_\\theta/\\pi_\\theta=1", "the control: pi_old follows pi, not held constant, and nothing is left to"
+        { "\\pi_\\theta/\\pi_\\theta=1",
+          "the control: pi_old follows pi, not held constant, and nothing is left to"
           " ascend", of_not_held, DIFFERS },
         { "r_t=\\pi_\\theta(a_t|s_t)",
           "002 (l.345): r is the probability of the action. It is a ratio of two: at theta_old it is 1, and only so"
@@ -384,9 +385,11 @@ const derivation ppo_objectives[] = {
           "004 (l.517) has the advantage outside: A < 0 makes a max of the min, and pushes r down without"
           " limit", inside_all, DIFFERS, "ERR-60" } },
       GRID_OF_R },
-    { "PPO-4", "Spinning Up's notation: min(r A, g(eps, A))", "L at 100000 random r, A, eps", n_samples, unit_no_ulp,
+    { "PPO-4", "Spinning Up's notation: min(r A, g(eps, A))", "L at 100000 random r, A, eps",
+      n_samples, unit_no_ulp,
       NULL, NULL, {
-        { "\\min(r\\hat A,\\mathrm{clip}(r,1-\\epsilon,1+\\epsilon)\\hat A)", "PPO-2, as trained", clip_at_samples },
+        { "\\min(r\\hat A,\\mathrm{clip}(r,1-\\epsilon,1+\\epsilon)\\hat A)", "PPO-2, as trained",
+          clip_at_samples },
         { "=\\min(r\\hat A,g(\\epsilon,\\hat A)),\\quad g=(1+\\epsilon)A\\text{ for }A\\ge0,\\ "
           "(1-\\epsilon)A\\text{ for }A<0",
           "the same to the last bit", g_at_samples },
@@ -419,7 +422,8 @@ const derivation ppo_objectives[] = {
     { "PPO-9", "from r = 1 the slope leads to 1+eps where A > 0, to 1-eps where A < 0", "where the slope ends",
       n_ends, unit_table, NULL, NULL, {
         { "1+\\epsilon\\,\\mathrm{sign}(A)", "the corners of the two pictures", at_edges },
-        { "=\\text{the last }r\\text{ with }\\tfrac{d}{dr}L^{CLIP}\\cdot A>0", "from the red dot, r = 1, by halves;"
+        { "=\\text{the last }r\\text{ with }\\tfrac{d}{dr}L^{CLIP}\\cdot A>0",
+          "from the red dot, r = 1, by halves;"
           " 002 (l.346) calls r the probability of the action: it is a ratio of two", ascended_clip },
         { "L^{CPI}", "the control: not clipped, it ends nowhere before r = 10, or 0", ascended_CPI, DIFFERS } },
       "A = 1, 1/4, -1, -4 with eps = .2 and .1", page_of_clip },

@@ -320,7 +320,8 @@ const derivation reinforce_mean[] = {
     { "MDP-4", "the return: G_t = sum_k gamma^k r_t+k = r_t + gamma G_t+1, G_T = 0",
       "E[gamma^t G_t 1{s_t = s}] over " FINITE_SMALL, n_returns, unit_of_returns, small_not_applicable, NULL, {
         { "\\gamma^tP(s_t=s)\\,V_t^\\pi(s)", "on the time-expanded MDP: no trajectory", visits_times_V },
-        { "=E[\\gamma^t1\\{s_t=s\\}\\sum_{k=0}^{T-t-1}\\gamma^kr_{t+k}]", "the sum, term by term", returns_by_sum },
+        { "=E[\\gamma^t1\\{s_t=s\\}\\sum_{k=0}^{T-t-1}\\gamma^kr_{t+k}]", "the sum, term by term",
+          returns_by_sum },
         { "=E[\\gamma^t1\\{s_t=s\\}G_t],\\quad G_t=r_t+\\gamma G_{t+1},\\ G_T=0",
           "what is left after the first term is gamma times the next; through algorithms/returns.c",
           returns_by_recursion } },
@@ -355,7 +356,8 @@ const derivation reinforce_mean[] = {
         { "E[\\sum_t\\gamma^tG_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)]", "one sweep for all steps; " TRAINING,
           all_with_gamma_t } },
       .page = small_page },
-    { "RF-7", "G_t begins with the reward for a_t", "E[g_i], then the trace of the covariance", n_x3, unit_x3, NULL,
+    { "RF-7", "G_t begins with the reward for a_t", "E[g_i], then the trace of the covariance",
+      n_x3, unit_x3, NULL,
       NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, x3_gradient },
         { "G_t=\\sum_{i=0}^{n-t-1}\\gamma^ir_{t+1+i},\\ \\text{episode}\\ s_0,a_0,r_1,\\dots,r_n", TRAINING,
@@ -380,7 +382,8 @@ const derivation reinforce_mean[] = {
         { "\\ge\\mathrm{tr\\,Cov}\\,g\\ \\text{for}\\ H-1", "one step less", traces_shorter, AT_MOST } },
       X3 ", horizons 1 to 6", page_of_horizons },
     { "PGT-23", "a step raises log-probabilities in proportion to return",
-      "E[step of each logit], E[step of each p(a)], rise of log p(a) when a was drawn", n_bandit, unit_bandit, NULL,
+      "E[step of each logit], E[step of each p(a)], rise of log p(a) when a was drawn", n_bandit,
+      unit_bandit, NULL,
       NULL, {
         { "p_aA_a,\\quad p_a(p_aA_a-\\sum_bp_b^2A_b),\\quad G_a|\\nabla\\log\\pi(a)|^2", "written out",
           bandit_closed_form },

@@ -77,15 +77,18 @@ static double all_of_s1(const setting *x, double *out)   { return drawn(x->seed,
 
 const derivation replay_drawn[] = {
     { "DDPG-20", "the buffer holds the newest transitions, and draws each as often as the others",
-      "for 60, 100, 250 stored: chi^2; the age of the oldest that is drawn; how many s never are", n_fills, unit_fills, NULL, NULL,
+      "for 60, 100, 250 stored: chi^2; the age of the oldest that is drawn; how many s never are",
+      n_fills, unit_fills, NULL, NULL,
       {
         { "\\chi^2_{1-10^{-6}},\\quad\\min(n,100),\\quad0",
           "uniform draws pass the quantile once in a million; none is left out but with probability 100 x .99^20000", expected },
         { "\\ge\\chi^2\\ \\text{of 20000 draws};\\quad n-\\text{the oldest};\\quad\\text{missing}\\ s_t",
           "the training code's: nothing older, nothing left out", all_alike, AT_MOST },
-        { "\\text{drawn from the newest half}", "the control: chi^2 is 20000 there, far beyond the quantile", newest_only,
+        { "\\text{drawn from the newest half}",
+          "the control: chi^2 is 20000 there, far beyond the quantile", newest_only,
           DIFFERS },
-        { "(s_1,a_t,r_t,s_{t+1})", "002 (l.186) prints s_1 for s_t: there would be one state only", all_of_s1, DIFFERS,
+        { "(s_1,a_t,r_t,s_{t+1})", "002 (l.186) prints s_1 for s_t: there would be one state only",
+          all_of_s1, DIFFERS,
           "ERR-71" } }, "a buffer for 100 transitions, minibatches of 10" },
     { .id = NULL }
 };

@@ -13,7 +13,8 @@
 enum of { REWARDS, ERRORS, ERRORS_OF_RETURNS, ACTION_VALUES, ADVANTAGES };
 enum when { ALL, TO_GO, NOW, STEPS, SEGMENTS, DECAYING };
 static const struct form { const char *name; enum of of; enum when when; } forms[] = {
-    { "total-return", REWARDS, ALL },   { "reward-to-go", REWARDS, TO_GO }, { "baseline", ERRORS_OF_RETURNS, TO_GO },
+    { "total-return", REWARDS, ALL },   { "reward-to-go", REWARDS, TO_GO },
+    { "baseline", ERRORS_OF_RETURNS, TO_GO },
     { "Q", ACTION_VALUES, NOW },        { "advantage", ADVANTAGES, NOW },   { "td", ERRORS, NOW },
     { "q-actor-critic", ACTION_VALUES, NOW }, { "advantage-actor-critic", ADVANTAGES, NOW },
     { "td-actor-critic", ERRORS, NOW },

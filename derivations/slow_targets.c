@@ -98,12 +98,14 @@ const derivation slow_targets[] = {
       n_targets, unit_targets, NULL, NULL, {
         { "\\theta+\\rho^n(\\theta_{targ}-\\theta),\\quad\\frac{\\ln\\frac12}{\\ln\\rho}=138.3",
           "theta = 1 stays, theta_targ = -1 at first", closed },
-        { "=\\theta_{targ}\\leftarrow\\rho\\theta_{targ}+(1-\\rho)\\theta", "the training code's, update by update",
+        { "=\\theta_{targ}\\leftarrow\\rho\\theta_{targ}+(1-\\rho)\\theta",
+          "the training code's, update by update",
           by_rho },
         { "\\theta_{targ}\\leftarrow\\kappa\\theta+(1-\\kappa)\\theta_{targ},\\quad\\kappa=.995",
           "004 (l.637) has the number on the target, 004 (l.720) and the papers (tau) on theta: one read as the other"
           " has a half-life of .13", exchanged, DIFFERS, "ERR-70" } }, "rho = .995" },
-    { "TD3-13", "kappa is 1 - rho", "theta_targ after 1, 10, 100, 1000 updates; half-life", n_targets, unit_targets,
+    { "TD3-13", "kappa is 1 - rho", "theta_targ after 1, 10, 100, 1000 updates; half-life",
+      n_targets, unit_targets,
       NULL, NULL, {
         { "w'\\leftarrow\\kappa w+(1-\\kappa)w',\\quad\\kappa=.005", "by hand", kappa_small },
         { "=\\rho w'+(1-\\rho)w,\\quad\\rho=1-\\kappa", "DDPG-19, the training code's", by_kappa },

@@ -352,14 +352,16 @@ static double listing_hand(const setting *x, double *out)     { return rf_9(x->s
 static double listing_training(const setting *x, double *out) { return rf_9(x->seed, false, out); }
 
 const derivation stochastic_policy[] = {
-    { "MDP-2", "a stochastic policy: pi(a|s) sums, or integrates, to 1", "the sum in each state, then two integrals",
+    { "MDP-2", "a stochastic policy: pi(a|s) sums, or integrates, to 1",
+      "the sum in each state, then two integrals",
       n_rows, unit_rows, NULL, NULL, {
         { "1", "probabilities", ones },
         { "=\\sum_a\\pi_\\theta(a|s),\\quad\\int\\mathcal N(a;\\mu_\\theta(s),\\mathrm{diag}\\,\\sigma^2)\\,da",
           "e to the log pi of algorithms/policy.c; for a box of one and of two numbers the trapezoidal rule",
           sums_and_integrals },
         { "\\log\\sigma\\ \\text{read as}\\ \\log\\sigma^2",
-          "the control: the standard deviation taken for the variance in the exponent", variance_for_sd, DIFFERS } } },
+          "the control: the standard deviation taken for the variance in the exponent",
+          variance_for_sd, DIFFERS } } },
     { "MDP-3", "a trajectory as a rollout: T states, actions and rewards, and one last state",
       "E[sum_t s_t], E[s_T] as observations, E[steps] with each action, E[sum_t r_t]; over " FINITE_SMALL, n_seen,
       unit_seen, small_not_applicable, NULL, {
@@ -371,7 +373,8 @@ const derivation stochastic_policy[] = {
       .page = small_page },
     { "VPG-5", "a Gaussian policy's network: relu layers, a mean for each number of the action, a log_sd each",
       "number of parameters, then d/dtheta[i] of sum_t log pi(a_t|s_t)", n_vpg_5, unit_vpg_5, NULL, NULL, {
-        { "(3+1)5+(5+1)5+(5+1)2+2,\\quad\\mathrm{Im}\\,f(\\theta+ih)/h", "counted; a complex step through plain loops",
+        { "(3+1)5+(5+1)5+(5+1)2+2,\\quad\\mathrm{Im}\\,f(\\theta+ih)/h",
+          "counted; a complex step through plain loops",
           network_hand },
         { "n,\\quad\\nabla_\\theta\\sum_t\\log\\pi_\\theta(a_t|s_t)", "algorithms/policy.c, reverse mode",
           network_training },
@@ -379,7 +382,8 @@ const derivation stochastic_policy[] = {
           DIFFERS, "ERR-43" } },
       "observations of 3 numbers, actions of 2, layers of 5 and 5" },
     { "RF-9", "the listing's network 4-128-2 with relu, and Adam",
-      "number of parameters, d/dtheta[i] of sum_t G_t log pi(a_t|s_t), theta[i] after 3 steps", n_rf_9, unit_rf_9, NULL,
+      "number of parameters, d/dtheta[i] of sum_t G_t log pi(a_t|s_t), theta[i] after 3 steps",
+      n_rf_9, unit_rf_9, NULL,
       NULL, {
         { "5\\cdot128+129\\cdot2,\\quad\\mathrm{Im}\\,f(\\theta+ih)/h,\\quad\\theta_3",
           "counted; a complex step through plain loops; Adam's lines written out", listing_hand },

@@ -7,6 +7,22 @@
 
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
+#include "derivations/performance_difference.h"
+
+double surrogate_unit(const setting *x) { return pair_unit(x->pi, x->pi1) * fmax(x->pi->k, x->pi1->k); }
+
+const char *surrogate_no_ratio(const setting *x)
+{
+    for (int i = 0; i < x->pi->nSA; i++)
+        if (!(x->pi1->pi[i] <= 1e100 * x->pi->pi[i])) return "pi never does what pi' does: there is no ratio";
+    return NULL;
+}
+
+const char *surrogate_not_comparable(const setting *x)
+{
+    bool same = x->pi->n == x->pi1->n && x->pi->policy.kind == x->pi1->policy.kind;
+    return same ? surrogate_no_ratio(x) : "pi and pi' have no difference: their parameters are not the same";
+}
 
 double state_gain(const exact *pi, const double *pi_new, int s)
 {
@@ -31,10 +47,9 @@ double visited_gain(const exact *pi, const double *pi_new)
 double gain_over_time(const exact *pi, const double *pi_new, double *out)
 {
     if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
-    double *f = allocate(2 * (size_t)pi->nS, sizeof *f, "a sum over time"), *sum = f + pi->nS;
+    double *f = allocate((size_t)pi->nS, sizeof *f, "a mean advantage");
     for (int s = 0; s < pi->nS; s++) f[s] = pi->absorbing[s] ? 0 : reweighted(pi, pi_new, pi->pi, s);
-    exact_sum_over_time(pi, false, f, sum);
-    *out = linalg_dot(pi->nS, pi->M->mu0, sum);
+    *out = mean_over_time(pi, f);
     free(f);
     return 0;
 }

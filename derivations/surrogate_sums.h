@@ -3,7 +3,13 @@
 #ifndef ASCENT_SURROGATE_SUMS_H
 #define ASCENT_SURROGATE_SUMS_H
 
-#include "derivations/exact.h"
+#include "derivations/derivation.h"
+
+/* Sums over rho, at most k in all, of advantages that are right to two units of V */
+double      surrogate_unit(const setting *x);
+/* NULL, or why there is no ratio pi'/pi; no difference theta' - theta, either */
+const char *surrogate_no_ratio(const setting *x);
+const char *surrogate_not_comparable(const setting *x);
 
 double state_gain(const exact *pi, const double *pi_new, int s);            /* sum_a pi~(a|s) A_pi(s,a) */
 /* E_{a ~ beta}[ pi~(a|s)/beta(a|s) A_pi(s,a) ] */

@@ -19,7 +19,9 @@ enum { ORDER = 3,               /* coefficients c_0 .. c_3 of f(theta + t v) = s
 static const char *not_comparable(const setting *x)
 {
     bool same = x->pi->n == x->pi1->n && x->pi->policy.kind == x->pi1->policy.kind;
-    return same ? NULL : "pi and pi' have no difference: their parameters are not the same";
+    if (!same) return "pi and pi' have no difference: their parameters are not the same";
+    double far = fmax(linalg_max_abs(x->pi->n, x->pi->theta), linalg_max_abs(x->pi1->n, x->pi1->theta));
+    return far < 1e100 ? NULL : "parameters whose squares overflow";
 }
 
 /* theta + t v, as a node and as numbers */
@@ -421,7 +423,8 @@ const derivation taylor[] = {
         { "=-E_s[\\sum_a\\pi_\\theta\\log\\pi_\\theta]+l(\\theta)",
           "l(theta) adds nothing", entropy_and_kl },
         { "\\le-E_s[\\sum_a\\pi_\\theta\\log\\pi_\\theta]+l(\\theta')=-E_s[\\sum_a\\pi_\\theta\\log\\pi_{\\theta'}]",
-          "elsewhere it is positive: the cross entropy is least at theta", entropy_and_kl_elsewhere, AT_LEAST } } },
+          "elsewhere it is positive: the cross entropy is least at theta", entropy_and_kl_elsewhere,
+          AT_LEAST } } },
     { "TRPO-22", "grad l(theta) = -E_s[sum_a grad pi(a|s)] = 0",
       "grad E_s[pi(first action|s)], in theta[i]",
       n_theta, unit_grad_kl, NULL, NULL, {

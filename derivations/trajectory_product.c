@@ -171,6 +171,14 @@ static double J_by_training(const setting *x, double *out) { return mean_under_t
 
 /* ---- IS-6: log products up to each step of some trajectories ---- */
 
+static const char *no_log(const setting *x)
+{
+    for (int i = 0; i < x->pi->nSA && x->pi->nSA == x->pi1->nSA; i++)
+        if (x->pi->pi[i] > 0 && !(x->pi->pi[i] >= 1e-100 * x->pi1->pi[i]))
+            return "pi hardly ever does what pi' does: the product underflows";
+    return not_applicable(x);
+}
+
 static double unit_of_logs(const setting *x)
 {
     const mdp *M = x->pi->M;
@@ -434,7 +442,7 @@ const derivation trajectory_product[] = {
         { "=E_{\\tau\\sim\\pi_{\\theta'}(\\tau)}[e^{\\log\\rho}r(\\tau)]", TRAINED, J_by_training } },
       .page = small_page },
     { "IS-6", "of a trajectory's ratio the policies' ratios are left", "log of the product up to t, of up to 64"
-      " trajectories", small_n_steps, unit_of_logs, not_applicable, NULL, {
+      " trajectories", small_n_steps, unit_of_logs, no_log, NULL, {
         { "\\log\\frac{p(s_1)\\prod_t\\pi_\\theta(a_t|s_t)p(s_{t+1}|s_t,a_t)}"
           "{p(s_1)\\prod_t\\pi_{\\theta'}(a_t|s_t)p(s_{t+1}|s_t,a_t)}", "all factors, MDP-15", steps_all_factors },
         { "=\\log\\prod_t\\frac{\\pi_\\theta(a_t|s_t)}{\\pi_{\\theta'}(a_t|s_t)}",
@@ -459,7 +467,8 @@ const derivation trajectory_product[] = {
           "(\\sum_tr(s_t,a_t))],\\quad E[\\sum_t\\nabla\\log\\pi_\\theta(a_t|s_t)\\sum_{k\\ge t}\\rho_kr_k]",
           "over all trajectories of pi', by hand; per decision: no a_j after r_k changes r_k's mean",
           both_by_hand },
-        { "=\\nabla_\\theta J(\\theta)", "both, PGT-3 on the time-expanded MDP; the traces are line 1's: their second"
+        { "=\\nabla_\\theta J(\\theta)",
+          "both, PGT-3 on the time-expanded MDP; the traces are line 1's: their second"
           " account is line 3", both_exact },
         { "=E[g]", TRAINED ", ratio=trajectory and ratio=per-decision", both_by_training },
         { "E[\\prod_t\\frac{\\pi_\\theta}{\\pi_{\\theta'}}]E[(\\sum_t\\nabla\\log\\pi_\\theta(a_{i,t}|o_{i,t}))"

@@ -64,17 +64,17 @@ static double mean_kl_at(const exact *pi, const double *w, int first, int end, d
 }
 
 /* The eta at which sum_s w(s) KL_s over first <= s < end is delta: the KL falls as eta grows. 0 where nothing
- * can be gained. p: rows of these states. */
+ * can be gained; where the KL of no eta > 0 is delta, the least of them. p: rows of these states. */
 static double eta_of(const exact *pi, const double *w, int first, int end, double delta, double *p)
 {
     double low, high = region_spread(pi, w, first, end);
     if (high == 0) return 0;
     while (mean_kl_at(pi, w, first, end, high, p) > delta) high *= 2;
-    for (low = high; mean_kl_at(pi, w, first, end, low, p) <= delta;) low /= 2;
+    for (low = high; mean_kl_at(pi, w, first, end, low, p) <= delta; low /= 2) high = low;
     for (int k = 0; k < 60; k++) {
         double eta = (low + high) / 2;
-        if (mean_kl_at(pi, w, first, end, eta, p) > delta) low = eta;
-        else                                               high = eta;
+        if (mean_kl_at(pi, w, first, end, eta, p) <= delta) high = eta;
+        else                                                low = eta;
     }
     mean_kl_at(pi, w, first, end, high, p);
     return high;
@@ -164,6 +164,7 @@ static double dual_of_eta(double log_eta, void *context)
 double region_dual(const exact *pi, const double *w, int first, int end, double delta)
 {
     dual D = { pi, w, first, end, first, delta, 0 };
-    double spread = region_spread(pi, w, first, end);
-    return spread > 0 ? region_least(dual_of_eta, &D, log(spread) - 70, log(spread) + 7) : 0;
+    double spread = region_spread(pi, w, first, end), most = 0;
+    for (int s = first; s < end; s++) most += w[s] * region_best(pi, s);
+    return spread > 0 ? region_least(dual_of_eta, &D, log(spread) - 70, log(spread) + 7) : most;
 }

@@ -1,8 +1,7 @@
-/* What natural and trust region steps do to learning, measured: 001 (l.532), 002 (l.209, 255, 271-276). The steps
+/* What natural and trust region steps do to learning, measured: 001 (l.532), 002 (l.209, 255, 276). The steps
  * are those of algorithms/npg.c and trpo.c; policies are tables on Garnets, so that J is exact; and batches are all
  * states and actions with their exact advantages (exact_batch.h), or sampled. What stands in for a number of the
  * claim is its 95 % bound, over Garnets or runs, on the side that is against the claim. */
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,91 +17,12 @@
 #include "autodiff/linalg.h"
 #include "autodiff/random.h"
 #include "autodiff/require.h"
-#include "derivations/agent.h"
 #include "derivations/exact_batch.h"
 #include "derivations/measured.h"
-#include "derivations/small_problem.h"
-
-/* ---- TRPO-14: single path, over all trajectories; grad L [n], then L(theta') - L(theta) ---- */
-
-/* theta' of the same class of policies */
-static double *moved(const finite_horizon *f)
-{
-    double *theta = allocate((size_t)f->policy->n, sizeof *theta, "theta");
-    for (int i = 0; i < f->policy->n; i++) theta[i] = f->theta[i] + 0.1 * cos(i);
-    return theta;
-}
-
-/* grad J_H, and sum_t gamma^t sum_s P(s_t = s) sum_a (pi'(a|s) - pi(a|s)) Q_t(s,a), on the unrolled MDP */
-static double exact_objective(const setting *x, double *out)
-{
-    finite_horizon *f = small_new(x);
-    int nS = f->M->nS, nA = f->M->nA, n = f->policy->n;
-    double *theta = moved(f), *z = allocate((size_t)(nS * nA), sizeof *z, "logits");
-    finite_gradient(f, out);
-    policy_logits_at(f->policy, theta, z);
-    out[n] = 0;
-    for (int i = 0; i < f->H * nS; i++) {
-        const double *row = z + i % nS * nA;
-        double most = row[0], Z = 0;
-        for (int a = 1; a < nA; a++) most = fmax(most, row[a]);
-        for (int a = 0; a < nA; a++) Z += exp(row[a] - most);
-        for (int a = 0; a < nA; a++)
-            out[n] += exact_rho(f->x, i) * (exp(row[a] - most) / Z - f->x->pi[i * nA + a]) * f->x->Q[i * nA + a];
-    }
-    double room = finite_room(f, x->pi->c);
-    free(z);
-    free(theta);
-    finite_free(f);
-    return room;
-}
-
-struct single_path { const finite_horizon *f; agent *agent; double lambda, *moved; };
-
-/* Of one trajectory: Q_t = sum_l gamma^l r_{t+l} (lambda = 1, no V), w_t = gamma^t */
-static void of_one(void *context, const traj *tau, double *out)
-{
-    const struct single_path *c = context;
-    agent *b = c->agent;
-    int n = c->f->policy->n;
-    double Q[FINITE_HORIZON], V[FINITE_HORIZON] = { 0 };
-    size_t size = (size_t)n * sizeof *out;
-    memset(out, 0, size + sizeof *out);
-    if (tau->T == 0) return;
-    agent_sees(b, tau);
-    gae_advantages(tau->T, tau->r, V, 0, c->f->gamma, c->lambda, Q);
-    for (int t = 0; t < tau->T; t++) b->w[t] = t ? c->f->gamma * b->w[t - 1] : 1;
-    ad_mark start = ad_here(b->t);
-    trpo_problem at = trpo_problem_of(b->t, TRPO_MEAN, &b->pi, b->theta, b->tau, Q, b->w);
-    memcpy(out, ad_value(ad_grad(at.L, at.theta)), size);
-    ad_plan again = ad_slice(1, &at.theta, 1, &at.L);
-    memcpy(b->theta, c->moved, size);
-    ad_run(&again);
-    out[n] = ad_scalar(at.L);
-    memcpy(b->theta, c->f->theta, size);
-    ad_reset(b->t, start);
-}
-
-static double enumerated(const setting *x, double lambda, double *out)
-{
-    finite_horizon *f = small_new(x);
-    struct single_path c = { f, agent_new(f->policy, f->theta, f->H), lambda, moved(f) };
-    enumerate_moments(f->M, f->x->pi, f->H, of_one, &c, f->policy->n + 1, out, NULL);
-    free(c.moved);
-    agent_free(c.agent);
-    finite_free(f);
-    return 0;
-}
-
-static double single_path(const setting *x, double *out)  { return enumerated(x, 1, out); }
-static double one_reward(const setting *x, double *out)   { return enumerated(x, 0, out); }
 
 /* ---- exact J along the iterations ---- */
 
 enum { GARNETS = 100, SAMPLED = 20, ITERATIONS = 50, STEPS = 200 };
-
-/* The first of an experiment's seeds: no two settings have one in common */
-static uint64_t first_seed(uint64_t seed) { return 1000 * (seed - 1) + 1; }
 
 /* Seen k times of n: with 95 % the chance is at most, at least so much (Clopper, Pearson 1934) */
 static double chance_at_most(int k, int n)  { return k < n ? gsl_cdf_beta_Pinv(0.95, k + 1, n - k) : 1; }
@@ -127,7 +47,7 @@ static void look_again(climber *c)
 
 static climber climber_new(uint64_t seed, int k, double sd)
 {
-    climber c = { .M = mdp_garnet("garnet", 10, 4, 3, first_seed(seed) + (uint64_t)k), .t = ad_tape_new() };
+    climber c = { .M = mdp_garnet("garnet", 10, 4, 3, seed + (uint64_t)k), .t = ad_tape_new() };
     gsl_rng *rng = random_stream(seed, (uint32_t)k, RANDOM_INIT);
     size_t n = (size_t)((c.M->nS + 1) * c.M->nA);
     c.theta = allocate(2 * n, sizeof *c.theta, "theta");
@@ -427,7 +347,7 @@ static void gaps_of_training(uint64_t seed, double delta, double *gap)
     trpo_config c = trpo_defaults;
     c.n_steps = 100, c.gamma = 0.9, c.hidden = (widths){ 0 }, c.delta = delta, c.lr_V = 0.03;
     for (int k = 0; k < TRAINED; k++) {
-        run *r = measured_run(measured_env("E5x"), trpo, &c, first_seed(seed) + (uint64_t)k, 10000, INFINITY);
+        run *r = measured_run(measured_env("E5x"), trpo, &c, seed + (uint64_t)k, 10000, INFINITY);
         mdp *M = mdp_builtin("E5x");
         gap[k] = 1 - measured_J(M, r->theta) / measured_J_optimal(M);
         mdp_free(M);
@@ -474,16 +394,6 @@ static void page_of_training(const setting *x, FILE *out)
 #define GARNETS_OF "Garnets of 10 states and 4 actions, tables, exact J"
 
 const derivation trust_region_learning[] = {
-    { "TRPO-14", "single path: rewards to go as Q, actions of pi_old: objective and gradient without bias",
-      "grad J, then L(theta') - L(theta), over " FINITE_SMALL, small_n_and_trace, small_unit, small_not_applicable,
-      NULL, {
-        { "\\nabla J,\\quad\\sum_s\\rho(s)\\sum_a(\\pi_{\\theta'}(a|s)-\\pi_\\theta(a|s))Q(s,a)",
-          "on the time-expanded MDP", exact_objective },
-        { "=E[\\sum_t\\gamma^t(\\frac{\\pi_{\\theta'}(a_t|s_t)}{\\pi_\\theta(a_t|s_t)}-1)"
-          "\\hat Q_t],\\quad\\hat Q_t=\\sum_l\\gamma^lr_{t+l}",
-          "and its gradient at theta; over all trajectories, through algorithms/trpo.c", single_path },
-        { "\\hat Q_t=r_t", "the control: without the rewards that follow", one_reward, DIFFERS } },
-      .page = small_page },
     { "NPG-5", "natural gradients stabilise training, plain steps of the same length do not (were it a quarter of all"
       " Garnets where J falls, this would pass once in 40 times)",
       "the part of all Garnets where J falls in 50 steps; greatest KL/delta; |pi - pi'| after steps in theta"
@@ -498,9 +408,11 @@ const derivation trust_region_learning[] = {
       GARNETS_OF, page_of_stability, .trains = 2 },
     { "TRPO-17", "collect, average, solve the constrained problem: it learns (were half of all runs above 0.05,"
       " this would pass once in 170 times)",
-      "1 - J/J* after 10000 steps, ends of the median's 98.8 % interval", measured_one, measured_unit, NULL, NULL, {
+      "1 - J/J* after 10000 steps, ends of the median's 98.8 % interval", measured_one,
+      measured_unit, NULL, NULL, {
         { "0.05", "of the optimum", a_twentieth },
-        { "\\le(1-J/J^*)_{(2)}", "the control: delta = 1e-8 leaves it where it was; the second of eleven", confined,
+        { "\\le(1-J/J^*)_{(2)}",
+          "the control: delta = 1e-8 leaves it where it was; the second of eleven", confined,
           AT_LEAST },
         { "\\ge(1-J/J^*)_{(10)}", "algorithms/trpo.c, batches of 200 steps, delta = .01; the tenth", trained,
           AT_MOST } },

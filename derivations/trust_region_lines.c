@@ -243,8 +243,7 @@ static double means_over_time(const setting *x, const double *w, double *out)
 {
     const exact *pi = x->pi;
     if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
-    double *p = new_table(pi), *f = allocate(2 * (size_t)pi->nS, sizeof *f, "sums over time"), *sum = f + pi->nS;
-    double room = 0;
+    double *p = new_table(pi), *f = allocate((size_t)pi->nS, sizeof *f, "means of states"), room = 0;
     trust_region_mean(pi, delta, p);
     for (int k = 0; k < 2; k++) {
         memset(f, 0, (size_t)pi->nS * sizeof *f);
@@ -252,8 +251,7 @@ static double means_over_time(const setting *x, const double *w, double *out)
             double ratio = p[i] / pi->pi[i];
             if (!pi->absorbing[i / pi->nA]) f[i / pi->nA] += pi->pi[i] * (k == 0 ? ratio * pi->A[i] : -log(ratio));
         }
-        exact_sum_over_time(pi, false, f, sum);
-        out[k] = w ? linalg_dot(pi->nS, w, f) : linalg_dot(pi->nS, pi->M->mu0, sum) / sum_rho(pi);
+        out[k] = w ? linalg_dot(pi->nS, w, f) : mean_over_time(pi, f) / sum_rho(pi);
         room = fmax(room, 10 * pi->unit_rho / sum_rho(pi) * linalg_max_abs(pi->nS, f));
     }
     free(f);

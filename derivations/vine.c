@@ -357,7 +357,8 @@ static void page_of_variance(const setting *x, FILE *out)
 const derivation vine_estimators[] = {
     { "TRPO-15", "vine, all actions: unbiased, and of less variance at as many rollouts, more so with common numbers."
       " A bias of six standard errors is seen with probability .98, a variance lower by a tenth with .98",
-      "greatest |z| of the gradient; variance, common over independent; vine over single path", three, measured_unit,
+      "greatest |z| of the gradient; variance, common over independent; vine over single path",
+      three, measured_unit,
       NULL, NULL, {
         { "4,\\quad1,\\quad1", "family-wise 1e-3 of 15 components; no gain", marks },
         { "\\ge\\frac{|\\hat g-g|}{se},\\quad\\frac{\\mathrm{Var}_{common}}{\\mathrm{Var}_{indep.}},\\quad"
@@ -372,7 +373,8 @@ const derivation vine_estimators[] = {
       "E5x, three rollouts from each state", page_of_variance, .trains = 3 },
     { "TRPO-16", "vine, K actions drawn, self-normalised: bias O(1/K), and none from a constant in Q",
       "E[grad L_n] in the logits, K = 2, 3, 4, 6", n_drawn, unit_drawn, NULL, NULL, {
-        { "(1-\\frac1K)\\nabla\\sum_a\\pi_\\theta(a|s)Q(s,a)", "the quotient's derivative: each Q less the mean of K",
+        { "(1-\\frac1K)\\nabla\\sum_a\\pi_\\theta(a|s)Q(s,a)",
+          "the quotient's derivative: each Q less the mean of K",
           drawn_exact },
         { "=E_{a_1..a_K\\sim\\pi}[\\nabla L_n]", "all 3^K tuples, through algorithms/trpo_vine.c", drawn_trained },
         { "=E[\\nabla L_n],\\quad Q+5", "a constant added to Q", drawn_shifted },

@@ -464,7 +464,8 @@ const derivation vpg_mean[] = {
       small_n_and_trace, small_unit_and_trace, small_not_applicable, NULL, {
         { "\\hat E_t[\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)\\hat A_t]",
           "over all trajectories, scores of the softmax in closed form", mean_of_A_score },
-        { "=\\nabla_\\theta\\hat E_t[\\log\\pi_\\theta(a_t|s_t)\\hat A_t]", "reverse mode; " TRAINING, over_steps } },
+        { "=\\nabla_\\theta\\hat E_t[\\log\\pi_\\theta(a_t|s_t)\\hat A_t]",
+          "reverse mode; " TRAINING, over_steps } },
       .page = small_page },
     { "PGT-21", "policy gradients look like supervised learning: with weights 1 they are", MEAN_AND_TRACE,
       small_n_and_trace, small_unit_and_trace, small_not_applicable, NULL, {
