@@ -22,11 +22,15 @@
 #include "tests/batch_norm_by_hand.h"
 #include "tests/child_process.h"
 
+/* "rooms": two actions without bounds; "boxed rooms": with bounds, not the same for both, and not around 0 */
 static env *make(const char *id, int limit)
 {
+    static const double low[] = { -0.5, 0.25 }, high[] = { 1.5, 0.75 };
     char error[512] = "";
-    env *e = env_make(id, limit, error, sizeof error);
+    bool boxed = strcmp(id, "boxed rooms") == 0;
+    env *e = env_make(strstr(id, "rooms") ? "chapters/examples/rooms.lqr" : id, limit, error, sizeof error);
     if (!e) fail_msg("%s", error);
+    if (boxed) e->action.low = low, e->action.high = high;
     return e;
 }
 
@@ -173,6 +177,8 @@ static const struct { const char *env; int layers; enum ad_activation f; int twi
     { "Pendulum-v1", 2, AD_TANH, 0, 0, 0 },     { "lqr", 1, AD_TANH, 0, 0, 0 },   { "lqr", 0, AD_TANH, 0, 0, 0 },
     { "Pendulum-v1", 2, AD_TANH, 1, 0.2, 0.1 }, { "Pendulum-v1", 1, AD_RELU, 1, 3, 2.5 },
     { "lqr", 1, AD_TANH, 1, 0.3, 0.5 },         { "MountainCarContinuous-v0", 2, AD_TANH, 0, 0.5, 0.5 },
+    { "rooms", 1, AD_TANH, 0, 0, 0 },           { "rooms", 1, AD_TANH, 1, 0.4, 0.5 },
+    { "boxed rooms", 2, AD_TANH, 0, 0, 0 },     { "boxed rooms", 1, AD_RELU, 1, 1, 0.8 },
 };
 
 static void random_vector(gsl_rng *rng, int n, double sd, double *x, long double *same)
@@ -252,13 +258,17 @@ static const struct { const char *env; int limit; const char *set; } runs[] = {
     { "Pendulum-v1", 30, "twins=off sigma_targ=0 delay=1 start_steps=20 batch=4 noise=ou sigma=0.5 capacity=23" },
     { "lqr", 15, "twins=off sigma_targ=0 delay=1 start_steps=5 batch=4 sigma=0.4 gamma=0.9 rho=0.7" },
     { "MountainCarContinuous-v0", 40, "twins=off sigma_targ=0 delay=1 start_steps=0 update_every=3 batch=3" },
+    { "rooms", 25, "twins=off sigma_targ=0 delay=1 start_steps=5 batch=4 noise=ou sigma=0.3" },
+    { "boxed rooms", 25, "twins=off sigma_targ=0 delay=1 start_steps=20 batch=5 sigma=0.6" },
     { "Pendulum-v1", 30, "start_steps=10 batch=5" },
     { "Pendulum-v1", 30, "start_steps=33 batch=4 delay=3 sigma_targ=1 c=0.7 capacity=40 rho=0.9" },
     { "lqr", 15, "start_steps=5 batch=4 gamma=0.9 delay=1 noise=ou sigma=0.3 lr=0.01 lr_Q=0.003" },
     { "lqr", 15, "start_steps=5 batch=4 gamma=0.9 sigma_targ=0 update_every=4" },
     { "Pendulum-v1", 30, "twins=off start_steps=12 batch=5 delay=2" },
+    { "rooms", 25, "start_steps=5 batch=4 noise=ou sigma=0.3" },
+    { "boxed rooms", 25, "start_steps=20 batch=5 sigma=0.6 sigma_targ=0.8 c=0.9" },
 };
-enum { RUNS = sizeof runs / sizeof *runs, PLAIN = 4 };          /* the first ones are DDPG's, too */
+enum { RUNS = sizeof runs / sizeof *runs, PLAIN = 6 };          /* the first ones are DDPG's, too */
 
 static void set_all(const config_field *fields, void *c, const char *set)
 {
@@ -332,6 +342,8 @@ static void hand_act(struct by_hand *h, const double *s, long t, gsl_rng *rng, d
     for (int i = 0; i < h->p.k; i++) {
         double n = gsl_ran_gaussian_ziggurat(rng, 1);
         h->eps[i] = h->c.noise == NOISE_OU ? h->eps[i] - h->c.ou_theta * h->eps[i] + h->c.sigma * n : h->c.sigma * n;
+    }
+    for (int i = 0; i < h->p.k; i++) {
         a[i] = (double)creall(mu[i]) + half_width(&h->p, i) * h->eps[i];
         if (!h->p.low) continue;
         if (t < h->c.start_steps) a[i] = h->p.low[i] + (h->p.high[i] - h->p.low[i]) * gsl_rng_uniform(rng);
