@@ -283,8 +283,101 @@ static void scalar_closed_forms(void **state)
     lqr_grad_a_Q(x, &one, &a, &g);
     within("ERR-68", *x->gradient, slope, x->unit_gradient);
     assert_true(fabs(*x->gradient - 3.88038448) <= 5e-9 && fabs(-g - 1.64528302) <= 5e-9);
+    assert_true(lqr_unit_Q(x, &one, &one) <= 1e-13 && x->unit_J <= 1e-13 && x->unit_gradient <= 1e-12);
     lqr_exact_free(x);
     lqr_system_free(L);
+    gsl_rng_free(rng);
+}
+
+/* Costs that differ by 1e8, and modes that grow: there doubling alone leaves a gradient of up to 70 units, as (I + G H)
+ * is solved with a condition that its errors carry on; Newton's steps take it away. */
+static void badly_scaled_optima(void **state)
+{
+    (void)state;
+    gsl_rng *rng = random_stream(8, 0, RANDOM_TEST);
+    char error[256];
+    int found = 0;
+    for (int trial = 0; trial < 600; trial++) {
+        int n = 3 + trial % 2, m = 1 + trial % 2;
+        lqr_system *L = lqr_system_new(n, m);
+        L->gamma = 0.9 + 0.1 * gsl_rng_uniform(rng);
+        random_matrix(rng, n * n, (1 + gsl_rng_uniform(rng)) / sqrt(n), L->A);
+        random_matrix(rng, n * m, 1, L->B);
+        for (int i = 0; i < n; i++) L->Q[i * (n + 1)] = pow(10, 8 * gsl_rng_uniform(rng) - 6), L->Sigma0[i * (n + 1)] = 1;
+        for (int i = 0; i < m; i++) L->R[i * (m + 1)] = pow(10, 8 * gsl_rng_uniform(rng) - 6);
+        lqr_exact *best = lqr_optimum(L, error, sizeof error);
+        if (best) {
+            found++;
+            assert_true(linalg_max_abs(m * n, best->gradient) <= 10 * best->unit_gradient);
+            assert_true(lqr_riccati_residual(best) <= 10 * best->unit_P * (1 + linalg_norm2(n * n, L->A)));
+        }
+        lqr_exact_free(best);
+        lqr_system_free(L);
+    }
+    assert_in_range(found, 500, 600);
+    gsl_rng_free(rng);
+}
+
+/* gamma = A = B = R = 1 and next to no Q: P = (Q + sqrt(Q^2 + 4 Q)) / 2, under which x shrinks by 1 - 1e-7 a step only */
+static void slow_optima(void **state)
+{
+    (void)state;
+    char error[256];
+    for (int k = 2; k <= 14; k += 2) {
+        lqr_system *L = lqr_system_new(1, 1);
+        *L->A = *L->B = *L->R = *L->Sigma0 = L->gamma = 1, *L->Q = pow(10, -k);
+        lqr_exact *best = lqr_optimum(L, error, sizeof error);
+        assert_non_null(best);
+        double P = (*L->Q + sqrt(*L->Q * *L->Q + 4 * *L->Q)) / 2;
+        assert_true(fabs(*best->P - P) <= 10 * best->unit_P && 10 * best->unit_P <= 1e-6 * P);
+        lqr_exact_free(best);
+        lqr_system_free(L);
+    }
+}
+
+/* |P - Q - gamma A^T P A + gamma A^T P B K1| in plain loops, for two actions and a gain that is not the best, where
+ * neither K is K1 nor the residual 0 */
+static void residual_elsewhere(void **state)
+{
+    (void)state;
+    enum { n = 3, m = 2 };
+    gsl_rng *rng = random_stream(9, 0, RANDOM_TEST);
+    char error[256];
+    for (int trial = 0; trial < 10; trial++) {
+        double K[m * n];
+        lqr_system *L = random_system(rng, n, m, 0.9, K);
+        lqr_exact *x = lqr_exact_new(L, K, NULL, error, sizeof error);
+        long double H[m][m], BtPA[m][n] = { { 0 } }, K1[m][n], PA[n][n] = { { 0 } }, PB[n][m] = { { 0 } }, squares = 0;
+        for (int i = 0; i < n; i++)
+            for (int k = 0; k < n; k++) {
+                for (int j = 0; j < n; j++) PA[i][j] += (long double)x->P[i * n + k] * L->A[k * n + j];
+                for (int j = 0; j < m; j++) PB[i][j] += (long double)x->P[i * n + k] * L->B[k * m + j];
+            }
+        for (int a = 0; a < m; a++) {
+            for (int b = 0; b < m; b++) H[a][b] = L->R[a * m + b];
+            for (int k = 0; k < n; k++) {
+                for (int b = 0; b < m; b++) H[a][b] += (long double)L->gamma * L->B[k * m + a] * PB[k][b];
+                for (int j = 0; j < n; j++) BtPA[a][j] += (long double)L->gamma * L->B[k * m + a] * PA[k][j];
+            }
+        }
+        long double det = H[0][0] * H[1][1] - H[0][1] * H[1][0];                /* Cramer */
+        for (int j = 0; j < n; j++) {
+            K1[0][j] = (H[1][1] * BtPA[0][j] - H[0][1] * BtPA[1][j]) / det;
+            K1[1][j] = (H[0][0] * BtPA[1][j] - H[1][0] * BtPA[0][j]) / det;
+        }
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++) {
+                long double off = x->P[i * n + j] - L->Q[i * n + j];
+                for (int k = 0; k < n; k++) off -= (long double)L->gamma * L->A[k * n + i] * PA[k][j];
+                for (int a = 0; a < m; a++) off += BtPA[a][i] * K1[a][j];
+                squares += off * off;
+            }
+        double want = (double)sqrtl(squares);
+        assert_true(want > 1e-3);
+        assert_true(fabs(lqr_riccati_residual(x) - want) <= 1e-10 * (1 + linalg_norm2(n * n, x->P)));
+        lqr_exact_free(x);
+        lqr_system_free(L);
+    }
     gsl_rng_free(rng);
 }
 
@@ -294,6 +387,11 @@ static void refusals(void **state)
     char error[256] = "";
     lqr l = lqr_scalar;
     lqr_system *L = lqr_system_of(&l);
+    double none = 0;                                    /* gamma = 1, x' = x: the cost goes on for ever */
+    L->gamma = 1;
+    assert_null(lqr_exact_new(L, &none, NULL, error, sizeof error));
+    assert_non_null(strstr(error, "expected a stable gain, below 1: the spectral radius of sqrt(gamma) (A - B K) is 1"));
+    L->gamma = l.gamma;
     double K = -0.2;                                    /* sqrt(.9) 1.1 = 1.0436 */
     assert_null(lqr_exact_new(L, &K, NULL, error, sizeof error));
     assert_non_null(strstr(error, "expected a stable gain, below 1: the spectral radius of sqrt(gamma) (A - B K) is 1.04"));
@@ -407,6 +505,56 @@ static void environment(void **state)
     env_step(e, (double[]){ 6 }, &reward, &terminated, &truncated);
     assert_true(e->obs[0] == 18 && e->obs[1] == -14 && reward == -(4 - 4 + 64 + 18));
     env_free(e);
+    gsl_rng_free(rng);
+}
+
+/* Noise on the second state alone, as on a velocity: x_1' is exact, x_2' has its variance, 4; of 10000 within 5
+ * standard errors, 4 sqrt(2/10000) */
+static void noise_on_one_state(void **state)
+{
+    (void)state;
+    enum { N = 10000 };
+    lqr_system *L = lqr_system_new(2, 1);
+    memcpy(L->A, (double[]){ 1, 0.5, 0, 2 }, 4 * sizeof(double));
+    L->W[3] = 4;
+    env *e = lqr_system_env_new("velocity", L);
+    gsl_rng *rng = random_stream(10, 0, RANDOM_TEST);
+    double reward, squares = 0;
+    bool terminated, truncated;
+    env_reset(e, rng);
+    for (int i = 0; i < N; i++) {
+        env_restore(e, rng, (double[]){ 2, -4 }, 0);
+        env_step(e, (double[]){ 0 }, &reward, &terminated, &truncated);
+        assert_true(e->obs[0] == 0);
+        squares += (e->obs[1] + 8) * (e->obs[1] + 8) / N;
+    }
+    assert_true(fabs(squares - 4) <= 5 * 4 * sqrt(2.0 / N));
+    gsl_rng_free(rng);
+    env_free(e);
+}
+
+/* F F^T = S, also where S has rank 1 and rounding gives it eigenvalues below 0; but no root of what has one at -1 */
+static void roots(void **state)
+{
+    (void)state;
+    gsl_rng *rng = random_stream(11, 0, RANDOM_TEST);
+    int below = 0;
+    for (int trial = 0; trial < 50; trial++) {
+        enum { n = 4 };
+        double g[n], S[n * n], F[n * n], w[n], Ut[n * n];
+        random_matrix(rng, n, 1, g);
+        for (int i = 0; i < n * n; i++) S[i] = g[i / n] * g[i % n];
+        linalg_eigen_symmetric(n, S, w, Ut);
+        below += w[0] < 0;
+        assert_true(lqr_root(n, S, F));
+        for (int i = 0; i < n * n; i++)
+            assert_true(fabs(linalg_dot(n, F + i / n * n, F + i % n * n) - S[i]) <= 1e-14 * (1 + linalg_dot(n, g, g)));
+    }
+    assert_true(below > 0);
+    double F[4];
+    assert_false(lqr_root(2, (double[]){ 3, 0, 0, -1 }, F));
+    assert_false(lqr_root(2, (double[]){ 0, 1, 1, 0 }, F));
+    assert_true(lqr_root(2, (double[]){ 0, 0, 0, 0 }, F));
     gsl_rng_free(rng);
 }
 
@@ -599,8 +747,10 @@ int main(int argc, char **argv)
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_and_gradients), cmocka_unit_test(gradient_by_differences), cmocka_unit_test(optimum),
-        cmocka_unit_test(scalar_closed_forms), cmocka_unit_test(refusals), cmocka_unit_test(stein),
-        cmocka_unit_test(environment), cmocka_unit_test(gain_reader),
+        cmocka_unit_test(scalar_closed_forms), cmocka_unit_test(badly_scaled_optima), cmocka_unit_test(slow_optima),
+        cmocka_unit_test(residual_elsewhere), cmocka_unit_test(refusals), cmocka_unit_test(stein),
+        cmocka_unit_test(environment), cmocka_unit_test(noise_on_one_state), cmocka_unit_test(roots),
+        cmocka_unit_test(gain_reader),
         cmocka_unit_test(system_reader), cmocka_unit_test(any_bytes),
         cmocka_unit_test(derivations_hold), cmocka_unit_test(visits_and_quadrature), cmocka_unit_test(examples),
     };
