@@ -178,7 +178,7 @@ static const struct { const char *env; int layers; enum ad_activation f; int twi
     { "Pendulum-v1", 2, AD_TANH, 1, 0.2, 0.1 }, { "Pendulum-v1", 1, AD_RELU, 1, 3, 2.5 },
     { "lqr", 1, AD_TANH, 1, 0.3, 0.5 },         { "MountainCarContinuous-v0", 2, AD_TANH, 0, 0.5, 0.5 },
     { "rooms", 1, AD_TANH, 0, 0, 0 },           { "rooms", 1, AD_TANH, 1, 0.4, 0.5 },
-    { "boxed rooms", 2, AD_TANH, 0, 0, 0 },     { "boxed rooms", 1, AD_RELU, 1, 1, 0.8 },
+    { "boxed rooms", 2, AD_TANH, 0, 0, 0 },     { "boxed rooms", 1, AD_RELU, 1, 2, 1.5 },
 };
 
 static void random_vector(gsl_rng *rng, int n, double sd, double *x, long double *same)

@@ -163,7 +163,7 @@ static const struct { const char *env; int limit; const char *set; } runs[] = {
     { "CartPole-v1", 30, "start_steps=20 batch=6 target_every=31 anneal_steps=100 capacity=70" },
     { "E5x", 7, "start_steps=10 batch=5 target_every=13 double_Q=on update_every=3 epsilon=0.3 clip_norm=0.5 gamma=0.9" },
     { "E5x", 7, "start_steps=0 batch=1 target_every=2 rho=0.8 anneal_steps=0 clip_norm=0" },
-    { "CartPole-v1", 30, "start_steps=25 batch=6 target_every=31 anneal_steps=0 epsilon=0 activation=relu" },
+    { "CartPole-v1", 30, "start_steps=26 batch=6 target_every=31 anneal_steps=0 epsilon=0 activation=relu" },
     { "CartPole-v1", 30, "start_steps=2 batch=5 target_every=11 anneal_steps=0 epsilon=0 double_Q=on" },
 };
 
