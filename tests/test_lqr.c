@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <gsl/gsl_math.h>
 #include <gsl/gsl_randist.h>
 
 #include "autodiff/linalg.h"
@@ -583,6 +584,58 @@ static void derivations_hold(void **state)
         }
 }
 
+/* cos of the angle between dJ/dK = -2 E X and what a buffer with E_D[s s^T] = Y makes of it, -2 E Y */
+static double cosine(const lqr_exact *x, const double *Y)
+{
+    double both = 0, g2 = 0, h2 = 0;
+    for (int i = 0; i < x->m; i++)
+        for (int j = 0; j < x->n; j++) {
+            double g = 0, h = 0;
+            for (int k = 0; k < x->n; k++) {
+                g += x->E[i * x->n + k] * x->X[k * x->n + j];
+                h += x->E[i * x->n + k] * Y[k * x->n + j];
+            }
+            both += g * h, g2 += g * g, h2 += h * h;
+        }
+    return both / sqrt(g2 * h2);
+}
+
+/* ERR-68's page: the angle for Y = 1, and the greatest one among Y = s s^T, s = (cos k, sin k), k in degrees */
+static void angles_on_page(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t size;
+    FILE *page = open_memstream(&text, &size);
+    derivation_find("DDPG-27")->page(&(setting){ .seed = 1 }, page);
+    fclose(page);
+    for (int i = 0; i < REGULATORS; i++) {
+        lqr_system *L = regulator_system(i);
+        lqr_exact *x = regulator_exact(i, L, NULL);
+        double one[9] = { 0 }, size_J, size_D, off, most, least = 2;
+        int n = x->n, at, worst = 0;
+        char name[20], line[32];
+        for (int k = 0; k < n; k++) one[k * (n + 1)] = 1;
+        snprintf(line, sizeof line, "\n  %s ", regulator_name(i));
+        const char *row = strstr(text, line);
+        assert_non_null(row);
+        int found = sscanf(row, "%19s %lf %lf %lf° at %d°: %lf°", name, &size_J, &size_D, &off, &at, &most);
+        assert_int_equal(found, n > 1 ? 6 : 4);
+        assert_true(fabs(cos(off * M_PI / 180) - fmin(1, cosine(x, one))) <= 0.06 * M_PI / 180);
+        assert_true(fabs(size_D - 2 * linalg_norm2(x->m * n, x->E)) <= 1e-7 * size_D);
+        for (int k = 0; n > 1 && k < 180; k++) {
+            double s[3] = { cos(k * M_PI / 180), sin(k * M_PI / 180), 0 }, Y[9];
+            for (int j = 0; j < n * n; j++) Y[j] = s[j / n] * s[j % n];
+            double c = cosine(x, Y);
+            if (c < least) least = c, worst = k;
+        }
+        if (n > 1) assert_true(at == worst && fabs(cos(most * M_PI / 180) - least) <= 0.06 * M_PI / 180);
+        lqr_exact_free(x);
+        lqr_system_free(L);
+    }
+    free(text);
+}
+
 /* Sum of weight s s^T over the visits is X; E[xi] = 0, E[xi_i xi_j] = C, and fourth moments, by the quadrature */
 static void visit(const lqr_exact *x, const double *s, double weight, double *to)
 {
@@ -752,7 +805,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(environment), cmocka_unit_test(noise_on_one_state), cmocka_unit_test(roots),
         cmocka_unit_test(gain_reader),
         cmocka_unit_test(system_reader), cmocka_unit_test(any_bytes),
-        cmocka_unit_test(derivations_hold), cmocka_unit_test(visits_and_quadrature), cmocka_unit_test(examples),
+        cmocka_unit_test(derivations_hold), cmocka_unit_test(angles_on_page),
+        cmocka_unit_test(visits_and_quadrature), cmocka_unit_test(examples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
