@@ -290,7 +290,7 @@ static void scalar_closed_forms(void **state)
     gsl_rng_free(rng);
 }
 
-/* Costs that differ by 1e8, and modes that grow: there doubling alone leaves a gradient of up to 70 units, as (I + G H)
+/* Costs that differ by 1e8, and modes that grow: there doubling alone may leave a gradient of tens of units, as (I + G H)
  * is solved with a condition that its errors carry on; Newton's steps take it away. */
 static void badly_scaled_optima(void **state)
 {
@@ -304,7 +304,8 @@ static void badly_scaled_optima(void **state)
         L->gamma = 0.9 + 0.1 * gsl_rng_uniform(rng);
         random_matrix(rng, n * n, (1 + gsl_rng_uniform(rng)) / sqrt(n), L->A);
         random_matrix(rng, n * m, 1, L->B);
-        for (int i = 0; i < n; i++) L->Q[i * (n + 1)] = pow(10, 8 * gsl_rng_uniform(rng) - 6), L->Sigma0[i * (n + 1)] = 1;
+        for (int i = 0; i < n; i++) L->Q[i * (n + 1)] = pow(10, 8 * gsl_rng_uniform(rng) - 6);
+        for (int i = 0; i < n; i++) L->Sigma0[i * (n + 1)] = 1;
         for (int i = 0; i < m; i++) L->R[i * (m + 1)] = pow(10, 8 * gsl_rng_uniform(rng) - 6);
         lqr_exact *best = lqr_optimum(L, error, sizeof error);
         if (best) {
@@ -319,7 +320,8 @@ static void badly_scaled_optima(void **state)
     gsl_rng_free(rng);
 }
 
-/* gamma = A = B = R = 1 and next to no Q: P = (Q + sqrt(Q^2 + 4 Q)) / 2, under which x shrinks by 1 - 1e-7 a step only */
+/* gamma = A = B = R = 1 and next to no Q: P = (Q + sqrt(Q^2 + 4 Q)) / 2, under which x shrinks by as little as 1e-7 a
+ * step */
 static void slow_optima(void **state)
 {
     (void)state;
@@ -391,7 +393,7 @@ static void refusals(void **state)
     double none = 0;                                    /* gamma = 1, x' = x: the cost goes on for ever */
     L->gamma = 1;
     assert_null(lqr_exact_new(L, &none, NULL, error, sizeof error));
-    assert_non_null(strstr(error, "expected a stable gain, below 1: the spectral radius of sqrt(gamma) (A - B K) is 1"));
+    assert_non_null(strstr(error, "expected a stable gain, below 1: the spectral radius of"));
     L->gamma = l.gamma;
     double K = -0.2;                                    /* sqrt(.9) 1.1 = 1.0436 */
     assert_null(lqr_exact_new(L, &K, NULL, error, sizeof error));

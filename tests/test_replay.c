@@ -198,8 +198,8 @@ static void laws_on_page(void **state)
 {
     (void)state;
     const struct { const char *name; double dt, v, c; } law[] = {
-        { "exact", 1, 0.04 / 0.3, exp(-0.15) },                     { "exact", 0.1, 0.04 / 0.3, exp(-0.015) },
-        { "Euler", 1, 0.04 / (1 - 0.85 * 0.85), 0.85 },             { "Euler", 0.1, 0.004 / (1 - 0.985 * 0.985), 0.985 } };
+        { "exact", 1, 0.04 / 0.3, exp(-0.15) },          { "exact", 0.1, 0.04 / 0.3, exp(-0.015) },
+        { "Euler", 1, 0.04 / (1 - 0.85 * 0.85), 0.85 },  { "Euler", 0.1, 0.004 / (1 - 0.985 * 0.985), 0.985 } };
     char *text = NULL;
     size_t size;
     FILE *page = open_memstream(&text, &size);
