@@ -132,6 +132,7 @@ static const struct { network f; int inputs, n; } shapes[] = {
     { { 3, { 3, 5, 4, 2 }, AD_TANH }, 3, 54 + 4 * 12 },       { { 3, { 3, 5, 4, 2 }, AD_RELU }, 3, 54 + 4 * 12 },
     { { 2, { 4, 6, 1 }, AD_TANH }, 3, 37 + 4 * 3 },           { { 1, { 5, 2 }, AD_TANH }, 5, 12 + 4 * 5 },
     { { 1, { 5, 2 }, AD_TANH }, 1, 12 + 4 },                  { { 2, { 2, 3, 1 }, AD_LINEAR }, 2, 13 + 4 * 5 },
+    { { 4, { 2, 3, 2, 4, 1 }, AD_TANH }, 2, 34 + 4 * 11 },
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 

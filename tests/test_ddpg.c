@@ -22,11 +22,15 @@
 #include "tests/batch_norm_by_hand.h"
 #include "tests/child_process.h"
 
+/* "rooms": two actions without bounds; "boxed rooms": with bounds, not the same for both, and not around 0 */
 static env *make(const char *id, int limit)
 {
+    static const double low[] = { -0.5, 0.25 }, high[] = { 1.5, 0.75 };
     char error[512] = "";
-    env *e = env_make(id, limit, error, sizeof error);
+    bool boxed = strcmp(id, "boxed rooms") == 0;
+    env *e = env_make(strstr(id, "rooms") ? "chapters/examples/rooms.lqr" : id, limit, error, sizeof error);
     if (!e) fail_msg("%s", error);
+    if (boxed) e->action.low = low, e->action.high = high;
     return e;
 }
 
@@ -175,6 +179,8 @@ static const struct { const char *env; int layers; enum ad_activation f; int twi
     { "Pendulum-v1", 2, AD_TANH, 0, 0, 0 },     { "lqr", 1, AD_TANH, 0, 0, 0 },   { "lqr", 0, AD_TANH, 0, 0, 0 },
     { "Pendulum-v1", 2, AD_TANH, 1, 0.2, 0.1 }, { "Pendulum-v1", 1, AD_RELU, 1, 3, 2.5 },
     { "lqr", 1, AD_TANH, 1, 0.3, 0.5 },         { "MountainCarContinuous-v0", 2, AD_TANH, 0, 0.5, 0.5 },
+    { "rooms", 1, AD_TANH, 0, 0, 0 },           { "rooms", 1, AD_TANH, 1, 0.4, 0.5 },
+    { "boxed rooms", 2, AD_TANH, 0, 0, 0 },     { "boxed rooms", 1, AD_RELU, 1, 2, 1.5 },
 };
 
 static void random_vector(gsl_rng *rng, int n, double sd, double *x, long double *same)
@@ -247,20 +253,86 @@ static void gradients(void **state)
     }
 }
 
+/* DDPG-9   y made by the same x as Q: Q = x, y = 2x, so that dL/dx = 2 (x - 2x)/2 = -x, where a y that is not held
+ * gives 2 (2x - x)/2 = x */
+static void y_is_held(void **state)
+{
+    (void)state;
+    double at[2] = { 3, -0.5 };
+    ad_tape *t = ad_tape_new();
+    ad x = ad_input(t, at, 2, 1), L[] = { ddpg_L(x, ad_scale(2, x)), td3_L(x, ad_scale(2, x)) };
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < 2; i++) assert_true(ad_value(ad_grad(L[k], x))[i] == -at[i]);
+    ad_tape_free(t);
+}
+
+/* ---- first parameters ---- */
+
+/* w [n] ~ U[-c, c): within, and both ends nearly reached, which n >= 200 numbers miss once in (1 - 1/20)^-n > 2e4 */
+static void assert_uniform(const char *what, int n, const double *w, double c)
+{
+    double least = INFINITY, most = -INFINITY;
+    for (int i = 0; i < n; i++) least = fmin(least, w[i]), most = fmax(most, w[i]);
+    if (!(-c <= least && least < -0.9 * c && 0.9 * c < most && most <= c))
+        fail_msg("%s: from %g to %g, expected +-%g", what, least, most, c);
+}
+
+/* Lillicrap et al., section 7: weights and biases U(-1/sqrt(f), 1/sqrt(f)), f the layer's inputs, but mu's last layer
+ * U(-3e-3, 3e-3), so that its first actions are in the middle of the box; where there is batch normalisation gains and
+ * running variances are 1, biases and running means 0 */
+static void first_parameters(void **state)
+{
+    (void)state;
+    enum { H1 = 200, H2 = 300, K = 2, D = 3 };
+    env *e = make("boxed rooms", 30);
+    for (int normalised = 0; normalised < 2; normalised++) {
+        ddpg_config c = ddpg_defaults;
+        c.hidden = (widths){ 2, { H1, H2 } }, c.batch_norm = normalised;
+        const policy p = ddpg_policy(e, &c);
+        const network Q = critic_Q_of_box(&p);
+        int n = network_n(&p.f), w = D + H1 + H2, nQ = network_n(&Q);
+        assert_int_equal(p.n, n + (normalised ? 4 * w : 0));
+        assert_int_equal(critic_n(&p, &Q), nQ + (normalised ? 4 * D : 0));
+        double *theta = calloc((size_t)p.n, sizeof *theta), *phi = calloc((size_t)critic_n(&p, &Q), sizeof *phi);
+        gsl_rng *rng = random_stream(9, 0, RANDOM_INIT);
+        policy_init(&p, rng, theta);
+        critic_init(&p, &Q, rng, phi);
+        const double *second = theta + (D + 1) * H1, *last = second + (H1 + 1) * H2;
+        assert_uniform("mu, W_1", D * H1, theta, 1 / sqrt(D));
+        assert_uniform("mu, b_1", H1, theta + D * H1, 1 / sqrt(D));
+        assert_uniform("mu, W_2", H1 * H2, second, 1 / sqrt(H1));
+        assert_uniform("mu, b_2", H2, second + H1 * H2, 1 / sqrt(H1));
+        assert_uniform("mu, W_3", H2 * K, last, 3e-3);
+        for (int i = 0; i < K; i++) assert_true(last[H2 * K + i] != 0 && fabs(last[H2 * K + i]) <= 3e-3);
+        assert_uniform("Q, W_1", (D + K) * H1, phi, 1 / sqrt(D + K));
+        assert_uniform("Q, W_3", H2, phi + nQ - 1 - H2, 1 / sqrt(H2));
+        for (int i = 0; normalised && i < 4 * w; i++) assert_true(theta[n + i] == (i < w || i >= 3 * w));
+        for (int i = 0; normalised && i < 4 * D; i++) assert_true(phi[nQ + i] == (i < D || i >= 3 * D));
+        gsl_rng_free(rng);
+        free(theta);
+        free(phi);
+    }
+    env_free(e);
+}
+
 /* ---- whole runs ---- */
 
 static const struct { const char *env; int limit; const char *set; } runs[] = {
     { "Pendulum-v1", 30, "twins=off sigma_targ=0 delay=1 start_steps=10 batch=5" },
     { "Pendulum-v1", 30, "twins=off sigma_targ=0 delay=1 start_steps=20 batch=4 noise=ou sigma=0.5 capacity=23" },
-    { "lqr", 15, "twins=off sigma_targ=0 delay=1 start_steps=5 batch=4 sigma=0.4 gamma=0.9 rho=0.7" },
-    { "MountainCarContinuous-v0", 40, "twins=off sigma_targ=0 delay=1 start_steps=0 update_every=3 batch=3" },
+    { "lqr", 15, "twins=off sigma_targ=0 delay=1 start_steps=5 batch=4 sigma=0.4 gamma=0.9 rho=0.7 lr=0.002" },
+    { "MountainCarContinuous-v0", 40, "twins=off sigma_targ=0 delay=1 start_steps=0 update_every=3 batch=7" },
+    { "rooms", 25, "twins=off sigma_targ=0 delay=1 start_steps=5 batch=4 noise=ou sigma=0.3" },
+    { "boxed rooms", 25, "twins=off sigma_targ=0 delay=1 start_steps=20 batch=5 sigma=0.6 activation=relu" },
     { "Pendulum-v1", 30, "start_steps=10 batch=5" },
     { "Pendulum-v1", 30, "start_steps=33 batch=4 delay=3 sigma_targ=1 c=0.7 capacity=40 rho=0.9" },
     { "lqr", 15, "start_steps=5 batch=4 gamma=0.9 delay=1 noise=ou sigma=0.3 lr=0.01 lr_Q=0.003" },
     { "lqr", 15, "start_steps=5 batch=4 gamma=0.9 sigma_targ=0 update_every=4" },
     { "Pendulum-v1", 30, "twins=off start_steps=12 batch=5 delay=2" },
+    { "rooms", 25, "start_steps=5 batch=4 noise=ou sigma=0.3" },
+    { "boxed rooms", 25, "start_steps=20 batch=5 sigma=0.6 sigma_targ=0.8 c=0.9 activation=relu" },
 };
-enum { RUNS = sizeof runs / sizeof *runs, PLAIN = 4 };          /* the first ones are DDPG's, too */
+enum { RUNS = sizeof runs / sizeof *runs, PLAIN = 6 };          /* the first ones are DDPG's, too */
 
 static void set_all(const config_field *fields, void *c, const char *set)
 {
@@ -342,6 +414,8 @@ static void hand_act(struct by_hand *h, const double *s, long t, gsl_rng *rng, d
     for (int i = 0; i < h->p.k; i++) {
         double n = gsl_ran_gaussian_ziggurat(rng, 1);
         h->eps[i] = h->c.noise == NOISE_OU ? h->eps[i] - h->c.ou_theta * h->eps[i] + h->c.sigma * n : h->c.sigma * n;
+    }
+    for (int i = 0; i < h->p.k; i++) {
         a[i] = (double)creall(mu[i]) + half_width(&h->p, i) * h->eps[i];
         if (!h->p.low) continue;
         if (t < h->c.start_steps) a[i] = h->p.low[i] + (h->p.high[i] - h->p.low[i]) * gsl_rng_uniform(rng);
@@ -617,7 +691,8 @@ static void in_the_box(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gradients), cmocka_unit_test(by_hand), cmocka_unit_test(with_batch_norm), cmocka_unit_test(batch_of_one),
+        cmocka_unit_test(gradients), cmocka_unit_test(y_is_held), cmocka_unit_test(first_parameters),
+        cmocka_unit_test(by_hand), cmocka_unit_test(with_batch_norm), cmocka_unit_test(batch_of_one),
         cmocka_unit_test(is_ddpg), cmocka_unit_test(explained),
         cmocka_unit_test(smoothing_does_not_explore), cmocka_unit_test(in_the_box),
     };

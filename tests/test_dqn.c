@@ -114,12 +114,57 @@ static void gradient(void **state)
     gsl_rng_free(rng);
 }
 
+/* DDPG-9   y made by the same x as Q: Q = x, y = 2x, so that dL/dx = 2 (x - 2x)/2 = -x, where a y that is not held
+ * gives 2 (2x - x)/2 = x */
+static void y_is_held(void **state)
+{
+    (void)state;
+    double at[2] = { 3, -0.5 };
+    ad_tape *t = ad_tape_new();
+    ad x = ad_input(t, at, 2, 1);
+    const double *g = ad_value(ad_grad(dqn_L(x, ad_scale(2, x)), x));
+    for (int i = 0; i < 2; i++) assert_true(g[i] == -at[i]);
+    ad_tape_free(t);
+}
+
+/* The best of each row, and of equals the first, as in acting */
+static void choice(void **state)
+{
+    (void)state;
+    const double Q[] = { 1, 3, 2,  5, 5, 5,  -1, 0, 0,  7, 2, 7 };
+    int index[4];
+    dqn_choice(4, 3, Q, index);
+    assert_int_equal(index[0], 1);
+    assert_int_equal(index[1], 0);
+    assert_int_equal(index[2], 1);
+    assert_int_equal(index[3], 0);
+}
+
+/* The policy that is evaluated: the last epsilon, and the network that was asked for */
+static void policy_of_config(void **state)
+{
+    (void)state;
+    env *e = make("E5x", 5);
+    dqn_config c = dqn_defaults;
+    c.epsilon = 0.3, c.hidden = (widths){ 1, { 7 } };
+    for (int relu = 0; relu < 2; relu++) {
+        c.activation = relu ? AD_RELU : AD_TANH;
+        policy p = dqn_policy(e, &c);
+        assert_true(p.values && p.epsilon == 0.3);
+        assert_int_equal(p.f.hidden, relu ? AD_RELU : AD_TANH);
+        assert_int_equal(p.f.size[1], 7);
+    }
+    env_free(e);
+}
+
 /* ---- whole runs ---- */
 
 static const struct { const char *env; int limit; const char *set; } runs[] = {
     { "CartPole-v1", 30, "start_steps=20 batch=6 target_every=31 anneal_steps=100 capacity=70" },
     { "E5x", 7, "start_steps=10 batch=5 target_every=13 double_Q=on update_every=3 epsilon=0.3 clip_norm=0.5 gamma=0.9" },
     { "E5x", 7, "start_steps=0 batch=1 target_every=2 rho=0.8 anneal_steps=0 clip_norm=0" },
+    { "CartPole-v1", 30, "start_steps=26 batch=6 target_every=31 anneal_steps=0 epsilon=0 activation=relu" },
+    { "CartPole-v1", 30, "start_steps=2 batch=5 target_every=11 anneal_steps=0 epsilon=0 double_Q=on" },
 };
 
 static void set_all(const config_field *fields, void *c, const char *set)
@@ -319,7 +364,9 @@ static void the_end_and_the_limit(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(gradient), cmocka_unit_test(by_hand), cmocka_unit_test(explained),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(gradient), cmocka_unit_test(y_is_held),
+                                        cmocka_unit_test(choice), cmocka_unit_test(policy_of_config),
+                                        cmocka_unit_test(by_hand), cmocka_unit_test(explained),
                                         cmocka_unit_test(the_end_and_the_limit) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

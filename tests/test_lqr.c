@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <gsl/gsl_math.h>
 #include <gsl/gsl_randist.h>
 
 #include "autodiff/linalg.h"
@@ -283,8 +284,103 @@ static void scalar_closed_forms(void **state)
     lqr_grad_a_Q(x, &one, &a, &g);
     within("ERR-68", *x->gradient, slope, x->unit_gradient);
     assert_true(fabs(*x->gradient - 3.88038448) <= 5e-9 && fabs(-g - 1.64528302) <= 5e-9);
+    assert_true(lqr_unit_Q(x, &one, &one) <= 1e-13 && x->unit_J <= 1e-13 && x->unit_gradient <= 1e-12);
     lqr_exact_free(x);
     lqr_system_free(L);
+    gsl_rng_free(rng);
+}
+
+/* Costs that differ by 1e8, and modes that grow: there doubling alone may leave a gradient of tens of units, as (I + G H)
+ * is solved with a condition that its errors carry on; Newton's steps take it away. */
+static void badly_scaled_optima(void **state)
+{
+    (void)state;
+    gsl_rng *rng = random_stream(8, 0, RANDOM_TEST);
+    char error[256];
+    int found = 0;
+    for (int trial = 0; trial < 600; trial++) {
+        int n = 3 + trial % 2, m = 1 + trial % 2;
+        lqr_system *L = lqr_system_new(n, m);
+        L->gamma = 0.9 + 0.1 * gsl_rng_uniform(rng);
+        random_matrix(rng, n * n, (1 + gsl_rng_uniform(rng)) / sqrt(n), L->A);
+        random_matrix(rng, n * m, 1, L->B);
+        for (int i = 0; i < n; i++) L->Q[i * (n + 1)] = pow(10, 8 * gsl_rng_uniform(rng) - 6);
+        for (int i = 0; i < n; i++) L->Sigma0[i * (n + 1)] = 1;
+        for (int i = 0; i < m; i++) L->R[i * (m + 1)] = pow(10, 8 * gsl_rng_uniform(rng) - 6);
+        lqr_exact *best = lqr_optimum(L, error, sizeof error);
+        if (best) {
+            found++;
+            assert_true(linalg_max_abs(m * n, best->gradient) <= 10 * best->unit_gradient);
+            assert_true(lqr_riccati_residual(best) <= 10 * best->unit_P * (1 + linalg_norm2(n * n, L->A)));
+        }
+        lqr_exact_free(best);
+        lqr_system_free(L);
+    }
+    assert_in_range(found, 500, 600);
+    gsl_rng_free(rng);
+}
+
+/* gamma = A = B = R = 1 and next to no Q: P = (Q + sqrt(Q^2 + 4 Q)) / 2, under which x shrinks by as little as 1e-7 a
+ * step */
+static void slow_optima(void **state)
+{
+    (void)state;
+    char error[256];
+    for (int k = 2; k <= 14; k += 2) {
+        lqr_system *L = lqr_system_new(1, 1);
+        *L->A = *L->B = *L->R = *L->Sigma0 = L->gamma = 1, *L->Q = pow(10, -k);
+        lqr_exact *best = lqr_optimum(L, error, sizeof error);
+        assert_non_null(best);
+        double P = (*L->Q + sqrt(*L->Q * *L->Q + 4 * *L->Q)) / 2;
+        assert_true(fabs(*best->P - P) <= 10 * best->unit_P && 10 * best->unit_P <= 1e-6 * P);
+        lqr_exact_free(best);
+        lqr_system_free(L);
+    }
+}
+
+/* |P - Q - gamma A^T P A + gamma A^T P B K1| in plain loops, for two actions and a gain that is not the best, where
+ * neither K is K1 nor the residual 0 */
+static void residual_elsewhere(void **state)
+{
+    (void)state;
+    enum { n = 3, m = 2 };
+    gsl_rng *rng = random_stream(9, 0, RANDOM_TEST);
+    char error[256];
+    for (int trial = 0; trial < 10; trial++) {
+        double K[m * n];
+        lqr_system *L = random_system(rng, n, m, 0.9, K);
+        lqr_exact *x = lqr_exact_new(L, K, NULL, error, sizeof error);
+        long double H[m][m], BtPA[m][n] = { { 0 } }, K1[m][n], PA[n][n] = { { 0 } }, PB[n][m] = { { 0 } }, squares = 0;
+        for (int i = 0; i < n; i++)
+            for (int k = 0; k < n; k++) {
+                for (int j = 0; j < n; j++) PA[i][j] += (long double)x->P[i * n + k] * L->A[k * n + j];
+                for (int j = 0; j < m; j++) PB[i][j] += (long double)x->P[i * n + k] * L->B[k * m + j];
+            }
+        for (int a = 0; a < m; a++) {
+            for (int b = 0; b < m; b++) H[a][b] = L->R[a * m + b];
+            for (int k = 0; k < n; k++) {
+                for (int b = 0; b < m; b++) H[a][b] += (long double)L->gamma * L->B[k * m + a] * PB[k][b];
+                for (int j = 0; j < n; j++) BtPA[a][j] += (long double)L->gamma * L->B[k * m + a] * PA[k][j];
+            }
+        }
+        long double det = H[0][0] * H[1][1] - H[0][1] * H[1][0];                /* Cramer */
+        for (int j = 0; j < n; j++) {
+            K1[0][j] = (H[1][1] * BtPA[0][j] - H[0][1] * BtPA[1][j]) / det;
+            K1[1][j] = (H[0][0] * BtPA[1][j] - H[1][0] * BtPA[0][j]) / det;
+        }
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++) {
+                long double off = x->P[i * n + j] - L->Q[i * n + j];
+                for (int k = 0; k < n; k++) off -= (long double)L->gamma * L->A[k * n + i] * PA[k][j];
+                for (int a = 0; a < m; a++) off += BtPA[a][i] * K1[a][j];
+                squares += off * off;
+            }
+        double want = (double)sqrtl(squares);
+        assert_true(want > 1e-3);
+        assert_true(fabs(lqr_riccati_residual(x) - want) <= 1e-10 * (1 + linalg_norm2(n * n, x->P)));
+        lqr_exact_free(x);
+        lqr_system_free(L);
+    }
     gsl_rng_free(rng);
 }
 
@@ -294,6 +390,11 @@ static void refusals(void **state)
     char error[256] = "";
     lqr l = lqr_scalar;
     lqr_system *L = lqr_system_of(&l);
+    double none = 0;                                    /* gamma = 1, x' = x: the cost goes on for ever */
+    L->gamma = 1;
+    assert_null(lqr_exact_new(L, &none, NULL, error, sizeof error));
+    assert_non_null(strstr(error, "expected a stable gain, below 1: the spectral radius of"));
+    L->gamma = l.gamma;
     double K = -0.2;                                    /* sqrt(.9) 1.1 = 1.0436 */
     assert_null(lqr_exact_new(L, &K, NULL, error, sizeof error));
     assert_non_null(strstr(error, "expected a stable gain, below 1: the spectral radius of sqrt(gamma) (A - B K) is 1.04"));
@@ -415,6 +516,56 @@ static void environment(void **state)
     gsl_rng_free(rng);
 }
 
+/* Noise on the second state alone, as on a velocity: x_1' is exact, x_2' has its variance, 4; of 10000 within 5
+ * standard errors, 4 sqrt(2/10000) */
+static void noise_on_one_state(void **state)
+{
+    (void)state;
+    enum { N = 10000 };
+    lqr_system *L = lqr_system_new(2, 1);
+    memcpy(L->A, (double[]){ 1, 0.5, 0, 2 }, 4 * sizeof(double));
+    L->W[3] = 4;
+    env *e = lqr_system_env_new("velocity", L);
+    gsl_rng *rng = random_stream(10, 0, RANDOM_TEST);
+    double reward, squares = 0;
+    bool terminated, truncated;
+    env_reset(e, rng);
+    for (int i = 0; i < N; i++) {
+        env_restore(e, rng, (double[]){ 2, -4 }, 0);
+        env_step(e, (double[]){ 0 }, &reward, &terminated, &truncated);
+        assert_true(e->obs[0] == 0);
+        squares += (e->obs[1] + 8) * (e->obs[1] + 8) / N;
+    }
+    assert_true(fabs(squares - 4) <= 5 * 4 * sqrt(2.0 / N));
+    gsl_rng_free(rng);
+    env_free(e);
+}
+
+/* F F^T = S, also where S has rank 1 and rounding gives it eigenvalues below 0; but no root of what has one at -1 */
+static void roots(void **state)
+{
+    (void)state;
+    gsl_rng *rng = random_stream(11, 0, RANDOM_TEST);
+    int below = 0;
+    for (int trial = 0; trial < 50; trial++) {
+        enum { n = 4 };
+        double g[n], S[n * n], F[n * n], w[n], Ut[n * n];
+        random_matrix(rng, n, 1, g);
+        for (int i = 0; i < n * n; i++) S[i] = g[i / n] * g[i % n];
+        linalg_eigen_symmetric(n, S, w, Ut);
+        below += w[0] < 0;
+        assert_true(lqr_root(n, S, F));
+        for (int i = 0; i < n * n; i++)
+            assert_true(fabs(linalg_dot(n, F + i / n * n, F + i % n * n) - S[i]) <= 1e-14 * (1 + linalg_dot(n, g, g)));
+    }
+    assert_true(below > 0);
+    double F[4];
+    assert_false(lqr_root(2, (double[]){ 3, 0, 0, -1 }, F));
+    assert_false(lqr_root(2, (double[]){ 0, 1, 1, 0 }, F));
+    assert_true(lqr_root(2, (double[]){ 0, 0, 0, 0 }, F));
+    gsl_rng_free(rng);
+}
+
 /* ---- the derivations on them ---- */
 
 /* At other places than the default ones; both sides of the theorem within 1e-10, and X56's two numbers. */
@@ -438,6 +589,58 @@ static void derivations_hold(void **state)
             }
             derivation_result_free(&r);
         }
+}
+
+/* cos of the angle between dJ/dK = -2 E X and what a buffer with E_D[s s^T] = Y makes of it, -2 E Y */
+static double cosine(const lqr_exact *x, const double *Y)
+{
+    double both = 0, g2 = 0, h2 = 0;
+    for (int i = 0; i < x->m; i++)
+        for (int j = 0; j < x->n; j++) {
+            double g = 0, h = 0;
+            for (int k = 0; k < x->n; k++) {
+                g += x->E[i * x->n + k] * x->X[k * x->n + j];
+                h += x->E[i * x->n + k] * Y[k * x->n + j];
+            }
+            both += g * h, g2 += g * g, h2 += h * h;
+        }
+    return both / sqrt(g2 * h2);
+}
+
+/* ERR-68's page: the angle for Y = 1, and the greatest one among Y = s s^T, s = (cos k, sin k), k in degrees */
+static void angles_on_page(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t size;
+    FILE *page = open_memstream(&text, &size);
+    derivation_find("DDPG-27")->page(&(setting){ .seed = 1 }, page);
+    fclose(page);
+    for (int i = 0; i < REGULATORS; i++) {
+        lqr_system *L = regulator_system(i);
+        lqr_exact *x = regulator_exact(i, L, NULL);
+        double one[9] = { 0 }, size_J, size_D, off, most, least = 2;
+        int n = x->n, at, worst = 0;
+        char name[20], line[32];
+        for (int k = 0; k < n; k++) one[k * (n + 1)] = 1;
+        snprintf(line, sizeof line, "\n  %s ", regulator_name(i));
+        const char *row = strstr(text, line);
+        assert_non_null(row);
+        int found = sscanf(row, "%19s %lf %lf %lf° at %d°: %lf°", name, &size_J, &size_D, &off, &at, &most);
+        assert_int_equal(found, n > 1 ? 6 : 4);
+        assert_true(fabs(cos(off * M_PI / 180) - fmin(1, cosine(x, one))) <= 0.06 * M_PI / 180);
+        assert_true(fabs(size_D - 2 * linalg_norm2(x->m * n, x->E)) <= 1e-7 * size_D);
+        for (int k = 0; n > 1 && k < 180; k++) {
+            double s[3] = { cos(k * M_PI / 180), sin(k * M_PI / 180), 0 }, Y[9];
+            for (int j = 0; j < n * n; j++) Y[j] = s[j / n] * s[j % n];
+            double c = cosine(x, Y);
+            if (c < least) least = c, worst = k;
+        }
+        if (n > 1) assert_true(at == worst && fabs(cos(most * M_PI / 180) - least) <= 0.06 * M_PI / 180);
+        lqr_exact_free(x);
+        lqr_system_free(L);
+    }
+    free(text);
 }
 
 /* Sum of weight s s^T over the visits is X; E[xi] = 0, E[xi_i xi_j] = C, and fourth moments, by the quadrature */
@@ -624,10 +827,13 @@ int main(int argc, char **argv)
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_and_gradients), cmocka_unit_test(gradient_by_differences), cmocka_unit_test(optimum),
-        cmocka_unit_test(scalar_closed_forms), cmocka_unit_test(refusals), cmocka_unit_test(stein),
-        cmocka_unit_test(environment), cmocka_unit_test(gain_reader),
-        cmocka_unit_test(system_reader), cmocka_unit_test(negative_by_rounding), cmocka_unit_test(any_bytes),
-        cmocka_unit_test(derivations_hold), cmocka_unit_test(visits_and_quadrature), cmocka_unit_test(examples),
+        cmocka_unit_test(scalar_closed_forms), cmocka_unit_test(badly_scaled_optima), cmocka_unit_test(slow_optima),
+        cmocka_unit_test(residual_elsewhere), cmocka_unit_test(refusals), cmocka_unit_test(stein),
+        cmocka_unit_test(environment), cmocka_unit_test(noise_on_one_state), cmocka_unit_test(roots),
+        cmocka_unit_test(gain_reader),
+        cmocka_unit_test(system_reader), cmocka_unit_test(any_bytes),
+        cmocka_unit_test(derivations_hold), cmocka_unit_test(angles_on_page),
+        cmocka_unit_test(visits_and_quadrature), cmocka_unit_test(examples), cmocka_unit_test(negative_by_rounding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

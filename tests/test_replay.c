@@ -15,6 +15,7 @@
 #include "algorithms/noise.h"
 #include "algorithms/replay.h"
 #include "autodiff/random.h"
+#include "derivations/derivation.h"
 
 static env *make(const char *id)
 {
@@ -191,11 +192,42 @@ static void by_itself(void **state)
     }
 }
 
+/* DDPG-14's page: variance and correlation of 100000 steps of each law are those of series() within 5 standard errors,
+ * and z says how far off */
+static void laws_on_page(void **state)
+{
+    (void)state;
+    const struct { const char *name; double dt, v, c; } law[] = {
+        { "exact", 1, 0.04 / 0.3, exp(-0.15) },          { "exact", 0.1, 0.04 / 0.3, exp(-0.015) },
+        { "Euler", 1, 0.04 / (1 - 0.85 * 0.85), 0.85 },  { "Euler", 0.1, 0.004 / (1 - 0.985 * 0.985), 0.985 } };
+    char *text = NULL;
+    size_t size;
+    FILE *page = open_memstream(&text, &size);
+    derivation_find("DDPG-14")->page(&(setting){ .seed = 1 }, page);
+    fclose(page);
+    const char *row = strstr(text, "exact ");
+    for (int i = 0; i < 4; i++) {
+        char name[20];
+        double dt, v, z_v, c, z_c, k = law[i].c * law[i].c;
+        int n;
+        assert_non_null(row);
+        assert_int_equal(sscanf(row, "%19s %lf %lf %lf %lf %lf%n", name, &dt, &v, &z_v, &c, &z_c, &n), 6);
+        double of_v = law[i].v * sqrt(2e-5 * (1 + k) / (1 - k)), of_c = sqrt((1 - k) / 1e5);
+        assert_string_equal(name, law[i].name);
+        assert_true(dt == law[i].dt && fabs(z_v) < 5 && fabs(z_c) < 5);
+        assert_true(fabs((v - law[i].v) / of_v - z_v) <= 0.006 + 1e-5 / of_v);          /* as printed */
+        assert_true(fabs((c - law[i].c) / of_c - z_c) <= 0.006 + 1e-5 / of_c);
+        row += n;
+    }
+    free(text);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(overwrites_and_draws), cmocka_unit_test(draws_one_by_one), cmocka_unit_test(numbers_actions),
         cmocka_unit_test(stationary), cmocka_unit_test(by_itself),
+        cmocka_unit_test(laws_on_page),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,7 @@ static const struct { const char *name, *env; int limit; const char *set; } case
     { "ddpg", "lqr", 20, "capacity=5000 start_steps=20 batch=4 update_every=3 gamma=0.9" },
     { "ddpg", "Pendulum-v1", 30, "capacity=300 start_steps=50 batch=8 batch_norm=on" },
     { "td3", "Pendulum-v1", 30, "capacity=300 start_steps=150 batch=8 delay=3" },
-    { "td3", "lqr", 20, "capacity=5000 start_steps=20 batch=4 update_every=3 gamma=0.9 noise=ou twins=off" },
+    { "td3", "lqr", 30, "capacity=5000 start_steps=20 batch=4 update_every=3 gamma=0.9 noise=ou twins=off" },
 };
 enum { CASES = sizeof cases / sizeof *cases, WHOLE = 1600 };
 static const long cut_at[] = { 100, 330, 770, 1180, WHOLE };
