@@ -56,7 +56,7 @@ static void explain_update(FILE *out, const ddpg_config *c, replay_learner *l)
     l->L = ddpg_critic_gradient(l->t, c, &l->p, &l->Q, l->phi, l->theta_targ, l->phi_targ, l->B, l->g);
     adam_ascend(&l->step_Q, l->phi, l->g);
     fprintf(out, "DDPG-16  y = r + gamma (1 - d) Q_targ(s', mu_targ(s')); d = 0: nothing terminates here\n"
-                 "DDPG-17  L = mean (Q(s,a) - y)^2 = %.5f; phi <- phi + Adam's step along g = -grad L, %g:\n", l->L,
+                 "DDPG-17  L = mean (Q(s,a) - y)^2 = %.6g; phi <- phi + Adam's step along g = -grad L, %g:\n", l->L,
             c->lr_Q);
     explained_vector(out, l->nQ, of_Q, l->g, before + l->n, l->phi);
     l->J = ddpg_actor_gradient(l->t, c, &l->p, &l->Q, l->theta, l->phi, l->B, l->g);

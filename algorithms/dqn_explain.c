@@ -62,7 +62,7 @@ void dqn_explain(FILE *out, const void *config, uint64_t seed)
             (unsigned long long)seed, EXPLAINED_STEPS, c.batch, c.gamma, l.epsilon);
     explain_batch(out, &c, &l);
     dqn_ascend(&c, &l);
-    fprintf(out, "%s\nDDPG-7   L = mean (Q(s,a) - y)^2 = %.5f; phi <- phi + Adam's step along g = -grad L, %g:\n\n",
+    fprintf(out, "%s\nDDPG-7   L = mean (Q(s,a) - y)^2 = %.6g; phi <- phi + Adam's step along g = -grad L, %g:\n\n",
             c.double_Q ? "TD3-2    a' = argmax Q(s',a'), y = r + gamma (1 - d) Q_targ(s',a'): the maximum while phi_targ"
                          " = phi"
                        : "DDPG-7   y = r + gamma (1 - d) max Q_targ(s',a')", l.L, c.lr_Q);

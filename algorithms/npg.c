@@ -101,7 +101,7 @@ void npg_direction(ad_tape *t, const npg_config *c, const policy *p, ad theta, a
 /*[/snip]*/
 
 /*[snip npg-maximise later]*/
-/* PPO-18, NPG-5, NPG-4   g, x = F^{-1} g, its length, and no line search */
+/* PPO-18, NPG-4   g, x = F^{-1} g, its length, and no line search */
 npg_step npg_maximise(ad_tape *t, const npg_config *c, const policy *p, double *theta, const trpo_problem *at,
                       ad s, const double *w)
 {
@@ -126,7 +126,7 @@ npg_step npg_maximise(ad_tape *t, const npg_config *c, const policy *p, double *
 /*[/snip]*/
 
 /*[snip npg-update later]*/
-/* NPG-5   objective and constraint as means over the batch, and the constrained problem solved to second order */
+/* TRPO-17, NPG-5   means over the batch, and the constrained problem solved to second order */
 npg_step npg_update(ad_tape *t, const npg_config *c, const policy *p, double *theta, const rollout *b,
                     const double *A, const double *w)
 {

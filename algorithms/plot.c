@@ -71,7 +71,8 @@ double plot_tick(double low, double high, int most)
 void plot_number(char text[32], double x)
 {
     double size = fabs(x);
-    if (size >= 1e6)      snprintf(text, 32, "%.6gM", x / 1e6);
+    if (size >= 1e12)     snprintf(text, 32, "%.3g", x);
+    else if (size >= 1e6) snprintf(text, 32, "%.6gM", x / 1e6);
     else if (size >= 1e4) snprintf(text, 32, "%.6gk", x / 1e3);
     else                  snprintf(text, 32, "%.6g", size < 1e-12 ? 0 : x);
 }

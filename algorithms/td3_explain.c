@@ -43,7 +43,7 @@ static void explain_update(FILE *out, const td3_config *c, replay_learner *l)
     adam_ascend(&l->step_Q, l->phi, l->g);
     fprintf(out, "TD3-4    a' = mu_targ(s') + clip(eps', -c, c), c = %g\n"
                  "TD3-3    y = r + gamma (1 - d) %s at s', a'; d = 0: nothing terminates here\n"
-                 "TD3-11   L = mean (Q_A - y)^2%s = %.5f; phi <- phi + Adam's step along g = -grad L, %g:\n",
+                 "TD3-11   L = mean (Q_A - y)^2%s = %.6g; phi <- phi + Adam's step along g = -grad L, %g:\n",
             c->c, c->twins ? "min(Q_A', Q_B'), of the targets" : "Q_A', of the target (twins = off: B is A again)",
             c->twins ? " + mean (Q_B - y)^2" : "", l->L, c->lr_Q);
     explained_vector(out, l->nQ, of_Q, l->g, before + l->n, l->phi);

@@ -238,7 +238,7 @@ static void page_of_buffers(const setting *y, FILE *out)
 {
     problems p = problems_new(y);
     fprintf(out, "ERR-68: the gradient over a buffer D beside dJ/dK.\n"
-            "  %-8s %12s %12s %8s   %s\n", "", "|dJ/dK|", "E_D[s s^T]=1", "angle", "worst D of one direction");
+            "  %-8s %12s %12s %8s   %s\n", "", "|dJ/dK|", "E_D[s s^T]=1", "angle", "worst D of one direction in s_1, s_2");
     for (int i = 0; i < REGULATORS; i++) {
         const lqr_exact *x = p.x[i];
         int n = x->m * x->n, worst = 0;
