@@ -165,8 +165,6 @@ test-full:
 mutate:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults
-	@$(MAKE) --no-print-directory $(UNIT:$(BUILD)/%=$(BUILD)/asan/%) $(BUILD)/asan/ascent BUILD=$(BUILD)/asan \
-	    LDFLAGS= OPT="$(SANITIZE)"
 	@tests/mutate/run.sh $(BUILD)
 
 # Reader, tape, environments and exact layer against reference data, in any folder of the formats of tests/reference.

@@ -2,14 +2,16 @@
 # tests/mutate/run.sh BUILD   Changes one token at a time (mutate.c) of autodiff/, derivations/ and, of algorithms/, what
 # actor-critics and workers are made of, and asks whether a test notices: the object is linked before the library into
 # each program that contains it, and the tests are run until one fails, crashes or takes far too long: the short ones
-# first, and those that have noticed mutants of this folder or, better, file before. What nobody noticed is tried once
-# more under the sanitizers of BUILD/asan, for a leak, or a read behind an end whose value does not matter: in the unit
-# tests of at most 3 s, and in the commands of tests/recorded.sh. What does not compile, or compiles to the same bits, is
-# no mutant.
+# first, and those that have noticed mutants of this folder or, better, file before. The first of all, `near`, are those
+# commands of tests/recorded.sh that print the file's own ids. What nobody noticed is tried once more with sanitizers in
+# the mutant's object, for a leak, or a read behind an end whose value does not matter: in `near`, and in the unit tests
+# of at most 3 s. What does not compile, or compiles to the same bits, is no mutant. tests/verify.sh is not asked: it
+# takes minutes, and holds the equations of `ascent verify` on other MDPs.
 #
 #   PER=40 SEED=1   of derivations/ every 40th, of the rest, which has less, every 10th: those whose lot is a
 #                   multiple, so that an edit elsewhere draws no others
 #   ALL=1           all of them             FILES="a.c b.c"  only of these files            JOBS=2  at the same time
+#   MOST=5000       with the tests of at most 5 s only: a first look, which may count as a survivor what others kill
 #
 # A survivor has to be in survivors.txt, with a reason: `same:` why it is no mutant, since it provably computes the
 # same, or `why:` it may survive, which counts as a survivor. Of each folder at least 95 in 100 mutants must be killed. A
@@ -20,8 +22,8 @@ build=$1
 out=$build/mutate
 cc=${CC:-cc}
 flags="-std=c11 -D_POSIX_C_SOURCE=200809L -I. -O2 -ffp-contract=off -w"
-sanitize="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -DASCENT_CHECKED"
-libs="-lcmocka -lgsl -llapacke -lopenblas -ljansson -lm"
+sanitize="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+libs="-lcmocka -lgsl -llapacke -lopenblas -ljansson -lm -pthread"
 
 # ---- one mutant ----
 
@@ -32,23 +34,25 @@ compile() {
     { echo "#line 1 \"$file\""; cat "$from"; } | $cc $flags "$@" -x c -c -o "$to" - 2>/dev/null
 }
 
-# link_program PROGRAM OBJECT HOME FLAG...      $dir/PROGRAM, or $dir/tests/faults/faults
+# link_program PROGRAM OBJECT FLAG...       $dir/PROGRAM, or $dir/tests/faults/faults
 link_program() {
-    program=$1 object=$2 home=$3
-    shift 3
+    program=$1 object=$2
+    shift 2
     case $program in
-    ascent) $cc $flags "$@" -o "$dir/ascent" "$home/ascent.o" "$object" "$home/libascent.a" $libs ;;
-    faults) $cc $flags "$@" -Wl,--wrap=main -o "$dir/tests/faults/faults" "$home/tests/faults/faults.o" \
-                "$home/ascent.o" "$object" "$home/libascent.a" $libs ;;
-    *) $cc $flags "$@" -o "$dir/$program" "$home/tests/$program.o" "$object" "$home/libascent.a" $libs ;;
+    ascent) $cc $flags "$@" -o "$dir/ascent" "$build/ascent.o" "$object" "$build/libascent.a" $libs ;;
+    faults) $cc $flags "$@" -Wl,--wrap=main -o "$dir/tests/faults/faults" "$build/tests/faults/faults.o" \
+                "$build/ascent.o" "$object" "$build/libascent.a" $libs ;;
+    *) $cc $flags "$@" -o "$dir/$program" "$build/tests/$program.o" "$object" "$build/libascent.a" $libs ;;
     esac 2>/dev/null
 }
 
 run_test() {
     case $1 in
     table) "$dir/ascent" verify ;;
+    near)
+        ids=$(grep -oE '[A-Z][A-Z0-9]*-[0-9]+' "$file" | sort -u)
+        [ -z "$ids" ] || IDS=$ids sh tests/recorded.sh "$dir" ;;
     cli) sh tests/cli.sh "$dir/ascent" ;;
-    verify) sh tests/verify.sh "$dir" ;;
     recorded) sh tests/recorded.sh "$dir" ;;
     faults) sh tests/faults.sh "$dir" ;;
     reference) "$build/tests/reference" --max-states 600 "$dir/ascent" tests/reference ;;
@@ -56,10 +60,10 @@ run_test() {
     esac
 }
 
-# noticed LIST OBJECT HOME FLAG...      whether a test of the list fails; its name is in $by
+# noticed LIST OBJECT FLAG...       whether a test of the list fails; its name is in $by
 noticed() {
-    list=$1 object=$2 home=$3 linked=
-    shift 3
+    list=$1 object=$2 linked=
+    shift 2
     awk -v file="$file" '
         function folder(path) { return substr(path, 1, index(path, "/")) }
         FILENAME ~ /results$/ { kills[$2] += $3 == file ? 10 : folder($3) == folder(file); next }
@@ -68,9 +72,9 @@ noticed() {
         grep -qxF "${file%.c}.o" "$out/members.$program" || continue
         case " $linked " in
         *" $program "*) ;;
-        *) link_program "$program" "$object" "$home" "$@"; linked="$linked $program" ;;
+        *) link_program "$program" "$object" "$@"; linked="$linked $program" ;;
         esac
-        timeout -k 5 $((10 + ms / 200)) "$0" "$build" --test "$by" "$dir" "$home" "$ms" >/dev/null 2>&1 </dev/null ||
+        timeout -k 5 $((10 + ms / 200)) "$0" "$build" --test "$by" "$dir" "$file" "$ms" "$@" >/dev/null 2>&1 </dev/null ||
             return 0
     done <"$dir/tests/order"
     return 1
@@ -84,8 +88,8 @@ one() {
     "$out/mutate" apply "$file" "$number" >"$dir/m.c"
     if ! compile "$dir/m.c" "$dir/m.o"; then verdict=invalid
     elif cmp -s "$dir/m.o" "$out/$file.o"; then verdict=same
-    elif noticed "$out/tests" "$dir/m.o" "$build"; then verdict=killed
-    elif compile "$dir/m.c" "$dir/m.o" $sanitize && noticed "$out/asan" "$dir/m.o" "$build/asan" $sanitize; then
+    elif noticed "$out/tests" "$dir/m.o"; then verdict=killed
+    elif compile "$dir/m.c" "$dir/m.o" $sanitize && noticed "$out/asan" "$dir/m.o" $sanitize; then
         verdict=killed by=$by,asan
     else by=-
     fi
@@ -97,14 +101,19 @@ case ${2:-} in
 --one) one "$3" "$4"; exit ;;
 --alone)
     dir=$out/whole start=$(date +%s%N)
-    run_test "$3" >"$out/log.$3" 2>&1 </dev/null ||
+    ${MOST:+timeout $((MOST / 1000))} "$0" "$build" --run "$3" "$dir" >"$out/log.$3" 2>&1 </dev/null
+    status=$?
+    [ $status -ne 124 ] || exit 0
+    [ $status -eq 0 ] ||
         { echo "FAIL $3 fails without a mutant: $(tail -n 5 "$out/log.$3")"; exit 0; }
     echo "$((($(date +%s%N) - start) / 1000000)) $4 $3"
     exit ;;
+--run) dir=$4; run_test "$3"; exit ;;
 --test)
     dir=$4
     ulimit -c 0
-    if [ "$5" = "$build" ]; then
+    file=$5
+    if [ $# -eq 6 ]; then
         ulimit -v 8000000                                       # kilobytes; the sanitizers map far more
         ulimit -t $((3 + $6 / 250))
     fi
@@ -130,19 +139,20 @@ for program in $(cd "$build/tests" && ls test_*.o) ascent faults; do
     mkdir -p "$dir/tests/faults"
     empty=$out/empty.o
     echo 'typedef int nothing;' | $cc -x c -c -o "$empty" -
-    link_program "$program" "$empty" "$build" -Wl,-Map="$out/map" ||
+    link_program "$program" "$empty" -Wl,-Map="$out/map" ||
         { echo "FAIL $program does not link" >&2; exit 1; }
     sed -n 's/^[^ ]*libascent\.a(\([^)]*\)).*/\1/p' "$out/map" | sort -u >"$out/names"
     for f in autodiff/*.c derivations/*.c algorithms/*.c envs/*.c; do
         grep -qxF "$(basename "${f%.c}.o")" "$out/names" && echo "${f%.c}.o"
     done >"$out/members.$program"
     echo "$files" | tr ' ' '\n' | sed 's/c$/o/' | grep -qxF -f - "$out/members.$program" || continue
-    case $program in ascent) tests="table recorded cli verify reference" ;; *) tests=$program ;; esac
+    case $program in ascent) tests="table recorded cli reference" ;; *) tests=$program ;; esac
     for test in $tests; do echo "$test $program"; done
 done >"$out/programs"
 xargs -n 2 -P "${JOBS:-2}" "$0" "$build" --alone <"$out/programs" >"$out/tests"
 if grep FAIL "$out/tests"; then echo "0 passed, 1 failed"; exit 1; fi
-awk '($3 ~ /^test_/ && $1 < 3000) || $3 == "recorded"' "$out/tests" >"$out/asan"
+echo "0 ascent near" >>"$out/tests"
+awk '($3 ~ /^test_/ && $1 < 3000) || $3 == "near"' "$out/tests" >"$out/asan"
 
 for file in $files; do
     mkdir -p "$(dirname "$out/$file")"
@@ -158,5 +168,6 @@ else
     awk -f tests/mutate/report.awk tests/mutate/survivors.txt "$out/chosen" >"$out/results"
 fi
 cut -f 3,4 "$out/results" >"$out/known"
-cut -f 1,2 "$out/chosen" | grep -vxF -f "$out/known" | xargs -n 2 -P "${JOBS:-2}" "$0" "$build" --one
+# in the order of their lots: what was tried when a run is broken off is a sample, too
+sort -t '	' -k 1.1,1.5 -k 6,6n "$out/chosen" | cut -f 1,2 | grep -vxF -f "$out/known" | xargs -n 2 -P "${JOBS:-2}" "$0" "$build" --one
 ALL=${ALL:-} awk -f tests/mutate/report.awk tests/mutate/survivors.txt "$out/mutants" "$out/results"
