@@ -49,6 +49,15 @@ FILENAME ~ /mutants$/ {
 
 function percent(k, n) { return n ? sprintf("%.1f%%", 100 * k / n) : "-" }
 
+# Wilson's 95% interval of the rate of which k in n are a sample
+function interval(k, n,    z2, middle, half) {
+    z2 = 1.959964 ^ 2
+    if (n == 0) return "-"
+    middle = (k + z2 / 2) / (n + z2)
+    half = sqrt(z2 * (k * (n - k) / n + z2 / 4)) / (n + z2)
+    return sprintf("%.1f .. %.1f%%", 100 * (middle - half), 100 * (middle + half))
+}
+
 # killed of the mutants, and of all that were tried, the same or not
 function row(name, tried, same, killed) {
     printf "%-42s %8d %8d %8d %8s %8s\n", name, tried, same, killed, percent(killed, tried - same), percent(killed, tried)
@@ -75,6 +84,7 @@ END {
         row(f, all[f], as_before[f], dead[f])
         passed += dead[f]
         mutants = all[f] - as_before[f]
+        print "    " interval(dead[f], mutants) " of all its mutants, by this sample"
         if (mutants >= 100 && dead[f] < 0.95 * mutants) {                   # of a few mutants a rate says nothing
             print "FAIL " f ": fewer than 95 in 100 are killed"
             failed++
