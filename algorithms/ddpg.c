@@ -104,11 +104,11 @@ double ddpg_critic_gradient(ad_tape *t, const ddpg_config *c, const policy *p, c
     /* BEGIN SOLUTION DDPG-17 */
     ad_mark start = ad_here(t);
     int T = B->T, n = critic_n(p, Q);
-    ad r  = ad_input(t, B->r, T, 1), done = ad_input(t, B->done, T, 1), x = ad_input(t, phi, n, 1);
-    ad s  = ad_input(t, B->s, T, B->d), a = ad_input(t, B->a, T, B->k), s1 = ad_input(t, B->s1, T, B->d);
+    ad r  = ad_input(t, B->r, T, 1), done = ad_input(t, B->done, T, 1), s1 = ad_input(t, B->s1, T, B->d);
     ad a1 = policy_action(t, p, ad_input(t, theta_targ, p->n, 1), s1);                  /* DDPG-8 */
     ad Q1 = critic_Q_in(BATCH_NORM_EVALUATE, p, Q, ad_input(t, phi_targ, n, 1), s1, a1);
-    ad y  = ddpg_y(r, done, Q1, c->gamma);
+    ad y  = ad_reset_but(t, start, ddpg_y(r, done, Q1, c->gamma));                      /* DDPG-9 */
+    ad x  = ad_input(t, phi, n, 1), s = ad_input(t, B->s, T, B->d), a = ad_input(t, B->a, T, B->k);
     ad L  = ddpg_L(critic_Q_in(ddpg_Q_mode(c), p, Q, x, s, a), y);
     ad_grad_into(ad_neg(L), x, g);
     double loss = ad_scalar(L);

@@ -118,13 +118,13 @@ double td3_critic_gradient(ad_tape *t, const td3_config *c, const policy *p, con
     /* BEGIN SOLUTION TD3-3,TD3-11 */
     ad_mark start = ad_here(t);
     int T = B->T, n = (c->twins ? 2 : 1) * network_n(Q);
-    ad r  = ad_input(t, B->r, T, 1), done = ad_input(t, B->done, T, 1), x = ad_input(t, phi, n, 1);
-    ad s  = ad_input(t, B->s, T, B->d), a = ad_input(t, B->a, T, B->k), s1 = ad_input(t, B->s1, T, B->d);
+    ad r  = ad_input(t, B->r, T, 1), done = ad_input(t, B->done, T, 1), s1 = ad_input(t, B->s1, T, B->d);
     ad a1 = policy_action(t, p, ad_input(t, theta_targ, p->n, 1), s1), x1 = ad_input(t, phi_targ, n, 1);
     if (eps) a1 = td3_a1(t, p, a1, ad_input(t, eps, T, B->k), c->c);                    /* TD3-4 */
     ad Q1 = td3_twin(Q, 0, x1, s1, a1);
     if (c->twins) Q1 = ad_min(Q1, td3_twin(Q, 1, x1, s1, a1));                          /* TD3-3 */
-    ad y  = td3_y(r, done, Q1, c->gamma);
+    ad y  = ad_reset_but(t, start, td3_y(r, done, Q1, c->gamma));                       /* DDPG-9 */
+    ad x  = ad_input(t, phi, n, 1), s = ad_input(t, B->s, T, B->d), a = ad_input(t, B->a, T, B->k);
     ad L  = td3_L(td3_twin(Q, 0, x, s, a), y);
     if (c->twins) L = ad_add(L, td3_L(td3_twin(Q, 1, x, s, a), y));                     /* TD3-6 */
     ad_grad_into(ad_neg(L), x, g);

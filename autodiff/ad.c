@@ -157,6 +157,17 @@ ad ad_eye_(ad_tape *t, int n, const char *at)
     return y;
 }
 
+ad ad_reset_but_(ad_tape *t, ad_mark m, ad y, const char *at)
+{
+    int r = y->r, c = y->c;
+    double *value = allocate((size_t)AD_SIZE(y), sizeof *value, "what is kept of a tape");
+    memcpy(value, y->value, (size_t)AD_SIZE(y) * sizeof *value);
+    ad_reset(t, m);
+    y = ad_copy_(t, value, r, c, at);
+    free(value);
+    return y;
+}
+
 static const ad_op op_freeze = { "freeze", "as it was", NULL, NULL, 0 };
 
 ad ad_freeze_(ad a, const char *at)

@@ -56,6 +56,7 @@ ad            ad_name(ad a, const char *name);  /* a, known by that name in draw
 #define ad_copy(t, p, r, c)     ad_copy_(t, p, r, c, AD_AT)     /* a copy of p [r x c] */
 #define ad_constant(t, k, r, c) ad_constant_(t, k, r, c, AD_AT) /* every entry k */
 #define ad_eye(t, n)            ad_eye_(t, n, AD_AT)            /* I [n x n] */
+#define ad_reset_but(t, m, y)   ad_reset_but_(t, m, y, AD_AT)   /* a copy of y, after ad_reset(t, m) */
 
 /* ---- operators, element by element: y has the shape of a, and b is of that shape ---- */
 #define ad_add(a, b)            ad_add_(a, b, AD_AT)            /* a + b */
@@ -153,6 +154,7 @@ ad ad_input_(ad_tape *t, const double *p, int r, int c, const char *at);
 ad ad_copy_(ad_tape *t, const double *p, int r, int c, const char *at);
 ad ad_constant_(ad_tape *t, double k, int r, int c, const char *at);
 ad ad_eye_(ad_tape *t, int n, const char *at);
+ad ad_reset_but_(ad_tape *t, ad_mark m, ad y, const char *at);
 ad ad_add_(ad a, ad b, const char *at);
 ad ad_sub_(ad a, ad b, const char *at);
 ad ad_mul_(ad a, ad b, const char *at);

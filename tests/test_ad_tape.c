@@ -641,6 +641,26 @@ static void test_reset(void **state)
     gsl_rng_free(rng);
 }
 
+/* What is kept has its value and shape, leads to nothing, and lies where what is gone lay. */
+static void test_reset_but(void **state)
+{
+    (void)state;
+    const double p[6] = { 1, -2, 3, 4, 5, -6 };
+    ad_tape *t = ad_tape_new();
+    ad x = ad_input(t, p, 6, 1);
+    ad_mark start = ad_here(t);
+    ad first = ad_square(x), y = ad_reset_but(t, start, ad_view(ad_square(first), 2, 4, 1));
+    assert_ptr_equal(y, first);
+    assert_int_equal(ad_nrows(y), 4);
+    assert_int_equal(ad_ncols(y), 1);
+    ad g = ad_grad(ad_dot(y, ad_view(x, 2, 4, 1)), x);      /* of y^T x: y */
+    for (int i = 0; i < 4; i++) assert_true(ad_value(y)[i] == pow(p[2 + i], 4) && ad_value(g)[2 + i] == pow(p[2 + i], 4));
+    assert_true(ad_value(g)[0] == 0 && ad_value(g)[1] == 0);
+    ad_reset(t, start);
+    assert_ptr_equal(ad_square(x), first);
+    ad_tape_free(t);
+}
+
 /* After a reset the list ends at the mark, also for a slice that is the first to look at it. */
 static void test_slice_after_reset(void **state)
 {
@@ -970,7 +990,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_gradient_as_numbers), cmocka_unit_test(test_intermediate),
         cmocka_unit_test(test_adjoint_identity), cmocka_unit_test(test_views),
         cmocka_unit_test(test_views_share_an_adjoint), cmocka_unit_test(test_view_as_x),
-        cmocka_unit_test(test_leaves), cmocka_unit_test(test_reset), cmocka_unit_test(test_slice_after_reset),
+        cmocka_unit_test(test_leaves), cmocka_unit_test(test_reset), cmocka_unit_test(test_reset_but),
+        cmocka_unit_test(test_slice_after_reset),
         cmocka_unit_test(test_steady_state), cmocka_unit_test(test_gradient_in_place),
         cmocka_unit_test(test_adjoints_stay),
         cmocka_unit_test(test_gradients_of_the_caller), cmocka_unit_test(test_terms_stay),
