@@ -153,7 +153,9 @@ static void page_of_grids(const setting *x, FILE *out)
 
 /* ---- DDPG-4 ---- */
 
-enum { PER_DIM = 10, REPEATS = 200, MOST_POINTS = 10000 };
+enum { PER_DIM = 10, REPEATS = 200 };
+
+static const double LEAST = 0.02;               /* seconds: twice the tick of a slow clock */
 
 static double seconds(clock_t from) { return (double)(clock() - from) / CLOCKS_PER_SEC; }
 
@@ -176,16 +178,19 @@ static double grid_over_mu(int d)
         for (int k = 0, rest = i; k < d; k++, rest /= PER_DIM)
             sa[2 * d * i + d + k] = -1 + 2.0 * (rest % PER_DIM) / (PER_DIM - 1);
 
+    double of_mu, of_grid;
+    long calls = 0, searches = 0;
     clock_t from = clock();
-    for (int k = 0; k < REPEATS; k++) actor_mode(mu, s, a), sum += a[0];
-    double of_mu = seconds(from) / REPEATS;
-    int repeats = MOST_POINTS / n < REPEATS ? MOST_POINTS / n : REPEATS;
+    do {
+        for (int k = 0; k < REPEATS; k++) actor_mode(mu, s, a), sum += a[0];
+        calls += REPEATS;
+    } while ((of_mu = seconds(from)) < LEAST);
     from = clock();
-    for (int k = 0; k < repeats; k++) {
+    do {
         critic_values(t, &Q, phi, n, sa, q);
         for (int i = best = 0; i < n; i++) if (q[i] > q[best]) best = i;
-    }
-    double of_grid = seconds(from) / repeats;
+        searches++;
+    } while ((of_grid = seconds(from)) < LEAST);
     require(isfinite(sum + q[best]), "a value of %g", q[best]);
 
     actor_free(mu);
@@ -196,7 +201,7 @@ static double grid_over_mu(int d)
     free(phi);
     free(theta);
     env_free(e);
-    return of_grid / of_mu;
+    return of_grid / (double)searches / (of_mu / (double)calls);
 }
 
 static double hundred(const setting *x, double *out)

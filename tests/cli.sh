@@ -900,6 +900,8 @@ near "estimate: the critic's word behind the horizon" 'mean[0][0]' 0.425
 works "estimate --all" estimate chain.mdp --horizon 2 --all --critic critic.csv --plot all.svg
 check "estimate --all: a row" "it is not there" grep -qE '^gae lambda=0.5 +critic.csv +0.1590' out
 check "estimate --all: a picture" "it is none" grep -q '</svg>' all.svg
+check "estimate --all: a point in the picture for each bias and deviation" "some are there twice" \
+    eval 'grep -q "<circle" all.svg && [ -z "$(grep "<circle" all.svg | sort | uniq -d)" ]'
 json "estimate --all" estimate chain.mdp --horizon 2 --all --critic values.csv
 keys "estimate --all: keys" '' exact estimators
 keys "estimate --all: keys of a row" 'estimators\[0\]\.' estimator n lambda critic mean bias variance bias_norm \
