@@ -231,8 +231,8 @@ static void test_table_complete(void **state)
 {
     (void)state;
     static const char *const headers[] = { AD_HEADERS };
-    static const char *const other[] = { "input", "copy", "constant", "eye", "detach", "freeze", "grad", "vjp",
-                                         "jvp" };
+    static const char *const other[] = { "input", "copy", "constant", "eye", "reset_but", "detach", "freeze",
+                                         "grad", "vjp", "jvp" };
     int found = 0;
     for (int h = 0; h < COUNT(headers); h++) {
         FILE *f = fopen(headers[h], "r");
