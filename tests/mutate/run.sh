@@ -118,7 +118,7 @@ case ${2:-} in
     dir=$4
     ulimit -c 0
     file=$5
-    # seconds of the processor; DDPG-4 reads clock(), which Linux may round to whole ticks under such a limit
+    # seconds of the processor
     case $3 in test_*) ulimit -t $((5 + $6 / 100)) ;; esac
     [ $# -gt 6 ] || ulimit -v 8000000                            # kilobytes; the sanitizers map far more
     case $3 in test_*) leaks=1 ;; *) leaks=0 ;; esac
