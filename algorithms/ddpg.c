@@ -206,7 +206,7 @@ void ddpg_check(const void *config)
 {
     const ddpg_config *c = config;
     if (c->batch_norm && c->batch < 2)
-        bad_input("--set: expected batch >= 2 with batch_norm=on: one has no variance");
+        bad_input("--set: expected batch >= 2 with batch_norm=%s: one has no variance", batch_norms[c->batch_norm]);
 }
 
 enum { ROW = 100 };             /* steps from one look of the plumbing to the next */

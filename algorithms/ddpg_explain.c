@@ -1,4 +1,5 @@
-/* `ascent explain ddpg`: the first update of a training run from that seed, with its numbers. */
+/* `ascent explain ddpg`: the first update, with its numbers, of a run from that seed
+ * that learns after 4 steps, without hidden layers. */
 #include <string.h>
 
 #include "algorithms/ddpg.h"
@@ -18,7 +19,7 @@ static void explain_batch(FILE *out, const ddpg_config *c, replay_learner *l)
     ad Q1 = critic_Q_in(BATCH_NORM_EVALUATE, &l->p, &l->Q, ad_input(l->t, l->phi_targ, nQ, 1), s1, a1);
     ad Q  = critic_Q_in(ddpg_Q_mode(c), &l->p, &l->Q, ad_input(l->t, l->phi, nQ, 1), s, a);
     ad y  = ddpg_y(ad_input(l->t, B->r, T, 1), ad_input(l->t, B->done, T, 1), Q1, c->gamma);
-    fprintf(out, "%9s %9s %9s %9s %13s %13s %9s %9s\n", "s", "a", "r", "s'", "a' = mu(s')", "Q_targ(s',a')", "y",
+    fprintf(out, "%9s %9s %9s %9s %13s %13s %9s %9s\n", "s", "a", "r", "s'", "a'=mu_targ(s')", "Q_targ(s',a')", "y",
             "Q(s,a)");
     for (int i = 0; i < T; i++)
         fprintf(out, "%9.5f %9.5f %9.5f %9.5f %13.5f %13.5f %9.5f %9.5f\n", B->s[i], B->a[i], B->r[i], B->s1[i],
@@ -35,7 +36,8 @@ static void explain_batch_norm(FILE *out, const ddpg_config *c, replay_learner *
     ad seen = batch_norm(s, mean, var, ad_constant(l->t, 1, 1, 1), ad_constant(l->t, 0, 1, 1));
     fprintf(out, "DDPG-21  s in B has mean %.5f, var %.5f; running <- %g running + %g (mean, T/(T-1) var),"
                  " 0 and 1 at first\n         %s (s - mean) / sqrt(var + %g) =", ad_scalar(mean), ad_scalar(var),
-            1 - BATCH_NORM_M, BATCH_NORM_M, c->batch_norm == DDPG_NORM_RUNNING ? "mu sees" : "mu and Q see", BATCH_NORM_EPS);
+            1 - BATCH_NORM_M, BATCH_NORM_M, c->batch_norm == DDPG_NORM_RUNNING ? "mu sees" : "mu and Q see",
+            BATCH_NORM_EPS);
     for (int i = 0; i < B->T; i++) fprintf(out, " %.5f", ad_value(seen)[i]);
     fprintf(out, ";\n         the %s by their running mean and var\n\n",
             c->batch_norm == DDPG_NORM_RUNNING ? "targets, and Q," : "targets");
@@ -94,9 +96,10 @@ void ddpg_explain(FILE *out, const void *config, uint64_t seed)
         replay_store(l.D, l.s, l.a, r, e->obs, terminated);
     }
     replay_sample(l.D, streams->update_rng, l.B);
-    fprintf(out, "DDPG, its first update on %s, the scalar regulator, seed %llu; no hidden layers: mu(s) = K s + b,"
-            " Q(s,a) linear\nD: %d steps; B: %ld of them, drawn with replacement; gamma = %g\n\n", e->id,
-            (unsigned long long)seed, EXPLAINED_STEPS, c.batch, c.gamma);
+    fprintf(out, "DDPG, its first update on %s, the scalar regulator, seed %llu; no hidden layers: %s\n"
+            "D: %d steps; B: %ld of them, drawn with replacement; gamma = %g\n\n", e->id,
+            (unsigned long long)seed, c.batch_norm ? "mu and Q linear in s as it is normalised"
+                                                   : "mu(s) = K s + b, Q(s,a) linear", EXPLAINED_STEPS, c.batch, c.gamma);
     explain_update(out, &c, &l);
 
     replay_learner_free(&l);

@@ -103,7 +103,7 @@ double dqn_gradient(ad_tape *t, const dqn_config *c, const network *Q, const dou
     if (c->double_Q) dqn_choice(T, nA, ad_value(network_forward(Q, x, s1)), a1);        /* TD3-2 */
     ad y  = dqn_y(r, done, c->double_Q ? ad_gather(Q1, a1) : ad_row_max(Q1), c->gamma);
     ad L  = dqn_L(ad_gather(network_forward(Q, x, s), B->index), y);
-    memcpy(g, ad_value(ad_grad(ad_neg(L), x)), (size_t)n * sizeof *g);
+    ad_grad_into(ad_neg(L), x, g);
     double loss = ad_scalar(L);
     ad_reset(t, start);
     free(a1);

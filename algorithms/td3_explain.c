@@ -1,4 +1,5 @@
-/* `ascent explain td3`: the first update of a training run from that seed, with its numbers. */
+/* `ascent explain td3`: the first update, with its numbers, of a run from that seed
+ * that learns after 4 steps, without hidden layers. */
 #include <string.h>
 
 #include "algorithms/explained.h"
@@ -22,7 +23,7 @@ static void explain_batch(FILE *out, const td3_config *c, replay_learner *l)
     ad Q1[2] = { td3_twin(&l->Q, 0, x1, s1, a1), td3_twin(&l->Q, b, x1, s1, a1) };
     ad Q[2]  = { td3_twin(&l->Q, 0, x, s, a), td3_twin(&l->Q, b, x, s, a) };
     ad y  = td3_y(ad_input(t, B->r, T, 1), ad_input(t, B->done, T, 1), ad_min(Q1[0], Q1[1]), c->gamma);
-    fprintf(out, "%8s %8s %8s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n", "s", "a", "r", "s'", "mu(s')", "eps'", "a'",
+    fprintf(out, "%8s %8s %8s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n", "s", "a", "r", "s'", "mu_targ", "eps'", "a'",
             "Q_A'", "Q_B'", "y", "Q_A", "Q_B");
     for (int i = 0; i < T; i++)
         fprintf(out, "%8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f %8.4f\n", B->s[i], B->a[i],
@@ -48,7 +49,7 @@ static void explain_update(FILE *out, const td3_config *c, replay_learner *l)
             c->twins ? " + mean (Q_B - y)^2" : "", l->L, c->lr_Q);
     explained_vector(out, l->nQ, of_Q, l->g, before + l->n, l->phi);
     if (c->delay > 1) {
-        fprintf(out, "TD3-8    1 mod %ld is not 0: mu and the targets stay\n", c->delay);
+        fprintf(out, "TD3-8    1 mod %ld is not 0: mu and the targets stay; --set delay=1 moves them\n", c->delay);
         return;
     }
     l->J = td3_actor_gradient(l->t, &l->p, &l->Q, l->theta, l->phi, l->B, l->g);

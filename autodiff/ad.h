@@ -121,7 +121,7 @@ enum ad_activation { AD_LINEAR, AD_TANH, AD_RELU };
 /* dy/dx for a scalar y [1 x 1]: a node of x's shape, zero where y does not depend on x. Only nodes that
  * lie between x and y are visited. Reverse mode: the cost is a small multiple of computing y. */
 #define ad_grad(y, x)           ad_grad_(y, x, AD_AT)
-/* The same as numbers: written to g, as large as x, which y must not depend on. */
+/* The same as numbers, written to g (as many as x has): memory that no node which y is made of reads. */
 #define ad_grad_into(y, x, g)   ad_grad_into_(y, x, g, AD_AT)
 /* g[i] = dy/dx[i] for k nodes at once, in one sweep. */
 #define ad_grads(y, k, x, g)    ad_grads_(y, k, x, g, AD_AT)

@@ -88,7 +88,7 @@ void batch_norm_init(const network *f, int inputs, double *theta)
 }
 
 /*[snip batch-norm-track later]*/
-/* running <- (1 - m) running + m (mean, T/(T-1) var) */
+/* DDPG-21   running <- (1 - m) running + m (mean, T/(T-1) var) */
 void batch_norm_track(ad_tape *t, const network *f, int inputs, ad x, double *theta)
 {
     /* BEGIN SOLUTION DDPG-21 */

@@ -769,19 +769,19 @@ const derivation asynchronous_q[] = {
       .page = page_of_actors },
     { "DDPG-6", "DQN's error without a target network: the target is a number, too, where it is made of w",
       "J(w), dJ/dw[i]", n_J, unit_J, no_J, NULL, {
-        { "J(w)=E[(r+\\gamma\\max_{a'}q_w(s',a')-q_w(s,a))^2]",
+        { "J(w)=E[(r+\\gamma(1-d)\\max_{a'}q_w(s',a')-q_w(s,a))^2]",
           "in plain loops, pairs drawn evenly; its derivative in the last q_w; 0 behind the end", hand_6 },
-        { "E[-J],\\quad y=r+\\gamma\\max_{a'}q_w(s',a')", "algorithms/async_q.c with theta^- = theta",
+        { "E[-J],\\quad y=r+\\gamma(1-d)\\max_{a'}q_w(s',a')", "algorithms/async_q.c with theta^- = theta",
           training_6 },
         { "\\nabla_w\\ \\text{through}\\ \\max_{a'}q_w(s',a')",
           "the control: the residual gradient, of J as printed", residual_6, DIFFERS },
-        { "\\gamma\\max_{a'}q_w(s',a')\\ \\text{behind the end}", "004 l.539 has no (1-d)", no_mask_6, DIFFERS,
-          "ERR-67" } } },
+        { "J(w)=E[(r+\\gamma\\max_{a'}q_w(s',a')-q_w(s,a))^2]",
+          "004 l.539 has no (1-d): something is worth something behind the end", no_mask_6, DIFFERS, "ERR-67" } } },
     { "DDPG-7", "DQN's error with a target network", "J(w), dJ/dw[i]", n_J, unit_J, no_J, NULL, {
-        { "J(w)=E[(r+\\gamma\\max_{a'}q_{w'}(s',a')-q_w(s,a))^2]", "in plain loops, pairs drawn evenly", hand_7 },
-        { "E[-J],\\quad y=r+\\gamma\\max_{a'}q_{w'}(s',a')", "algorithms/async_q.c, theta^- = w'", training_7 },
+        { "J(w)=E[(r+\\gamma(1-d)\\max_{a'}q_{w'}(s',a')-q_w(s,a))^2]", "in plain loops, pairs drawn evenly", hand_7 },
+        { "E[-J],\\quad y=r+\\gamma(1-d)\\max_{a'}q_{w'}(s',a')", "algorithms/async_q.c, theta^- = w'", training_7 },
         { "w'=w", "the control: targets that are not frozen", hand_6, DIFFERS },
-        { "\\gamma\\max_{a'}q_{w'}(s',a')\\ \\text{behind the end}", "004 l.543 has no (1-d)", no_mask_7, DIFFERS,
-          "ERR-67" } } },
+        { "J(w)=E[(r+\\gamma\\max_{a'}q_{w'}(s',a')-q_w(s,a))^2]",
+          "004 l.543 has no (1-d): something is worth something behind the end", no_mask_7, DIFFERS, "ERR-67" } } },
     { .id = NULL }
 };

@@ -88,7 +88,8 @@ extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalen
     data_reuse[], kl_penalty[], ppo_objectives[], importance_sampling[], trajectory_product[], coupling[],
     distribution_shift[], shifted_expectation[], kl_bounds[], bounded_objective[], guaranteed_step[],
     improvement_bound[], bounds_in_practice[], ppo_iterations[], single_path_lines[],
-    trust_region_learning[], surrogate[], surrogate_actions[], surrogate_gradients[], monotone[], kl_constraint[], penalty_measured[], parallel_gradient[], vine_estimators[], trust_region[],
+    trust_region_learning[], surrogate[], surrogate_actions[], surrogate_gradients[], monotone[], kl_constraint[],
+    penalty_measured[], parallel_gradient[], vine_estimators[], trust_region[],
     natural_step_lines[], line_search[], ppo_learning[], step_size_lines[], deterministic_update[], slow_targets[],
     ou_process[], replay_drawn[], overestimation[], deterministic_pg[], deterministic_actor[], lqr_mean_updates[],
     batch_norm_learning[], off_policy_learning[], off_policy_grids[], off_policy_bias[];

@@ -1,4 +1,4 @@
-/* Errata that have a number once their line is read as it is printed: a letter, a bar or a word too few.
+/* Errata whose line has a number once one reading of it is settled.
  * What is printed, and where, is in errata.c; here it is computed beside the right line. */
 #include <float.h>
 #include <math.h>
@@ -25,7 +25,6 @@ static int n_theta1(const setting *x) { return x->pi1->n; }
 
 static double unit_gradient(const setting *x)  { return x->pi->unit_gradient; }
 static double unit_gradient1(const setting *x) { return x->pi1->unit_gradient; }
-static double unit_surrogate(const setting *x) { return pair_unit(x->pi, x->pi1) * fmax(x->pi->k, x->pi1->k); }
 
 static const char *no_choice(const setting *x)
 {
@@ -458,19 +457,19 @@ const derivation errata_lines[] = {
       .n = n_theta, .unit = unit_gradient, .not_applicable = no_choice, .line = {
         { "\\nabla_\\theta J(\\theta)", "PGT-3", step },
         { "=\\nabla_{\\theta'}\\bar A(\\theta')|_{\\theta'=\\theta}", "by reverse mode", by_gain },
-        { "=\\sum_tE_{s_t}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_g(a_t|s_t)}{\\pi_\\theta(a_t|s_t)}\\gamma^t"
+        { "=\\sum_tE_{s_t}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_g(a_t|s_t)}{\\pi_\\theta(a_ts_t)}\\gamma^t"
           "\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)A^{\\pi_\\theta}(s_t,a_t)]]",
           "001 (l.454) has pi_g above the line, and pi_theta(a_t s_t) below. One reading of g: another"
           " policy, here theta'", ratio_to_g, DIFFERS, "ERR-79" } } },
     { .id = "PPO-21", .says = "the ratio is that of the actions", .of = "E_pi[ratio A]",
-      .n = one, .unit = unit_surrogate, .not_applicable = no_choice, .line = {
+      .n = one, .unit = surrogate_unit, .not_applicable = no_choice, .line = {
         SURROGATE_AND_ETA,
         { "E_{(s_t,a_t)\\sim\\pi_\\theta}[\\frac{p_{\\theta'}}{p_\\theta}A]",
           "001 (l.566): p, elsewhere (l.180) the states' distribution. Of pi's own advantages the mean"
           " is 0 there, too", ratio_of_states, DIFFERS, "ERR-79" } } },
     { .id = "PPO-2", .says = "one ratio, inside the clip and outside",
       .of = "E_pi[L_CLIP] at theta', eps = .2",
-      .n = one, .unit = unit_surrogate, .not_applicable = no_choice, .line = {
+      .n = one, .unit = surrogate_unit, .not_applicable = no_choice, .line = {
         { "A>0:\\ \\min(r,1+\\epsilon)A;\\quad A<0:\\ \\max(r,1-\\epsilon)A", "by cases",
           clipped_by_cases },
         { "=\\min(rA,clip(r,1-\\epsilon,1+\\epsilon)A)", "as it should be printed", clipped_by_min },
@@ -487,7 +486,7 @@ const derivation errata_lines[] = {
           "001 (l.85) with the ratio of l.180, where theta' is the other one: l.125 says so, no letter does",
           reward_other_half, DIFFERS, "ERR-80" } } },
     { .id = "PPO-1", .says = "the ratio is that of the probabilities", .of = "E_pi[ratio A]",
-      .n = one, .unit = unit_surrogate, .not_applicable = no_ratio_of_parameters, .line = {
+      .n = one, .unit = surrogate_unit, .not_applicable = no_ratio_of_parameters, .line = {
         SURROGATE_AND_ETA,
         { "E_{\\pi_\\theta}[\\frac{\\theta'_{sa}}{\\theta_{sa}}A(s,a)]",
           "000 (l.286): the ratio of theta_old and theta", ratio_of_parameters, DIFFERS, "ERR-83" } } },
@@ -506,7 +505,7 @@ const derivation errata_lines[] = {
                      " kappa .005, alpha .1", .line = {
         { "\\kappa\\theta+(1-\\kappa)\\theta'+\\kappa\\alpha\\nabla J,\\quad\\kappa w+(1-\\kappa)w'",
           "the targets first, and what the policy's step adds to theta'", targets_first_and_more },
-        { "\\kappa(\\theta+\\alpha\\nabla J)+(1-\\kappa)\\theta',\\quad\\kappa w+(1-\\kappa)w'",
+        { "=\\kappa(\\theta+\\alpha\\nabla J)+(1-\\kappa)\\theta',\\quad\\kappa w+(1-\\kappa)w'",
           "004 (l.715-722): the policy's step first. The paper's order, too, and no error",
           policy_first, EQUAL, "ERR-86" },
         { "\\kappa\\theta+(1-\\kappa)\\theta',\\quad\\kappa w+(1-\\kappa)w'",

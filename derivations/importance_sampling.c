@@ -1,6 +1,6 @@
 /* Importance sampling: the mean under p from samples of q, and its variance, which decides how many are needed.
  * 001 (l.38-74), 004 (l.360-390), 000 eq (14). Discrete: in each state, p = pi'(.|s), q = pi(.|s) and f =
- * A_pi(s,.), as 004 substitutes (l.368); A is divided by max|A|, so that its square is a number. Continuous:
+ * A_pi(s,.), as 004 substitutes (l.370); A is divided by max|A|, so that its square is a number. Continuous:
  * Gaussians, by quadrature and in closed form. */
 #include <float.h>
 #include <gsl/gsl_cdf.h>

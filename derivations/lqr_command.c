@@ -1,5 +1,5 @@
-/* `ascent lqr FILE --gain FILE`: J, P and dJ/dK of a linear policy on a linear-quadratic regulator, and the best
- * one; as text or as the JSON object of the contract. */
+/* `ascent lqr FILE [--gain FILE]`: J, P and dJ/dK of a linear policy on a linear-quadratic regulator, and the best
+ * one, alone without a gain; as text or as the JSON object of the contract. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -58,10 +58,10 @@ int lqr_command(int argc, char **argv)
     const char *gain = NULL;
     bool json = false;
     const option table[] = {
-        { "--gain", "FILE", "K of the policy u = -K x: CSV, one row for each action", &gain, NULL },
+        { "--gain", "FILE", "K of the policy u = -K x: CSV, one row for each action (the best one)", &gain, NULL },
         { "--json", NULL, "one JSON object: J, P, gradient, optimal_gain, optimal_J", NULL, &json },
         { NULL, NULL, NULL, NULL, NULL } };
-    int left = options_parse(argc, argv, "lqr FILE --gain FILE [--json]",
+    int left = options_parse(argc, argv, "lqr FILE [--gain FILE] [--json]",
         "A linear policy u = -K x on a linear-quadratic regulator, exactly: J, P of V(x) = -(x^T P x + constant),\n"
         "the gradient dJ/dK, and the best gain. The system, x' = A x + B u + w with rewards -(x^T Q x + u^T R u),\n"
         "is a text of named blocks, one row of a matrix per line, # for comments:\n\n"
@@ -78,21 +78,22 @@ int lqr_command(int argc, char **argv)
         "    mean: 1 0         the start: its mean, and\n"
         "    Sigma0: 0.1 0     n x n: its covariance; one of the two must be there, the other is 0 where missing\n"
         "            0 0.1\n\n"
-        "chapters/examples has some. Where no optimum exists it is null.", table);
+        "The file's name ends in .lqr: then `train --env FILE --limit T` acts in it, too. chapters/examples has some.\n"
+        "Where no optimum exists it is null.", table);
     if (left != 1) bad_input("lqr: expected one file of a regulator, found %d", left);
-    if (!gain) bad_input("lqr: expected --gain FILE");
 
     char error[512], why_not[512];
     lqr_system *L = lqr_system_read(argv[1], error, sizeof error);
     if (!L) bad_input("%s", error);
     double *K = allocate((size_t)(L->m * L->n), sizeof *K, "a gain");
-    if (!lqr_gain_read(gain, L, K, error, sizeof error)) bad_input("%s", error);
-    lqr_exact *x = lqr_exact_new(L, K, NULL, error, sizeof error);
-    if (!x) bad_input("%s: %s", gain, error);
+    if (gain && !lqr_gain_read(gain, L, K, error, sizeof error)) bad_input("%s", error);
+    lqr_exact *x = gain ? lqr_exact_new(L, K, NULL, error, sizeof error) : NULL;
+    if (gain && !x) bad_input("%s: %s; without --gain it is the best one", gain, error);
     lqr_exact *best = lqr_optimum(L, why_not, sizeof why_not);
+    if (!gain && !best) bad_input("%s: expected --gain FILE, as no gain is the best: %s", argv[1], why_not);
     double residual = best ? lqr_riccati_residual(best) : 0;       /* before anything is printed */
-    if (json) print_json(x, best);
-    else      print_text(argv[1], x, best, residual, why_not);
+    if (json) print_json(gain ? x : best, best);
+    else      print_text(argv[1], gain ? x : best, best, residual, why_not);
 
     lqr_exact_free(x);
     lqr_exact_free(best);

@@ -250,9 +250,10 @@ static void page_of_bias(const setting *x, FILE *out)
         }
         double less = fabs(m[DDPG][OVER_MU].mean) - fabs(m[TD3][OVER_MU].mean);
         double se = hypot(m[DDPG][OVER_MU].se, m[TD3][OVER_MU].se);
-        fprintf(out, "  |DDPG| - |TD3|, over mu: %.3f +- %.3f: the bias becomes %s\n", less, se,
-                less > 2 * se ? "smaller" : less < -2 * se ? "greater, with the other sign" :
-                "neither smaller nor greater, as far as this tells");
+        bool turns = m[DDPG][OVER_MU].mean * m[TD3][OVER_MU].mean < 0;
+        fprintf(out, "  |DDPG| - |TD3|, over mu: %.3f +- %.3f: the bias becomes %s%s\n", less, se,
+                less > 2 * se ? "smaller" : less < -2 * se ? "greater" :
+                "neither smaller nor greater, as far as this tells", turns ? ", with the other sign" : "");
     }
     fprintf(out, "The noise on a' is a part of it: Q is then of a policy that trembles, which earns less.\n");
 }

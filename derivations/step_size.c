@@ -364,8 +364,8 @@ const derivation step_size_lines[] = {
     { "TRPO-32", "the ratio's variance grows with the KL, at least as exp(KL) - 1", "mean variance of pi'/pi",
       measured_one, unit_variance, not_comparable, NULL, {
         { "E_s[E_{a\\sim\\pi}[Z^2]-1],\\quad Z=\\frac{\\pi'(a|s)}{\\pi(a|s)}",
-          "E[Z] = 1 (004 l.378)", variance },
-        { "=E_s[E_{a\\sim\\pi'}[Z]-1]", "004 (l.382): one ratio into the measure", variance_under_P },
+          "E[Z] = 1; 004 (l.384) with f = 1", variance },
+        { "=E_s[E_{a\\sim\\pi'}[Z]-1]", "004 (l.384): one ratio into the measure", variance_under_P },
         { "=E_s[\\sum_a\\frac{(\\pi'-\\pi)^2}\\pi]", "chi square: how far apart they are", chi_square },
         { "\\ge E_s[e^{D_{KL}(\\pi'\\|\\pi)}-1]",
           "Jensen: log E_pi'[Z] >= E_pi'[log Z]", least_variance, AT_MOST },

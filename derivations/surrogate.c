@@ -158,7 +158,7 @@ const derivation surrogate[] = {
         { "=\\eta(\\tilde\\pi)-\\sum_s(\\rho_{\\tilde\\pi}(s)-\\rho_\\pi(s))\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
           "PDI-6: both factors vanish with t, so that their product is O(t^2)", eta_less_mismatch },
         { "\\sum_s\\rho_\\pi(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
-          "004 (l.351) drops the constant eta(pi): it has no part in a maximum, but near eta(pi~) this is not",
+          "004 (l.352) drops the constant eta(pi): it has no part in a maximum, but near eta(pi~) this is not",
           L_without_eta, DIFFERS } },
       .page = page_of_slopes },
     { "PDI-10", "L and eta have the same value and the same gradient at theta_0", "dL/dtheta[i], then L",

@@ -178,7 +178,8 @@ static const char *no_gradient(const setting *x)
 {
     for (int i = 0; i < x->pi->nSA && x->pi->nSA == x->pi1->nSA; i++)
         if (!(x->pi->pi[i] > 1e-100 && x->pi1->pi[i] > 1e-100)) return "pi or pi' never does some action";
-    return surrogate_not_comparable(x) ? surrogate_not_comparable(x) : natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
+    const char *reason = surrogate_not_comparable(x);
+    return reason ? reason : natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
 }
 
 static double unit_surrogate_gradient(const setting *x)
@@ -235,7 +236,7 @@ const derivation surrogate_actions[] = {
       surrogate_no_ratio,
       NULL, {
         { "\\sum_s\\rho_\\pi(s)\\sum_a\\pi(a|s)[\\frac{\\tilde\\pi(a|s)}{\\pi(a|s)}A_\\pi(s,a)]",
-          "IS-1 with P = pi~(a|s), Q = pi(a|s) (004 l.368 prints pi(s|a))", by_ratio },
+          "IS-1 with P = pi~(a|s), Q = pi(a|s) (004 l.370 prints pi(s|a))", by_ratio },
         { "=\\sum_s\\rho_\\pi(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
           "the ratio is for the action; s comes from pi",
           by_new_policy },

@@ -30,10 +30,11 @@ static const char about[] =
     "apply, or trains and is left to `ascent derive ID`. Neither is PASS. Exit 1 if anything fails or nothing\n"
     "passes. Below an id stand the documents' wrong lines about it: REFUTED, or `agrees` where the MDP is one on\n"
     "which they happen to be right.\n"
-    "--errata: the 86 errata of the documents one by one, each line as printed, the right one, and the numbers of\n"
-    "both where they are furthest apart; in words where a word or a name is wrong. Without an MDP those that\n"
-    "train are computed, too (half a minute). Exit 1 if one is not refuted, or a right line beside it fails; an\n"
-    "MDP that you name may be one on which a document's line happens to be right: that is n/a.";
+    "--errata: ERR-1 to ERR-86 one by one, a document's line as printed, or the reading of it that has a number,\n"
+    "the right line, and the numbers of both where they are furthest apart; in words where a word or a name is\n"
+    "wrong. Without an MDP, or with --id, those that train are computed, too (half a minute). Exit 1 if one is not\n"
+    "refuted, or a right line beside it fails; with an MDP, --gamma or --policy of your choice a document's line\n"
+    "may happen to be right: that is n/a.";
 
 struct tally { int count[4], refuted; };            /* count: by verdict */
 
@@ -262,7 +263,8 @@ static void check_id(const char *id, bool errata, bool has_mdp)
     if (errata && id) {
         if (strncmp(id, "ERR-", 4) != 0 || !(known || erratum_has_words(id)))
             bad_input("verify: --errata: expected ERR-1 to ERR-%d, found %s", ERRATA, id);
-    } else if (!known && registry_find(id)) bad_input("verify: %s has no check yet", id);
+    } else if (!known && registry_find(id))
+        bad_input("verify: %s is stated only, nothing to compute: `ascent list %s` prints it", id, id);
     else if (!known && erratum_has_words(id))
         bad_input("verify: %s is words: `ascent verify --errata --id %s` prints them", id, id);
     else if (!known) bad_input("verify: no id %s; `ascent list` prints them all", id);
@@ -303,7 +305,7 @@ int verify_command(int argc, char **argv)
     for (int i = 0; i < count; i++) p[i] = problem_open(name[i], gamma, policy, NULL, seed);
     int status;
     if (errata) {
-        status = verify_errata(&(errata_desk){ p, count, &own, left > 0, !left || id, json }, id);
+        status = verify_errata(&(errata_desk){ p, count, &own, left || gamma || policy, !left || id, json }, id);
         for (int i = 0; i < count; i++) problem_close(&p[i]);
     } else status = verify_ids(p, count, &own, id, left ? 0 : 1, json);
     free(p);

@@ -93,7 +93,7 @@ static char *right_line(const derivation *d)
 {
     bool own = derivation_find(d->id) != d;
     const char *first = own ? d->line[0].latex : registry_find(d->id)->statement;
-    const char *second = own ? d->line[1].latex : "";
+    const char *second = own && !d->line[1].erratum ? d->line[1].latex : "";
     char *text = allocate(strlen(first) + strlen(second) + 1, 1, "a formula");
     strcpy(text, first);
     return strcat(text, second);
@@ -153,7 +153,8 @@ static void print_looks(const derivation_line *line, const look *seen, int looks
     if (most->showing != SHOWN) printf("%25s%s\n", "", most->reason);
     for (const look *k = seen; k < seen + looks; k++) {
         if (k->showing == most->showing) continue;
-        printf("%25s%s elsewhere: %s\n", "", showing_name(k->showing, line), k->reason);
+        printf("%25s%s elsewhere%s%s\n", "", showing_name(k->showing, line), k->reason ? ": " : "",
+               k->reason ? k->reason : "");
         break;
     }
 }
@@ -256,10 +257,11 @@ enum showing errata_lines_shown(const errata_desk *desk, const char *erratum, co
 /* What became of one, as the last line counts */
 enum outcome { BY_NUMBERS, IN_WORDS, NOT_SHOWN, NOWHERE, OUTCOMES };
 
-static enum outcome outcome_of(enum showing most, bool named)
+static enum outcome outcome_of(const errata_desk *desk, enum showing most)
 {
     if (most == SHOWN) return BY_NUMBERS;
-    return most == SHOWN_NOT_HERE || (named && most < SHOWN) ? NOWHERE : NOT_SHOWN;
+    if (desk->named && most < SHOWN) return NOWHERE;
+    return most == SHOWN_NOT_HERE && !desk->trains ? NOWHERE : NOT_SHOWN;
 }
 
 static enum outcome show(const errata_desk *desk, const char *erratum, json_t *rows)
@@ -274,7 +276,7 @@ static enum outcome show(const errata_desk *desk, const char *erratum, json_t *r
     for (enum showing most = SHOWN_NOT_HERE; d; d = derivation_next_erratum(erratum, d, &line)) {
         enum showing showing = errata_lines_shown(desk, erratum, d, lines);
         if (showing > most) most = showing;
-        outcome = outcome_of(most, desk->named);
+        outcome = outcome_of(desk, most);
     }
     if (!rows) {
         if (outcome == NOT_SHOWN) printf("  %s is NOT SHOWN\n", erratum);

@@ -26,8 +26,8 @@ enum showing errata_lines_shown(const errata_desk *desk, const char *erratum, co
                                 json_t *lines);
 
 /* Prints erratum id, or, where that is NULL, all of them. Returns the exit status: 1 where a right line fails,
- * where one is not SHOWN on one of the MDPs and under one policy at least (on MDPs that are named this is
- * n/a), or none is. */
+ * where one is refuted nowhere (n/a instead on MDPs of the user's choice, and where it trains and is left out), or
+ * where none is shown. */
 int verify_errata(const errata_desk *desk, const char *id);
 
 #endif

@@ -1028,7 +1028,9 @@ sed 's/^B: .*/B: 0/; s/^A: .*/A: 2/' "$examples/scalar.lqr" >lost.lqr
 sed 's/^B: .*/B: 0/; s/^A: .*/A: 2/; s/^Q: .*/Q: 0/; s/^discount.*/discount: 0.2/' "$examples/scalar.lqr" >idle.lqr
 sed 's/^Q: .*/Q: 1e100/; s/^B: .*/B: 1e100/' "$examples/scalar.lqr" >vast.lqr
 sed 's/^R: .*/R: -1/' "$examples/scalar.lqr" >negative.lqr
-refuses "lqr without a gain" 2 'expected --gain FILE' lqr "$examples/scalar.lqr"
+json "lqr without a gain: the best one" lqr "$examples/scalar.lqr"
+near "lqr without a gain: its J" J "$(member optimal_J)"
+refuses "lqr without a gain, where none is best" 2 'lost.lqr: expected --gain FILE, as no gain is the best' lqr lost.lqr
 refuses "lqr without a file" 2 'expected one file of a regulator, found 0' lqr --gain wide.csv
 refuses "lqr, a file that is not there" 2 'nosuch.lqr: No such file' lqr nosuch.lqr --gain wide.csv
 refuses "lqr, a folder" 2 '^\.: ' lqr . --gain wide.csv

@@ -1,6 +1,6 @@
 /* DDPG's and TD3's training loops at Spinning Up's settings, whole, beside their matrix products alone: of an update,
- * of [100 x 256][256 x 256] and its transposes DDPG has 10, TD3 9 and, every second time, 5 more. peer_ddpg.py is the
- * same in PyTorch. */
+ * of [100 x 256][256 x 256] and its transposes DDPG has 10, TD3 9 and, every second time, 5 more. peer_ddpg.py: the
+ * same networks and batches in PyTorch, 50 updates after every 50 steps. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -63,7 +63,8 @@ static void backward(const loop *l, int which, int inputs, bool to_weights, bool
     for (int i = LAYERS - 1; i >= 0; i--) {
         const double *h = l->h + i * MOST, *z = l->z + i * MOST;
         if (to_weights) linalg_matmul(true, false, size[i], size[i + 1], T, h, z, g + i * MATRIX);
-        if (i > 0 || to_input) linalg_matmul(false, true, T, size[i], size[i + 1], z, W + i * MATRIX, l->y + i * MOST);
+        if (i > 0 || to_input)
+            linalg_matmul(false, true, T, size[i], size[i + 1], z, W + i * MATRIX, l->y + i * MOST);
     }
 }
 
@@ -104,7 +105,8 @@ void bench_ddpg(void)
         config_set(td3_fields, &l.td3, "td3", *s);
     }
     l.W = bench_numbers(NETWORKS * LAYERS * MATRIX, 0.1), l.g = bench_numbers(NETWORKS * LAYERS * MATRIX, 1);
-    l.h = bench_numbers(LAYERS * MOST, 1), l.z = bench_numbers(LAYERS * MOST, 0.1), l.y = bench_numbers(LAYERS * MOST, 1);
+    l.h = bench_numbers(LAYERS * MOST, 1), l.z = bench_numbers(LAYERS * MOST, 0.1);
+    l.y = bench_numbers(LAYERS * MOST, 1);
     row(&l, "DDPG on Pendulum-v1, 256x256, batch 100", training_ddpg);
     l.twins = 2, l.delay = (int)l.td3.delay;
     row(&l, "TD3, the same", training_td3);

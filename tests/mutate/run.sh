@@ -8,7 +8,7 @@
 # of at most 3 s. What does not compile, or compiles to the same bits, is no mutant. tests/verify.sh is not asked: it
 # takes minutes, and holds the equations of `ascent verify` on other MDPs.
 #
-#   PER=120 SEED=1  of derivations/ every 120th, of the rest, which has less, every 13th, some 250 + 280: those whose lot
+#   PER=120 SEED=1  of derivations/ every 120th, of the rest, which has less, every 14th, some 250 + 280: those whose lot
 #                   is a multiple, so that an edit elsewhere draws no others
 #   ALL=1           all of them             FILES="a.c b.c"  only of these files            JOBS=2  at the same time
 #   MOST=5000       with the tests of at most 5 s of the processor: a first look, which calls what others kill a survivor
