@@ -40,8 +40,7 @@ void lqr_Q_of_mu(const lqr_exact *best, const policy *p, const double *theta, in
 {
     const lqr_system *L = best->L;
     int n = L->n, m = L->m;
-    require(p->deterministic && p->d == n && p->k == m, "a policy of %d numbers to %d", p->d, p->k);
-    require(L->gamma < 1, "gamma = %g: the sum has no end", L->gamma);
+    require(p->deterministic && p->d == n && p->k == m && L->gamma < 1, "%d to %d, gamma %g", p->d, p->k, L->gamma);
     double H[LQR_MAX * LQR_MAX], *root = allocate((size_t)(n * n), sizeof *root, "a root of W");
     double *xt = allocate((size_t)(N * n), sizeof *xt, "states");
     double *ut = allocate((size_t)(N * m), sizeof *ut, "actions");
