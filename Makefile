@@ -161,7 +161,7 @@ test-full:
 	@tests/run.sh $(BUILD) tests/pages.sh
 
 # One token changed at a time in autodiff, derivations and what run.sh names of algorithms: do the tests notice? A
-# sample of some 530; # `make mutate ALL=1` takes all. tests/mutate/run.sh says what else can be set.
+# sample of some 530; `make mutate ALL=1` takes all. tests/mutate/run.sh says what else can be set.
 mutate:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults

@@ -174,7 +174,7 @@ else
     awk -f tests/mutate/report.awk tests/mutate/survivors.txt "$out/chosen" >"$out/results"
 fi
 cut -f 3,4 "$out/results" >"$out/known"
-# in the order of their lots: what was tried when a run is broken off is a sample, too
+# folder by folder, each in the order of its lots: of a folder, what was tried when a run is broken off is a sample
 sort -t '	' -k 1.1,1.5 -k 6,6n "$out/chosen" | cut -f 1,2 | grep -vxF -f "$out/known" |
     xargs -n 2 -P "${JOBS:-2}" "$0" "$build" --one
 ALL=${ALL:-} awk -f tests/mutate/report.awk tests/mutate/survivors.txt "$out/mutants" "$out/results"
