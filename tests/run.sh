@@ -8,6 +8,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0
 for t in "$@"; do
+    began=$(date +%s)
     case $t in
     *.sh) sh "$t" "$build" >"$log" 2>&1; status=$? ;;
     /*) "$t" >"$log" 2>&1; status=$? ;;
@@ -21,7 +22,7 @@ for t in "$@"; do
     if [ "$status" -eq 0 ] && [ "$p" -eq 0 ]; then status=1; f=1; echo "no test ran" >>"$log"; fi
     passed=$((passed + p)) failed=$((failed + f))
     if [ "$status" -eq 0 ]; then
-        echo "ok    ${t#"$build"/}  ($p)"
+        echo "ok    ${t#"$build"/}  ($p)  $(($(date +%s) - began)) s"
     else
         echo "FAIL  ${t#"$build"/}  ($p passed, $f failed, exit status $status)"
         grep -v -E '^\[ RUN      \]|^\[       OK \]|^ok |^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 60
