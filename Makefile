@@ -136,7 +136,7 @@ test-fast: $(BUILD)/ascent $(UNIT)
 # What a change must pass, two at a time. At most 8 minutes.
 test:
 	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
+	@$(MAKE) --no-print-directory -j2 $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/reference_mdp \
 	    $(BUILD)/tests/faults/faults $(EXAMPLES) $(BUILD)/chapters/weave $(SHOWN) $(ASSIGNMENTS)
 	@tests/run.sh $(BUILD) $(UNIT) tests/includes.sh tests/mutants/apply.sh tests/learning/sequential.sh \
 	    tests/cli.sh tests/recorded.sh tests/reference.sh tests/examples.sh tests/book.sh tests/answer.sh chapters/weave.sh \
@@ -145,19 +145,20 @@ test:
 	    tests/processes.sh; status=$$?; wait $$! && exit $$status
 
 # Mutants, faults, learning, the grader's whole list, no warning from gcc or clang, the unit tests built by clang,
-# fuzzing, sanitizers, valgrind; two at a time. At most 60 minutes.
+# fuzzing, sanitizers, valgrind, the book as pages: two at a time, the longest first. At most 60 minutes.
+LONG = tests/mutants/run.sh tests/runs.sh tests/experiments.sh tests/learning.sh tests/faults.sh tests/valgrind.sh \
+    tests/mutants/derivatives.sh tests/warnings.sh tests/grade.sh
 test-full:
 	@CC="$(CC)" .ci/deps full
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults $(ASSIGNMENTS) \
+	@$(MAKE) --no-print-directory -j2 $(BUILD)/ascent $(UNIT) $(BUILD)/tests/faults/faults $(ASSIGNMENTS) \
 	    $(BUILD)/tests/learning/score
-	@tests/run.sh $(BUILD) tests/warnings.sh tests/mutants/run.sh tests/mutants/derivatives.sh tests/experiments.sh & \
-	    FAULTS=all GRADE=all tests/run.sh $(BUILD) tests/runs.sh tests/faults.sh tests/valgrind.sh tests/learning.sh \
-	    tests/grade.sh; status=$$?; wait $$! && exit $$status
+	@$(MAKE) --no-print-directory -k -j2 asan $(LONG) tsan clang fuzz pages FUZZ_RUNS=100000
+$(LONG):
+	@FAULTS=all GRADE=all tests/run.sh $(BUILD) $@
+clang:
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
-	@CC="$(CC)" tests/fuzz/run.sh 100000
-	@$(MAKE) --no-print-directory -j2 asan tsan
-	@$(MAKE) --no-print-directory book
+pages: book
 	@tests/run.sh $(BUILD) tests/pages.sh
 
 # One token changed at a time in autodiff, derivations and what run.sh names of algorithms: do the tests notice? A
@@ -200,12 +201,13 @@ bench: $(BUILD)/tests/bench/bench
 
 SANITIZE = -O1 -g -march=$(MARCH) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
     -DASCENT_CHECKED
+# ALL=1: whole runs and every page of every id, too
 asan:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory test-fast BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
 	@$(MAKE) --no-print-directory build/asan/tests/faults/faults BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
 	@tests/run.sh build/asan tests/faults.sh
-	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh tests/verify.sh tests/recorded.sh tests/runs.sh
+	@ASAN_OPTIONS=detect_leaks=0 tests/run.sh build/asan tests/cli.sh $(and $(ALL),tests/verify.sh tests/recorded.sh tests/runs.sh)
 
 # Threads under ThreadSanitizer, nothing suppressed; products in plain loops, as it sees none of BLAS's. First a race
 # that it must report.
@@ -241,6 +243,7 @@ help:
 	@echo 'make MPI=1          the program with ppo_parallel over MPI, too: mpirun -n 4 build/ascent train ppo_parallel ...'
 	@echo 'make deps, make clean'
 
-.PHONY: all deps run test test-fast test-full test-reference bench weave check-book book-runs book examples mutate fuzz asan tsan clean help
+.PHONY: all deps run test test-fast test-full $(LONG) clang pages test-reference bench weave check-book book-runs book \
+    examples mutate fuzz asan tsan clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
