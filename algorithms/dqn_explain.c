@@ -43,7 +43,8 @@ static void explain_target(FILE *out, const dqn_config *c, replay_learner *l)
     double before = l->phi_targ[i];
     bool due = target_due(EXPLAINED_STEPS - 1, EXPLAINED_STEPS, c->target_every);
     target_polyak(l->nQ, c->rho, l->phi, l->phi_targ);
-    fprintf(out, "\nASQ-2    every target_every = %ld steps, %s: phi_targ <- rho phi_targ + (1 - rho) phi, rho = %g%s;\n"
+    fprintf(out, "\nASQ-2    every target_every = %ld steps, %s: phi_targ <- rho phi_targ + (1 - rho) phi,"
+                 " rho = %g%s;\n"
                  "         of s = %d, a = %d it %s from %.4f to %.4f\n", c->target_every,
             due ? "and so now" : "not yet after these 5", c->rho, c->rho > 0 ? "" : ", a copy", s, a,
             due ? "goes" : "would go", before, l->phi_targ[i]);

@@ -42,7 +42,7 @@ static bool has_no_effect(const algorithm *a, const config_field *f, void *confi
     return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* A line with the settings that show nowhere on the page, or ""; to be freed. Nothing waits in stdout's buffer here. */
+/* A line with the settings that show nowhere on the page, or ""; to be freed. stdout's buffer must be empty. */
 static char *ignored_line(const algorithm *a, void *config, uint64_t seed, const char *page)
 {
     char *text;
@@ -67,7 +67,7 @@ int explain_command(int argc, char **argv)
     int left = options_parse(argc, argv, "explain ALGORITHM [--seed K] [--set NAME=VALUE]...",
                              "One update on a small problem with its numbers, each line with its id: `ascent list ID`."
                              " ALGORITHM is one\nof those of `ascent train --help` or `ascent improve --help`, as"
-                             " are its settings; those that the page\nis too small for are named below it.", table);
+                             " are its settings; those without effect\nare named below the page.", table);
     if (left != 1) bad_input("explain: expected one algorithm, found %d", left);
     const algorithm *a = algorithm_find(argv[1]);
     void *config = allocate(a->config_size, 1, "a configuration");

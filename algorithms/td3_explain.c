@@ -63,8 +63,8 @@ static void explain_update(FILE *out, const td3_config *c, replay_learner *l, gs
     explained_vector(out, l->nQ, of_Q, l->g, before + l->n, l->phi);
     for (long t = 2; t <= c->delay; t++) draw(c, l, rng), ascend_Q(c, l);
     if (c->delay > 1)
-        fprintf(out, "TD3-8    1 mod %ld is not 0: mu and the targets stay, until update %ld, here by another B of the"
-                     " same D: L = %.6g\n", c->delay, c->delay, l->L);
+        fprintf(out, "TD3-8    1 mod %ld is not 0: mu and the targets stay, until update %ld, here by another B of"
+                     " the same D: L = %.6g\n", c->delay, c->delay, l->L);
     l->J = td3_actor_gradient(l->t, &l->p, &l->Q, l->theta, l->phi, l->B, l->g);
     adam_ascend(&l->step, l->theta, l->g);
     fprintf(out, "TD3-12   J = mean Q_A(s, mu(s)) = %.5f, by the new phi;"

@@ -126,8 +126,8 @@ static bool contains(const char *text, const char *part)
 static bool is_about(const registry_row *r, const char *part)
 {
     const derivation *d = derivation_find(r->id);
-    return strncasecmp(r->id, part, strlen(part)) == 0 || contains(r->topic, part) || contains(r->statement, part) ||
-           contains(r->note, part) || (d && contains(d->says, part));
+    return strncasecmp(r->id, part, strlen(part)) == 0 || contains(r->topic, part) ||
+           contains(r->statement, part) || contains(r->note, part) || (d && contains(d->says, part));
 }
 
 /* All, or those that are about something: one line each. Returns their number. */

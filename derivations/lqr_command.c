@@ -61,12 +61,14 @@ int lqr_command(int argc, char **argv)
     bool json = false;
     const option table[] = {
         { "--gain", "FILE", "K of the policy u = -K x: CSV, one row for each action (the best one)", &gain, NULL },
-        { "--json", NULL, "one JSON object: J, P, constant, spectral_radius, gradient, optimal_gain, optimal_J", NULL, &json },
+        { "--json", NULL, "one JSON object: J, P, constant, spectral_radius, gradient, optimal_gain, optimal_J",
+          NULL, &json },
         { NULL, NULL, NULL, NULL, NULL } };
     int left = options_parse(argc, argv, "lqr FILE [--gain FILE] [--json]",
         "A linear policy u = -K x on a linear-quadratic regulator, exactly: J, P of V(x) = -(x^T P x + constant),\n"
-        "the spectral radius of sqrt(gamma) (A - B K), the gradient dJ/dK, and the best gain. The system, x' = A x + B u + w with rewards -(x^T Q x + u^T R u),\n"
-        "is a text of named blocks, one row of a matrix per line, # for comments:\n\n"
+        "the gradient dJ/dK, the spectral radius of sqrt(gamma) (A - B K), and the best gain. The system,\n"
+        "x' = A x + B u + w with rewards -(x^T Q x + u^T R u), is a text of named blocks, one row of a matrix\n"
+        "per line, # for comments:\n\n"
         "    discount: 0.95\n"
         "    A: 1 0.1          n x n: where x goes by itself\n"
         "       0 1\n"

@@ -36,9 +36,9 @@ static const char about[] =
     "refuted, or a right line beside it fails; with an MDP, --gamma or --policy of your choice a document's line\n"
     "may happen to be right: that is n/a. --json: an array of\n"
     "  {erratum, verdict (shown, in words, not shown, n/a), words: [{id, place, document, right}],\n"
-    "   lines: [{id, document, why, right, numbers, own_problem, verdict (REFUTED, holds, agrees, WEAK, FAIL, n/a),\n"
-    "            settings: [{mdp, gamma, policy, document, right, units, bound, unit, verdict, reason}]}]},\n"
-    "formulas as LaTeX; units: by how much the two differ, more than bound of them if REFUTED; unit: the size of one.\n"
+    "   lines: [{id, document, why, right, numbers, own_problem, verdict (REFUTED, holds, agrees, WEAK, FAIL,\n"
+    "           n/a), settings: [{mdp, gamma, policy, document, right, units, bound, unit, verdict, reason}]}]},\n"
+    "formulas as LaTeX; units: by how much the two differ, if REFUTED by more than bound; unit: of what size.\n"
     "Without --errata: of {id, mdp, gamma, policy, left, relation, right, units, bound, unit, verdict, reason}.";
 
 struct tally { int count[4], refuted; };            /* count: by verdict */

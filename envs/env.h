@@ -38,8 +38,7 @@ struct env {                        /* to be read by anyone, written by the func
     int state_n;
     int t, limit;                   /* steps taken since reset; truncated at this many, 0: never */
     double threshold;               /* mean return at which it counts as solved (Gymnasium's), NaN: none */
-    double gamma;                   /* its MDP's or regulator's, for who solves or learns: a step does not discount;
-                                     * NaN: none */
+    double gamma;                   /* for who solves its MDP or regulator; a step does not discount. NaN: none */
     bool over;                      /* the episode has ended, or none has begun */
     gsl_rng *rng;                   /* the caller's: its only source of randomness */
     const struct env_kind *kind;

@@ -811,6 +811,7 @@ weight() { awk '/^   s  g/ { below = 1 } below && $1 == s { print $(5 + a), $(8 
 for rho in 0 0.5; do
     run explain dqn --set target_every=5 --set rho=$rho --set lr_Q=0.1
     set -- $(sed -n 's/^ *of s = \([0-9]*\), a = \([0-9]*\) it goes from \(.*\) to \(.*\)$/\1 \2 \3 \4/p' out)
+    [ $# -eq 4 ] || set -- none none none none
     check "explain dqn: the target's step, rho = $rho" "$*: $(weight "$1" "$2")" awk -v t="$3 $4" -v w="$(weight "$1" "$2")" \
         -v rho=$rho 'BEGIN { split(t, x, " "); split(w, y, " "); e = x[2] - rho * x[1] - (1 - rho) * y[2]
                              exit !(x[1] == y[1] && x[2] != x[1] && e * e < 1e-8) }'
