@@ -5,6 +5,7 @@
 
 #include "algorithms/dqn.h"
 #include "algorithms/explained.h"
+#include "algorithms/target.h"
 #include "autodiff/require.h"
 
 enum { EXPLAINED_STEPS = 5 };
@@ -33,6 +34,20 @@ static void explain_batch(FILE *out, const dqn_config *c, replay_learner *l)
         fprintf(out, "%3d %2d %9.5f %3d %g %3d %14.5f %9.5f %9.5f\n", state_of(B->s + i * B->d), B->index[i], B->r[i],
                 state_of(B->s1 + i * B->d), B->done[i], a1[i], ad_value(worth)[i], ad_value(y)[i], ad_value(Q)[i]);
     ad_reset(l->t, start);
+}
+
+/* What the target does after so many steps, or would do, shown of the first Q(s,a) in B */
+static void explain_target(FILE *out, const dqn_config *c, replay_learner *l)
+{
+    int s = state_of(l->B->s), a = l->B->index[0], i = s * l->p.nA + a;
+    double before = l->phi_targ[i];
+    bool due = target_due(EXPLAINED_STEPS - 1, EXPLAINED_STEPS, c->target_every);
+    target_polyak(l->nQ, c->rho, l->phi, l->phi_targ);
+    fprintf(out, "\nASQ-2    every target_every = %ld steps, %s: phi_targ <- rho phi_targ + (1 - rho) phi,"
+                 " rho = %g%s;\n"
+                 "         of s = %d, a = %d it %s from %.4f to %.4f\n", c->target_every,
+            due ? "and so now" : "not yet after these 5", c->rho, c->rho > 0 ? "" : ", a copy", s, a,
+            due ? "goes" : "would go", before, l->phi_targ[i]);
 }
 
 void dqn_explain(FILE *out, const void *config, uint64_t seed)
@@ -69,6 +84,7 @@ void dqn_explain(FILE *out, const void *config, uint64_t seed)
                        : "DDPG-7   y = r + gamma (1 - d) max Q_targ(s',a')", l.L,
             c.clip_norm > 0 ? ", no longer than clip_norm" : "", c.lr_Q);
     explained_table(out, "phi", &l.p, l.g, before, l.phi);
+    explain_target(out, &c, &l);
 
     free(before);
     replay_learner_free(&l);

@@ -399,7 +399,7 @@ void run_folder_begin(run *r)
     f->saved_steps = f->begun_steps = r->steps;
     f->tenths = (long)(10 * ((double)r->steps / (double)r->steps_wanted));
     f->begun = f->saved = f->said = now();
-    if (!f->manner.quiet) printf("%s\n", f->path);
+    if (!f->manner.quiet) printf("%s\n%s", f->path, f->manner.note ? f->manner.note : "");
     fflush(stdout);
 }
 

@@ -9,6 +9,7 @@ typedef struct {
     double save_every;              /* seconds; 0: a checkpoint after each update */
     bool resumed, quiet;
     const char *replay;             /* NULL, or whose schedule a new run follows: brought before config.json */
+    const char *note;               /* NULL, or a line to be printed below the folder's name */
 } run_manner;
 
 typedef struct run_folder run_folder;

@@ -6,6 +6,7 @@
 
 #include "autodiff/require.h"
 
+/* DDPG-19, TD3-13   theta_targ <- rho theta_targ + (1 - rho) theta */
 /*[snip target later]*/
 void target_polyak(size_t n, double rho, const double *theta, double *theta_targ)
 {

@@ -32,26 +32,39 @@ static void explain_batch(FILE *out, const td3_config *c, replay_learner *l)
     ad_reset(t, start);
 }
 
-static void explain_update(FILE *out, const td3_config *c, replay_learner *l)
+/* A batch, with its noise on the targets' actions */
+static void draw(const td3_config *c, replay_learner *l, gsl_rng *rng)
+{
+    replay_sample(l->D, rng, l->B);
+    if (c->sigma_targ > 0) noise_next(NOISE_GAUSSIAN, l->B->T * l->p.k, 0, c->sigma_targ, rng, l->eps1);
+}
+
+/* TD3-11 */
+static void ascend_Q(const td3_config *c, replay_learner *l)
+{
+    const double *eps1 = c->sigma_targ > 0 ? l->eps1 : NULL;
+    l->L = td3_critic_gradient(l->t, c, &l->p, &l->Q, l->phi, l->theta_targ, l->phi_targ, eps1, l->B, l->g);
+    adam_ascend(&l->step_Q, l->phi, l->g);
+}
+
+static void explain_update(FILE *out, const td3_config *c, replay_learner *l, gsl_rng *rng)
 {
     static const char *const of_Q[] = { "A, of s", "of a", "b", "B, of s", "of a", "b" };
     static const char *const of_mu[] = { "K", "b" };
-    const double *eps1 = c->sigma_targ > 0 ? l->eps1 : NULL;
     double before[8];
     require(l->n + l->nQ <= 8, "%zu parameters", l->n + l->nQ);
     memcpy(before, l->theta, (l->n + l->nQ) * sizeof *before);
-    l->L = td3_critic_gradient(l->t, c, &l->p, &l->Q, l->phi, l->theta_targ, l->phi_targ, eps1, l->B, l->g);
-    adam_ascend(&l->step_Q, l->phi, l->g);
+    ascend_Q(c, l);
     fprintf(out, "TD3-4    a' = mu_targ(s') + clip(eps', -c, c), c = %g\n"
                  "TD3-3    y = r + gamma (1 - d) %s at s', a'; d = 0: nothing terminates here\n"
                  "TD3-11   L = mean (Q_A - y)^2%s = %.6g; phi <- phi + Adam's step along g = -grad L, %g:\n",
             c->c, c->twins ? "min(Q_A', Q_B'), of the targets" : "Q_A', of the target (twins = off: B is A again)",
             c->twins ? " + mean (Q_B - y)^2" : "", l->L, c->lr_Q);
     explained_vector(out, l->nQ, of_Q, l->g, before + l->n, l->phi);
-    if (c->delay > 1) {
-        fprintf(out, "TD3-8    1 mod %ld is not 0: mu and the targets stay; --set delay=1 moves them\n", c->delay);
-        return;
-    }
+    for (long t = 2; t <= c->delay; t++) draw(c, l, rng), ascend_Q(c, l);
+    if (c->delay > 1)
+        fprintf(out, "TD3-8    1 mod %ld is not 0: mu and the targets stay, until update %ld, here by another B of"
+                     " the same D: L = %.6g\n", c->delay, c->delay, l->L);
     l->J = td3_actor_gradient(l->t, &l->p, &l->Q, l->theta, l->phi, l->B, l->g);
     adam_ascend(&l->step, l->theta, l->g);
     fprintf(out, "TD3-12   J = mean Q_A(s, mu(s)) = %.5f, by the new phi;"
@@ -83,13 +96,12 @@ void td3_explain(FILE *out, const void *config, uint64_t seed)
         env_step(e, l.a, &r, &terminated, &truncated);
         replay_store(l.D, l.s, l.a, r, e->obs, terminated);
     }
-    replay_sample(l.D, streams->update_rng, l.B);
-    noise_next(NOISE_GAUSSIAN, l.B->T * l.p.k, 0, c.sigma_targ, streams->update_rng, l.eps1);
+    draw(&c, &l, streams->update_rng);
     fprintf(out, "TD3, its first update on %s, the scalar regulator, seed %llu; no hidden layers: mu(s) = K s + b,"
             " Q(s,a) linear\nD: %d steps; B: %ld of them, drawn with replacement; gamma = %g\n\n", e->id,
             (unsigned long long)seed, EXPLAINED_STEPS, c.batch, c.gamma);
     explain_batch(out, &c, &l);
-    explain_update(out, &c, &l);
+    explain_update(out, &c, &l, streams->update_rng);
 
     replay_learner_free(&l);
     run_free(streams);

@@ -11,6 +11,7 @@
 #include "algorithms/commands.h"
 #include "algorithms/experiment.h"
 #include "algorithms/processes.h"
+#include "algorithms/progress.h"
 #include "algorithms/run_folder.h"
 #include "algorithms/schedule.h"
 #include "algorithms/whole_file.h"
@@ -37,7 +38,6 @@ static void require_utf8(const char *id)
     json_decref(text);
 }
 
-/* What was asked anew */
 /* The setting of this name; its own name is NULL where there is none. */
 static const config_field *field_of(const algorithm *a, const char *name)
 {
@@ -64,6 +64,7 @@ static void take_processes(experiment *x)
     if (n) config_set(x->algorithm->fields, x->config, "mpirun -n", setting);
 }
 
+/* What was asked anew */
 static experiment *asked_for(const struct asked *q, const char *name)
 {
     const algorithm *a = algorithm_to_train(name);
@@ -112,14 +113,21 @@ static experiment *resumed(const struct asked *q, const char *folder, const char
     return x;
 }
 
+/* A setting's value as text; "" where there is none of that name */
+static void setting_text(const experiment *x, const char *name, char value[CONFIG_VALUE])
+{
+    const config_field *f = field_of(x->algorithm, name);
+    *value = 0;
+    if (f->name) config_value(f, x->config, value);
+}
+
 /* Who says whose turn it is; without a name where there are no workers */
 static const config_field *schedule_field(const algorithm *a) { return field_of(a, "schedule"); }
 
 static bool replays(const experiment *x)
 {
-    const config_field *f = schedule_field(x->algorithm);
-    char value[CONFIG_VALUE] = "";
-    if (f->name) config_value(f, x->config, value);
+    char value[CONFIG_VALUE];
+    setting_text(x, "schedule", value);
     return strcmp(value, schedules[SCHEDULE_REPLAY]) == 0;
 }
 
@@ -149,13 +157,28 @@ static char *seed_folder(const char *folder, uint64_t seed)
     return path_of(folder, name);
 }
 
-/* Steps before the first update, of an algorithm that only watches at first */
-static long steps_to_watch(const experiment *x)
+/* The step of the first update, the first multiple of update_every beyond start_steps, of an algorithm that only
+ * watches at first; else 0 */
+static long first_update(const experiment *x)
 {
-    const config_field *f = field_of(x->algorithm, "start_steps");
-    char value[CONFIG_VALUE] = "0";
-    if (f->name) config_value(f, x->config, value);
-    return strtol(value, NULL, 10);
+    char start[CONFIG_VALUE], every[CONFIG_VALUE];
+    setting_text(x, "start_steps", start);
+    setting_text(x, "update_every", every);
+    if (!*start) return 0;
+    long n = strtol(every, NULL, 10);
+    return (strtol(start, NULL, 10) / n + 1) * n;
+}
+
+/* Whoever solves the environment discounts by its own gamma, if it has one; here the setting decides. */
+static void note_gamma(const experiment *x, const env *e, char *note, size_t size)
+{
+    char own[PROGRESS_NUMBER], gamma[CONFIG_VALUE];
+    setting_text(x, "gamma", gamma);
+    progress_number(own, e->gamma);
+    *note = 0;
+    if (*gamma && !isnan(e->gamma) && strtod(gamma, NULL) != e->gamma)
+        snprintf(note, size, "discounted by gamma = %s, not by that of %s, %s (--set gamma=%s)\n", gamma, e->id,
+                 own, own);
 }
 
 static void print_end(const experiment *x, const run *r)
@@ -164,7 +187,8 @@ static void print_end(const experiment *x, const run *r)
     if (r->episodes > 0)
         printf(", mean return of the last %ld: %.4g", r->episodes < RUN_WINDOW ? r->episodes : (long)RUN_WINDOW,
                r->return_mean);
-    if (r->steps <= steps_to_watch(x)) printf("; nothing is learnt before start_steps = %ld", steps_to_watch(x));
+    if (r->steps < first_update(x))
+        printf("; nothing is learnt before step %ld, by start_steps and update_every", first_update(x));
     if (r->largest_reward > 1 / DBL_EPSILON)                /* beside such a number 1 is lost */
         printf("; rewards of up to %.1e: has it diverged?", r->largest_reward);
     printf("%s\n", replays(x) && r->steps < x->steps ? "; the schedule that is replayed ends here" : "");
@@ -192,7 +216,8 @@ static void require_size(const env *e)
                   most, e->observation.dim, outputs);
 }
 
-/* Do episodes end? One with actions at random, in an environment without a time limit; before anything is written. */
+/* Do episodes end? One with actions at random, in an environment without a time limit; before anything is written.
+ * Where the algorithm needs no end, --limit 0 says that none is wanted. */
 static void require_end(const experiment *x)
 {
     env *e = experiment_env(x);
@@ -205,8 +230,8 @@ static void require_end(const experiment *x)
         env_step(e, a, &r, &terminated, &truncated);
     }
     if (e->limit == ENV_NO_LIMIT && !e->over)
-        bad_input("%s: expected an episode to end within %d steps; --limit T cuts it off", e->id,
-                  ROLLOUT_EPISODE_MAX);
+        bad_input("%s: expected an episode to end within %d steps; --limit T cuts it off%s", e->id,
+                  ROLLOUT_EPISODE_MAX, x->algorithm->episodic ? "" : ", --limit 0 goes on without a return");
     free(a);
     gsl_rng_free(rng);
     env_free(e);
@@ -219,9 +244,11 @@ static void train(const experiment *x, const char *folder, run_manner manner, do
     require_actions(x->algorithm, e);
     if (!manner.resumed && !manner.replay) require_schedule(x);
     char *config = experiment_text(x, EXPERIMENT_WHOLE), *identity = experiment_text(x, EXPERIMENT_IDENTITY);
-    if (!manner.resumed && x->algorithm->episodic) require_end(x);
+    if (!manner.resumed && !manner.replay && (x->algorithm->episodic || x->limit == ENV_OWN_LIMIT)) require_end(x);
     if (!manner.resumed && x->algorithm->check) x->algorithm->check(x->config);
     if (manner.replay) schedule_bring(manner.replay, NULL);
+    char note[512];
+    if (!manner.resumed) note_gamma(x, e, note, sizeof note), manner.note = note;
     run *r = run_new(x->algorithm->name, e, x->seed, x->steps);
     r->until = until;
     int n;

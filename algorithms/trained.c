@@ -108,15 +108,14 @@ gsl_rng *trained_reset(trained *w, uint64_t seed, int i)
 
 double trained_step(trained *w)
 {
-    enum { DIM_MAX = 64 };
-    double a[DIM_MAX], r;
+    double r;
     bool terminated, truncated;
-    require(w->e->action.dim <= DIM_MAX, "an action of %d numbers", w->e->action.dim);
+    require(w->e->action.dim <= TRAINED_ACTION, "an action of %d numbers", w->e->action.dim);
     if (w->e->limit == ENV_NO_LIMIT && w->e->t == ROLLOUT_EPISODE_MAX)
         bad_input("%s: expected an episode to end within %d steps; a run with --limit has shorter ones", w->e->id,
                   ROLLOUT_EPISODE_MAX);
-    if (w->greedy) actor_mode(w->pi, w->e->obs, a);
-    else           actor_draw(w->pi, w->policy_rng, w->e->obs, a);
-    env_step(w->e, a, &r, &terminated, &truncated);
+    if (w->greedy) actor_mode(w->pi, w->e->obs, w->a);
+    else           actor_draw(w->pi, w->policy_rng, w->e->obs, w->a);
+    env_step(w->e, w->a, &r, &terminated, &truncated);
     return r;
 }

@@ -4,6 +4,8 @@
 
 #include "algorithms/experiment.h"
 
+enum { TRAINED_ACTION = 64 };       /* numbers of an action at most */
+
 typedef struct {
     experiment *x;
     env *e;
@@ -12,6 +14,7 @@ typedef struct {
     actor *pi;
     bool greedy;            /* the most likely action, instead of a drawn one */
     gsl_rng *policy_rng;
+    double a[TRAINED_ACTION];       /* [e->action.dim] of the last step */
 } trained;
 
 trained *trained_read(const char *folder, bool greedy);         /* exit 2 when the folder is no run's */

@@ -21,15 +21,15 @@ struct show {
     double fps;
 };
 
-/* Where an episode is */
-struct place { int episode, t; double R; bool over; };
+/* Where an episode is, and the action [k] that led there */
+struct place { int episode, t; double R; bool over; const double *a; int k; };
 
 /* Calls see() before each step and after the last one. */
 static void act(const struct show *s, void (*see)(void *to, const struct place *p, const drawing *d), void *to)
 {
     drawing d;
     for (int i = 0; i < s->episodes; i++) {
-        struct place p = { .episode = i + 1 };
+        struct place p = { .episode = i + 1, .a = s->w->a, .k = s->w->e->action.dim };
         gsl_rng *env_rng = trained_reset(s->w, s->seed, i);
         for (;;) {
             p.t = s->w->e->t;
@@ -54,10 +54,13 @@ static bool has_looks(const struct show *s)
 
 /* ---- lines, for a pipe ---- */
 
+/* A step's line ends with its action, which is known at the next one */
 static void print_line(void *out, const struct place *p, const drawing *d)
 {
-    fprintf(out, "episode %d  t %d  return so far %.6g  %s%s\n", p->episode, p->t, p->R, d->text,
-            p->over ? "  end" : "");
+    if (p->t > 0) fputs("  action", out);
+    for (int i = 0; p->t > 0 && i < p->k; i++) fprintf(out, " %.6g%s", p->a[i], i + 1 < p->k ? "" : "\n");
+    fprintf(out, "episode %d  t %d  return so far %.6g  %s%s", p->episode, p->t, p->R, d->text,
+            p->over ? "  end\n" : "");
 }
 
 /* ---- the terminal ---- */

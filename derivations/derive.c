@@ -190,6 +190,14 @@ static void read_lines(const char *text, struct style *style)
         bad_input("--lines: expected I-J, 1 <= I <= J <= %d, found \"%s\"", DERIVATION_MAX_LINES, text);
 }
 
+static void require_lines(const derivation *d, struct style style)
+{
+    int n = 0;
+    while (n < DERIVATION_MAX_LINES && d->line[n].value) n++;
+    if (style.from > n)
+        bad_input("--lines: expected lines of %s, which has %d, found %d-%d", d->id, n, style.from, style.to);
+}
+
 int derive_command(int argc, char **argv)
 {
     const char *gamma = NULL, *policy = NULL, *class = NULL, *seed_text = "1", *lines = NULL;
@@ -212,7 +220,9 @@ int derive_command(int argc, char **argv)
         "MDP: a .mdp file or a built-in name (E5). Exit 1 unless the verdict is PASS.", table);
     if (left < 1 || left > 2)
         bad_input("derive: expected an id and perhaps an MDP, found %d arguments", left);
-    const derivation *first = first_of(argv[1]);
+    char spelt[REGISTRY_ID];
+    const char *id = registry_spelt(argv[1], spelt);
+    const derivation *first = first_of(id);
     uint64_t seed = options_seed("--seed", seed_text);
     if (lines) read_lines(lines, &style);
     if (first->own_problem && (left == 2 || gamma || policy || class))
@@ -223,7 +233,8 @@ int derive_command(int argc, char **argv)
     size_t length;
     FILE *out = open_memstream(&text, &length);
     if (!out) out_of_memory(0, "a derivation's text");
-    for (const derivation *d = first; d; d = next_of(argv[1], d)) {
+    for (const derivation *d = first; d; d = next_of(id, d)) {
+        require_lines(d, style);
         if (d != first) fprintf(out, "\n\n");
         enum verdict verdict = d->own_problem ? derive(out, d, NULL, &(setting){ .seed = problem_seed(seed) }, style)
                                               : derive(out, d, &p, p.policy[0].setting, style);

@@ -21,6 +21,13 @@ const registry_row *registry_find(const char *id)
     return NULL;
 }
 
+const char *registry_spelt(const char *id, char spelt[REGISTRY_ID])
+{
+    size_t n = strlen(id);
+    for (size_t i = 0; i <= n && n < REGISTRY_ID; i++) spelt[i] = (char)toupper((unsigned char)id[i]);
+    return n < REGISTRY_ID && (registry_find(spelt) || strncmp(spelt, "ERR-", 4) == 0) ? spelt : id;
+}
+
 /* A text in memory that cannot grow says so here only */
 static void print(FILE *out, const char *format, ...)
 {
@@ -89,6 +96,21 @@ static bool print_erratum(FILE *out, const char *erratum, bool latex)
     return true;
 }
 
+/* All of them: one line each, of the first place where it is computed or else told */
+static void print_errata(FILE *out)
+{
+    for (int k = 1; k <= ERRATA; k++) {
+        char erratum[REGISTRY_ID];
+        int line;
+        snprintf(erratum, sizeof erratum, "ERR-%d", k);
+        const derivation *d = derivation_next_erratum(erratum, NULL, &line);
+        const erratum_in_words *e = errata_in_words;
+        while (!d && strcmp(e->erratum, erratum) != 0) e++;
+        if (d) print(out, "%-7s %-8s %s\n", erratum, d->id, d->line[line].why);
+        else   print(out, "%-7s %-8s %s: %s\n", erratum, e->beside, e->place, e->printed);
+    }
+}
+
 /* In any case of its letters, but capitals alone (IS, GAE) as they stand */
 static bool contains(const char *text, const char *part)
 {
@@ -104,8 +126,8 @@ static bool contains(const char *text, const char *part)
 static bool is_about(const registry_row *r, const char *part)
 {
     const derivation *d = derivation_find(r->id);
-    return strncmp(r->id, part, strlen(part)) == 0 || contains(r->topic, part) || contains(r->statement, part) ||
-           contains(r->note, part) || (d && contains(d->says, part));
+    return strncasecmp(r->id, part, strlen(part)) == 0 || contains(r->topic, part) ||
+           contains(r->statement, part) || contains(r->note, part) || (d && contains(d->says, part));
 }
 
 /* All, or those that are about something: one line each. Returns their number. */
@@ -130,16 +152,19 @@ int list_command(int argc, char **argv)
         "to be done with it (proved: a check that a planted error fails; measured: an experiment; stated:\n"
         "nothing can be checked), where it stands in the documents (README), and where in the code.\n"
         "TEXT, such as TRPO or entropy: those whose id begins with it, or whose topic, formula, note or\n"
-        "check has it. IS, all in capitals, is not found in \"is\".", table);
+        "check has it. IS, all in capitals, is not found in \"is\". ERR: the documents' errata.", table);
     if (left > 1) bad_input("list: expected at most one id, found %d", left);
     char *text;
     size_t n;
     FILE *out = print_to_memory(&text, &n);                 /* all of it or nothing */
-    const registry_row *r = left == 1 ? registry_find(argv[1]) : NULL;
+    char spelt[REGISTRY_ID];
+    const char *asked = left == 1 ? registry_spelt(argv[1], spelt) : "";
+    const registry_row *r = registry_find(asked);
     bool found = true;
-    if (r)              print_row(out, r, latex);
-    else if (left == 0) print_rows(out, NULL, latex);
-    else                found = *argv[1] && (print_erratum(out, argv[1], latex) || print_rows(out, argv[1], latex));
+    if (r)                                    print_row(out, r, latex);
+    else if (left == 0)                       print_rows(out, NULL, latex);
+    else if (strcasecmp(asked, "ERR") == 0)   print_errata(out);
+    else                found = *asked && (print_erratum(out, asked, latex) || print_rows(out, asked, latex));
     print_done(out, &text);
     if (!found) bad_input("list: no id or equation with %s; `ascent list` prints them all", argv[1]);
     fputs(text, stdout);

@@ -17,6 +17,8 @@ static void print_json(const lqr_exact *x, const lqr_exact *best)
     json_t *o = json_checked(json_object());
     json_set(o, "J", json_number(x->J));
     json_set(o, "P", json_matrix(x->n, x->n, x->P));
+    json_set(o, "constant", json_number(x->v0));
+    json_set(o, "spectral_radius", json_number(x->radius));
     json_set(o, "gradient", json_matrix(x->m, x->n, x->gradient));
     json_set(o, "optimal_gain", best ? json_matrix(x->m, x->n, best->K) : json_checked(json_null()));
     json_set(o, "optimal_J", best ? json_number(best->J) : json_checked(json_null()));
@@ -59,12 +61,14 @@ int lqr_command(int argc, char **argv)
     bool json = false;
     const option table[] = {
         { "--gain", "FILE", "K of the policy u = -K x: CSV, one row for each action (the best one)", &gain, NULL },
-        { "--json", NULL, "one JSON object: J, P, gradient, optimal_gain, optimal_J", NULL, &json },
+        { "--json", NULL, "one JSON object: J, P, constant, spectral_radius, gradient, optimal_gain, optimal_J",
+          NULL, &json },
         { NULL, NULL, NULL, NULL, NULL } };
     int left = options_parse(argc, argv, "lqr FILE [--gain FILE] [--json]",
         "A linear policy u = -K x on a linear-quadratic regulator, exactly: J, P of V(x) = -(x^T P x + constant),\n"
-        "the gradient dJ/dK, and the best gain. The system, x' = A x + B u + w with rewards -(x^T Q x + u^T R u),\n"
-        "is a text of named blocks, one row of a matrix per line, # for comments:\n\n"
+        "the gradient dJ/dK, the spectral radius of sqrt(gamma) (A - B K), and the best gain. The system,\n"
+        "x' = A x + B u + w with rewards -(x^T Q x + u^T R u), is a text of named blocks, one row of a matrix\n"
+        "per line, # for comments:\n\n"
         "    discount: 0.95\n"
         "    A: 1 0.1          n x n: where x goes by itself\n"
         "       0 1\n"

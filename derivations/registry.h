@@ -14,5 +14,8 @@ typedef struct {
 
 extern const registry_row registry[];       /* the last has id NULL */
 const registry_row *registry_find(const char *id);
+/* The id of an equation or erratum as it is spelt, PGT-3 for pgt-3; what is none stays as it is. */
+enum { REGISTRY_ID = 16 };
+const char *registry_spelt(const char *id, char spelt[REGISTRY_ID]);
 
 #endif

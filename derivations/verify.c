@@ -34,7 +34,12 @@ static const char about[] =
     "the right line, and the numbers of both where they are furthest apart; in words where a word or a name is\n"
     "wrong. Without an MDP, or with --id, those that train are computed, too (half a minute). Exit 1 if one is not\n"
     "refuted, or a right line beside it fails; with an MDP, --gamma or --policy of your choice a document's line\n"
-    "may happen to be right: that is n/a.";
+    "may happen to be right: that is n/a. --json: an array of\n"
+    "  {erratum, verdict (shown, in words, not shown, n/a), words: [{id, place, document, right}],\n"
+    "   lines: [{id, document, why, right, numbers, own_problem, verdict (REFUTED, holds, agrees, WEAK, FAIL,\n"
+    "           n/a), settings: [{mdp, gamma, policy, document, right, units, bound, unit, verdict, reason}]}]},\n"
+    "formulas as LaTeX; units: by how much the two differ, if REFUTED by more than bound; unit: of what size.\n"
+    "Without --errata: of {id, mdp, gamma, policy, left, relation, right, units, bound, unit, verdict, reason}.";
 
 struct tally { int count[4], refuted; };            /* count: by verdict */
 
@@ -294,6 +299,8 @@ int verify_command(int argc, char **argv)
         print_unbound();
         return EXIT_HELD;
     }
+    char spelt[REGISTRY_ID];
+    if (id) id = registry_spelt(id, spelt);
     check_id(id, errata, left || gamma || policy);
     static char *standard[] = { "FrozenLake-v1", "E5" };
     char **name = left ? argv + 1 : standard;

@@ -87,7 +87,8 @@ env *env_new(const char *id, const struct env_kind *kind, void *model, int state
 {
     env *e = allocate(1, sizeof *e, "an environment");
     *e = (env){ .id = allocate(strlen(id) + 1, 1, "an environment's id"), .kind = kind, .model = model,
-                .action = action, .observation = observation, .state_n = state_n, .over = true, .threshold = NAN,
+                .action = action, .observation = observation, .state_n = state_n, .over = true,
+                .threshold = NAN, .gamma = NAN,
                 .state = allocate((size_t)state_n, sizeof *e->state, "an environment's state"),
                 .obs = allocate((size_t)observation.dim, sizeof *e->obs, "an observation") };
     strcpy(e->id, id);
@@ -100,6 +101,7 @@ env *env_again(const env *e)
     again->borrowed = true;
     again->limit = e->limit;
     again->threshold = e->threshold;
+    again->gamma = e->gamma;
     return again;
 }
 

@@ -38,6 +38,7 @@ struct env {                        /* to be read by anyone, written by the func
     int state_n;
     int t, limit;                   /* steps taken since reset; truncated at this many, 0: never */
     double threshold;               /* mean return at which it counts as solved (Gymnasium's), NaN: none */
+    double gamma;                   /* for who solves its MDP or regulator; a step does not discount. NaN: none */
     bool over;                      /* the episode has ended, or none has begun */
     gsl_rng *rng;                   /* the caller's: its only source of randomness */
     const struct env_kind *kind;
@@ -82,7 +83,7 @@ struct env_kind {
     void (*free)(void *model);                                      /* NULL: there is no model */
     const char *const *state_name;                                  /* [state_n]; NULL: they have none */
 };
-/* Takes over the model; threshold none, no limit. The arrays of the spaces must outlive it. */
+/* Takes over the model; threshold and gamma none, no limit. The arrays of the spaces must outlive it. */
 env *env_new(const char *id, const struct env_kind *kind, void *model, int state_n,
              env_space action, env_space observation);
 

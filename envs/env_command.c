@@ -35,11 +35,13 @@ static struct text space_text(const env_space *space)
     return t;
 }
 
-/* A finite MDP without an absorbing state, and without a limit: no episode ends. */
+/* Without a limit, a finite MDP without an absorbing state or a regulator: no episode ends. */
 static bool goes_on(const env *e)
 {
     char error[2048];
-    mdp *M = e->observation.n > 0 && e->limit == ENV_NO_LIMIT ? mdp_open(e->id, error, sizeof error) : NULL;
+    if (e->limit != ENV_NO_LIMIT) return false;
+    if (e->observation.n == 0) return !isnan(e->gamma);
+    mdp *M = mdp_open(e->id, error, sizeof error);
     bool found = M != NULL;
     for (int s = 0; found && s < M->nS; s++) found = !mdp_absorbing(M, s);
     mdp_free(M);
@@ -68,8 +70,8 @@ static int list(void)
     }
     free(never);
     free(e);
-    puts("\nlimit: steps of an episode; -: none, it ends by itself; never: it does not, and what learns from whole\n"
-         "episodes needs `train --limit T`.");
+    puts("\nlimit: steps of an episode; -: none, it ends by itself; never: it does not, and\n"
+         "`train` needs --limit T.");
     return EXIT_HELD;
 }
 

@@ -90,7 +90,9 @@ env *env_mdp_new(const mdp *M)
         for (int k = M->row[i]; k < M->row[i + 1]; k++) m->F[k] = sum += M->P[k];
     }
     env_space action = { .n = M->nA, .dim = 1 }, observation = { .n = nS, .dim = nS };
-    return env_new(M->name, &kind, m, 1, action, observation);
+    env *e = env_new(M->name, &kind, m, 1, action, observation);
+    e->gamma = M->gamma;
+    return e;
 }
 
 env *env_mdp_open(const char *name_or_path, char *error, size_t size)

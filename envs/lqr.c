@@ -129,8 +129,10 @@ env *lqr_system_env_new(const char *id, lqr_system *L)
     bool covariances = lqr_root(n, L->W, g->root_W) && lqr_root(n, L->Sigma0, g->root_Sigma0);
     require(covariances, "%s: W or Sigma0 is not positive semidefinite", id);
     for (int i = 0; i < n + m; i++) g->low[i] = -INFINITY, g->high[i] = INFINITY;
-    return env_new(id, n == 1 ? &scalar : &kind, g, n, (env_space){ .dim = m, .low = g->low, .high = g->high },
-                   (env_space){ .dim = n, .low = g->low, .high = g->high });
+    env *e = env_new(id, n == 1 ? &scalar : &kind, g, n, (env_space){ .dim = m, .low = g->low, .high = g->high },
+                     (env_space){ .dim = n, .low = g->low, .high = g->high });
+    e->gamma = L->gamma;
+    return e;
 }
 
 env *lqr_env_open(const char *path, char *error, size_t size)

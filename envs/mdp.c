@@ -155,6 +155,12 @@ bool mdp_absorbing(const mdp *M, int s)
 
 mdp *mdp_open(const char *name_or_path, char *error, size_t size)
 {
+    size_t n = strlen(name_or_path);
+    if (n > 4 && strcmp(name_or_path + n - 4, ".lqr") == 0) {
+        snprintf(error, size, "%s: expected a finite MDP, found a regulator: `ascent lqr %s` takes it",
+                 name_or_path, name_or_path);
+        return NULL;
+    }
     bool path = strpbrk(name_or_path, "./") || access(name_or_path, F_OK) == 0;
     return path && !mdp_is_builtin(name_or_path) ? mdp_read(name_or_path, error, size)
                                                  : mdp_named(name_or_path, error, size);

@@ -70,7 +70,7 @@ const char *mdp_builtin_name(int i);                    /* the i-th name from 0;
 void mdp_builtin_list(char *text, size_t size);         /* all of them, as "E5, chain:N, ..." */
 
 /* A built-in name, else a file. As mdp_read on failure; an unknown name without a '.' or '/' in it is
- * answered with the list of built-in names. */
+ * answered with the list of built-in names, a .lqr file with the command that takes it. */
 mdp *mdp_open(const char *name_or_path, char *error, size_t size);
 
 /* A random MDP: from each (s,a) to b distinct states, any set of them equally likely, with the spacings of

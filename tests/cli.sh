@@ -247,6 +247,21 @@ check "list TEXT: no other" "PGT-3 is there" eval '! grep -q "^PGT-3 " out'
 works "list IS" list IS
 check "list IS: the ids that begin so" "IS-2 is not there" grep -q '^IS-2 ' out
 check "list IS: no \"is\" in lower case" "MDP-1, a distribution, is there" eval '! grep -q "^MDP-1 " out'
+works "list ddpg" list ddpg
+check "list ddpg: the ids that begin so, in any case" "DDPG-1 is not there" grep -q '^DDPG-1 ' out
+works "list ERR" list ERR
+check "list ERR: the 86 errata, each once" "$(wc -l <out) lines" \
+    [ "$(awk '$1 ~ /^ERR-[0-9]+$/ && NF > 2 { print $1 }' out | sort -u | wc -l) $(wc -l <out)" = "86 86" ]
+check "list ERR: beside what" "$(grep ERR-30 out)" grep -q '^ERR-30 *PDI-7 ' out
+for command in list derive "verify --id"; do
+    works "$command PDI-6" $command PDI-6
+    cp out capitals
+    run $command pdi-6
+    check "$command pdi-6 is $command PDI-6" "$(first_line err)" cmp out capitals
+done
+works "list err-78" list err-78
+works "derive err-30" derive err-30
+works "verify --errata --id err-59" verify --errata --id err-59
 works "list IS-" list IS-
 check "list IS-: the ids that begin so, no other" "others are there" eval 'grep -q "^IS-2 " out && ! grep -vq "^IS-" out'
 refuses "list TEXT that is nowhere" 2 '^list: no id or equation with zzz;' list zzz
@@ -711,6 +726,10 @@ check "verify --errata: each of 86 once" "$(grep -c '^\[[0-9]*\].erratum' flat)"
     [ "$(awk '$1 ~ /^\[[0-9]+\].erratum$/ { print $2 }' flat | sort -u | wc -l)" -eq 86 ]
 check "verify --errata: what trains is n/a, with its reason" "no word of it" \
     [ "$(grep -c 'settings\[0\].reason "trains' flat)" -eq 4 ]
+sed 's/ .*//; s/\[[0-9]*\]/./g' flat | tr . '\n' | sort -u | sed '/^$/d' >keys
+run verify --help
+missing=$(for key in $(cat keys); do grep -q "[{ ]$key[,:} ]" out || echo "$key"; done)
+check "verify --help has the keys of --errata --json" "not $missing" [ -z "$missing" -a -s keys ]
 run verify --errata --id ERR-29 chain:5
 check "verify --errata of one that is not refuted here" "exit status $status" [ "$status" -eq 1 ]
 refuses "verify --errata of an equation" 2 'ERR-1 to ERR-86, found PGT-3' verify --errata --id PGT-3
@@ -770,6 +789,43 @@ printf 'discount: 0.9\nvalues: reward\nstates: 2\nactions: 2\nT: * uniform\nR: 0
 printf '1e300,-1e300\n1e300,-1e300\n' >far2.csv
 refuses "bounds that overflow" 2 'large.mdp: bounds: .* overflows' bounds large.mdp --against far2.csv
 
+# ---- explain ----
+
+explained() { run explain "$@" --set hidden=3 --set capacity=7 --set batch=50 --set gamma=0.5; }
+for a in dqn ddpg td3; do
+    explained $a
+    check "explain $a: what has no effect" "$(tail -n 1 out)" \
+        [ "$(tail -n 1 out)" = "without effect on this page: batch, capacity, hidden" ]
+    run explain $a --set gamma=0.99 --set batch=3
+    check "explain $a: not what has, nor a default" "$(tail -n 1 out)" eval '! grep -q "without effect" out'
+done
+# one alone has no standard deviation: without normalise=off there is no page
+run explain a2c --set workers=1 --set n_steps=1 --set normalise=off --set hidden=5
+check "explain a2c: of settings that go together only" "$(tail -n 1 out; cat err)" \
+    [ "$(tail -n 1 out)$(cat err)" = "without effect on this page: hidden" ]
+run explain ppo_parallel --set processes=3 --set hidden=5
+check "explain ppo_parallel: once" "$(grep -c '^PPO in parallel' out)" [ "$(grep -c '^PPO in parallel' out)" -eq 1 ]
+
+# phi_targ = phi before the update: what the page shows of phi's change, the target does wholly, half or later
+weight() { awk '/^   s  g/ { below = 1 } below && $1 == s { print $(5 + a), $(8 + a); exit }' s="$1" a="$2" out; }
+for rho in 0 0.5; do
+    run explain dqn --set target_every=5 --set rho=$rho --set lr_Q=0.1
+    set -- $(sed -n 's/^ *of s = \([0-9]*\), a = \([0-9]*\) it goes from \(.*\) to \(.*\)$/\1 \2 \3 \4/p' out)
+    [ $# -eq 4 ] || set -- none none none none
+    check "explain dqn: the target's step, rho = $rho" "$*: $(weight "$1" "$2")" awk -v t="$3 $4" -v w="$(weight "$1" "$2")" \
+        -v rho=$rho 'BEGIN { split(t, x, " "); split(w, y, " "); e = x[2] - rho * x[1] - (1 - rho) * y[2]
+                             exit !(x[1] == y[1] && x[2] != x[1] && e * e < 1e-8) }'
+done
+run explain dqn
+check "explain dqn: no copy yet" "$(tail -n 2 out)" grep -q 'target_every = 500 steps, not yet' out
+for delay in 2 3; do
+    run explain td3 --set delay=$delay
+    check "explain td3: mu and the targets after $delay updates" "$(tail -n 6 out)" eval '
+        grep -q "^TD3-8 .* until update $delay,.* L = [0-9]" out && grep -q "^TD3-12 " out && grep -q "^TD3-13 " out'
+done
+run explain td3 --set delay=1
+check "explain td3 --set delay=1: at once" "$(tail -n 6 out)" eval '! grep -q "^TD3-8 " out && grep -q "^TD3-13 " out'
+
 # ---- derive, list ----
 
 # The numbers of a derivation stand in front of their lines, alone or with their error in units.
@@ -820,6 +876,10 @@ check "derive --lines 10-11: those, no title" "$(cat out)" [ "$(grep -cE '^(10|1
 works "derive --lines 1-16" derive PGT-3 --markdown --lines 1-16
 for lines in 0-1 2-1 1-17 1 1-2x x; do
     refuses "derive --lines $lines" 2 "expected I-J, 1 <= I <= J <= 16, found \"$lines\"" \
+        derive PGT-3 --markdown --lines $lines
+done
+for lines in 12-12 13-16; do
+    refuses "derive --lines $lines, behind the last" 2 "^--lines: expected lines of PGT-3, which has 11, found $lines\$" \
         derive PGT-3 --markdown --lines $lines
 done
 refuses "derive --lines without --markdown" 2 'expected --markdown' derive PGT-3 --lines 1-2
@@ -1051,9 +1111,28 @@ echo '0.5 0' >holds.csv
 json "lqr, an optimum that does not hold what grows" lqr grows.lqr --gain holds.csv
 is "lqr: no optimum, no number" optimal_gain null
 is "lqr: no optimum, no J" optimal_J null
-keys "lqr: the object's keys" '' J P gradient optimal_gain optimal_J
+keys "lqr: the object's keys" '' J P constant spectral_radius gradient optimal_gain optimal_J
+sed 's/^W: .*//' "$examples/scalar.lqr" >noisy.lqr && echo 'W: 1' >>noisy.lqr
+json "lqr with noise" lqr noisy.lqr --gain "$examples/scalar.csv"
+near "lqr: the spectral radius, sqrt(.9) (1 - .5 .4)" spectral_radius 0.75894663844041099
+near "lqr: the constant, gamma W P / (1 - gamma)" constant 21.566037735849056
+for command in solve verify "derive PGT-3" "bounds"; do
+    refuses "$command of a regulator" 2 "noisy.lqr: expected a finite MDP, found a regulator: .ascent lqr noisy.lqr. takes it\$" \
+        $command noisy.lqr
+done
 refuses "a regulator to act in has no end of its own" 2 'rooms.lqr: expected an episode to end.*--limit' \
     train vpg --env "$examples/rooms.lqr" --steps 100 --out rooms
+refuses "nor for what needs none: --limit 0 asks for it" 2 'rooms.lqr: expected an episode to end.*--limit T.*--limit 0' \
+    train ddpg --env "$examples/rooms.lqr" --steps 100 --out rooms
+works "env of a regulator" env "$examples/rooms.lqr"
+check "env of a regulator: no end" "$(cat out)" grep -q 'no episode ends: .train --limit T' out
+works "train without an end" train ddpg --env "$examples/rooms.lqr" --limit 0 --steps 100 --out no-end
+check "train says whose gamma it takes" "$(cat out)" [ \
+    "$(sed -n 2p out)" = "discounted by gamma = 0.99, not by that of $examples/rooms.lqr, 0.95 (--set gamma=0.95)" ]
+works "train by the file's gamma" train ddpg --env "$examples/rooms.lqr" --limit 5 --set gamma=0.95 --steps 100 --out own-gamma
+check "train by the file's gamma says nothing" "$(cat out)" eval '! grep -q discounted out'
+run train dqn --env E5x --steps 100 --out e5x
+check "train on an MDP says whose gamma it takes" "$(cat out)" grep -q 'not by that of E5x, 0.9 ' out
 run train vpg --env "$examples/rooms.lqr" --limit 25 --steps 500 --out rooms --quiet
 check "a regulator from a file to act in" "$(first_line err)" [ "$status" -eq 0 ]
 refuses "a regulator to act in, wrong" 2 'negative.lqr:6:1: expected R positive definite' \

@@ -144,9 +144,11 @@ check "the folder is the first line" [ "$(head -n 1 out)" = "runs/$a-$discrete-1
 check "lines in a pipe, nothing on stderr" [ "$(wc -l <out)" -ge 11 -a ! -s err ]
 check "the first columns" grep -q '^steps,episodes,return_mean' "runs/$a-$discrete-1/progress.csv"
 "$ascent" train dqn --env E5x --steps 1000 --out watched >out
-check "that nothing is learnt yet is said" grep -q '^1000 steps.*; nothing is learnt before start_steps = 1000$' out
+check "that nothing is learnt yet is said" grep -q '^1000 steps.*; nothing is learnt before step 1001, by ' out
 "$ascent" train --resume --out watched --steps 1001 >out
 check "and not when something is" grep -q '^1100 steps[^;]*$' out
+"$ascent" train dqn --env E5x --steps 1100 --set update_every=400 --out every >out
+check "but update_every may come later" grep -q '^1100 steps.*; nothing is learnt before step 1200, by ' out
 "$ascent" train ddpg --env lqr --steps 100 --set start_steps=0 --set hidden=4 --set lr=1e8 --out far >out
 check "that a run diverged is said" grep -q '^100 steps.*; rewards of up to [0-9.]*e+[0-9]*: has it diverged?$' out
 "$ascent" train "$a" --env $discrete --steps 50 --set hidden=3 --set gamma=0.5 --set hidden=4,5 --out set --quiet
@@ -214,6 +216,8 @@ cp -r five mixed && sed 's/"gamma": [0-9.]*/"gamma": 0.5/' five/seed-9/config.js
 refuses "eval of other settings" 2 "mixed/seed-9: expected a run of the same settings as mixed/seed-8" eval mixed
 "$ascent" train "$a" --env CartPole-v1 --steps 50 --out named --quiet && "$ascent" watch named --episodes 1 >out
 check "watch in a pipe names its numbers" grep -q 'return so far .* x [-+0-9.]*  x_dot .* theta_dot ' out
+check "and the action of each step" [ "$(grep -c '  action [01]$' out)" -eq $(($(wc -l <out) - 1)) ]
+check "but of the end" [ "$(tail -n 1 out | grep -c '  end$')" -eq 1 ]
 
 # an environment of a file: of these bytes, wherever the file is
 "$ascent" env chain:4 --export >own.mdp

@@ -561,6 +561,7 @@ static const struct { const char *set; int batch_norm, numbers, y; } explanation
     { "twins=off sigma_targ=0 delay=1 noise=ou batch=2 lr=0.01", DDPG_NORM_ON, 8, 6 },
     { "twins=off sigma_targ=0 delay=1 sigma=0.3 lr_Q=0.01", DDPG_NORM_RUNNING, 8, 6 },
     { "sigma=0.2", DDPG_NORM_OFF, 12, 9 },
+    { "sigma=0.2 delay=4 rho=0.9 sigma_targ=0", DDPG_NORM_OFF, 12, 9 },
     { "delay=1 c=0.1 noise=ou rho=0.5", DDPG_NORM_OFF, 12, 9 },
     { "twins=off delay=1 sigma_targ=0.4", DDPG_NORM_OFF, 12, 9 },
 };
@@ -625,7 +626,13 @@ static void explained(void **state)
         h.p = of_ddpg ? ddpg_policy(e, &c) : td3_policy(e, &h.c);
         h.Q = critic_Q_of_box(&h.p);
         h.n = h.p.n, h.nQ = (1 + h.c.twins) * critic_n(&h.p, &h.Q);
+        struct by_hand late = h;                            /* as many updates as mu waits for, of the same D */
+        late.of_mu = calloc(1, sizeof *h.of_mu), late.of_Q = calloc(1, sizeof *h.of_Q);
+        late.c.update_every = h.c.delay;
         hand_run(&h, e, 31, 4);
+        env_free(e);
+        e = make("lqr", 5);
+        hand_run(&late, e, 31, 4);
         char *text = NULL;
         size_t size;
         FILE *out = open_memstream(&text, &size);
@@ -634,10 +641,14 @@ static void explained(void **state)
         fclose(out);
         assert_batch(text, &h.last, explanations[k].numbers, explanations[k].y, h.L);
         assert_step(text, of_ddpg ? "DDPG-17" : "TD3-11", h.L, h.nQ, h.g_Q, h.phi);
-        if (h.c.delay == 1) assert_step(text, of_ddpg ? "DDPG-18" : "TD3-12", h.J, h.n, h.g_mu, h.theta);
-        const char *targ = strstr(text, "K_targ = ");
-        assert_true(!targ == (h.c.delay > 1));
-        if (targ) assert_printed("K_targ", strtod(targ + 9, NULL), h.theta_targ[0], 1e-5);
+        assert_step(text, of_ddpg ? "DDPG-18" : "TD3-12", late.J, late.n, late.g_mu, late.theta);
+        const char *targ = strstr(text, "K_targ = "), *waits = strstr(text, "TD3-8 ");
+        assert_non_null(targ);
+        assert_printed("K_targ", strtod(targ + 9, NULL), late.theta_targ[0], 1e-5);
+        assert_true(!waits == (h.c.delay == 1));
+        if (waits) assert_printed("the last L", strtod(strstr(waits, "L = ") + 4, NULL), late.L, 1e-5);
+        free(late.of_mu);
+        free(late.of_Q);
         free(text);
         free(h.of_mu);
         free(h.of_Q);
