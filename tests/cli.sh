@@ -791,21 +791,6 @@ refuses "bounds that overflow" 2 'large.mdp: bounds: .* overflows' bounds large.
 
 # ---- explain ----
 
-explained() { run explain "$@" --set hidden=3 --set capacity=7 --set batch=50 --set gamma=0.5; }
-for a in dqn ddpg td3; do
-    explained $a
-    check "explain $a: what has no effect" "$(tail -n 1 out)" \
-        [ "$(tail -n 1 out)" = "without effect on this page: batch, capacity, hidden" ]
-    run explain $a --set gamma=0.99 --set batch=3
-    check "explain $a: not what has, nor a default" "$(tail -n 1 out)" eval '! grep -q "without effect" out'
-done
-# one alone has no standard deviation: without normalise=off there is no page
-run explain a2c --set workers=1 --set n_steps=1 --set normalise=off --set hidden=5
-check "explain a2c: of settings that go together only" "$(tail -n 1 out; cat err)" \
-    [ "$(tail -n 1 out)$(cat err)" = "without effect on this page: hidden" ]
-run explain ppo_parallel --set processes=3 --set hidden=5
-check "explain ppo_parallel: once" "$(grep -c '^PPO in parallel' out)" [ "$(grep -c '^PPO in parallel' out)" -eq 1 ]
-
 # phi_targ = phi before the update: what the page shows of phi's change, the target does wholly, half or later
 weight() { awk '/^   s  g/ { below = 1 } below && $1 == s { print $(5 + a), $(8 + a); exit }' s="$1" a="$2" out; }
 for rho in 0 0.5; do
