@@ -145,7 +145,8 @@ test:
 	    tests/processes.sh; status=$$?; wait $$! && exit $$status
 
 # Mutants, faults, learning, the grader's whole list, no warning from gcc or clang, the unit tests built by clang,
-# fuzzing, sanitizers, valgrind, the book as pages: two at a time, the longest first. At most 60 minutes.
+# fuzzing, sanitizers, valgrind, the book as pages: two at a time, the longest first. At most 60 minutes. Some call
+# make themselves, which is not to wait for this one's jobs: MAKEFLAGS is empty there.
 LONG = tests/mutants/run.sh tests/runs.sh tests/experiments.sh tests/learning.sh tests/faults.sh tests/valgrind.sh \
     tests/mutants/derivatives.sh tests/warnings.sh tests/grade.sh
 test-full:
@@ -154,7 +155,7 @@ test-full:
 	    $(BUILD)/tests/learning/score
 	@$(MAKE) --no-print-directory -k -j2 asan $(LONG) tsan clang fuzz pages FUZZ_RUNS=100000
 $(LONG):
-	@FAULTS=all GRADE=all tests/run.sh $(BUILD) $@
+	@MAKEFLAGS= FAULTS=all GRADE=all tests/run.sh $(BUILD) $@
 clang:
 	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory test-fast BUILD=build/clang CC=clang; \
 	    else echo "clang is not installed: nothing tested with it"; fi
@@ -223,7 +224,7 @@ tsan:
 
 # FUZZ_RUNS executions of each parser's fuzzer under the sanitizers.
 fuzz:
-	@CC="$(CC)" tests/fuzz/run.sh $(FUZZ_RUNS)
+	@MAKEFLAGS= CC="$(CC)" tests/fuzz/run.sh $(FUZZ_RUNS)
 
 clean:
 	rm -rf build
