@@ -119,13 +119,6 @@ static double median_cost(const setting *x, double scale, bool batch_norm, doubl
     return 0;
 }
 
-static double half(const setting *x, double *out)
-{
-    (void)x;
-    *out = 0.5;
-    return 0;
-}
-
 static double plain_1(const setting *x, double *out)        { return median_cost(x, 1, false, out); }
 static double plain_100(const setting *x, double *out)      { return median_cost(x, 100, false, out); }
 static double normalised_100(const setting *x, double *out) { return median_cost(x, 100, true, out); }
@@ -157,9 +150,9 @@ static void page_of_scales(const setting *x, FILE *out)
 
 const derivation batch_norm_learning[] = {
     { "DDPG-21", "batch normalisation lets one setting learn whatever the scale of its inputs",
-      "cost of the policy / cost of doing nothing, the median of eleven runs", measured_one,
-      measured_unit, NULL, NULL, {
-        { "\\tfrac12", "of what doing nothing costs", half },
+      "cost of the policy / cost of doing nothing, the median of eleven runs", count_one,
+      unit_of_one, NULL, NULL, {
+        { "\\tfrac12", "of what doing nothing costs", .is = { 0.5 } },
         { "\\ge C,\\ s\\ \\text{as it is}",
           "the control: without normalisation the task itself is learnt", plain_1,
           AT_MOST },

@@ -99,15 +99,6 @@ static double best_steps(uint64_t seed, int uses)
     return best;
 }
 
-static int three(const setting *x) { (void)x; return 3; }
-
-static double marks(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = 0.1, out[1] = out[2] = 4;
-    return 0;
-}
-
 static double as_said(const setting *x, double *out)
 {
     double small = steps_needed(x->seed, 1, 0.01);
@@ -142,9 +133,9 @@ static void page_of_uses(const setting *x, FILE *out)
 
 const derivation data_reuse[] = {
     { "PGT-25", "small steps that use data once need many steps: more than larger ones, and than reuse",
-      "1 - J/J* with a large alpha; steps needed, small over larger alpha; once over ten times used", three,
-      measured_unit, NULL, NULL, {
-        { "0.1,\\quad4,\\quad4", "of the optimum; times as many", marks },
+      "1 - J/J* with a large alpha; steps needed, small over larger alpha; once over ten times used", count_three,
+      unit_of_one, NULL, NULL, {
+        { "0.1,\\quad4,\\quad4", "of the optimum; times as many", .is = { 0.1, 4, 4 } },
         { "\\ge",
           "the controls: alpha = .3; alpha = .1 over .3; one use over ten, each with its best alpha", controls,
           AT_MOST },

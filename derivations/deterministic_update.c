@@ -310,7 +310,6 @@ static double J_only_ad(const setting *x, double *out)  { double all[1 + N_MU]; 
 enum { NOISES = 7 };
 static const double eps_[NOISES] = { 0, 0.1, -0.3, 0.9, -2, 3, -0.7 };      /* in half widths of [-1.5, .5], of 1 */
 static int    n_noises(const setting *x)  { (void)x; return NOISES; }
-static int    n_one(const setting *x)     { (void)x; return 1; }
 static double unit_action(const setting *x) { (void)x; return 2 * 4 * DBL_EPSILON; }       /* tanh, a sum, |a| < 4 */
 
 static double mu_at_1(void) { return -0.5 + tanh(hand_mu(theta_, 1, NULL)); }               /* middle and half width */
@@ -345,8 +344,6 @@ static double explored_ddpg(const setting *x, double *out) { (void)x; return exp
 static double explored_td3(const setting *x, double *out)  { (void)x; return explored(td3_explore, out); }
 
 /* DDPG-25   columns of mu where actions have 3 numbers */
-static double three(const setting *x, double *out) { (void)x; *out = 3; return 0; }
-static double one(const setting *x, double *out)   { (void)x; *out = 1; return 0; }
 static double columns(const setting *x, double *out)
 {
     (void)x;
@@ -487,11 +484,12 @@ const derivation deterministic_update[] = {
           action_unclipped, DIFFERS } },
       "the box [-1.5, .5]; noises from -2 to 3 half widths" },
     { "DDPG-25", "the policy network has one output for each dimension of the action", "outputs",
-      n_one, unit_count,
+      count_one, unit_count,
       NULL, NULL, {
-        { "\\mathcal A=[a_{low},a_{high}]^3", "a box of three numbers", three },
+        { "\\mathcal A=[a_{low},a_{high}]^3", "a box of three numbers", .is = { 3 } },
         { "=\\text{columns of}\\ \\mu_\\theta(s)", "the training code's", columns },
-        { "1", "004 (l.575): \"only one output\"", one, DIFFERS, "ERR-72" } }, "actions of three numbers" },
+        { "1", "004 (l.575): \"only one output\"", NULL, DIFFERS, "ERR-72", .is = { 1 } } },
+      "actions of three numbers" },
     { "TD3-3", "the target from the lesser of two critics", "y of each", n_y, unit_batch, NULL, NULL, {
         { "y=r+\\gamma(1-d)\\min\\{Q_{w'_A}(s',a'),Q_{w'_B}(s',a')\\}", "by hand, no smoothing", least_by_hand },
         { "=-\\tfrac12\\,\\partial L/\\partial b\\ \\text{at}\\ Q=0", "the training code's", least_trained },

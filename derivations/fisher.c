@@ -162,7 +162,6 @@ bool fisher_stationary_weights(const exact *x, double *d)
 
 /* ---- the derivations ---- */
 static int    n_F(const setting *x)        { return x->pi->n * x->pi->n; }
-static int    n_theta(const setting *x)    { return x->pi->n; }
 static int    n_F_rank(const setting *x)   { return n_F(x) + 1; }
 
 /* The accounts share the weights d, so that only their own rounding is left: u N max d c^2. */
@@ -320,7 +319,7 @@ const derivation fisher[] = {
           "000 eq 17 prints second derivatives in theta without the point theta_old. One reading: at another"
           " theta, here theta'", by_kl_elsewhere, DIFFERS, "ERR-53" } } },
     { "NPG-6", "F v = E[grad log pi (grad log pi^T v)] = grad((grad KL)^T v), F is not formed", "(F v)[i]",
-      n_theta, unit_product, not_comparable, NULL, {
+      count_theta, unit_product, not_comparable, NULL, {
         { "F(\\tilde\\theta-\\theta)", "v = theta' - theta, times the matrix of NPG-2", product_dense },
         { "=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\,(\\nabla\\log\\pi_\\theta^Tv)]",
           "v goes into the expectation; a score at a time, none is kept", product_scores },

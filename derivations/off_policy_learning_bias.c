@@ -264,13 +264,13 @@ static void page_of_bias(const setting *x, FILE *out)
     "mean of Q_phi(s,a) - Q^mu(s,a) in its standard errors, 16 runs: over D, over mu; then with two states"
 
 const derivation off_policy_bias[] = {
-    { "TD3-1", "DDPG overestimates Q", NUMBERS, four, measured_unit, NULL, NULL, {
+    { "TD3-1", "DDPG overestimates Q", NUMBERS, four, unit_of_one, NULL, NULL, {
         { "2", "standard errors; without a bias more come out with probability .03", two_errors },
         { "\\ge E[Q_\\phi(s,a)-Q^\\mu(s,a)],\\ \\text{TD3}", "the control: it does not", of_td3, AT_MOST },
         { "\\le E[Q_\\phi(s,a)-Q^\\mu(s,a)],\\ \\text{DDPG}",
           "Q^mu of the same mu by the performance difference. A bias of four standard errors is seen with"
           " probability .97", of_ddpg, AT_LEAST } }, WHERE, .trains = 13 },
-    { "TD3-14", "TD3 takes the overestimation of Q away", NUMBERS, four, measured_unit, NULL, NULL, {
+    { "TD3-14", "TD3 takes the overestimation of Q away", NUMBERS, four, unit_of_one, NULL, NULL, {
         { "2", "standard errors; without a bias more come out with probability .03", two_errors },
         { "\\le E[Q_\\phi(s,a)-Q^\\mu(s,a)],\\quad d=2",
           "the control: of TD3's three parts the delay alone. It overestimates as DDPG does", of_delayed, AT_LEAST },

@@ -116,13 +116,6 @@ static double cost_ratio(uint64_t seed, int d, double each[GRID_SEEDS])
     return measured_median(GRID_SEEDS, each);
 }
 
-static double quarter_more(const setting *x, double *out)
-{
-    (void)x;
-    *out = 1.25;
-    return 0;
-}
-
 static double in_four(const setting *x, double *out)
 {
     double each[GRID_SEEDS];
@@ -204,13 +197,6 @@ static double grid_over_mu(int d)
     return of_grid / (double)searches / (of_mu / (double)calls);
 }
 
-static double hundred(const setting *x, double *out)
-{
-    (void)x;
-    *out = 100;
-    return 0;
-}
-
 static double four_numbers(const setting *x, double *out)
 {
     (void)x;
@@ -235,8 +221,8 @@ static void page_of_times(const setting *x, FILE *out)
 
 const derivation off_policy_grids[] = {
     { "DDPG-4", "argmax_a Q(s,a) over a continuous box is a search at every step, a call of mu is not",
-      "CPU time of argmax over a grid of 10^d actions, in calls of mu", measured_one, measured_unit, NULL, NULL, {
-        { "100", "calls of mu", hundred },
+      "CPU time of argmax over a grid of 10^d actions, in calls of mu", count_one, unit_of_one, NULL, NULL, {
+        { "100", "calls of mu", .is = { 100 } },
         { "\\ge T(\\arg\\max_{a\\in G}Q(s,a))/T(\\mu(s)),\\ |G|=10^1",
           "the control: one number in an action. A grid of ten points is no search", one_number, AT_MOST },
         { "\\le T(\\arg\\max_{a\\in G}Q(s,a))/T(\\mu(s)),\\ |G|=10^4",
@@ -244,8 +230,8 @@ const derivation off_policy_grids[] = {
           " itself, by a factor below 100", four_numbers, AT_LEAST } },
       "Q and mu of two layers of 32", page_of_times, .trains = 0.5 },
     { "DDPG-24", "Q-learning suits few discrete actions; where an action is many numbers a grid is too large for it",
-      "cost after 4000 steps, DQN on a grid / DDPG, the median of 9 seeds", measured_one, measured_unit, NULL, NULL, {
-        { "1.25", "a quarter more", quarter_more },
+      "cost after 4000 steps, DQN on a grid / DDPG, the median of 9 seeds", count_one, unit_of_one, NULL, NULL, {
+        { "1.25", "a quarter more", .is = { 1.25 } },
         { "\\ge C_{DQN}/C_{DDPG},\\ d=1", "the control: 5 actions. A grid is as good as a policy", in_one, AT_MOST },
         { "\\le C_{DQN}/C_{DDPG},\\ d=4",
           "625 actions, each taken some 6 times; a median is wrong when five of nine are: if nine of ten runs were"

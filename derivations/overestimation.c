@@ -7,7 +7,6 @@
  *     DQN       E max_a A(a) = E M
  *     double    E B(argmax A) = 0
  *     twins     E min(A, B)(argmax A) = E min(M, Y);   at a fixed action E min(X, Y) = -1/sqrt(pi) */
-#include <float.h>
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_integration.h>
 #include <gsl/gsl_randist.h>

@@ -77,7 +77,7 @@ static int erratum_line(const char *id, const char *erratum)
 {
     const derivation *d = derivation_find(id);
     assert_non_null(d);
-    for (int l = 0; d->line[l].value; l++)
+    for (int l = 0; d->line[l].latex; l++)
         if (d->line[l].erratum && strcmp(d->line[l].erratum, erratum) == 0) return l;
     fail_msg("%s has no line of %s", id, erratum);
     return -1;
@@ -407,7 +407,7 @@ static void latex(void **state)
     assert_non_null(first_wrong("\\quadp"));
     const derivation *d;
     for (int i = 0; (d = derivation_at(i)); i++)
-        for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].value; l++) {
+        for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].latex; l++) {
             const char *wrong = first_wrong(d->line[l].latex);
             if (wrong) fail_msg("%s, line %d: %s", d->id, l + 1, wrong);
             if (strstr(d->line[l].latex, "\\mu_0")) fail_msg("%s, line %d: mu_0 for rho_0", d->id, l + 1);

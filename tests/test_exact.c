@@ -1066,7 +1066,7 @@ static void nothing_visited(void **state)
     mdp_free(M);
 }
 
-/* One line off by 1e-6 of the value is a FAIL; a NaN is a FAIL; a value of zero is WEAK. */
+/* One line off by 1e-6 of the value is a FAIL; a NaN is a FAIL; a value of zero is WEAK. NULL: the numbers 1, 2 */
 static double line_one(const setting *x, double *out)   { (void)x; out[0] = 1; out[1] = 2; return 0; }
 static double line_off(const setting *x, double *out)   { (void)x; out[0] = 1; out[1] = 2 + 2e-6; return 0; }
 static double line_nan(const setting *x, double *out)   { (void)x; out[0] = NAN; out[1] = 2; return 0; }
@@ -1078,7 +1078,8 @@ static double small(const setting *x)   { (void)x; return 1e-15; }
 
 static enum verdict verdict_of(line_value first, line_value second)
 {
-    derivation d = { "X-1", "", "", two, small, NULL, NULL, { { "", "", first }, { "", "", second } } };
+    derivation d = { "X-1", "", "", two, small, NULL, NULL,
+                     { { "", "", first, .is = { 1, 2 } }, { "", "", second, .is = { 1, 2 } } } };
     setting x = { 0 };
     derivation_result r = derivation_run(&d, &x);
     derivation_result_free(&r);
@@ -1095,6 +1096,8 @@ static void verdicts(void **state)
     assert_int_equal(verdict_of(line_zero, line_zero), WEAK);
     assert_int_equal(verdict_of(line_one, line_rough), WEAK);
     assert_int_equal(verdict_of(line_one, line_left_out), NOT_APPLICABLE);
+    assert_int_equal(verdict_of(line_one, NULL), PASS);
+    assert_int_equal(verdict_of(NULL, line_off), FAIL);
 }
 
 /* A bound that holds to the last bit does not make an equation that allows all say something; without one it counts. */
@@ -1108,7 +1111,7 @@ static void what_an_equation_allows(void **state)
     assert_int_equal(r.verdict, WEAK);
     derivation_result_free(&r);
     d.line[1] = d.line[2];
-    d.line[2].value = NULL;
+    d.line[2].latex = NULL;
     r = derivation_run(&d, &x);
     assert_int_equal(r.verdict, PASS);
     derivation_result_free(&r);

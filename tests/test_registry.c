@@ -46,7 +46,7 @@ static void derivations_are_bound(void **state)
         if (!*r->code) fail_msg("%s: no comment in a .c file opens with it", d->id);
         if (!*r->check) fail_msg("%s: the place of its check was not found", d->id);
         assert_ptr_equal(derivation_find(d->id), d);
-        assert_true(d->line[0].value && d->line[1].value);
+        assert_true(d->line[0].latex && d->line[1].latex);
     }
 }
 
