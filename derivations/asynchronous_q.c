@@ -776,7 +776,8 @@ const derivation asynchronous_q[] = {
         { "J(w)=E[(r+\\gamma\\max_{a'}q_w(s',a')-q_w(s,a))^2]",
           "004 l.539 has no (1-d): something is worth something behind the end", no_mask_6, DIFFERS, "ERR-67" } } },
     { "DDPG-7", "DQN's error with a target network", "J(w), dJ/dw[i]", n_J, unit_J, no_J, NULL, {
-        { "J(w)=E[(r+\\gamma(1-d)\\max_{a'}q_{w'}(s',a')-q_w(s,a))^2]", "in plain loops, pairs drawn evenly", hand_7 },
+        { "J(w)=E[(r+\\gamma(1-d)\\max_{a'}q_{w'}(s',a')-q_w(s,a))^2]", "in plain loops, pairs drawn evenly",
+          hand_7 },
         { "E[-J],\\quad y=r+\\gamma(1-d)\\max_{a'}q_{w'}(s',a')", "algorithms/async_q.c, theta^- = w'", training_7 },
         { "w'=w", "the control: targets that are not frozen", hand_6, DIFFERS },
         { "J(w)=E[(r+\\gamma\\max_{a'}q_{w'}(s',a')-q_w(s,a))^2]",

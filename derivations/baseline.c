@@ -455,10 +455,10 @@ static void row_of_advantages(double p_0, double p_1, FILE *out)
 static void page_of_advantages(const setting *x, FILE *out)
 {
     (void)x;
-    fprintf(out, "When V_t lowers the variance: where gain = sum_s d(s) E|grad log pi|^2 V (2 b* - V) > 0, for one pair"
-            " (s,a) ~ d.\nX3 over 3 steps, gamma .9, pi(0|s) = p_s, and the trace variance of whole estimates over all"
-            " trajectories:\n%6s %6s %10s %14s %10s %10s %13s %10s\n", "p_0", "p_1", "gain", "Var Q - Var A", "Q",
-            "advantage", "reward-to-go", "baseline");
+    fprintf(out, "When V_t lowers the variance: where gain = sum_s d(s) E|grad log pi|^2 V (2 b* - V) > 0, for"
+            " one pair (s,a) ~ d.\nX3 over 3 steps, gamma .9, pi(0|s) = p_s, and the trace variance of whole"
+            " estimates over all trajectories:\n%6s %6s %10s %14s %10s %10s %13s %10s\n",
+            "p_0", "p_1", "gain", "Var Q - Var A", "Q", "advantage", "reward-to-go", "baseline");
     row_of_advantages(0.7, 0.4, out);
     row_of_advantages(0.95, 0.95, out);
     row_of_advantages(0.05, 0.95, out);

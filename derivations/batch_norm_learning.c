@@ -1,5 +1,5 @@
-/* DDPG with and without batch normalisation, on inputs of different scales. 002 (l.165, l.192); Lillicrap et al. 2016,
- * section 3. The derivatives through the batch's statistics are checked by tests/test_batch_norm.c. */
+/* DDPG with and without batch normalisation, on inputs of different scales. 002 (l.165, l.192); Lillicrap et al.
+ * 2016, section 3. The derivatives through the batch's statistics are checked by tests/test_batch_norm.c. */
 #include <gsl/gsl_sort.h>
 #include <math.h>
 #include <stdlib.h>
@@ -138,9 +138,9 @@ static void page_of_scales(const setting *x, FILE *out)
         }
         putc('\n', out);
     }
-    fprintf(out, "A median of %d is wrong when six runs are: were three of four on the other side of a half, it would be"
-            " seen with\nprobability .97.\n\nIt is no rule. Pendulum-v1, scale 10, mean returns of %d runs of 4000"
-            " steps:", RUNS, PENDULA);
+    fprintf(out, "A median of %d is wrong when six runs are: were three of four on the other side of a half, it"
+            " would be seen with\nprobability .97.\n\nIt is no rule. Pendulum-v1, scale 10, mean returns of %d"
+            " runs of 4000 steps:", RUNS, PENDULA);
     for (int on = 0; on < 2; on++) {
         fprintf(out, "\n%10s", name[on]);
         for (int k = 0; k < PENDULA; k++) fprintf(out, " %8.0f", learnt(false, 10, on, x->seed + (uint64_t)k));

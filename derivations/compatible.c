@@ -115,8 +115,8 @@ static void page(const setting *x, FILE *out)
     for (int i = 0; i < pi->nSA; i++)
         if (pi->d[i / pi->nA] > 0) off = fmax(off, fabs(Q_w[i] - pi->A[i]));
     fprintf(out, "%d parameters for %d pairs (s,a): max |Q_w - A| = %.2g of max |A| = %.4g where pi goes. A table has"
-            " room\nfor A itself; a policy with fewer parameters has not (--class linear:2), and its gradient is right"
-            " all the same.\n", pi->n, pi->nSA, off, linalg_max_abs(pi->nSA, pi->A));
+            " room\nfor A itself; a policy with fewer parameters has not (--class linear:2), and its gradient is"
+            " right all the same.\n", pi->n, pi->nSA, off, linalg_max_abs(pi->nSA, pi->A));
     free(phi);
 }
 

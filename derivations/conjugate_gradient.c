@@ -213,8 +213,8 @@ static void print_history(const setting *at, FILE *out)
     free(x);
     plain_cg c = plain_cg_new(at);
     error e = { 0, 0, 0 };
-    fprintf(out, "\n3. Step by step, plain CG: r as the recursion has it and as g - F x, over |g|; errors as in 2.\n\n"
-            "   %6s %12s %11s %11s %11s %11s %11s\n", "step", "r recursive", "g - F x", "F-norm",
+    fprintf(out, "\n3. Step by step, plain CG: r as the recursion has it and as g - F x, over |g|; errors as in"
+            " 2.\n\n   %6s %12s %11s %11s %11s %11s %11s\n", "step", "r recursive", "g - F x", "F-norm",
             "its bound", "2-norm", "null space");
     while (c.iterations < 20 * c.n && plain_cg_step(&c)) {
         if (shown(c.iterations, result.iterations)) e = print_step(&c, at, out);

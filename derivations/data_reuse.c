@@ -1,8 +1,8 @@
 /* What small steps and one use of each batch cost. 000 (l.241): policy gradients use a small alpha, lest the gradient
  * explode, and need many steps of the environment because on-policy data are thrown away after one update. Measured
- * with batches of five episodes, G_t minus its mean as the weight, and plain steps: one a batch (VPG), or ten, of which
- * all but the first use old data: along PPO's clipped surrogate, with pi/pi_old for log pi and nothing to be gained
- * beyond 1 +- eps. Which of it is waste, and which is only a small alpha? */
+ * with batches of five episodes, G_t minus its mean as the weight, and plain steps: one a batch (VPG), or ten, of
+ * which all but the first use old data: along PPO's clipped surrogate, with pi/pi_old for log pi and nothing to be
+ * gained beyond 1 +- eps. Which of it is waste, and which is only a small alpha? */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,8 @@ static void weights(const rollout *b, double gamma, double *w)
 
 /* theta <- theta + alpha grad (1/|D|) sum_t min(ratio w_t, clip(ratio, 1-eps, 1+eps) w_t), ratio = pi/pi_old, `uses`
  * times. pi_old is the policy of the first of them, where ratio = 1: that one is VPG's own. */
-static void climb(ad_tape *t, const policy *p, double *theta, const rollout *b, const double *w, int uses, double alpha)
+static void climb(ad_tape *t, const policy *p, double *theta, const rollout *b, const double *w, int uses,
+                  double alpha)
 {
     double *logp_old = allocate((size_t)b->T, sizeof *logp_old, "log pi");
     for (int k = 0; k < uses; k++) {

@@ -50,7 +50,7 @@ typedef struct {
     enum relation relation;
     const char *erratum;        /* "ERR-1": the line as the document prints it; its why names the place */
     int from;                   /* it says nothing of the numbers before this one, which have no part in anything */
-    double is[4];               /* a mark that other lines are held against, what a document says; the first is not 0 */
+    double is[4];          /* a mark that other lines are held against, what a document says; the first is not 0 */
 } derivation_line;
 
 enum { DERIVATION_MAX_LINES = 16 };
@@ -109,8 +109,8 @@ extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalen
     natural_step_lines[], line_search[], ppo_learning[], step_size_lines[], deterministic_update[], slow_targets[],
     ou_process[], replay_drawn[], overestimation[], deterministic_pg[], deterministic_actor[], lqr_mean_updates[],
     batch_norm_learning[], off_policy_learning[], off_policy_grids[], off_policy_bias[];
-/* Errata that stand in none of these: each has the id of the row that it is about, which may have one of its own above.
- * They are found by their erratum only. */
+/* Errata that stand in none of these: each has the id of the row that it is about, which may have one of its own
+ * above. They are found by their erratum only. */
 extern const derivation errata_lines[];
 
 /* PASS: every line agrees with the one it is held against within 10 units and their own errors. WEAK: they do, but

@@ -1,5 +1,5 @@
-/* What DDPG and TD3 do with one minibatch: targets, critic, policy, noise, delay; each line beside the training code's
- * own functions. 002 (l.148-198); 004 (l.523-643, l.645-724).
+/* What DDPG and TD3 do with one minibatch: targets, critic, policy, noise, delay; each line beside the training
+ * code's own functions. 002 (l.148-198); 004 (l.523-643, l.645-724).
  *
  * The problem: four transitions of one number each, mu and Q with a hidden layer of two tanh units, differentiated by
  * hand. The third transition ends the task. */
@@ -294,16 +294,23 @@ static double step_trained(const setting *x, double *out)
 
 /* ---- DDPG-10, DDPG-18, TD3-7, TD3-12: the policy ---- */
 
-static double J_by_hand(const setting *x, double *out)  { (void)x; out[0] = hand_J(phi_, true, out + 1); return 0; }
-static double J_of_B(const setting *x, double *out)     { (void)x; out[0] = hand_J(phi_ + N_Q, true, out + 1); return 0; }
-static double J_at_D(const setting *x, double *out)     { (void)x; out[0] = hand_J(phi_, false, out + 1); return 0; }
-static double J_trained(const setting *x, double *out)  { (void)x; out[0] = trained_J(false, out + 1); return 0; }
-static double J_of_td3(const setting *x, double *out)   { (void)x; out[0] = trained_J(true, out + 1); return 0; }
+static double J_by_hand(const setting *x, double *J) { (void)x; *J = hand_J(phi_, true, J + 1); return 0; }
+static double J_of_B(const setting *x, double *J)    { (void)x; *J = hand_J(phi_ + N_Q, true, J + 1); return 0; }
+static double J_at_D(const setting *x, double *J)    { (void)x; *J = hand_J(phi_, false, J + 1); return 0; }
+static double J_trained(const setting *x, double *J) { (void)x; *J = trained_J(false, J + 1); return 0; }
+static double J_of_td3(const setting *x, double *J)  { (void)x; *J = trained_J(true, J + 1); return 0; }
 
 /* DDPG-10 */
-static double J_only(const setting *x, double *out)     { double all[1 + N_MU]; J_by_hand(x, all); *out = *all; return 0; }
-static double J_only_D(const setting *x, double *out)   { double all[1 + N_MU]; J_at_D(x, all); *out = *all; return 0; }
-static double J_only_ad(const setting *x, double *out)  { double all[1 + N_MU]; J_trained(x, all); *out = *all; return 0; }
+static double without_gradient(line_value J, const setting *x, double *out)
+{
+    double J_and_g[1 + N_MU], room = J(x, J_and_g);
+    *out = *J_and_g;
+    return room;
+}
+
+static double J_only(const setting *x, double *out)     { return without_gradient(J_by_hand, x, out); }
+static double J_only_D(const setting *x, double *out)   { return without_gradient(J_at_D, x, out); }
+static double J_only_ad(const setting *x, double *out)  { return without_gradient(J_trained, x, out); }
 
 /* ---- DDPG-13, TD3-10, DDPG-25: actions ---- */
 
@@ -312,7 +319,7 @@ static const double eps_[NOISES] = { 0, 0.1, -0.3, 0.9, -2, 3, -0.7 };      /* i
 static int    n_noises(const setting *x)  { (void)x; return NOISES; }
 static double unit_action(const setting *x) { (void)x; return 2 * 4 * DBL_EPSILON; }       /* tanh, a sum, |a| < 4 */
 
-static double mu_at_1(void) { return -0.5 + tanh(hand_mu(theta_, 1, NULL)); }               /* middle and half width */
+static double mu_at_1(void) { return -0.5 + tanh(hand_mu(theta_, 1, NULL)); }           /* middle and half width */
 
 /* DDPG-13 */
 static double noisy(double bound, bool clipped, double *out)
@@ -468,8 +475,8 @@ const derivation deterministic_update[] = {
           DIFFERS } }, FOUR },
     { "DDPG-18", "the policy's gradient goes through Q, which stays", "J; dJ/dtheta", n_J_and_g, unit_batch, NULL,
       NULL, {
-        { "\\frac1{|B|}\\sum_B\\nabla_aQ_\\phi(s,a)|_{a=\\mu_\\theta(s)}\\nabla_\\theta\\mu_\\theta(s)", "by hand, the"
-          " chain rule", J_by_hand },
+        { "\\frac1{|B|}\\sum_B\\nabla_aQ_\\phi(s,a)|_{a=\\mu_\\theta(s)}\\nabla_\\theta\\mu_\\theta(s)",
+          "by hand, the chain rule", J_by_hand },
         { "=\\nabla_\\theta\\frac1{|B|}\\sum_BQ_\\phi(s,\\mu_\\theta(s))",
           "the training code's: phi is a constant of it,"
           " and no gradient in phi is made", J_trained },

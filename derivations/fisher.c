@@ -328,7 +328,8 @@ const derivation fisher[] = {
           product_kl } } },
     { "NPG-8", "tabular softmax: F = (+)_s d(s)(diag pi - pi pi^T); its rank = visited states (|A|-1)",
       "rank F, then F[i][j]", n_F_rank, unit_F, rank_undecided, NULL, {
-        { "\\mathrm{rank}\\,F,\\quad F=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T]",
+        { "\\mathrm{rank}\\,F,\\quad "
+          "F=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T]",
           "NPG-2, and the number of eigenvalues above 10 n u max|lambda| by LAPACK", scores_and_rank },
         { "|S|(|A|-1),\\quad F=\\oplus_sd(s)(\\mathrm{diag}\\,\\pi_s-\\pi_s\\pi_s^T)",
           "a state's score has no part in another's theta; 1 is a null vector of each block; S: the states with"

@@ -116,8 +116,8 @@ static void page_of_ascent(const setting *x, FILE *out)
         int count = rises_on_E5(alpha[i], &J[0], &J[1]), count_2 = rises_on_two_peak(alpha[i], &J[2], &J[3]);
         fprintf(out, "%5g %12.6f %11.6f %6d %12.6f %11.6f %6d\n", alpha[i], J[0], J[1], count, J[2], J[3], count_2);
     }
-    fprintf(out, "On E5 no step is too large for J to rise: the softmax saturates, and a jump ends at a policy that is"
-            " better,\nthough not the best. Where states share parameters a step can go past the maximum.\n");
+    fprintf(out, "On E5 no step is too large for J to rise: the softmax saturates, and a jump ends at a policy"
+            " that is better,\nthough not the best. Where states share parameters a step can go past the maximum.\n");
 }
 
 /* ---- RF-5, RF-12: one update an episode ---- */
@@ -125,7 +125,8 @@ static void page_of_ascent(const setting *x, FILE *out)
 enum { FIRST_STEPS = 60, N_E5X = 7 * 3 };       /* steps of E5x looked at one by one; theta = W [6 x 3], b [3] */
 #define UPDATE_LR 0.3
 
-/* RF-5    run one episode with pi_theta, G_t, one step of theta, again: in plain loops, until so many steps are done */
+/* RF-5    run one episode with pi_theta, G_t, one step of theta, again:
+ * in plain loops, until so many steps are done */
 static int by_hand(uint64_t seed, long steps, double *theta)
 {
     enum { LONGEST = 1000 };
@@ -459,7 +460,8 @@ static void page_of_carts(const setting *x, FILE *out)
 {
     double each[CART_SEEDS];
     on_cartpole(x->seed, &listing, LISTING_STEPS, each);
-    fprintf(out, "mean return of the last 100 episodes; a median is wrong when three of five runs are\n  the listing ");
+    fprintf(out, "mean return of the last 100 episodes; a median is wrong when three of five runs are\n"
+            "  the listing ");
     for (int k = 0; k < CART_SEEDS; k++) fprintf(out, " %5.1f", each[k]);
     on_cartpole(x->seed, &reinforce_defaults, OWN_STEPS, each);
     fprintf(out, "\n  the defaults");
@@ -552,8 +554,8 @@ static void page_of_gains(const setting *x, FILE *out)
     gains(x->seed, LQR_STEPS, K);
     fprintf(out, "Riccati gain %.5f; five runs of %d steps:", riccati_gain(&L), LQR_STEPS);
     for (int k = 0; k < LQR_SEEDS; k++) fprintf(out, " %.4f", K[k]);
-    fprintf(out, "\nA median is wrong when three of five runs are: if nine of ten ended off by more than 2 %%, it would be"
-            " seen with\nprobability .99.\n");
+    fprintf(out, "\nA median is wrong when three of five runs are: if nine of ten ended off by more than 2 %%, it"
+            " would be seen with\nprobability .99.\n");
 }
 
 const derivation learning[] = {

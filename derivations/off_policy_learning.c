@@ -109,8 +109,8 @@ static void page_of_ablations(const setting *x, FILE *out)
 {
     static const char *const name[] = { "neither", "replay, no targets", "targets, no replay", "both" };
     double each[ABLATED_RUNS];
-    fprintf(out, "mean return of mu after %d steps, %d runs; the interval, of the second least and the second greatest,"
-            " holds\nthe median with probability .96\n", ABLATED_STEPS, ABLATED_RUNS);
+    fprintf(out, "mean return of mu after %d steps, %d runs; the interval, of the second least and the second"
+            " greatest, holds\nthe median with probability .96\n", ABLATED_STEPS, ABLATED_RUNS);
     for (int k = 3; k >= 0; k--) {
         ablated(x->seed, k & 1, k & 2, each);
         print_runs(out, name[k], ABLATED_RUNS, each, 2);
@@ -169,8 +169,8 @@ static void page_of_noise(const setting *x, FILE *out)
         print_runs(out, name, NOISY_RUNS, each[k], 6);
     }
     fprintf(out, "Better than sigma = 0 on the same seed: sigma = .1 in %d of %d, sigma = .3 in %d. Some runs without"
-            " noise learn, too:\nmu moves while it learns, and the starts are random. Noise makes it reliable.\n", low,
-            NOISY_RUNS, high);
+            " noise learn, too:\nmu moves while it learns, and the starts are random. Noise makes it reliable.\n",
+            low, NOISY_RUNS, high);
 }
 
 /* ---- TD3-9: TD3, DDPG, and the loop as it is printed ---- */
@@ -243,14 +243,14 @@ static void page_of_td3(const setting *x, FILE *out)
     looped_td3(x->seed, LOOP_STEPS, a);
     looped_ddpg(x->seed, b);
     int better = wins(LOOP_RUNS, a, b);
-    fprintf(out, "mean return of mu after %d steps, %d runs; the interval, of the second least and the second greatest,"
-            " holds\nthe median with probability .98\n", LOOP_STEPS, LOOP_RUNS);
+    fprintf(out, "mean return of mu after %d steps, %d runs; the interval, of the second least and the second"
+            " greatest, holds\nthe median with probability .98\n", LOOP_STEPS, LOOP_RUNS);
     print_runs(out, "TD3", LOOP_RUNS, a, 2);
     print_runs(out, "DDPG", LOOP_RUNS, b, 2);
     fprintf(out, "TD3 is better on %d of %d seeds; %s\n", better, LOOP_RUNS,
             better >= 9 ? "with equals so many come out with probability .011: TD3 learns faster here."
-            : better <= 1 ? "with equals so few come out with probability .011: DDPG learns faster here, whose mu takes a"
-                            " step at every update."
+            : better <= 1 ? "with equals so few come out with probability .011: DDPG learns faster here, whose mu"
+                            " takes a step at every update."
             : "2 to 8 are no evidence for either: on this problem they are not told apart.");
 }
 
@@ -271,8 +271,9 @@ static double riccati_cost(const lqr *L)
     return cost;
 }
 
-/* E sum_t gamma^t (Q x^2 + R u^2) over x_0 ~ N(0, X0), W = 0: a sum over x_0 = -4, -3.95, ..., 4 standard deviations and
- * 200 steps, .9^200 = 7e-10. Beyond 4 lies 1.1e-3 of E x^2: left out of both, by weights that sum to X0. */
+/* E sum_t gamma^t (Q x^2 + R u^2) over x_0 ~ N(0, X0), W = 0: a sum over x_0 = -4, -3.95, ..., 4 standard
+ * deviations and 200 steps, .9^200 = 7e-10. Beyond 4 lies 1.1e-3 of E x^2:
+ * left out of both, by weights that sum to X0. */
 static double lqr_cost(const lqr *L, const policy *p, const double *theta)
 {
     actor *mu = actor_new(p, theta);
@@ -389,7 +390,8 @@ const derivation off_policy_learning[] = {
       "mean return without replay; without targets; without both: the median of nine seeds",
       count_three, unit_of_one, NULL, NULL, {
         { "-300", "a mark", .is = { MARK, MARK, MARK } },
-        { "\\le G,\\ \\text{with both}", "the control: the whole of algorithms/ddpg.c reaches it", with_both, AT_LEAST },
+        { "\\le G,\\ \\text{with both}", "the control: the whole of algorithms/ddpg.c reaches it", with_both,
+          AT_LEAST },
         { "\\ge G,\\quad|D|=|B|,\\quad\\rho=0,\\quad\\text{both}",
           "without one of them, or both, it is not reached in 5000 steps. A median is wrong when five of nine"
           " runs are: were nine of ten above the mark, it would be seen with probability .999", without, AT_MOST } },

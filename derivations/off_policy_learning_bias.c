@@ -236,8 +236,8 @@ static void page_of_bias(const setting *x, FILE *out)
     static const char *const name[LEARNERS] = { "DDPG", "and the delay only", "and the noise on a' only",
                                                 "and the twins only", "TD3, all three" };
     static const char *const of[SYSTEMS] = { "one state, one action", "two states, two actions" };
-    fprintf(out, "Q_phi(s, a) - Q^mu(s, a): mean and standard error of %d runs; over D, and over s of mu's own episodes"
-            " with\na = mu(s)\n", RUNS);
+    fprintf(out, "Q_phi(s, a) - Q^mu(s, a): mean and standard error of %d runs; over D, and over s of mu's own"
+            " episodes with\na = mu(s)\n", RUNS);
     for (int which = 0; which < SYSTEMS; which++) {
         struct measured m[LEARNERS][SETS];
         fprintf(out, "%-28s %19s %32s\n", of[which], "D", "mu");

@@ -1,5 +1,6 @@
 /* The greatest Q over a box of actions by a grid, m^d points in d dimensions, against a policy that names the action:
- * what one look costs, and what Q-learning on the numbered points learns. 002 (l.160, l.177-178), 004 (l.525, l.546). */
+ * what one look costs, and what Q-learning on the numbered points learns.
+ * 002 (l.160, l.177-178), 004 (l.525, l.546). */
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
@@ -27,7 +28,8 @@ static void begin(env *e)
     look(e);
 }
 
-/* x' = x + u/2,   r = -(|x|^2 + |u|^2 / 10) / d,   u in [-1, 1]^d, of a grid the digits of its number to the base m */
+/* x' = x + u/2,   r = -(|x|^2 + |u|^2 / 10) / d,   u in [-1, 1]^d,
+ * of a grid the digits of its number to the base m */
 static bool move(env *e, const double *action, double *reward)
 {
     const integrators *p = e->model;
@@ -55,7 +57,8 @@ static env *integrators_new(int d, int m)
     int n = 1;
     for (int i = 0; i < d; i++) n *= m;
     env_space box = { .dim = d, .low = low, .high = high }, numbers = { .n = n, .dim = 1 };
-    env *e = env_new("integrators", &kind, p, d, m ? numbers : box, (env_space){ .dim = d, .low = least, .high = most });
+    env *e = env_new("integrators", &kind, p, d, m ? numbers : box,
+                     (env_space){ .dim = d, .low = least, .high = most });
     e->limit = HORIZON;
     return e;
 }
@@ -132,16 +135,16 @@ static double in_one(const setting *x, double *out)
 
 static void page_of_grids(const setting *x, FILE *out)
 {
-    fprintf(out, "in between, cost of DQN / cost of DDPG, %d seeds; between the second least and the second greatest lies the"
-            " median with\nprobability .96\n", GRID_SEEDS);
+    fprintf(out, "in between, cost of DQN / cost of DDPG, %d seeds; between the second least and the second"
+            " greatest lies the median with\nprobability .96\n", GRID_SEEDS);
     for (int d = 2, n = POINTS * POINTS; d < DIMS; d++, n *= POINTS) {
         double each[GRID_SEEDS];
         fprintf(out, "  d = %d, %3d actions: median %5.3f of", d, n, cost_ratio(x->seed, d, each));
         for (int k = 0; k < GRID_SEEDS; k++) fprintf(out, " %.3f", each[k]);
         putc('\n', out);
     }
-    fprintf(out, "With one number in an action a grid does as well: a continuous action does not need a policy of its own."
-            " It is\nthe m^d actions, each of which has to be tried, that make it too slow.\n");
+    fprintf(out, "With one number in an action a grid does as well: a continuous action does not need a policy of"
+            " its own. It is\nthe m^d actions, each of which has to be tried, that make it too slow.\n");
 }
 
 /* ---- DDPG-4 ---- */
@@ -216,7 +219,8 @@ static void page_of_times(const setting *x, FILE *out)
     (void)x;
     fprintf(out, "argmax over the grid, in CPU time of a call of mu:");
     for (int d = 1; d <= DIMS; d++) fprintf(out, "  10^%d points: %.3g", d, grid_over_mu(d));
-    fprintf(out, "\nToo slow, not impossible (004, l.525): the number of evaluations is 10^d, whatever the machine.\n");
+    fprintf(out, "\nToo slow, not impossible (004, l.525): the number of evaluations is 10^d, whatever the"
+            " machine.\n");
 }
 
 const derivation off_policy_grids[] = {

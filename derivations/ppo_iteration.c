@@ -1,5 +1,5 @@
-/* PPO's iterations: what the epochs climb to, when they stop, how many samples there are; and the whole of it by hand.
- * 000 (l.308-314), 002 (l.309-330, l.350, images PPO11, PPO17). */
+/* PPO's iterations: what the epochs climb to, when they stop, how many samples there are; and the whole of it by
+ * hand. 000 (l.308-314), 002 (l.309-330, l.350, images PPO11, PPO17). */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>

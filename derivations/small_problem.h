@@ -36,7 +36,8 @@ typedef void (*small_about_steps)(const finite_horizon *f, const traj *tau, doub
 int             small_n_steps(const setting *x);
 double          small_steps(const setting *x, small_about_steps about, double *out);    /* a line: 0 */
 
-/* A problem of a derivation's own: takes over M; a tabular policy, or, with X [nS x d], one linear in these features */
+/* A problem of a derivation's own: takes over M; a tabular policy, or,
+ * with X [nS x d], one linear in these features */
 typedef struct { policy_class *states; mdp *M; finite_horizon *f; } own_problem;
 own_problem     own_problem_new(mdp *M, double gamma, int d, const double *X, const double *theta, int H);
 void            own_problem_free(own_problem *p);

@@ -1,5 +1,6 @@
 /* What the surrogate adds to eta(pi), its value and its gradient at another policy: 001 (l.410-460) calls it
- * A^-(theta'), and writes theta' for the new policy. Its gradient is that of J at theta' = theta, and nowhere else. */
+ * A^-(theta'), and writes theta' for the new policy.
+ * Its gradient is that of J at theta' = theta, and nowhere else. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>

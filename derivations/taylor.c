@@ -1,6 +1,6 @@
-/* Taylor series in theta along v = theta' - theta: of J, of the surrogate, whose slope at theta is J's, and of the mean
- * KL, whose value and slope vanish there, so that the Fisher matrix is all that is left to second order. 001 (l.450,
- * 508), 004 (l.423-455), 000 eq (17).
+/* Taylor series in theta along v = theta' - theta: of J, of the surrogate, whose slope at theta is J's, and of the
+ * mean KL, whose value and slope vanish there, so that the Fisher matrix is all that is left to second order. 001
+ * (l.450, 508), 004 (l.423-455), 000 eq (17).
  * One side of each line differentiates in reverse, as often as is needed; the other knows only values. */
 #include <float.h>
 #include <math.h>
@@ -329,8 +329,8 @@ static double unit_surrogate(const setting *x)
     return 2 * x->pi->unit_V * x->pi->k * D * D;
 }
 
-/* L(theta) = sum_s rho E_pi[A] = 0;  g^T v with g = grad J;  1/2 sum_s rho E_pi[A (w - E_pi[w])^2], w = J_z v, where the
- * logits are linear in theta */
+/* L(theta) = sum_s rho E_pi[A] = 0;  g^T v with g = grad J;  1/2 sum_s rho E_pi[A (w - E_pi[w])^2], w = J_z v,
+ * where the logits are linear in theta */
 static double surrogate_closed(const setting *x, double *c)
 {
     const exact *pi = x->pi;

@@ -385,9 +385,9 @@ static const char *first_wrong(const char *latex)
     static const char *const words[] = { "pi", "theta", "sum", "nabla", "gamma", "log", "quad", "sim", "rho", "tau",
         "tilde", "mathrm", "frac", "infty", "tfrac", "max", "text", "le", "phi", "ge", "epsilon", "delta", "sqrt",
         "bar", "to", "min", "lim", "hat", "eta", "vartheta", "sigma", "alpha", "cdot", "arg", "approx", "Pi",
-        "partial", "mu", "int", "dots", "ldots", "mathcal", "overline", "pm", "leftarrow", "Delta", "ln", "Psi", "sin",
-         "prod", "oplus", "ne", "mapsto", "cos", "beta", "lambda", "bmod", "chi", "nu", "sinh", "varepsilon", "lfloor",
-        "rfloor", "varphi", "kappa", "Phi", "in", NULL };
+        "partial", "mu", "int", "dots", "ldots", "mathcal", "overline", "pm", "leftarrow", "Delta", "ln", "Psi",
+        "sin", "prod", "oplus", "ne", "mapsto", "cos", "beta", "lambda", "bmod", "chi", "nu", "sinh", "varepsilon",
+        "lfloor", "rfloor", "varphi", "kappa", "Phi", "in", NULL };
     int depth = 0;
     for (const char *c = latex; *c; c++) {
         if (*c == '}' && --depth < 0) return c;

@@ -222,7 +222,8 @@ static void json_has_each_once(void **state)
                             json_number_value(json_object_get(at, "bound")));
             }
         }
-        bool words = strcmp(member(o, "verdict"), "in words") == 0, shown = strcmp(member(o, "verdict"), "shown") == 0;
+        bool words = strcmp(member(o, "verdict"), "in words") == 0,
+            shown = strcmp(member(o, "verdict"), "shown") == 0;
         assert_int_equal(words, n == 52 || n == 59 || n == 78);
         assert_int_equal(shown && n != 86, refuted > 0);
         if (words) assert_int_equal(json_array_size(json_object_get(o, "lines")), 0);

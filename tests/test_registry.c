@@ -64,7 +64,8 @@ static void all_are_checked(void **state)
 static void places(void **state)
 {
     (void)state;
-    static const char *const at[][2] = { { "TRPO-10", "algorithms/trpo_problem.c:" }, { "PPO-1", "algorithms/ppo_clip.c:" },
+    static const char *const at[][2] = { { "TRPO-10", "algorithms/trpo_problem.c:" },
+                                         { "PPO-1", "algorithms/ppo_clip.c:" },
                                          { "NPG-4", "algorithms/npg.c:" } };
     for (size_t i = 0; i < sizeof at / sizeof *at; i++)
         assert_memory_equal(registry_find(at[i][0])->code, at[i][1], strlen(at[i][1]));
@@ -99,8 +100,8 @@ static void errata(void **state)
 static void first_table(void **state)
 {
     (void)state;
-    static const char *const id[] = { "PGT-3", "PGT-15", "PDI-1", "PDI-2", "PDI-3", "PDI-4", "PDI-6", "NPG-2", "NPG-3",
-                                      "NPG-7", "NPG-8", "NPG-9" };
+    static const char *const id[] = { "PGT-3", "PGT-15", "PDI-1", "PDI-2", "PDI-3", "PDI-4", "PDI-6", "NPG-2",
+                                      "NPG-3", "NPG-7", "NPG-8", "NPG-9" };
     for (size_t i = 0; i < sizeof id / sizeof *id; i++) assert_non_null(derivation_find(id[i]));
 }
 
