@@ -190,6 +190,22 @@ static void random_vector(gsl_rng *rng, int n, double sd, double *x, long double
     for (int i = 0; i < n; i++) same[i] = x[i] = gsl_ran_gaussian(rng, sd);
 }
 
+/* T rows, of which every third ended the task, in h and in B; noise for a', eps [T x k] */
+static void random_rows(gsl_rng *rng, struct problem *h, struct row *rows, minibatch *B, double *eps)
+{
+    const int d = h->p->d, k = h->p->k;
+    for (int t = 0; t < h->T; t++) {
+        struct row *b = &rows[t];
+        for (int i = 0; i < d; i++) B->s[t * d + i] = b->s[i] = gsl_ran_gaussian(rng, 1);
+        for (int i = 0; i < d; i++) B->s1[t * d + i] = b->s1[i] = gsl_ran_gaussian(rng, 1);
+        for (int i = 0; i < k; i++) B->a[t * k + i] = b->a[i] = gsl_ran_gaussian(rng, 1);
+        for (int i = 0; i < k; i++) eps[t * k + i] = gsl_ran_gaussian(rng, h->c->sigma_targ);
+        B->r[t] = b->r = gsl_ran_gaussian(rng, 1);
+        B->done[t] = b->terminated = t % 3 == 1;
+        h->B[t] = b;
+    }
+}
+
 static void gradients(void **state)
 {
     (void)state;
@@ -212,16 +228,7 @@ static void gradients(void **state)
         struct problem h = { .c = &c, .p = &p, .Q = &Q, .T = T };
         struct row rows[MOST_B];
         minibatch *B = minibatch_new(e, T);
-        for (int t = 0; t < T; t++) {
-            struct row *b = &rows[t];
-            for (int i = 0; i < p.d; i++) B->s[t * p.d + i] = b->s[i] = gsl_ran_gaussian(rng, 1);
-            for (int i = 0; i < p.d; i++) B->s1[t * p.d + i] = b->s1[i] = gsl_ran_gaussian(rng, 1);
-            for (int i = 0; i < p.k; i++) B->a[t * p.k + i] = b->a[i] = gsl_ran_gaussian(rng, 1);
-            for (int i = 0; i < p.k; i++) eps[t * p.k + i] = gsl_ran_gaussian(rng, c.sigma_targ);
-            B->r[t] = b->r = gsl_ran_gaussian(rng, 1);
-            B->done[t] = b->terminated = t % 3 == 1;
-            h.B[t] = b;
-        }
+        random_rows(rng, &h, rows, B, eps);
         for (int i = 0; i < both; i++) h.phi[i] = phi[i];
         ad_tape *t = ad_tape_new();
 
