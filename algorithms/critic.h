@@ -15,8 +15,9 @@ network critic_Q(const policy *p);
 /* Q(s,a) of a box: s and a side by side as its input. s [T x d], a [T x k] -> [T x 1] */
 network critic_Q_of_box(const policy *p);
 ad      critic_Q_sa(const network *Q, ad phi, ad s, ad a);
-/* The same beside a policy p that may be normalised: then s is, too, of all layers the one before a enters, and phi has
- * batch_norm.h's behind the network. Length of phi; first parameters; Q; what runs, brought on by s [T x d], a [T x k] */
+/* The same beside a policy p that may be batch-normalised. Then s is normalised here, too, but no layer behind it,
+ * which a has entered; and phi ends with batch_norm.h's numbers. In order: the length of phi; first parameters;
+ * Q(s,a); the running statistics moved by s [T x d], a [T x k] */
 int     critic_n(const policy *p, const network *Q);
 void    critic_init(const policy *p, const network *Q, gsl_rng *rng, double *phi);
 ad      critic_Q_in(enum batch_norm_mode mode, const policy *p, const network *Q, ad phi, ad s, ad a);

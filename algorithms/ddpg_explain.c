@@ -99,7 +99,8 @@ void ddpg_explain(FILE *out, const void *config, uint64_t seed)
     fprintf(out, "DDPG, its first update on %s, the scalar regulator, seed %llu; no hidden layers: %s\n"
             "D: %d steps; B: %ld of them, drawn with replacement; gamma = %g\n\n", e->id,
             (unsigned long long)seed, c.batch_norm ? "mu and Q linear in s as it is normalised"
-                                                   : "mu(s) = K s + b, Q(s,a) linear", EXPLAINED_STEPS, c.batch, c.gamma);
+                                                   : "mu(s) = K s + b, Q(s,a) linear",
+            EXPLAINED_STEPS, c.batch, c.gamma);
     explain_update(out, &c, &l);
 
     replay_learner_free(&l);

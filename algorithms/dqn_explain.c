@@ -79,8 +79,8 @@ void dqn_explain(FILE *out, const void *config, uint64_t seed)
     explain_batch(out, &c, &l);
     dqn_ascend(&c, &l);
     fprintf(out, "%s\nDDPG-7   L = mean (Q(s,a) - y)^2 = %.6g; phi <- phi + Adam's step along g = -grad L%s, %g:\n\n",
-            c.double_Q ? "TD3-2    a' = argmax Q(s',a'), y = r + gamma (1 - d) Q_targ(s',a'): the maximum while phi_targ"
-                         " = phi"
+            c.double_Q ? "TD3-2    a' = argmax Q(s',a'), y = r + gamma (1 - d) Q_targ(s',a'): the maximum while"
+                         " phi_targ = phi"
                        : "DDPG-7   y = r + gamma (1 - d) max Q_targ(s',a')", l.L,
             c.clip_norm > 0 ? ", no longer than clip_norm" : "", c.lr_Q);
     explained_table(out, "phi", &l.p, l.g, before, l.phi);

@@ -1,5 +1,5 @@
 /* How much an epsilon-greedy worker explores (002, l.39; Mnih et al. 2016, arXiv:1602.01783, section 5.1): each has
- * a last epsilon of its own, and comes there from 1. The policy itself: epsilon_greedy, autodiff/distribution.h. */
+ * a last epsilon of its own, to which it is annealed from 1. The policy: epsilon_greedy, autodiff/distribution.h. */
 #ifndef ASCENT_EPSILON_H
 #define ASCENT_EPSILON_H
 

@@ -18,10 +18,10 @@ int explain_command(int argc, char **argv)
         { NULL }
     };
     int left = options_parse(argc, argv, "explain ALGORITHM [--seed K] [--set NAME=VALUE]...",
-                             "One update on a small problem with its numbers, each line with its id: `ascent list ID`."
-                             " ALGORITHM is one\nof those of `ascent train --help` or `ascent improve --help`, as"
-                             " are its settings; the problem and its\nnetworks are the page's own: hidden,"
-                             " capacity and the like have no effect.", table);
+                             "One update on a small problem with its numbers, each line with its id:"
+                             " `ascent list ID`. ALGORITHM is one\nof those of `ascent train --help` or"
+                             " `ascent improve --help`, as are its settings; the problem and its\nnetworks are"
+                             " the page's own: hidden, capacity and the like have no effect.", table);
     if (left != 1) bad_input("explain: expected one algorithm, found %d", left);
     const algorithm *a = algorithm_find(argv[1]);
     void *config = allocate(a->config_size, 1, "a configuration");

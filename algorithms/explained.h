@@ -1,4 +1,4 @@
-/* What the explanations of single updates print alike: they act in a small finite MDP, whose observations are
+/* What the explanations of single updates share: they act in a small finite MDP, whose observations are
  * one-hot, with a policy without hidden layers, so that theta is a row of logits a state and a row of biases. */
 #ifndef ASCENT_EXPLAINED_H
 #define ASCENT_EXPLAINED_H

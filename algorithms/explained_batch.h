@@ -1,4 +1,4 @@
-/* What the explanations of NPG and TRPO have alike: the first batch of a training run from that seed, and V's part
+/* What the explanations of NPG and TRPO share: the first batch of a training run from that seed, and V's part
  * of the update. As in explained.h: E5x, no hidden layers. */
 #ifndef ASCENT_EXPLAINED_BATCH_H
 #define ASCENT_EXPLAINED_BATCH_H

@@ -1,6 +1,6 @@
 /* Generalised advantage estimation, GAE(lambda): Schulman et al. (2016), arXiv:1506.02438, eq (16); 002, images
- * PPO1-PPO6. Along one segment of a trajectory: r, A [T], V [T] = V(s_t), and V_end, what follows its last step is
- * worth: V(s_T), or 0 where the episode terminated there. */
+ * PPO1-PPO6. Along one segment of a trajectory: r, A [T], V [T] = V(s_t), and V_end, the worth of what
+ * follows its last step: V(s_T), or 0 where the episode terminated there. */
 #ifndef ASCENT_GAE_H
 #define ASCENT_GAE_H
 

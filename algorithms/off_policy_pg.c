@@ -60,7 +60,8 @@ const config_field off_policy_pg_fields[] = {
     { FIELD(lr), REAL(1e300), .about = "step size alpha" },
     { FIELD(trajectories), WHOLE(1e6), .about = "|D|: episodes a batch" },
     { FIELD(uses), WHOLE(1e6), .about = "updates from one batch, at most" },
-    { FIELD(ess_least), REAL(1), .about = "fewer at an effective sample size below this part of |D|; 0: ratios may overflow" },
+    { FIELD(ess_least), REAL(1),
+      .about = "fewer at an effective sample size below this part of |D|; 0: ratios may overflow" },
     { FIELD(refresh), WHOLE(1e6), .about = "batches from one theta'" },
     { FIELD(ratio), CHOICE(ratios), .about = "what the ratios make of a weight; 001: trajectory" },
     { FIELD(clip), REAL(1e300), .about = "greatest product of ratios; 0: any" },
@@ -221,7 +222,8 @@ void off_policy_pg_check(const void *config)
     if (c->ratio == OFF_POLICY_WEIGHTED && c->trajectories == 1)
         bad_input("--set: expected trajectories of at least 2 beside ratio=weighted: of one the weight is always 1");
     if (c->clip > 0 && c->clip < 1)
-        bad_input("--set: expected clip of 0 or at least 1, which is the product at theta = theta', found %g", c->clip);
+        bad_input("--set: expected clip of 0 or at least 1, which is the product at theta = theta', found %g",
+                  c->clip);
 }
 
 /* log_rho [b->T] of a batch, trajectory by trajectory, and what progress.csv shows of it */

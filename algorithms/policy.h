@@ -37,8 +37,8 @@ policy policy_of(const env *e, int layers, const int *width, enum ad_activation 
 policy deterministic_policy_of(const env *e, int layers, const int *width, enum ad_activation hidden);
 policy policy_normalised(policy p);             /* a deterministic one, with batch normalisation */
 /* First parameters: orthogonal weights, sqrt 2 in hidden layers (CleanRL's), .01 at the output, so that at
- * first all actions are nearly equally likely; log_sd = 0. Deterministic: fan-in, but U(-.003, .003) at the output, so
- * that no tanh is saturated (Lillicrap et al. 2016, section 7). */
+ * first all actions are nearly equally likely; log_sd = 0. Deterministic: fan-in, but U(-.003, .003) at the
+ * output, so that no tanh is saturated (Lillicrap et al. 2016, section 7). */
 void   policy_init(const policy *p, gsl_rng *rng, double *theta);
 
 /* s [T x d]; a [T x k] numbers, borrowed, for a discrete space as index [T], else the other is NULL.

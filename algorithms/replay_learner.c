@@ -7,8 +7,8 @@
 
 #include "autodiff/require.h"
 
-replay_learner replay_learner_new(const env *e, const policy *p, const network *Q, int critics, double lr, double lr_Q,
-                                  long capacity, long batch)
+replay_learner replay_learner_new(const env *e, const policy *p, const network *Q, int critics,
+                                  double lr, double lr_Q, long capacity, long batch)
 {
     replay_learner l = { .p = *p, .Q = *Q, .L = NAN, .J = NAN, .epsilon = NAN };
     size_t n = l.n = p->values ? 0 : (size_t)p->n, nQ = l.nQ = (size_t)(critics * critic_n(p, Q));

@@ -24,9 +24,9 @@ typedef struct {
 } replay_learner;
 
 /* Q: of each of so many critics */
-replay_learner replay_learner_new(const env *e, const policy *p, const network *Q, int critics, double lr, double lr_Q,
-                                  long capacity, long batch);
-void           replay_learner_init(replay_learner *l, gsl_rng *rng);        /* theta, phi, and both targets the same */
+replay_learner replay_learner_new(const env *e, const policy *p, const network *Q, int critics,
+                                  double lr, double lr_Q, long capacity, long batch);
+void           replay_learner_init(replay_learner *l, gsl_rng *rng);    /* theta, phi, and both targets the same */
 void           replay_learner_free(replay_learner *l);
 
 #endif

@@ -1,5 +1,5 @@
 /* The files of a run: between run.c, which says what happened, and the disk. Mistakes of the user end in exit 2, a
- * full or failing disk in exit 3; the checkpoint of before stands. */
+ * full or failing disk in exit 3; then the previous checkpoint stands. */
 #ifndef ASCENT_RUN_FOLDER_H
 #define ASCENT_RUN_FOLDER_H
 

@@ -1,5 +1,5 @@
 /* The order in which workers that share parameters take their turns. It decides a run: every worker has an
- * environment and random streams of its own, so that with the order the numbers are given, bit for bit. Written
+ * environment and random streams of its own, so that nothing else can change a bit of the numbers. Written
  * down it is a text of these events:
  *
  *     a, b, c, ..     worker 0, 1, 2, .. copies the shared parameters: its turn begins

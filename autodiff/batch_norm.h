@@ -11,8 +11,8 @@
  * eps = 1e-5 and m = .1 come; the paper gives neither.
  *
  * In a network f: the first `inputs` inputs are normalised and, where that is all of them, every hidden layer, before
- * its activation. Where it is not all, something else comes in with the others, as an action into a critic, and what is
- * behind it is left as it is. The output is never normalised. With w numbers normalised in all, theta is
+ * its activation. Where it is not all, something else comes in with the others, as an action into a critic, and
+ * what is behind it is left as it is. The output is never normalised. With w numbers normalised in all, theta is
  *
  *     the network's [network_n] | gains [w] | biases [w] | running means [w] | running variances [w]
  *

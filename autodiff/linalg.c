@@ -16,7 +16,8 @@
 void linalg_start(void)
 {
 #ifdef OPENBLAS_CONFIG_H
-    size_t buffers = (136u << 20) * (size_t)openblas_get_num_threads();     /* its threads take theirs when they like */
+    /* one for each of its threads, which take theirs when they like */
+    size_t buffers = (136u << 20) * (size_t)openblas_get_num_threads();
     void *probe = malloc(buffers);
     if (!probe) out_of_memory(buffers, "the buffers of OpenBLAS");
     free(probe);

@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* One line on stderr, whatever bytes a file name in it has. Another thread that fails, too, waits there for the end. */
+/* One line on stderr, whatever bytes a file name in it has.
+ * Another thread that fails, too, waits there for the end. */
 static void say(const char *prefix, const char *fmt, va_list args)
 {
     char line[4096];

@@ -235,14 +235,6 @@ static double gap_by_td_of_Q(uint64_t seed)
     return off;
 }
 
-static double bounds(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = 0.01;
-    out[1] = 0.05;
-    return 0;
-}
-
 static double Q_learnt(const setting *x, double *out)
 {
     out[0] = out[1] = 0;
@@ -308,13 +300,6 @@ static double gap_by_exact_critics(uint64_t seed, double alpha)
     q_actor_critic_step_free(look);
     hand_free(h);
     return off;
-}
-
-static double five_percent(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = out[1] = 0.05;
-    return 0;
 }
 
 #define ALPHA_EXACT 0.03
@@ -425,13 +410,6 @@ static double ratio(const char *problem, gap_of f, uint64_t seed)        /* to w
     return (double)steps_needed(problem, f, seed) / (double)steps_needed(problem, td_gap, seed);
 }
 
-static double four_times(const setting *x, double *out)
-{
-    (void)x;
-    *out = 4;
-    return 0;
-}
-
 static double on_E5x(const setting *x, double *out)
 {
     *out = ratio("E5x", reinforced_gap, x->seed);
@@ -476,9 +454,9 @@ const derivation actor_critic_learning[] = {
       "E5x, alpha .05" },
     { "QAC-5", "the Q actor-critic: its critic finds Q of pi, and J comes within 5 % of the optimum",
       "max |Q_w - Q|, the worst of 3 runs with pi fixed; 1 - J/J*, the worst of 10 runs",
-      measured_two, measured_unit,
+      count_two, unit_of_one,
       NULL, NULL, {
-        { "0.01,\\quad0.05", "of a Q of at most 1.05; of the optimum", bounds },
+        { "0.01,\\quad0.05", "of a Q of at most 1.05; of the optimum", .is = { 0.01, 0.05 } },
         { "\\le\\max|Q_w-Q^\\pi|,\\ \\delta=r+\\gamma\\max_{a'}Q_w(s',a')-Q_w(s,a);\\quad1-J/J^*,\\ "
           "\\theta\\leftarrow\\theta+\\alpha\\delta\\nabla\\log\\pi",
           "the controls: a DQN's target; and the weight of 000 l.185, under which the best of ten runs is not there"
@@ -490,9 +468,9 @@ const derivation actor_critic_learning[] = {
       "E5, gamma .9, one endless episode", page_of_E5, .trains = 13 },
     { "BL-9", "the advantage actor-critic comes within 5 % of the optimum",
       "1 - J/J*, the worst of 10 runs with learnt critics, and of 10 with Q and V of pi",
-      measured_two, measured_unit,
+      count_two, unit_of_one,
       NULL, NULL, {
-        { "0.05,\\quad0.05", "of the optimum", five_percent },
+        { "0.05,\\quad0.05", "of the optimum", .is = { 0.05, 0.05 } },
         { "\\le1-J/J^*", "the controls: critics that stay as they begin; alpha = 0", A_untaught, AT_LEAST },
         { "\\ge1-J/J^*,\\quad\\theta\\leftarrow\\theta+\\alpha(Q_w(s,a)-V_v(s))\\nabla\\log\\pi(a|s)",
           "algorithms/advantage_actor_critic.c; 2e5 steps, alpha = .002, alpha_w = alpha_v = .1; 2e4 steps,"
@@ -500,8 +478,8 @@ const derivation actor_critic_learning[] = {
           A_learnt, AT_MOST } },
       "E5, gamma .9, one endless episode", page_of_spread, .trains = 3 },
     { "RF-11", "REINFORCE needs many more steps of the environment than a TD actor-critic, where returns vary",
-      "steps needed, in those of the TD actor-critic", measured_one, measured_unit, NULL, NULL, {
-        { "4", "times as many", four_times },
+      "steps needed, in those of the TD actor-critic", count_one, unit_of_one, NULL, NULL, {
+        { "4", "times as many", .is = { 4 } },
         { "\\ge N_{\\mathrm{REINFORCE}}/N_{\\mathrm{TD}},\\ \\text{chain:5}",
           "the control: one way leads to one reward, and returns hardly vary", on_chain, AT_MOST },
         { "\\le N_{\\mathrm{REINFORCE}}/N_{\\mathrm{TD}},\\ \\text{E5x}",

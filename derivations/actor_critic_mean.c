@@ -4,7 +4,6 @@
  * l.105-129). Runs that learn: actor_critic_learning.c. */
 #include "derivations/actor_critic_mean.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,12 +41,6 @@ static const char *no_system(const setting *x)
     const char *reason = no_table(x);
     return !reason && (x->pi->nSA + 1) * all_steps(x->pi) > COLUMNS ? "too many steps to look at each" : reason;
 }
-
-static int    n_theta(const setting *x)       { return x->pi->n; }
-static int    n_pairs(const setting *x)       { return x->pi->nSA; }
-static double unit_gradient(const setting *x) { return x->pi->unit_gradient; }
-static double unit_V(const setting *x)        { return x->pi->unit_V; }
-static double unit_A(const setting *x)        { return 2 * x->pi->unit_V; }
 
 /* What means over s' may be off by, and a gradient made of them */
 static double room(const exact *x)          { return enumerate_room(x); }
@@ -557,7 +550,6 @@ static double unscaled(const setting *x, double *g)     { return actor_with(x, 1
 /* ---- BL-8, TDA-4: how many numbers are learnt ---- */
 
 static int    sets(const setting *x)    { (void)x; return 3; }
-static double unit_one(const setting *x) { (void)x; return 4 * DBL_EPSILON; }
 
 /* Layers from nS one-hot inputs: a weight for each and a bias */
 static double three_sets(const setting *x, double *out)
@@ -714,7 +706,7 @@ static void page_of_labels(const setting *x, FILE *out)
 
 const derivation actor_critic_mean[] = {
     { "QAC-1", "a critic that is a table comes to rest at Q_w = Q of pi", "Q(s,a), then the mean step of w from 0",
-      n_pairs_twice, unit_V, no_system, NULL, {
+      n_pairs_twice, unit_of_V, no_system, NULL, {
         { "Q^\\pi(s,a);\\quad r(s,a)", "what w is to approximate, and where it goes first", Q_and_r },
         { "=Q_w:\\ E[\\delta\\nabla_wQ_w(s,a)\\,|\\,s,a]=0;\\quad E[\\delta\\nabla_wQ_w(s,a)\\,|\\,s,a],\\ Q_w=0",
           "the only table at which the mean of w's step is 0, from mean steps of algorithms/q_actor_critic.c;"
@@ -722,7 +714,7 @@ const derivation actor_critic_mean[] = {
           Q_at_rest },
         { "=V^\\pi(s)", "the control: a network of s alone cannot be Q", V_for_all, DIFFERS } } },
     { "QAC-2", "what the actor follows is off by the critic's error, seen through the scores",
-      "E[Q_w grad log pi] - grad J, Q_w = .7 Q + .3 sin(7s+4a)", n_theta, unit_gradient, no_table, NULL, {
+      "E[Q_w grad log pi] - grad J, Q_w = .7 Q + .3 sin(7s+4a)", count_theta, unit_of_gradient, no_table, NULL, {
         { "\\sum_s\\rho(s)\\sum_a\\pi(a|s)(Q_w-Q^\\pi)(s,a)\\nabla\\log\\pi(a|s)", "the scores in closed form",
           score_times_error },
         { "=E[Q_w\\nabla_\\theta\\log\\pi_\\theta(a|s)]-\\nabla_\\theta J",
@@ -732,7 +724,7 @@ const derivation actor_critic_mean[] = {
       .page = page_of_critic },
     { "QAC-4", "delta = r + gamma Q_w(s',a') - Q_w(s,a): its mean is 0 when Q_w is Q of pi",
       "Q(s,a) + E[delta|s,a]",
-      n_pairs, unit_A, no_table, NULL, {
+      count_pairs, unit_of_A, no_table, NULL, {
         { "Q^\\pi(s,a)", "exact", Q_exact },
         { "=Q^\\pi(s,a)+E[r+\\gamma Q^\\pi(s',a')-Q^\\pi(s,a)\\,|\\,s,a]",
           "over s' and a', through algorithms/q_actor_critic.c: Bellman's equation", Q_and_its_delta },
@@ -741,7 +733,7 @@ const derivation actor_critic_mean[] = {
         { "Q^\\pi(s,a)+E[r+\\gamma\\max_{a'}Q^\\pi(s',a')-Q^\\pi(s,a)\\,|\\,s,a]",
           "000 (l.160): actor-critic = REINFORCE + DQN. DQN's target has a max; (7) has the action taken: SARSA",
           Q_and_the_delta_of_max, DIFFERS, "ERR-16" } } },
-    { "QAC-6", "the actor's weight is Q_w(s,a), or the TD error of V", GRADIENT, n_theta, unit_gradient,
+    { "QAC-6", "the actor's weight is Q_w(s,a), or the TD error of V", GRADIENT, count_theta, unit_of_gradient,
       no_table, NULL,
       { { "\\nabla_\\theta J", "PGT-3", gradient },
         { "=E[Q^\\pi(s,a)\\nabla\\log\\pi(a|s)]", "the mean of theta's step, through algorithms/q_actor_critic.c",
@@ -757,7 +749,7 @@ const derivation actor_critic_mean[] = {
           actor_with_td_of_Q, DIFFERS, "ERR-13" } },
       .page = page_of_td_errors },
     { "QAC-7", "the critic's step is delta grad Q_w(s,a): the target is a constant",
-      "the entry (s,a) of E[step|s,a], Q_w = .7 Q + .3 sin(7s+4a)", n_pairs, unit_A, no_table, NULL, {
+      "the entry (s,a) of E[step|s,a], Q_w = .7 Q + .3 sin(7s+4a)", count_pairs, unit_of_A, no_table, NULL, {
         { "E[\\delta\\,|\\,s,a]=r(s,a)+\\gamma\\sum_{s'}P(s'|s,a)\\sum_{a'}\\pi(a'|s')Q_w(s',a')-Q_w(s,a)",
           "grad Q_w(s,a) of a table is 1 at (s,a)", residual_of_critic },
         { "=-E[\\nabla_w\\tfrac12\\delta^2\\,|\\,s,a],\\quad r+\\gamma Q_w(s',a')\\ \\text{held}",
@@ -766,7 +758,7 @@ const derivation actor_critic_mean[] = {
           "000 l.186: MSE of the TD error, read literally: the target moves, too", full_gradient, DIFFERS,
           "ERR-15" } } },
     { "QAC-8", "Q times the cross entropy with the sampled action as label is minus the actor's objective",
-      "the gradient of the loss", n_theta, unit_gradient, no_table, NULL, {
+      "the gradient of the loss", count_theta, unit_of_gradient, no_table, NULL, {
         { "-E[Q\\nabla_\\theta\\log\\pi_\\theta(a|s)]", "the scores in closed form, Q = Q^pi", minus_by_hand },
         { "=\\nabla_\\theta E[Q(-\\sum_iy_i\\log p_i)],\\quad y=\\text{one-hot of}\\ a",
           "autodiff through the cross entropy; Q is a number", label_is_action },
@@ -778,29 +770,28 @@ const derivation actor_critic_mean[] = {
       .page = page_of_labels },
     { "QAC-11", "the critic judges direction and size of the actor's step",
       "the mean of theta's step, Q_w times -2.5",
-      n_theta, unit_gradient, no_table, NULL, {
+      count_theta, unit_of_gradient, no_table, NULL, {
         { "c\\,E[Q_w\\nabla\\log\\pi],\\quad c=-\\tfrac52",
           "the scores in closed form, with the critic's .7 Q + .3 sin(7s+4a); c times",
           step_times_c },
         { "=E[c\\,Q_w\\nabla\\log\\pi]", "through algorithms/q_actor_critic.c", Q_times_c },
         { "=E[Q_w\\nabla\\log\\pi]", "the control", unscaled, DIFFERS } } },
     { "BL-8", "an advantage actor-critic learns three sets of parameters", "numbers in theta, w and v", sets,
-      unit_one,
+      unit_of_one,
       no_table, NULL, {
         { "(|S|+1)|A|,\\ (|S|+1)|A|,\\ |S|+1", "tables as linear layers with biases", three_sets },
         { "|\\theta|,\\ |w|,\\ |v|", "what an update of algorithms/advantage_actor_critic.c moves",
           sets_of_advantage },
         { "|\\theta|,\\ 0,\\ |v|", "the control: algorithms/td_actor_critic.c", sets_of_td, DIFFERS } } },
-    { "TDA-3", "grad J = E[delta grad log pi], delta the TD error of V of pi", GRADIENT, n_theta, unit_gradient,
-      no_table,
-      NULL, {
+    { "TDA-3", "grad J = E[delta grad log pi], delta the TD error of V of pi",
+      GRADIENT, count_theta, unit_of_gradient, no_table, NULL, {
         { "\\nabla_\\theta J", "PGT-3", gradient },
         { "=E[\\delta^\\pi\\nabla_\\theta\\log\\pi_\\theta(a|s)]",
           "the mean of theta's step over s ~ rho, a and s', through algorithms/td_actor_critic.c", actor_with_td },
         { "=E[\\delta\\nabla_\\theta\\log\\pi_\\theta(a|s)],\\quad\\delta=r+\\gamma V_v(s')-V_v(s)",
           "000 eq 12 prints a bare delta, and l.213 learns v: here V + 0.1 s", actor_with_td_of_critic, DIFFERS,
           "ERR-19" } } },
-    { "TDA-4", "a TD actor-critic learns two sets of parameters", "numbers in theta, w and v", sets, unit_one,
+    { "TDA-4", "a TD actor-critic learns two sets of parameters", "numbers in theta, w and v", sets, unit_of_one,
       no_table,
       NULL, {
         { "(|S|+1)|A|,\\ 0,\\ |S|+1", "tables as linear layers with biases", two_sets },
@@ -809,7 +800,7 @@ const derivation actor_critic_mean[] = {
           DIFFERS } } },
     { "TDA-6", "theta's step is grad log pi times the TD error, which is held constant",
       "the mean step of theta, then of v, from the actor's objective; V_v = V + 0.1 s", n_theta_and_v,
-      unit_gradient,
+      unit_of_gradient,
       no_table, NULL, {
         { "\\sum_s\\rho(s)\\sum_a\\pi(a|s)\\,E[\\delta|s,a]\\,\\nabla\\log\\pi(a|s),\\quad 0",
           "the scores in closed form; the actor has no part in v", td_by_hand },
@@ -821,7 +812,7 @@ const derivation actor_critic_mean[] = {
           "the control: the actor's objective flows into the critic, as in several published tutorials",
           td_without_stop, DIFFERS } } },
     { "TDA-7", "a critic that is a table comes to rest at V_v = V of pi", "V(s), then the mean step of v from 0",
-      n_states_twice, unit_V, no_system, NULL, {
+      n_states_twice, unit_of_V, no_system, NULL, {
         { "V^\\pi(s);\\quad r_\\pi(s)", "exact", V_and_r },
         { "=V_v:\\ E[\\delta\\nabla_vV_v(s)\\,|\\,s]=0;\\quad E[\\delta\\nabla_vV_v(s)\\,|\\,s],\\ V_v=0",
           "the only table at which the mean of v's step is 0, from mean steps of algorithms/td_actor_critic.c",

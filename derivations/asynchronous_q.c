@@ -196,8 +196,6 @@ void nstep_q_fixed_point(const exact *x, int n, const double *beta, double *Q)
 
 /* ---- ASQ-1 ---- */
 
-static int n_pairs(const setting *x) { return x->pi->nSA; }
-
 static double by_policy_iteration(const setting *x, double *out)
 {
     optimal_Q(x->pi, out);
@@ -528,7 +526,6 @@ static void page_of_steps(const setting *x, FILE *out)
 enum { ACTORS = 3 };
 static const double share[ACTORS] = { 0.4, 0.3, 0.3 };
 
-static int    one(const setting *x)       { (void)x; return 1; }
 static double unit_bits(const setting *x) { return 10 * DBL_EPSILON * x->pi->nS / (1 - x->pi->gamma); }
 
 /* d [ACTORS x nS]: visitations of decision states, summing to 1; the same epsilon for all, or the paper's */
@@ -709,7 +706,8 @@ LINE(training_7, J_in_training(x->pi, x->pi1, out))
 LINE(no_mask_7,  J_by_hand(x->pi, x->pi1, false, false, out))
 
 const derivation asynchronous_q[] = {
-    { "ASQ-1", "one-step Q-learning has its mean update zero at Q^*", "Q(s,a)", n_pairs, unit_Q, not_here, NULL, {
+    { "ASQ-1", "one-step Q-learning has its mean update zero at Q^*", "Q(s,a)",
+      count_pairs, unit_Q, not_here, NULL, {
         { "Q^*(s,a)", "by policy iteration", by_policy_iteration },
         { "=Q:\\ E[y|s,a]=Q(s,a),\\quad y=r+\\gamma\\max_{a'}Q(s',a')",
           "by Newton's method; y through algorithms/async_q.c", one_step_zero },
@@ -736,8 +734,8 @@ const derivation asynchronous_q[] = {
           "002 l.43: theta' for theta^-. The fixed point is the same, but targets move with every update",
           sarsa_as_002, DIFFERS, "ERR-24" },
         { "Q^{\\pi'}", "the control: another behaviour", sarsa_of_other, DIFFERS } } },
-    { "NSQ-1", "n-step Q-learning has its mean update zero at the optimum of n steps as one", "Q_3(s,a)", n_pairs,
-      unit_Q, no_paths, NULL, {
+    { "NSQ-1", "n-step Q-learning has its mean update zero at the optimum of n steps as one", "Q_3(s,a)",
+      count_pairs, unit_Q, no_paths, NULL, {
         { "Q_3:\\ E[r_0+\\gamma r_1+\\gamma^2r_2+\\gamma^3\\max_aQ_3(s_3,a)\\,|\\,s,a]=Q_3(s,a)",
           "actions after the first by pi; by Newton's method", nstep_zero },
         { "=E[R\\,|\\,s,a],\\quad R\\leftarrow r_i+\\gamma R",
@@ -747,7 +745,7 @@ const derivation asynchronous_q[] = {
         { "=r_3(s,a)+\\gamma^3\\sum_{s'}P_3(s'|s,a)\\max_{a'}Q_3(s',a')",
           "policy iteration on the MDP whose step is an action and two steps of pi", macro_optimum },
         { "\\pi'", "the control: another behaviour", nstep_zero_of_other, DIFFERS } } },
-    { "NSQ-2", "n-step Q-learning is off-policy for n = 1 only, or when it acts optimally", "Q_n(s,a)", n_pairs,
+    { "NSQ-2", "n-step Q-learning is off-policy for n = 1 only, or when it acts optimally", "Q_n(s,a)", count_pairs,
       unit_Q, not_here, NULL, {
         { "Q^*", "what learning off-policy would find", by_policy_iteration },
         { "=Q_1", "n = 1, uniform behaviour", one_step_uniform },
@@ -759,7 +757,7 @@ const derivation asynchronous_q[] = {
           "ERR-25" } },
       .page = page_of_steps },
     { "A3C-19", "actors with different epsilons together visit more diversely than they do on average",
-      "entropy of the mixture minus mean entropy, nats", one, unit_bits, not_here, NULL, {
+      "entropy of the mixture minus mean entropy, nats", count_one, unit_bits, not_here, NULL, {
         { "H(\\sum_iw_id_i)-\\sum_iw_iH(d_i)",
           "d_i the visitation of an actor epsilon-greedy in Q^*; epsilon .1, .01, .5 by w = .4, .3, .3",
           gained_by_three },
@@ -778,7 +776,8 @@ const derivation asynchronous_q[] = {
         { "J(w)=E[(r+\\gamma\\max_{a'}q_w(s',a')-q_w(s,a))^2]",
           "004 l.539 has no (1-d): something is worth something behind the end", no_mask_6, DIFFERS, "ERR-67" } } },
     { "DDPG-7", "DQN's error with a target network", "J(w), dJ/dw[i]", n_J, unit_J, no_J, NULL, {
-        { "J(w)=E[(r+\\gamma(1-d)\\max_{a'}q_{w'}(s',a')-q_w(s,a))^2]", "in plain loops, pairs drawn evenly", hand_7 },
+        { "J(w)=E[(r+\\gamma(1-d)\\max_{a'}q_{w'}(s',a')-q_w(s,a))^2]", "in plain loops, pairs drawn evenly",
+          hand_7 },
         { "E[-J],\\quad y=r+\\gamma(1-d)\\max_{a'}q_{w'}(s',a')", "algorithms/async_q.c, theta^- = w'", training_7 },
         { "w'=w", "the control: targets that are not frozen", hand_6, DIFFERS },
         { "J(w)=E[(r+\\gamma\\max_{a'}q_{w'}(s',a')-q_w(s,a))^2]",

@@ -603,7 +603,7 @@ const derivation asynchrony[] = {
       WHOLE_RUN },
     { "A3C-12", "act until terminal or t_max; T counts all", "T; T of 3 threads, less their turns' steps",
       n_counts,
-      measured_unit, NULL, NULL, {
+      unit_of_one, NULL, NULL, {
         { "\\sum_i(t-t_{start}),\\quad0", IN_ORDER ", its steps added up", T_by_hand },
         { "=T,\\quad T-\\sum_i(t-t_{start})", TRAINED "; and by threads", T_counted },
         { "t_{max}\\cdot\\text{turns}", "the control: a turn that goes on behind the end of an episode",
@@ -637,7 +637,7 @@ const derivation asynchrony[] = {
           "ERR-81" } },
       WHOLE_RUN, page_of_order },
     { "A3C-18", "N streams: the samples of a batch have 1/N of the correlation of one",
-      "mean correlation of all pairs, N = 1, 4, 16", n_counts_of_streams, measured_unit, NULL, NULL, {
+      "mean correlation of all pairs, N = 1, 4, 16", n_counts_of_streams, unit_of_one, NULL, NULL, {
         { "\\frac1{Nn^2}(n+2\\sum_{k<n}(n-k)0.8^k)", "powers of the second eigenvalue",
           by_eigenvalue },
         { "=\\frac1{Nn^2\\,\\mathrm{Var}f}\\sum_{i,j<n}f^TDP^{|i-j|}f", "powers of the transition matrix",
@@ -650,7 +650,7 @@ const derivation asynchrony[] = {
           DIFFERS } },
       RING, page_of_batches },
     { "QAC-12", "an actor in step with its own past sees correlated data; in parallel less so",
-      "distance from the prediction in standard errors, N = 1, 4, 16", n_counts_of_streams, measured_unit, NULL,
+      "distance from the prediction in standard errors, N = 1, 4, 16", n_counts_of_streams, unit_of_one, NULL,
       NULL, {
         { "5", "standard errors: a false alarm in 6e5, three times; c wrong by a quarter is 8 of them", five },
         { "\\ge|\\hat c-c|/\\mathrm{s.e.}", "2000 batches of N actors, measured; c: A3C-18", from_the_chain,

@@ -2,7 +2,6 @@
  * that must come out the other way. Orders of turns are drawn from the seed where the claim is not about
  * threads or time; where it is, numbers differ from run to run, and bounds are ends of intervals. 004 (l.29,
  * l.42, l.50, l.107, l.191), 002 (l.19-28), 000 (l.241-243). */
-#include <float.h>
 #include <gsl/gsl_sort.h>
 #include <math.h>
 #include <pthread.h>
@@ -161,14 +160,6 @@ static double staleness(uint64_t seed, double lr)
 }
 
 static const double alpha_ = 0.02;
-
-static double locks_bound(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = 4;
-    out[1] = 0.6;
-    return 0;
-}
 
 static double locks_matter(const setting *x, double *out)
 {
@@ -479,14 +470,6 @@ static double half(const setting *x, double *out)
     return 0;
 }
 
-static double a_quarter(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = 0.25;
-    out[1] = 0.5;
-    return 0;
-}
-
 /* ---- A3C-24: four methods on one task ---- */
 
 enum { METHOD_SEEDS = 10, METHOD_STEPS = 20000, METHOD_LIMIT = 50 };
@@ -527,15 +510,15 @@ static double methods_at_rest(const setting *x, double *out)  { return methods(x
 
 const derivation asynchrony_measured[] = {
     { "A3C-10", "A3C learns, with 1, 2, 4 and 8 threads",
-      "J/J* on chain:5, then mean return on CartPole-v1 / 475, N = 1, 2, 4, 8", eight, measured_unit, NULL, NULL, {
+      "J/J* on chain:5, then mean return on CartPole-v1 / 475, N = 1, 2, 4, 8", eight, unit_of_one, NULL, NULL, {
         { "0.95,\\quad1", "of the optimum; of the mark within 400000 steps", the_marks },
         { "\\ge", "the control: alpha = 0", reached_at_rest, AT_MOST },
         { "\\le", "threads with locks on the chain, without on CartPole-v1", reached_learning, AT_LEAST } },
       "chain:5, tables, 20000 steps; CartPole-v1, the defaults", .trains = 30 },
     { "A3C-17", "Hogwild!: without locks as good as with them, where alpha is small; staleness grows with alpha",
-      "|difference of mean J| in standard errors; staleness at alpha = .001 over that at .002", measured_two,
-      measured_unit, NULL, NULL, {
-        { "4,\\quad0.6", "20 seeds each; a median of 21", locks_bound },
+      "|difference of mean J| in standard errors; staleness at alpha = .001 over that at .002", count_two,
+      unit_of_one, NULL, NULL, {
+        { "4,\\quad0.6", "20 seeds each; a median of 21", .is = { 4, 0.6 } },
         { "\\ge|\\bar J_{locks}-\\bar J_{none}|/\\mathrm{s.e.},\\quad\\rho(\\alpha)/\\rho(2\\alpha)",
           "4 threads, alpha = .02; rho: a round from one theta against one after the other", locks_matter,
           AT_MOST },
@@ -544,14 +527,14 @@ const derivation asynchrony_measured[] = {
       "E5x, tables, plain steps, 4000 steps", page_of_staleness, .trains = 2 },
     { "A3C-20", "workers see more of the states and actions in as many steps of each",
       "distinct (s,a), mean of 20 seeds",
-      measured_one, measured_unit, NULL, NULL, {
+      count_one, unit_of_one, NULL, NULL, {
         { "\\#_1", "one worker, 100 steps", seen_by_one },
         { "\\le\\#_4", "four workers, 100 steps of each", seen_by_four, AT_LEAST },
         { "=\\#", "the control: four workers with one worker's random streams see what it sees",
           seen_by_copies } },
       "FrozenLake8x8-v1, actions drawn evenly", page_of_pairs, .trains = 0.1 },
     { "A3C-21", "several agents learn faster in time", "steps a second of two workers over those of one",
-      measured_one, measured_unit,
+      count_one, unit_of_one,
       one_processor, NULL, {
         { "1", "", at_par },
         { "\\le", "two threads: the lower end of a 95 % interval", faster_by_threads, AT_LEAST },
@@ -559,7 +542,7 @@ const derivation asynchrony_measured[] = {
       "CartPole-v1, the defaults, 30000 steps, 9 runs each in turn", page_of_speed, .trains = 40 },
     { "A3C-22", "no super-linear speed-up is seen",
       "time and steps to a return of 195, one thread over two: lower ends",
-      measured_two, measured_unit, NULL, NULL, {
+      count_two, unit_of_one, NULL, NULL, {
         { "2", "linear", linear },
         { "\\ge", "8 runs each; lower ends of 95 % intervals", to_the_mark, AT_MOST },
         { "\\le", "the control: a return of 475 over one of 25, one thread each. More than 2 would be seen",
@@ -569,13 +552,13 @@ const derivation asynchrony_measured[] = {
           " A3C's is 12.5 there", of_one_step_Q, DIFFERS, "ERR-21" } },
       "CartPole-v1, the defaults", .trains = 30 },
     { "A3C-24", "one scheme, four methods: on- and off-policy, values and policies, all learn",
-      "of ten runs: Q-learning, SARSA, n-step Q, A3C", four, measured_unit, NULL, NULL, {
+      "of ten runs: Q-learning, SARSA, n-step Q, A3C", four, unit_of_one, NULL, NULL, {
         { "9", "of ten", nine },
         { "\\ge", "the control: alpha = 0", methods_at_rest, AT_MOST },
         { "\\le\\#\\{J\\ge.95J^*\\}", "2 threads, tables, 20000 steps", methods_learning, AT_LEAST } },
       "chain:5, episodes of at most 50 steps", .trains = 3 },
     { "A3C-31", "some workers act with older parameters: N - 1 versions, on average",
-      "mean lag less N - 1, N = 2, 4, 8: in equal pace; then drawn, in standard errors", six, measured_unit, NULL,
+      "mean lag less N - 1, N = 2, 4, 8: in equal pace; then drawn, in standard errors", six, unit_of_one, NULL,
       NULL, {
         { "0,\\quad3", "N - 1 are the others' updates, one each", none_and_three },
         { "\\ge|\\bar l-(N-1)|,\\quad|\\bar l-(N-1)|/\\mathrm{s.e.}",
@@ -583,15 +566,15 @@ const derivation asynchrony_measured[] = {
         { "\\le|0-(N-1)|", "the control: one after the other, nobody's theta is old", lags_in_turn, AT_LEAST } },
       "E5x", page_of_lags, .trains = 2 },
     { "A3C-32", "more workers do not need fewer steps in all",
-      "steps of four workers over those of one to a return of 195, the lower end; then a half", measured_two,
-      measured_unit, NULL, NULL, {
+      "steps of four workers over those of one to a return of 195, the lower end; then a half", count_two,
+      unit_of_one, NULL, NULL, {
         { "N=4:N=1,\\quad0.5", "ten runs each; ends of a 95 % interval", four_over_one },
         { "\\ge0.5,\\quad\\ge N=4:N=1\\ \\text{to returns of 25, 475}",
           "not even half; and the control: an easier mark for the four, the upper end. Less than half is seen",
           half, AT_MOST },
         { "1/4",
           "000 l.241-243: parallel learning improves the low sample efficiency. What falls is each worker's share,"
-          " and time; data is thrown away as before", a_quarter, DIFFERS, "ERR-23" } },
+          " and time; data is thrown away as before", NULL, DIFFERS, "ERR-23", .is = { 0.25, 0.5 } } },
       "CartPole-v1, 32 tanh units; whose turn it is is drawn", .trains = 40 },
     { .id = NULL }
 };

@@ -36,13 +36,6 @@ static double score_squared(const exact *x, int s, int a)       /* |grad log pi(
 }
 
 /* ---- units ---- */
-static int one(const setting *x)      { (void)x; return 1; }
-static int n_states(const setting *x) { return x->pi->nS; }
-static int n_pairs(const setting *x)  { return x->pi->nSA; }
-static int n_theta(const setting *x)  { return x->pi->n; }
-
-static double unit_V(const setting *x)        { return x->pi->unit_V; }
-static double unit_gradient(const setting *x) { return x->pi->unit_gradient; }
 
 /* Relative to what cancels: sums over actions */
 static double unit_relative(const setting *x) { return DBL_EPSILON * fmax(x->pi->nA, 4); }
@@ -400,7 +393,6 @@ enum { PROBABILITIES = 4 };
 static const double probability[PROBABILITIES] = { 0.6, 0.7, 0.9, 0.99 };
 
 static int    n_probabilities(const setting *x) { (void)x; return PROBABILITIES; }
-static double unit_one(const setting *x)        { (void)x; return 4 * DBL_EPSILON; }
 
 /* BL-4    Var[(Q - b) grad log pi] for Q = (1, 0) and b = V = p */
 static double trace_V(const setting *x, double *out)
@@ -463,10 +455,10 @@ static void row_of_advantages(double p_0, double p_1, FILE *out)
 static void page_of_advantages(const setting *x, FILE *out)
 {
     (void)x;
-    fprintf(out, "When V_t lowers the variance: where gain = sum_s d(s) E|grad log pi|^2 V (2 b* - V) > 0, for one pair"
-            " (s,a) ~ d.\nX3 over 3 steps, gamma .9, pi(0|s) = p_s, and the trace variance of whole estimates over all"
-            " trajectories:\n%6s %6s %10s %14s %10s %10s %13s %10s\n", "p_0", "p_1", "gain", "Var Q - Var A", "Q",
-            "advantage", "reward-to-go", "baseline");
+    fprintf(out, "When V_t lowers the variance: where gain = sum_s d(s) E|grad log pi|^2 V (2 b* - V) > 0, for"
+            " one pair (s,a) ~ d.\nX3 over 3 steps, gamma .9, pi(0|s) = p_s, and the trace variance of whole"
+            " estimates over all trajectories:\n%6s %6s %10s %14s %10s %10s %13s %10s\n",
+            "p_0", "p_1", "gain", "Var Q - Var A", "Q", "advantage", "reward-to-go", "baseline");
     row_of_advantages(0.7, 0.4, out);
     row_of_advantages(0.95, 0.95, out);
     row_of_advantages(0.05, 0.95, out);
@@ -493,13 +485,6 @@ static double ratio_formula(const setting *x, double *out)      /* (b* / D)^2 / 
     (void)x;
     double b_star = (1 - p_big) * Q_big[0] + p_big * Q_big[1], D = Q_big[0] - Q_big[1];
     *out = pow(b_star / D, 2) / pow(1 - 2 * p_big, 2);
-    return 0;
-}
-
-static double ratio_of_Q(const setting *x, double *out)         /* what a reader may take `100' for */
-{
-    (void)x;
-    *out = 100;
     return 0;
 }
 
@@ -555,19 +540,19 @@ static double table_before(const setting *x, double *out)
 }
 
 const derivation baseline[] = {
-    { "PGT-24", "E_a[grad log pi(a|s)] = 0", "E_a[d log pi(a|s)/dz[s,b]]", n_pairs, unit_relative, no_score,
+    { "PGT-24", "E_a[grad log pi(a|s)] = 0", "E_a[d log pi(a|s)/dz[s,b]]", count_pairs, unit_relative, no_score,
       distance_of_scores, {
         { "E_{a\\sim\\pi}[\\nabla_\\theta\\log\\pi_\\theta(a|s)]", "the mean of the softmax's score", mean_score },
         { "=\\nabla_\\theta\\sum_a\\pi_\\theta(a|s)",
           "pi grad log pi = grad pi (PGT-4); reverse mode", grad_of_one },
         { "=0", "the sum is 1 for every theta", zeros } } },
     { "BL-1", "a baseline B(s) adds nothing: sum_s d(s) sum_a grad pi(a|s) B(s) = 0",
-      "its component z[s,b], B(s) = 2 + cos(3s)", n_pairs, unit_relative, nothing_visited, distance_of_BL_1, {
+      "its component z[s,b], B(s) = 2 + cos(3s)", count_pairs, unit_relative, nothing_visited, distance_of_BL_1, {
         { "\\sum_sd(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)B(s)", "for any numbers B(s)", baseline_inside },
         { "=\\sum_sd(s)B(s)\\nabla_\\theta\\sum_a\\pi_\\theta(a|s)", "B(s) knows no action; reverse mode",
           baseline_outside },
         { "=0", "PGT-24", zeros } } },
-    { "BL-2", "grad J = E[A grad log pi]", "dJ/dtheta[i]", n_theta, unit_gradient, NULL, NULL, {
+    { "BL-2", "grad J = E[A grad log pi]", "dJ/dtheta[i]", count_theta, unit_of_gradient, NULL, NULL, {
         { "\\nabla_\\theta J(\\theta)", "reverse mode through rho_0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
         { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)Q^\\pi(s,a)", "PGT-3", with_Q },
         { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)(Q^\\pi(s,a)-B(s))", "BL-1, B(s) = 2 + cos(3s)",
@@ -576,7 +561,7 @@ const derivation baseline[] = {
         { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)A_w(s,a)",
           "000 eq 9: = with a critic, here A_w = .7 Q + .3 sin(7s+4a) - V; it is an approximation",
           with_A_w, DIFFERS, "ERR-12" } } },
-    { "BL-3", "E_a[B(s) grad log pi(a|s)] = 0, with B = V", "E[V(s) d log pi/dz[s,b]]", n_pairs, unit_relative,
+    { "BL-3", "E_a[B(s) grad log pi(a|s)] = 0, with B = V", "E[V(s) d log pi/dz[s,b]]", count_pairs, unit_relative,
       no_value, distance_of_BL_3, {
         { "0", "what a baseline may add to the gradient", zeros },
         { "=E_{s\\sim d,a\\sim\\pi}[V(s)\\nabla_\\theta\\log\\pi_\\theta(a|s)]",
@@ -585,7 +570,7 @@ const derivation baseline[] = {
           "000 l.205: `the expectation of B(s), that is V, is 0': of V times the score it is",
           mean_V, DIFFERS, "ERR-17" } } },
     { "BL-4", "a suitable baseline lowers the variance; V need not", "trace variance at p = .6, .7, .9, .99",
-      n_probabilities, unit_one, NULL, NULL, {
+      n_probabilities, unit_of_one, NULL, NULL, {
         { "\\mathrm{Var}[(Q-V)\\nabla\\log\\pi]", "the definition", trace_V },
         { "=2p(1-p)(b^*-V)^2,\\quad b^*=(1-p)Q_0+pQ_1", "multiplied out for two actions", trace_V_formula },
         { "\\ge\\mathrm{Var}[(Q-b^*)\\nabla\\log\\pi]=0", "the suitable one (BL-5)", trace_optimal, AT_MOST },
@@ -603,15 +588,15 @@ const derivation baseline[] = {
         { "v(b^*)\\le v(V)", "V is another choice", spread_V, AT_LEAST },
         { "v(b^*)\\le v(0)", "none is another", spread_none, AT_LEAST } } },
     { "BL-6", "Q = 1e6 and 999900: a baseline makes the variance 6.2e8 times smaller at p = .3",
-      "variance without / with V", one, unit_ratio, NULL, NULL, {
+      "variance without / with V", count_one, unit_ratio, NULL, NULL, {
         { "\\frac{\\mathrm{Var}[Q\\nabla\\log\\pi]}{\\mathrm{Var}[(Q-V)\\nabla\\log\\pi]}",
           "both by the definition", ratio },
         { "=\\frac{(b^*/D)^2}{(1-2p)^2},\\quad D=Q_0-Q_1",
           "BL-4's formula, V - b* = (2p-1) D; infinite at p = 1/2", ratio_formula },
         { "=100",
-          "the control: the difference 100 of 000 l.193 is what is left of Q, not what is gained", ratio_of_Q,
-          DIFFERS } }, "two actions, softmax, pi = (.3, .7), Q = (1e6, 999900)" },
-    { "BL-7", "V is Q averaged over actions: the natural baseline", "V(s)", n_states, unit_V, NULL, NULL, {
+          "the control: the difference 100 of 000 l.193 is what is left of Q, not what is gained", NULL, DIFFERS,
+          .is = { 100 } } }, "two actions, softmax, pi = (.3, .7), Q = (1e6, 999900)" },
+    { "BL-7", "V is Q averaged over actions: the natural baseline", "V(s)", count_states, unit_of_V, NULL, NULL, {
         { "V^\\pi(s)", "a linear solve over the states", V_by_solve },
         { "=E_{a\\sim\\pi}[Q^\\pi(s,a)]", "Q by a solve over the pairs", mean_Q },
         { "=\\arg\\min_bE_{a\\sim\\pi}[(Q^\\pi(s,a)-b)^2]",

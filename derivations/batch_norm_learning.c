@@ -1,5 +1,5 @@
-/* DDPG with and without batch normalisation, on inputs of different scales. 002 (l.165, l.192); Lillicrap et al. 2016,
- * section 3. The derivatives through the batch's statistics are checked by tests/test_batch_norm.c. */
+/* DDPG with and without batch normalisation, on inputs of different scales. 002 (l.165, l.192); Lillicrap et al.
+ * 2016, section 3. The derivatives through the batch's statistics are checked by tests/test_batch_norm.c. */
 #include <gsl/gsl_sort.h>
 #include <math.h>
 #include <stdlib.h>
@@ -119,13 +119,6 @@ static double median_cost(const setting *x, double scale, bool batch_norm, doubl
     return 0;
 }
 
-static double half(const setting *x, double *out)
-{
-    (void)x;
-    *out = 0.5;
-    return 0;
-}
-
 static double plain_1(const setting *x, double *out)        { return median_cost(x, 1, false, out); }
 static double plain_100(const setting *x, double *out)      { return median_cost(x, 100, false, out); }
 static double normalised_100(const setting *x, double *out) { return median_cost(x, 100, true, out); }
@@ -145,9 +138,9 @@ static void page_of_scales(const setting *x, FILE *out)
         }
         putc('\n', out);
     }
-    fprintf(out, "A median of %d is wrong when six runs are: were three of four on the other side of a half, it would be"
-            " seen with\nprobability .97.\n\nIt is no rule. Pendulum-v1, scale 10, mean returns of %d runs of 4000"
-            " steps:", RUNS, PENDULA);
+    fprintf(out, "A median of %d is wrong when six runs are: were three of four on the other side of a half, it"
+            " would be seen with\nprobability .97.\n\nIt is no rule. Pendulum-v1, scale 10, mean returns of %d"
+            " runs of 4000 steps:", RUNS, PENDULA);
     for (int on = 0; on < 2; on++) {
         fprintf(out, "\n%10s", name[on]);
         for (int k = 0; k < PENDULA; k++) fprintf(out, " %8.0f", learnt(false, 10, on, x->seed + (uint64_t)k));
@@ -157,9 +150,9 @@ static void page_of_scales(const setting *x, FILE *out)
 
 const derivation batch_norm_learning[] = {
     { "DDPG-21", "batch normalisation lets one setting learn whatever the scale of its inputs",
-      "cost of the policy / cost of doing nothing, the median of eleven runs", measured_one,
-      measured_unit, NULL, NULL, {
-        { "\\tfrac12", "of what doing nothing costs", half },
+      "cost of the policy / cost of doing nothing, the median of eleven runs", count_one,
+      unit_of_one, NULL, NULL, {
+        { "\\tfrac12", "of what doing nothing costs", .is = { 0.5 } },
         { "\\ge C,\\ s\\ \\text{as it is}",
           "the control: without normalisation the task itself is learnt", plain_1,
           AT_MOST },

@@ -56,13 +56,7 @@ bool bellman_Q(const exact *x, double *Q)
 double bellman_Q_room(const exact *x) { return 10 * x->unit_V * x->nSA / fmax(x->nS, 4); }
 
 /* ---- units ---- */
-static int one(const setting *x)        { (void)x; return 1; }
-static int n_states(const setting *x)   { return x->pi->nS; }
-static int n_pairs(const setting *x)    { return x->pi->nSA; }
 static int n_advantage(const setting *x) { return x->pi->nSA + x->pi->nS; }
-
-static double unit_V(const setting *x)  { return x->pi->unit_V; }
-static double unit_A(const setting *x)  { return 2 * x->pi->unit_V; }
 
 static bool too_many_states(const setting *x) { return x->pi->nS > EXACT_MAX_TIME_SUM; }
 
@@ -396,7 +390,7 @@ const derivation bellman[] = {
         { "=\\sum_{s'}|P(s'|s,a)|=\\sum_s|\\rho_0(s)|",
           "none is negative, so with the sum 1 none is above 1 (002 l.222 lets P be any real number)",
           sums_of_sizes } } },
-    { "MDP-5", "J = E[sum_{t<T} r_t], undiscounted", "J over " FINITE_SMALL, one,
+    { "MDP-5", "J = E[sum_{t<T} r_t], undiscounted", "J over " FINITE_SMALL, count_one,
       unit_sum_of_rewards, no_small_problem, NULL, {
         { "J(\\theta)=\\rho_0^T(I-P_\\pi)^{-1}r_\\pi",
           "on the time-expanded MDP, whose states (t,s) end after T steps: a solve at gamma = 1", J_by_solve },
@@ -405,7 +399,7 @@ const derivation bellman[] = {
         { "=\\sum_\\tau p_\\theta(\\tau)\\sum_{t=0}^{T-1}r_t",
           "the definition: every trajectory with its probability", J_over_all } },
       .page = page },
-    { "MDP-6", "J = rho_0^T V = sum_s rho(s) sum_a pi(a|s) r(s,a)", "J", one, unit_V, NULL, NULL, {
+    { "MDP-6", "J = rho_0^T V = sum_s rho(s) sum_a pi(a|s) r(s,a)", "J", count_one, unit_of_V, NULL, NULL, {
         { "J(\\theta)=\\rho_0^TV^{\\pi_\\theta}", "V by the solve of Bellman's equation", J_from_start },
         { "=E[\\sum_{t=0}^\\infty\\gamma^tr(s_t,a_t)]", "the definition: a sum over time, by powers of gamma P_pi",
           J_over_time },
@@ -414,31 +408,32 @@ const derivation bellman[] = {
         { "=E[\\sum_{t=0}^\\infty\\gamma^tr(s_t)]",
           "004 l.301 prints r(s_t), l.324 r(s_t,a_t). One reading of r(s): the plain mean over the actions",
           J_of_state_rewards, DIFFERS, "ERR-44" } } },
-    { "MDP-7", "Q(s,a) = E[sum_l gamma^l r_{t+l} | s_t = s, a_t = a]", "Q(s,a)", n_pairs, unit_V, NULL, NULL, {
+    { "MDP-7", "Q(s,a) = E[sum_l gamma^l r_{t+l} | s_t = s, a_t = a]", "Q(s,a)",
+      count_pairs, unit_of_V, NULL, NULL, {
         { "Q^\\pi(s,a)=E_\\pi[\\sum_{l\\ge0}\\gamma^lr_{t+l}\\,|\\,s_t=s,a_t=a]",
           "the definition: a first, then pi, summed over time by powers of gamma P_pi", Q_over_time },
         { "=r(s,a)+\\gamma\\sum_{s'}P(s'|s,a)V^\\pi(s')",
           "the first reward taken out; V by its solve", Q_by_solve },
         { "=[(I-\\gamma P\\Pi)^{-1}r](s,a)", "a solve over the pairs (s,a), without V", Q_by_pairs } } },
-    { "MDP-8", "V(s) = E[sum_l gamma^l r_{t+l} | s_t = s] = (I - gamma P_pi)^-1 r_pi", "V(s)", n_states, unit_V,
-      NULL, NULL, {
+    { "MDP-8", "V(s) = E[sum_l gamma^l r_{t+l} | s_t = s] = (I - gamma P_pi)^-1 r_pi", "V(s)",
+      count_states, unit_of_V, NULL, NULL, {
         { "V^\\pi=(I-\\gamma P_\\pi)^{-1}r_\\pi", "a linear solve", V_by_solve },
         { "=\\sum_{l\\ge0}(\\gamma P_\\pi)^lr_\\pi", "the definition, by powers of gamma P_pi", V_over_time },
         { "=r_\\pi+\\gamma P_\\pi V^\\pi", "the first reward taken out: Bellman's equation", V_after_one_step },
         { "=E_\\pi[\\sum_{l\\ge0}r_{t+l}\\,|\\,s_t=s]",
           "002 l.231: V as a sum without a discount, beside a discounted Q; here its first 100 rewards (at"
           " gamma = 1 all)", V_undiscounted, DIFFERS, "ERR-45" } } },
-    { "MDP-9", "A = Q - V, and its mean over pi is 0", "A(s,a), then sum_a pi(a|s) A(s,a)", n_advantage, unit_A,
+    { "MDP-9", "A = Q - V, and its mean over pi is 0", "A(s,a), then sum_a pi(a|s) A(s,a)", n_advantage, unit_of_A,
       NULL, NULL, {
         { "A^\\pi(s,a)=Q^\\pi(s,a)-V^\\pi(s)", "the definition, Q and V from the solve for V", A_by_solve },
         { "=Q^\\pi(s,a)-\\sum_b\\pi(b|s)Q^\\pi(s,b),\\quad\\sum_a\\pi(a|s)A^\\pi(s,a)=0",
           "MDP-11, with Q from the solve over pairs", A_by_pairs } } },
-    { "MDP-10", "Q(s,a) = E[r + gamma E_a'[Q(s',a')]]", "Q(s,a)", n_pairs, unit_V, NULL, NULL, {
+    { "MDP-10", "Q(s,a) = E[r + gamma E_a'[Q(s',a')]]", "Q(s,a)", count_pairs, unit_of_V, NULL, NULL, {
         { "Q^\\pi(s,a)", "its definition, MDP-7, summed over time", Q_over_time },
         { "=E_{r,s'}[r+\\gamma E_{a'\\sim\\pi}[Q^\\pi(s',a')]]",
           "the rewards from s' on, if pi goes on there, are gamma Q(s',a') in the mean", Q_backed_up },
         { "=[(I-\\gamma P\\Pi)^{-1}r](s,a)", "and nothing else solves it (gamma < 1, or an end)", Q_by_pairs } } },
-    { "MDP-11", "V(s) = sum_a pi(a|s) Q(s,a)", "V(s)", n_states, unit_V, NULL, NULL, {
+    { "MDP-11", "V(s) = sum_a pi(a|s) Q(s,a)", "V(s)", count_states, unit_of_V, NULL, NULL, {
         { "V^\\pi(s)", "a linear solve over the states", V_by_solve },
         { "=\\sum_a\\pi(a|s)Q^\\pi(s,a)", "the mean over the first action", V_from_Q },
         { "=\\sum_a\\pi(a|s)[(I-\\gamma P\\Pi)^{-1}r](s,a)", "the same with Q from the solve over pairs",

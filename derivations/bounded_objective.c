@@ -14,8 +14,6 @@
 #include "derivations/performance_difference.h"
 #include "derivations/shifted_expectation.h"
 
-static int one(const setting *x)       { (void)x; return 1; }
-
 /* ---- DSB-10: the objective on the states of pi' against that on the states of pi ---- */
 
 static double objective(const setting *x, double *out)
@@ -191,7 +189,7 @@ static void page_of_penalty(const setting *x, FILE *out)
 
 const derivation bounded_objective[] = {
     { "DSB-10", "sum_t E_p'[E_pi[pi'/pi gamma^t A]] >= the same on p(s_t) less sum_t 2 eps t gamma^t C",
-      "J(pi') - J(pi)", one, improvement_unit_J, improvement_no_bound, NULL, {
+      "J(pi') - J(pi)", count_one, improvement_unit_J, improvement_no_bound, NULL, {
         { "J(\\theta')-J(\\theta)", "two policies, two linear solves", objective },
         { "=\\sum_tE_{s_t\\sim p_{\\theta'}}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_{\\theta'}(a_t|s_t)}"
           "{\\pi_\\theta(a_t|s_t)}\\gamma^tA^{\\pi_\\theta}(s_t,a_t)]]", "PDI-1, on the states of pi'",

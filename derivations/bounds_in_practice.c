@@ -12,8 +12,6 @@
 #include "derivations/improvement_bound.h"
 #include "derivations/performance_difference.h"
 
-static int one(const setting *x) { (void)x; return 1; }
-
 /* ---- DSB-15: J is Lipschitz in the policy ---- */
 
 static double J_apart(const setting *x, double *out)
@@ -58,7 +56,6 @@ static int n_slopes(const setting *x)       { (void)x; return 2 * SLOPES; }
 
 /* u N k M with N = 4, k = M = 1/(1-gamma) = 10, as of any J; D_KL, a sum of two terms with |log pi| <= 5, has less */
 static double unit_slopes(const setting *x) { (void)x; return DBL_EPSILON * 4 * 10 * 10; }
-
 
 static improvement_bounds jump(double k)
 {
@@ -183,7 +180,6 @@ static int n_steps(const setting *x)       { (void)x; return N_STEPS; }
 /* A maximum is flat: golden section has t to a relative sqrt(u), and D_KL goes as t^2, log10 t^2 = 2 ln t / ln 10 */
 static double unit_steps(const setting *x) { (void)x; return sqrt(DBL_EPSILON); }
 
-
 /* TRPO-7   the step that a penalty allows, against that of delta */
 static double steps_with(double C, double *out)
 {
@@ -196,14 +192,6 @@ static double steps_with(double C, double *out)
         out[2 + i] = log10(p.dJ / c.dJ);
         E5_free(pi);
     }
-    return 0;
-}
-
-static double practice(const setting *x, double *out)       /* a hundredth of delta, a tenth of its gain */
-{
-    (void)x;
-    out[0] = out[1] = -2;
-    out[2] = out[3] = -1;
     return 0;
 }
 
@@ -229,7 +217,7 @@ static void page_of_steps(const setting *x, FILE *out)
 
 const derivation bounds_in_practice[] = {
     { "DSB-15", "|J(pi') - J(pi)| <= 2 alpha max|A_pi| / (1-gamma): J is Lipschitz in the policy",
-      "|J(pi') - J(pi)|", one, improvement_unit_J,
+      "|J(pi') - J(pi)|", count_one, improvement_unit_J,
       improvement_no_bound, NULL, {
         { "|\\eta(\\tilde\\pi)-\\eta(\\pi)|", "two linear solves", J_apart },
         { "=|\\sum_s\\rho_{\\tilde\\pi}(s)\\sum_a(\\tilde\\pi(a|s)-\\pi(a|s))A_\\pi(s,a)|",
@@ -253,7 +241,7 @@ const derivation bounds_in_practice[] = {
       "gamma = .9, .99: log10 of the step's max KL over delta; of its gain over that of delta", n_steps,
       unit_steps, NULL,
       NULL, {
-        { "-2,\\quad-1", "a hundredth of delta; a tenth of the gain", practice },
+        { "-2,\\quad-1", "a hundredth of delta; a tenth of the gain", .is = { -2, -2, -1, -1 } },
         { "\\ge\\log_{10}\\frac{D_{KL}^{max}}{\\delta},\\quad\\log_{10}\\frac{\\eta_C-\\eta}{\\eta_\\delta-\\eta}",
           "the step that maximises L - C D_KL^max along theta + t A, the other with mean KL = delta", with_theory,
           AT_MOST },

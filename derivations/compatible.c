@@ -17,11 +17,6 @@
 /* [n] the gradient that some Q makes, then [n] weights w */
 static int n_twice(const setting *x) { return 2 * x->pi->n; }
 
-static const char *no_direction(const setting *x)
-{
-    return natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
-}
-
 /* Gradients are compared relative to grad J, weights in the F-norm */
 static double distance(const setting *x, int n, const double *a, const double *b)
 {
@@ -120,14 +115,14 @@ static void page(const setting *x, FILE *out)
     for (int i = 0; i < pi->nSA; i++)
         if (pi->d[i / pi->nA] > 0) off = fmax(off, fabs(Q_w[i] - pi->A[i]));
     fprintf(out, "%d parameters for %d pairs (s,a): max |Q_w - A| = %.2g of max |A| = %.4g where pi goes. A table has"
-            " room\nfor A itself; a policy with fewer parameters has not (--class linear:2), and its gradient is right"
-            " all the same.\n", pi->n, pi->nSA, off, linalg_max_abs(pi->nSA, pi->A));
+            " room\nfor A itself; a policy with fewer parameters has not (--class linear:2), and its gradient is"
+            " right all the same.\n", pi->n, pi->nSA, off, linalg_max_abs(pi->nSA, pi->A));
     free(phi);
 }
 
 const derivation compatible[] = {
     { "QAC-3", "the compatible critic gives the exact gradient, and its weights are the natural gradient",
-      "sum rho grad pi Q_w, then w", n_twice, unit_relative, no_direction, distance, {
+      "sum rho grad pi Q_w, then w", n_twice, unit_relative, no_natural_gradient, distance, {
         { "\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)Q^\\pi(s,a);\\quad "
           "w=(1-\\gamma)F^+\\nabla_\\theta J",
           "PGT-3; LAPACK, F from the scores. At gamma = 1 the scale of d for 1 - gamma", with_Q },

@@ -12,11 +12,6 @@
 #include "derivations/derivation.h"
 #include "derivations/fisher.h"
 
-static const char *no_direction(const setting *x)
-{
-    return natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
-}
-
 /* ---- how far from F^+ g ---- */
 
 /* Relative to x = F^+ g: ||y - x||_F / ||x||_F, ||y - x|| / ||x||, and y's part in the null space over ||x|| */
@@ -218,8 +213,8 @@ static void print_history(const setting *at, FILE *out)
     free(x);
     plain_cg c = plain_cg_new(at);
     error e = { 0, 0, 0 };
-    fprintf(out, "\n3. Step by step, plain CG: r as the recursion has it and as g - F x, over |g|; errors as in 2.\n\n"
-            "   %6s %12s %11s %11s %11s %11s %11s\n", "step", "r recursive", "g - F x", "F-norm",
+    fprintf(out, "\n3. Step by step, plain CG: r as the recursion has it and as g - F x, over |g|; errors as in"
+            " 2.\n\n   %6s %12s %11s %11s %11s %11s %11s\n", "step", "r recursive", "g - F x", "F-norm",
             "its bound", "2-norm", "null space");
     while (c.iterations < 20 * c.n && plain_cg_step(&c)) {
         if (shown(c.iterations, result.iterations)) e = print_step(&c, at, out);
@@ -315,12 +310,12 @@ static void print_cost_row(const char *name, const setting *at, FILE *out)
     double *x = allocate((size_t)pi->n, sizeof *x, "a solution"), n = pi->n;
     fprintf(out, "   %-20s %5d %5d %8d %8.1e", name, pi->n, at->spectrum->rank, distinct(at->spectrum),
             at->spectrum->cond);
-    if (!no_direction(at)) {
+    if (!no_natural_gradient(at)) {
         cg_result result = natural_gradient_cg(pi, at->spectrum, at->g, x);
         double product = product_cost(&pi->policy), steps = result.iterations;
         fprintf(out, " %6d %9.1e %9.2g %9.2g %8.0f\n", result.iterations, fisher_distance(pi->n, at->F, at->x, x),
                 steps * product, n * n * n / 6, sqrt(6 * steps * product / n));
-    } else fprintf(out, " %s\n", no_direction(at));
+    } else fprintf(out, " %s\n", no_natural_gradient(at));
     free(x);
 }
 
@@ -375,8 +370,6 @@ static void page(const setting *at, FILE *out)
 
 /* ---- the derivation: distances are relative, in the F-norm ---- */
 
-static int n_theta(const setting *x) { return x->pi->n; }
-
 static double unit_distance(const setting *x) { return fisher_distance_bound(x->spectrum->cond) / 10; }
 
 static double distance(const setting *x, int n, const double *a, const double *b)
@@ -420,7 +413,7 @@ static double by_cg(const setting *x, double *out)
 
 const derivation conjugate_gradient[] = {
     { "NPG-7", "F x = g by conjugate gradients = by LAPACK, in the F-norm", "x[i]",
-      n_theta, unit_distance, no_direction, distance, {
+      count_theta, unit_distance, no_natural_gradient, distance, {
         { "x=F^+g", "LAPACK: eigendecomposition of F from the scores, rank rule 10 n u max|lambda|",
           by_lapack },
         { "Fx=g", "conjugate gradients on Fisher-vector products; F is never formed", by_cg } },

@@ -52,7 +52,6 @@ double coupling_dual(int n, const double *p, const double *q)
 
 /* ---- sums of nA probabilities in each state ---- */
 
-static int n_states(const setting *x) { return x->pi->nS; }
 static double unit(const setting *x)  { return DBL_EPSILON * fmax(4, x->pi->nA); }
 
 /* ---- DSB-5: how close two policies are in a state ---- */
@@ -208,8 +207,8 @@ static double with_probability_eps(const setting *x, double *out)
 }
 
 const derivation coupling[] = {
-    { "DSB-5", "close: D_TV(pi'(.|s), pi(.|s)) <= eps in each state", "D_TV in each state", n_states, unit, NULL,
-      NULL, {
+    { "DSB-5", "close: D_TV(pi'(.|s), pi(.|s)) <= eps in each state", "D_TV in each state",
+      count_states, unit, NULL, NULL, {
         { "\\tfrac12\\sum_a|\\pi_{\\theta'}(a|s)-\\pi_\\theta(a|s)|", "the definition", half_L1 },
         { "=\\max_B|\\pi_{\\theta'}(B|s)-\\pi_\\theta(B|s)|", "over sets B of actions: those that gain",
             best_event },
@@ -235,7 +234,7 @@ const derivation coupling[] = {
         { "\\ge P(F^{-1}_\\theta(u)=F^{-1}_{\\theta'}(u)),\\quad u\\sim U(0,1)",
           "another: one random number through both distribution functions", by_one_uniform, AT_MOST } } },
     { "DSB-7", "pi and pi' agree with probability 1 - TV in each state, so differ with at most eps",
-      "Pr(a = a') in each state", n_states, unit, NULL, NULL, {
+      "Pr(a = a') in each state", count_states, unit, NULL, NULL, {
         { "P(a=a')", "of the coupling of DSB-6", agreement },
         { "=\\sum_a\\min(\\pi_\\theta(a|s),\\pi_{\\theta'}(a|s))", "1 - TV: |x - y| = x + y - 2 min(x,y)",
           agreement_by_overlap },

@@ -1,8 +1,8 @@
 /* What small steps and one use of each batch cost. 000 (l.241): policy gradients use a small alpha, lest the gradient
  * explode, and need many steps of the environment because on-policy data are thrown away after one update. Measured
- * with batches of five episodes, G_t minus its mean as the weight, and plain steps: one a batch (VPG), or ten, of which
- * all but the first use old data: along PPO's clipped surrogate, with pi/pi_old for log pi and nothing to be gained
- * beyond 1 +- eps. Which of it is waste, and which is only a small alpha? */
+ * with batches of five episodes, G_t minus its mean as the weight, and plain steps: one a batch (VPG), or ten, of
+ * which all but the first use old data: along PPO's clipped surrogate, with pi/pi_old for log pi and nothing to be
+ * gained beyond 1 +- eps. Which of it is waste, and which is only a small alpha? */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,8 @@ static void weights(const rollout *b, double gamma, double *w)
 
 /* theta <- theta + alpha grad (1/|D|) sum_t min(ratio w_t, clip(ratio, 1-eps, 1+eps) w_t), ratio = pi/pi_old, `uses`
  * times. pi_old is the policy of the first of them, where ratio = 1: that one is VPG's own. */
-static void climb(ad_tape *t, const policy *p, double *theta, const rollout *b, const double *w, int uses, double alpha)
+static void climb(ad_tape *t, const policy *p, double *theta, const rollout *b, const double *w, int uses,
+                  double alpha)
 {
     double *logp_old = allocate((size_t)b->T, sizeof *logp_old, "log pi");
     for (int k = 0; k < uses; k++) {
@@ -99,15 +100,6 @@ static double best_steps(uint64_t seed, int uses)
     return best;
 }
 
-static int three(const setting *x) { (void)x; return 3; }
-
-static double marks(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = 0.1, out[1] = out[2] = 4;
-    return 0;
-}
-
 static double as_said(const setting *x, double *out)
 {
     double small = steps_needed(x->seed, 1, 0.01);
@@ -142,9 +134,9 @@ static void page_of_uses(const setting *x, FILE *out)
 
 const derivation data_reuse[] = {
     { "PGT-25", "small steps that use data once need many steps: more than larger ones, and than reuse",
-      "1 - J/J* with a large alpha; steps needed, small over larger alpha; once over ten times used", three,
-      measured_unit, NULL, NULL, {
-        { "0.1,\\quad4,\\quad4", "of the optimum; times as many", marks },
+      "1 - J/J* with a large alpha; steps needed, small over larger alpha; once over ten times used", count_three,
+      unit_of_one, NULL, NULL, {
+        { "0.1,\\quad4,\\quad4", "of the optimum; times as many", .is = { 0.1, 4, 4 } },
         { "\\ge",
           "the controls: alpha = .3; alpha = .1 over .3; one use over ten, each with its best alpha", controls,
           AT_MOST },

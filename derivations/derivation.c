@@ -1,6 +1,7 @@
 /* Running a derivation: its lines are computed and compared; see derivation.h. */
 #include "derivations/derivation.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,22 @@ void setting_free(setting *x)
     free(x);
 }
 
+int    count_one(const setting *x)          { (void)x; return 1; }
+int    count_two(const setting *x)          { (void)x; return 2; }
+int    count_three(const setting *x)        { (void)x; return 3; }
+int    count_states(const setting *x)       { return x->pi->nS; }
+int    count_pairs(const setting *x)        { return x->pi->nSA; }
+int    count_theta(const setting *x)        { return x->pi->n; }
+double unit_of_one(const setting *x)        { (void)x; return 4 * DBL_EPSILON; }
+double unit_of_V(const setting *x)          { return x->pi->unit_V; }
+double unit_of_A(const setting *x)          { return 2 * x->pi->unit_V; }
+double unit_of_gradient(const setting *x)   { return x->pi->unit_gradient; }
+
+const char *no_natural_gradient(const setting *x)
+{
+    return natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
+}
+
 const derivation *derivation_at(int i)
 {
     static const derivation *const file[] = {
@@ -46,10 +63,10 @@ const derivation *derivation_at(int i)
         product_of_ratios, samples_again, not_clipped_away,
         actor_critic_mean, actor_critic_learning, a2c_mean, nstep_return, gae, compatible, a2c_against_a3c,
         asynchrony, asynchrony_measured, asynchronous_q, value_learning,
-        data_reuse, kl_penalty, ppo_objectives, importance_sampling, trajectory_product, coupling,
-        distribution_shift, shifted_expectation, kl_bounds, bounded_objective, guaranteed_step,
-        improvement_bound, bounds_in_practice, ppo_iterations, single_path_lines, trust_region_learning, surrogate,
-        surrogate_actions, surrogate_gradients, monotone,
+        data_reuse, kl_penalty, ppo_objectives, importance_sampling, importance_apart, importance_moved,
+        trajectory_product, coupling, distribution_shift, shifted_expectation, kl_bounds, bounded_objective,
+        guaranteed_step, improvement_bound, bounds_in_practice, ppo_iterations, single_path_lines,
+        trust_region_learning, surrogate, surrogate_actions, surrogate_gradients, monotone,
         kl_constraint, penalty_measured, parallel_gradient, vine_estimators, trust_region, natural_step_lines,
         line_search, ppo_learning, step_size_lines, deterministic_update, slow_targets, ou_process, replay_drawn,
         overestimation, deterministic_pg, deterministic_actor, lqr_mean_updates, batch_norm_learning,
@@ -76,7 +93,7 @@ const derivation *derivation_next_erratum(const char *erratum, const derivation 
             if (d == after) after = NULL;
             continue;
         }
-        for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].value; l++) {
+        for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].latex; l++) {
             *line = l;
             if (d->line[l].erratum && strcmp(d->line[l].erratum, erratum) == 0) return d;
         }
@@ -169,6 +186,15 @@ static void compare(const derivation *d, const setting *x, const double *own, de
     }
 }
 
+static double line_numbers(const derivation_line *line, const setting *x, int n, double *out)
+{
+    if (line->value) return line->value(x, out);
+    require(line->is[0] != 0 && (size_t)n <= sizeof line->is / sizeof *line->is,
+            "%s: nothing gives its %d numbers", line->latex, n);
+    memcpy(out, line->is, (size_t)n * sizeof *out);
+    return 0;
+}
+
 derivation_result derivation_run(const derivation *d, const setting *x)
 {
     derivation_result r = { .verdict = PASS };
@@ -179,7 +205,7 @@ derivation_result derivation_run(const derivation *d, const setting *x)
     }
     double own[DERIVATION_MAX_LINES] = { 0 };
     r.n = r.common = d->n(x);
-    for (; r.lines < DERIVATION_MAX_LINES && d->line[r.lines].value; r.lines++) {
+    for (; r.lines < DERIVATION_MAX_LINES && d->line[r.lines].latex; r.lines++) {
         int from = r.from[r.lines] = d->line[r.lines].from;
         require(from >= 0 && from < r.n && !(from && d->distance),
                 "%s: line %d from number %d", d->id, r.lines, from);
@@ -187,7 +213,7 @@ derivation_result derivation_run(const derivation *d, const setting *x)
     }
     r.value = allocate((size_t)r.lines * (size_t)r.n, sizeof *r.value, "the lines of a derivation");
     for (int l = 0; l < r.lines; l++) {
-        own[l] = d->line[l].value(x, r.value + l * r.n);
+        own[l] = line_numbers(&d->line[l], x, r.n, r.value + l * r.n);
         r.computed[l] = !(own[l] < 0);
     }
     compare(d, x, own, &r);

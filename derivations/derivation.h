@@ -46,10 +46,11 @@ static inline enum relation relation_kind(enum relation r) { return r % ABOVE; }
 
 typedef struct {
     const char *latex, *why;
-    line_value value;
+    line_value value;           /* NULL: its numbers are `is` */
     enum relation relation;
     const char *erratum;        /* "ERR-1": the line as the document prints it; its why names the place */
     int from;                   /* it says nothing of the numbers before this one, which have no part in anything */
+    double is[4];               /* a mark that others are held against, or what a document says; the first is not 0 */
 } derivation_line;
 
 enum { DERIVATION_MAX_LINES = 16 };
@@ -64,7 +65,7 @@ typedef struct {
     const char *(*not_applicable)(const setting *x);
     /* NULL: the greatest difference. Else a distance of its own between two lines. */
     double (*distance)(const setting *x, int n, const double *a, const double *b);
-    derivation_line line[DERIVATION_MAX_LINES];     /* ends at the first without a value */
+    derivation_line line[DERIVATION_MAX_LINES];     /* ends at the first without LaTeX */
     const char *own_problem;                        /* NULL, or what it is about instead of an MDP: shown once */
     /* NULL, or what derive prints below the lines where they apply */
     void (*page)(const setting *x, FILE *out);
@@ -72,6 +73,21 @@ typedef struct {
      * about MDPs by name. */
     double trains;
 } derivation;
+
+/* What many rows have in common. How many numbers: */
+int    count_one(const setting *x);
+int    count_two(const setting *x);
+int    count_three(const setting *x);
+int    count_states(const setting *x);          /* nS */
+int    count_pairs(const setting *x);           /* nS nA */
+int    count_theta(const setting *x);           /* n */
+/* One unit of error, of numbers around 1 and of what the exact layer says of pi: */
+double unit_of_one(const setting *x);           /* 4 u */
+double unit_of_V(const setting *x);
+double unit_of_A(const setting *x);             /* of Q - V: twice that */
+double unit_of_gradient(const setting *x);
+/* natural_gradient_none of pi */
+const char *no_natural_gradient(const setting *x);
 
 /* All derivations, one file after the other; NULL ends the list. By id: NULL when there is none. */
 const derivation *derivation_at(int i);
@@ -85,16 +101,16 @@ extern const derivation bellman[], state_visits[], likelihood_ratio[], equivalen
     learning[], max_entropy[], product_of_ratios[], samples_again[],
     not_clipped_away[], actor_critic_mean[], actor_critic_learning[], a2c_mean[], nstep_return[], gae[],
     compatible[], a2c_against_a3c[], asynchrony[], asynchrony_measured[], asynchronous_q[], value_learning[],
-    data_reuse[], kl_penalty[], ppo_objectives[], importance_sampling[], trajectory_product[], coupling[],
-    distribution_shift[], shifted_expectation[], kl_bounds[], bounded_objective[], guaranteed_step[],
-    improvement_bound[], bounds_in_practice[], ppo_iterations[], single_path_lines[],
+    data_reuse[], kl_penalty[], ppo_objectives[], importance_sampling[], importance_apart[], importance_moved[],
+    trajectory_product[], coupling[], distribution_shift[], shifted_expectation[], kl_bounds[], bounded_objective[],
+    guaranteed_step[], improvement_bound[], bounds_in_practice[], ppo_iterations[], single_path_lines[],
     trust_region_learning[], surrogate[], surrogate_actions[], surrogate_gradients[], monotone[], kl_constraint[],
     penalty_measured[], parallel_gradient[], vine_estimators[], trust_region[],
     natural_step_lines[], line_search[], ppo_learning[], step_size_lines[], deterministic_update[], slow_targets[],
     ou_process[], replay_drawn[], overestimation[], deterministic_pg[], deterministic_actor[], lqr_mean_updates[],
     batch_norm_learning[], off_policy_learning[], off_policy_grids[], off_policy_bias[];
-/* Errata that stand in none of these: each has the id of the row that it is about, which may have one of its own above.
- * They are found by their erratum only. */
+/* Errata that stand in none of these: each has the id of the row that it is about, which may have one of its own
+ * above. They are found by their erratum only. */
 extern const derivation errata_lines[];
 
 /* PASS: every line agrees with the one it is held against within 10 units and their own errors. WEAK: they do, but

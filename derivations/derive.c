@@ -193,7 +193,7 @@ static void read_lines(const char *text, struct style *style)
 static void require_lines(const derivation *d, struct style style)
 {
     int n = 0;
-    while (n < DERIVATION_MAX_LINES && d->line[n].value) n++;
+    while (n < DERIVATION_MAX_LINES && d->line[n].latex) n++;
     if (style.from > n)
         bad_input("--lines: expected lines of %s, which has %d, found %d-%d", d->id, n, style.from, style.to);
 }

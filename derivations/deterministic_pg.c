@@ -120,7 +120,8 @@ static double differences(const lqr_exact *x, double *g)
     for (int i = 0; i < x->m * x->n; i++) {
         double slope[2];
         for (int k = 0; k < 2; k++) {
-            double d = k ? h / 2 : h, near = J_at(x, i, d) - J_at(x, i, -d), far = J_at(x, i, 2 * d) - J_at(x, i, -2 * d);
+            double d = k ? h / 2 : h, near = J_at(x, i, d) - J_at(x, i, -d),
+                far = J_at(x, i, 2 * d) - J_at(x, i, -2 * d);
             slope[k] = (8 * near - far) / (12 * d);
         }
         g[i] = slope[1];
@@ -238,7 +239,8 @@ static void page_of_buffers(const setting *y, FILE *out)
 {
     problems p = problems_new(y);
     fprintf(out, "ERR-68: the gradient over a buffer D beside dJ/dK.\n"
-            "  %-8s %12s %12s %8s   %s\n", "", "|dJ/dK|", "E_D[s s^T]=1", "angle", "worst D of one direction in s_1, s_2");
+            "  %-8s %12s %12s %8s   %s\n",
+            "", "|dJ/dK|", "E_D[s s^T]=1", "angle", "worst D of one direction in s_1, s_2");
     for (int i = 0; i < REGULATORS; i++) {
         const lqr_exact *x = p.x[i];
         int n = x->m * x->n, worst = 0;

@@ -1,5 +1,5 @@
-/* What DDPG and TD3 do with one minibatch: targets, critic, policy, noise, delay; each line beside the training code's
- * own functions. 002 (l.148-198); 004 (l.523-643, l.645-724).
+/* What DDPG and TD3 do with one minibatch: targets, critic, policy, noise, delay; each line beside the training
+ * code's own functions. 002 (l.148-198); 004 (l.523-643, l.645-724).
  *
  * The problem: four transitions of one number each, mu and Q with a hidden layer of two tanh units, differentiated by
  * hand. The third transition ends the task. */
@@ -294,26 +294,32 @@ static double step_trained(const setting *x, double *out)
 
 /* ---- DDPG-10, DDPG-18, TD3-7, TD3-12: the policy ---- */
 
-static double J_by_hand(const setting *x, double *out)  { (void)x; out[0] = hand_J(phi_, true, out + 1); return 0; }
-static double J_of_B(const setting *x, double *out)     { (void)x; out[0] = hand_J(phi_ + N_Q, true, out + 1); return 0; }
-static double J_at_D(const setting *x, double *out)     { (void)x; out[0] = hand_J(phi_, false, out + 1); return 0; }
-static double J_trained(const setting *x, double *out)  { (void)x; out[0] = trained_J(false, out + 1); return 0; }
-static double J_of_td3(const setting *x, double *out)   { (void)x; out[0] = trained_J(true, out + 1); return 0; }
+static double J_by_hand(const setting *x, double *J) { (void)x; *J = hand_J(phi_, true, J + 1); return 0; }
+static double J_of_B(const setting *x, double *J)    { (void)x; *J = hand_J(phi_ + N_Q, true, J + 1); return 0; }
+static double J_at_D(const setting *x, double *J)    { (void)x; *J = hand_J(phi_, false, J + 1); return 0; }
+static double J_trained(const setting *x, double *J) { (void)x; *J = trained_J(false, J + 1); return 0; }
+static double J_of_td3(const setting *x, double *J)  { (void)x; *J = trained_J(true, J + 1); return 0; }
 
 /* DDPG-10 */
-static double J_only(const setting *x, double *out)     { double all[1 + N_MU]; J_by_hand(x, all); *out = *all; return 0; }
-static double J_only_D(const setting *x, double *out)   { double all[1 + N_MU]; J_at_D(x, all); *out = *all; return 0; }
-static double J_only_ad(const setting *x, double *out)  { double all[1 + N_MU]; J_trained(x, all); *out = *all; return 0; }
+static double without_gradient(line_value J, const setting *x, double *out)
+{
+    double J_and_g[1 + N_MU], room = J(x, J_and_g);
+    *out = *J_and_g;
+    return room;
+}
+
+static double J_only(const setting *x, double *out)     { return without_gradient(J_by_hand, x, out); }
+static double J_only_D(const setting *x, double *out)   { return without_gradient(J_at_D, x, out); }
+static double J_only_ad(const setting *x, double *out)  { return without_gradient(J_trained, x, out); }
 
 /* ---- DDPG-13, TD3-10, DDPG-25: actions ---- */
 
 enum { NOISES = 7 };
 static const double eps_[NOISES] = { 0, 0.1, -0.3, 0.9, -2, 3, -0.7 };      /* in half widths of [-1.5, .5], of 1 */
 static int    n_noises(const setting *x)  { (void)x; return NOISES; }
-static int    n_one(const setting *x)     { (void)x; return 1; }
 static double unit_action(const setting *x) { (void)x; return 2 * 4 * DBL_EPSILON; }       /* tanh, a sum, |a| < 4 */
 
-static double mu_at_1(void) { return -0.5 + tanh(hand_mu(theta_, 1, NULL)); }               /* middle and half width */
+static double mu_at_1(void) { return -0.5 + tanh(hand_mu(theta_, 1, NULL)); }           /* middle and half width */
 
 /* DDPG-13 */
 static double noisy(double bound, bool clipped, double *out)
@@ -345,8 +351,6 @@ static double explored_ddpg(const setting *x, double *out) { (void)x; return exp
 static double explored_td3(const setting *x, double *out)  { (void)x; return explored(td3_explore, out); }
 
 /* DDPG-25   columns of mu where actions have 3 numbers */
-static double three(const setting *x, double *out) { (void)x; *out = 3; return 0; }
-static double one(const setting *x, double *out)   { (void)x; *out = 1; return 0; }
 static double columns(const setting *x, double *out)
 {
     (void)x;
@@ -471,8 +475,8 @@ const derivation deterministic_update[] = {
           DIFFERS } }, FOUR },
     { "DDPG-18", "the policy's gradient goes through Q, which stays", "J; dJ/dtheta", n_J_and_g, unit_batch, NULL,
       NULL, {
-        { "\\frac1{|B|}\\sum_B\\nabla_aQ_\\phi(s,a)|_{a=\\mu_\\theta(s)}\\nabla_\\theta\\mu_\\theta(s)", "by hand, the"
-          " chain rule", J_by_hand },
+        { "\\frac1{|B|}\\sum_B\\nabla_aQ_\\phi(s,a)|_{a=\\mu_\\theta(s)}\\nabla_\\theta\\mu_\\theta(s)",
+          "by hand, the chain rule", J_by_hand },
         { "=\\nabla_\\theta\\frac1{|B|}\\sum_BQ_\\phi(s,\\mu_\\theta(s))",
           "the training code's: phi is a constant of it,"
           " and no gradient in phi is made", J_trained },
@@ -487,11 +491,12 @@ const derivation deterministic_update[] = {
           action_unclipped, DIFFERS } },
       "the box [-1.5, .5]; noises from -2 to 3 half widths" },
     { "DDPG-25", "the policy network has one output for each dimension of the action", "outputs",
-      n_one, unit_count,
+      count_one, unit_count,
       NULL, NULL, {
-        { "\\mathcal A=[a_{low},a_{high}]^3", "a box of three numbers", three },
+        { "\\mathcal A=[a_{low},a_{high}]^3", "a box of three numbers", .is = { 3 } },
         { "=\\text{columns of}\\ \\mu_\\theta(s)", "the training code's", columns },
-        { "1", "004 (l.575): \"only one output\"", one, DIFFERS, "ERR-72" } }, "actions of three numbers" },
+        { "1", "004 (l.575): \"only one output\"", NULL, DIFFERS, "ERR-72", .is = { 1 } } },
+      "actions of three numbers" },
     { "TD3-3", "the target from the lesser of two critics", "y of each", n_y, unit_batch, NULL, NULL, {
         { "y=r+\\gamma(1-d)\\min\\{Q_{w'_A}(s',a'),Q_{w'_B}(s',a')\\}", "by hand, no smoothing", least_by_hand },
         { "=-\\tfrac12\\,\\partial L/\\partial b\\ \\text{at}\\ Q=0", "the training code's", least_trained },

@@ -322,21 +322,11 @@ static void page_of_grid(const setting *x, FILE *out)
 
 enum { MDPS = 300 };
 
-static int two(const setting *x)            { (void)x; return 2; }
-
 /* p' - p of ok-bad by N u a step (N = 4), over the bound, which is least where eps is .1: most of it at the last t */
 static double unit_ratio(const setting *x)
 {
     (void)x;
     return DBL_EPSILON * 4 * RANDOM_PAIR_STEPS / shift_bound(0.1, RANDOM_PAIR_STEPS);
-}
-
-
-static double whole_bound(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = out[1] = 1;
-    return 0;
 }
 
 static double on_random_pairs(const setting *x, double *out)
@@ -384,8 +374,9 @@ static void page_of_pairs(const setting *x, FILE *out)
 
 const derivation distribution_shift[] = {
     { "DSB-1", "pi' close to pi: its states are close, || p'(s_t) - p(s_t) ||_1 <= 2 (1 - (1-eps)^t)",
-      "|| p' - p ||_1 over the bound, the greatest of all t: eps <= .1, and above", two, unit_ratio, NULL, NULL, {
-        { "1", "the bound 2 (1 - (1-eps)^t), eps the greatest D_TV(pi'(.|s), pi(.|s))", whole_bound },
+      "|| p' - p ||_1 over the bound, the greatest of all t: eps <= .1, and above",
+      count_two, unit_ratio, NULL, NULL, {
+        { "1", "the bound 2 (1 - (1-eps)^t), eps the greatest D_TV(pi'(.|s), pi(.|s))", .is = { 1, 1 } },
         { "\\ge\\frac{\\|p_{\\theta'}(s_t)-p_\\theta(s_t)\\|_1}{2(1-(1-\\epsilon)^t)}",
           "300 random MDPs with two policies each, near and far", on_random_pairs, AT_MOST },
         { "=\\frac{\\|p_{\\theta'}(s_t)-p_\\theta(s_t)\\|_1}{2(1-(1-\\epsilon)^t)}",

@@ -133,8 +133,6 @@ static double entropies_by_differences(const setting *x, double *out)
 
 /* ---- ENT-2, ENT-3: J, and J with entropy ---- */
 
-static double unit_V(const setting *x)   { return x->pi->unit_V; }
-
 static double unit_soft_V(const setting *x)
 {
     soft_values *v = soft_values_new(x->pi, BETA);
@@ -244,8 +242,6 @@ static void page_of_sums(const setting *x, FILE *out)
 }
 
 /* ---- ENT-4: the gradient ---- */
-
-static int n_theta(const setting *x) { return x->pi->n; }
 
 static double unit_soft_gradient(const setting *x)
 {
@@ -608,13 +604,6 @@ static int reach(const double at[3], double beta, int episodes, uint64_t seed)
     return count;
 }
 
-static double a_quarter(const setting *x, double *out)
-{
-    (void)x;
-    *out = CLIMB_STARTS / 4;
-    return 0;
-}
-
 static double gained(const setting *x, double *out)
 {
     (void)x;
@@ -666,13 +655,13 @@ const derivation max_entropy[] = {
         { "=H,\\ \\nabla_\\theta H", "reverse mode", entropies_by_autodiff },
         { "=H,\\ \\lim_{h\\to0}\\frac{H(\\theta+he)-H(\\theta-he)}{2h}", "central differences, extrapolated",
           entropies_by_differences } } },
-    { "ENT-2", "the objective without entropy: J = E[sum_t gamma^t r]", "J", measured_one, unit_V, NULL, NULL, {
+    { "ENT-2", "the objective without entropy: J = E[sum_t gamma^t r]", "J", count_one, unit_of_V, NULL, NULL, {
         { "J_0(\\theta)=\\rho_0^TV^{\\pi_\\theta}", "MDP-6", J_of_V },
         { "=E_{\\pi_\\theta}[\\sum_{t=0}^\\infty\\gamma^tr(s_t,a_t)]", "004 l.204; summed over time, no solve",
           J_over_time },
         { "=\\sum_s\\rho_\\pi(s)\\,r_\\pi(s)", "sum over t first: visits, MDP-12", J_over_visits } } },
     { "ENT-3", "the objective with entropy: J = E[sum_t gamma^t (r + beta H)]", "J, beta = 0.5",
-      measured_one, unit_soft_V, NULL, NULL, {
+      count_one, unit_soft_V, NULL, NULL, {
         { "J(\\theta)=\\rho_0^TV_{soft},\\quad V_{soft}=(I-\\gamma P_\\pi)^{-1}(r_\\pi+\\beta H)",
           "Bellman's equation with beta H as reward", soft_J },
         { "=E_{\\pi_\\theta}[\\sum_{t=0}^\\infty\\gamma^t(r(s_t,a_t)+\\beta H(\\pi_\\theta(\\cdot|s_t)))]",
@@ -684,7 +673,7 @@ const derivation max_entropy[] = {
           " infinite", gamma_t_before_r_only, DIFFERS, "ERR-26" } },
       .page = page_of_sums },
     { "ENT-4", "grad J = sum_s rho(s) sum_a grad pi Q_soft, Q_soft = r - beta log pi + gamma P V_soft",
-      "dJ/dtheta[i], beta = 0.5", n_theta, unit_soft_gradient, NULL, NULL, {
+      "dJ/dtheta[i], beta = 0.5", count_theta, unit_soft_gradient, NULL, NULL, {
         { "\\nabla_\\theta J(\\theta)=\\nabla_\\theta\\,\\rho_0^T(I-\\gamma P_\\pi)^{-1}(r_\\pi+\\beta H)",
           "ENT-3; reverse mode through the solve", by_autodiff },
         { "=\\lim_{h\\to0}\\frac{J(\\theta+he)-J(\\theta-he)}{2h}", "central differences, extrapolated",
@@ -715,8 +704,8 @@ const derivation max_entropy[] = {
           regulariser, DIFFERS, "ERR-26" } },
       .page = page_of_regulariser },
     { "ENT-5", "entropy leads more starts to the better optimum, where that is not the more decided one",
-      "starts of 20 gained by beta = 3", measured_one, measured_unit, NULL, NULL, {
-        { "5", "a quarter of them", a_quarter },
+      "starts of 20 gained by beta = 3", count_one, unit_of_one, NULL, NULL, {
+        { "5", "a quarter of them", .is = { CLIMB_STARTS / 4 } },
         { "\\ge\\text{gain},\\quad\\arg\\max J\\ \\text{at}\\ p=.95,\\ \\text{the other maximum at}\\ .5",
           "the control, and a counterexample: the better optimum is the more decided one, and entropy leads away",
           gained_at_the_edge, AT_MOST },

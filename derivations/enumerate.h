@@ -24,8 +24,8 @@ typedef void (*estimator)(void *context, const traj *tau, double *g);
 double enumerate_count(const mdp *M, const double *pi, int H);
 /* max |sum_s' P(s'|s,a) - 1|: rows off by that much gain or lose so much probability in each step. */
 double enumerate_defect(const mdp *M);
-/* What E[r + gamma V(s') | s,a], summed over s', may be off by: the defect's share of V; and rounding, u N max|R|, which
- * shows where rewards larger than all values cancel. */
+/* What E[r + gamma V(s') | s,a], summed over s', may be off by: the defect's share of V; and rounding, u N max|R|,
+ * which shows where rewards larger than all values cancel. */
 double enumerate_room(const exact *x);
 
 /* mean [n] = E[g], and, unless NULL, variance [n], of each component: their sum is the trace of the covariance. */

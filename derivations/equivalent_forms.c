@@ -4,7 +4,6 @@
  * trajectory is made. */
 #include "derivations/equivalent_forms.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,14 +315,6 @@ static void page_of_forms(const setting *x, FILE *out)
 
 static int n_returns(const setting *x) { return FINITE_HORIZON * x->pi->nSA; }
 
-static double unit_of_returns(const setting *x)
-{
-    finite_horizon *f = small_new(x);
-    double unit = finite_unit_gradient(f, 1);
-    finite_free(f);
-    return unit;
-}
-
 static double visits_times_Q(const setting *x, double *out)
 {
     finite_horizon *f = small_new(x);
@@ -363,8 +354,6 @@ static double returns_right(const setting *x, double *out)   { return mean_retur
 static double returns_printed(const setting *x, double *out) { return mean_returns(x, true, out); }
 
 /* ---- PGT-16: over all time ---- */
-
-static double unit_gradient(const setting *x) { return x->pi->unit_gradient; }
 
 static double by_autodiff(const setting *x, double *g) { return gradient_autodiff(x->pi, g) ? 0 : -1; }
 
@@ -498,7 +487,7 @@ const derivation equivalent_forms[] = {
           TRAJECTORIES, all_td } },
       .page = page_of_forms },
     { "PGT-16", "grad J = E[G grad log pi] = E[Q ...] = E[A ...] = E[delta ...]", "dJ/dtheta[i]", small_n,
-      unit_gradient, NULL, NULL, {
+      unit_of_gradient, NULL, NULL, {
         { "\\nabla_\\theta J(\\theta)", "reverse mode through rho_0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
         { "=\\sum_t\\gamma^tE[G_t\\nabla_\\theta\\log\\pi_\\theta]",
           "visits and returns both summed over time, by powers of gamma P_pi", by_returns },
@@ -511,7 +500,7 @@ const derivation equivalent_forms[] = {
           "000 eq 6, 13: = with a critic, here Q_w = .7 Q + .3 sin(7s+4a); true of exact and of compatible"
           " critics only", by_critic, DIFFERS, "ERR-12" } } },
     { "RF-1", "E[G_t | s_t = s, a_t = a] = Q_t(s,a): G_t is an unbiased estimate of Q",
-      "gamma^t Pr(s_t=s,a_t=a) Q_t(s,a) over " FINITE_SMALL, n_returns, unit_of_returns,
+      "gamma^t Pr(s_t=s,a_t=a) Q_t(s,a) over " FINITE_SMALL, n_returns, small_unit_of_V,
       small_not_applicable, NULL, {
         { "\\gamma^tP(s_t=s,a_t=a)\\,Q_t^\\pi(s,a)",
           "on the time-expanded MDP: where it goes, and what is left to earn", visits_times_Q },

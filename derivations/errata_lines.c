@@ -17,13 +17,8 @@
 
 /* ---- sizes, units, where ---- */
 
-static int one(const setting *x)      { (void)x; return 1; }
-static int two(const setting *x)      { (void)x; return 2; }
-static int n_states(const setting *x) { return x->pi->nS; }
-static int n_theta(const setting *x)  { return x->pi->n; }
 static int n_theta1(const setting *x) { return x->pi1->n; }
 
-static double unit_gradient(const setting *x)  { return x->pi->unit_gradient; }
 static double unit_gradient1(const setting *x) { return x->pi1->unit_gradient; }
 
 static const char *no_choice(const setting *x)
@@ -77,13 +72,6 @@ static double steps_enumerated(const setting *x, double *out)
     double room = 2 * f->H * f->H * enumerate_defect(f->M);
     finite_free(f);
     return room;
-}
-
-static double one_step(const setting *x, double *out)
-{
-    (void)x;
-    *out = 1;
-    return 0;
 }
 
 /* ---- ERR-39, MDP-2: whether two draws in a state agree ---- */
@@ -389,7 +377,6 @@ static double given_data(const setting *x, double *out)
 
 static const double KAPPA = .005, ALPHA = .1, THETA[] = { .5, -.3 }, W[] = { .8, .2 };  /* and targets */
 
-static double unit_targets(const setting *x) { (void)x; return 4 * DBL_EPSILON; }
 static double grad_J(void) { return -2 * W[0] * (THETA[0] - 1); }
 
 static double targets_first(const setting *x, double *out)
@@ -425,20 +412,20 @@ static double policy_first(const setting *x, double *out)
 
 const derivation errata_lines[] = {
     { .id = "MDP-3", .says = "an episode has T steps", .of = "E[T] over " FINITE_SMALL,
-      .n = one, .unit = unit_steps, .not_applicable = small_or_no_choice, .page = small_page, .line = {
+      .n = count_one, .unit = unit_steps, .not_applicable = small_or_no_choice, .page = small_page, .line = {
         { "\\sum_{t<H}P(s_t\\text{ goes on})", "forward in time", steps_forward },
         { "=E_{\\tau\\sim\\pi}[T]", "over all trajectories", steps_enumerated },
-        { "1", "000 (l.71): episode = step, so that one has one", one_step, DIFFERS, "ERR-7" } } },
+        { "1", "000 (l.71): episode = step, so that one has one", NULL, DIFFERS, "ERR-7", .is = { 1 } } } },
     { .id = "MDP-2", .says = "a stochastic policy is no map",
       .of = "in each state, Pr(two draws are the same action)",
-      .n = n_states, .unit = unit_probability, .not_applicable = no_choice, .line = {
+      .n = count_states, .unit = unit_probability, .not_applicable = no_choice, .line = {
         { "\\sum_a\\pi(a|s)^2", "two independent draws", two_draws },
         { "=\\frac{\\sum_ae^{2z_a}}{(\\sum_ae^{z_a})^2}", "of the logits z", two_draws_of_logits },
         { "1", "003 (l.20): a map from states to actions, which does the same each time",
           always_the_same, DIFFERS, "ERR-39" } } },
     { .id = "PGT-1", .says = "a step leads from theta to theta'",
       .of = "theta'-theta = alpha grad J(theta)[i], alpha = 1",
-      .n = n_theta, .unit = unit_gradient, .not_applicable = no_choice, .line = {
+      .n = count_theta, .unit = unit_of_gradient, .not_applicable = no_choice, .line = {
         { "\\theta'-\\theta=\\alpha\\nabla_\\theta J(\\theta)", "PGT-3", step },
         { "=\\alpha\\nabla_\\theta\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi", "by reverse mode",
           step_by_autodiff },
@@ -454,7 +441,7 @@ const derivation errata_lines[] = {
           "001 (l.214) closes a parenthesis that none opens. Opened behind the equals sign it makes a"
           " product of the sum", mixed_as_printed, DIFFERS, "ERR-79" } } },
     { .id = "KL-9", .says = "at theta' = theta every ratio is 1", .of = "dJ/dtheta[i]",
-      .n = n_theta, .unit = unit_gradient, .not_applicable = no_choice, .line = {
+      .n = count_theta, .unit = unit_of_gradient, .not_applicable = no_choice, .line = {
         { "\\nabla_\\theta J(\\theta)", "PGT-3", step },
         { "=\\nabla_{\\theta'}\\bar A(\\theta')|_{\\theta'=\\theta}", "by reverse mode", by_gain },
         { "=\\sum_tE_{s_t}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_g(a_t|s_t)}{\\pi_\\theta(a_ts_t)}\\gamma^t"
@@ -462,14 +449,14 @@ const derivation errata_lines[] = {
           "001 (l.454) has pi_g above the line, and pi_theta(a_t s_t) below. One reading of g: another"
           " policy, here theta'", ratio_to_g, DIFFERS, "ERR-79" } } },
     { .id = "PPO-21", .says = "the ratio is that of the actions", .of = "E_pi[ratio A]",
-      .n = one, .unit = surrogate_unit, .not_applicable = no_choice, .line = {
+      .n = count_one, .unit = surrogate_unit, .not_applicable = no_choice, .line = {
         SURROGATE_AND_ETA,
         { "E_{(s_t,a_t)\\sim\\pi_\\theta}[\\frac{p_{\\theta'}}{p_\\theta}A]",
           "001 (l.566): p, elsewhere (l.180) the states' distribution. Of pi's own advantages the mean"
           " is 0 there, too", ratio_of_states, DIFFERS, "ERR-79" } } },
     { .id = "PPO-2", .says = "one ratio, inside the clip and outside",
       .of = "E_pi[L_CLIP] at theta', eps = .2",
-      .n = one, .unit = surrogate_unit, .not_applicable = no_choice, .line = {
+      .n = count_one, .unit = surrogate_unit, .not_applicable = no_choice, .line = {
         { "A>0:\\ \\min(r,1+\\epsilon)A;\\quad A<0:\\ \\max(r,1-\\epsilon)A", "by cases",
           clipped_by_cases },
         { "=\\min(rA,clip(r,1-\\epsilon,1+\\epsilon)A)", "as it should be printed", clipped_by_min },
@@ -478,7 +465,7 @@ const derivation errata_lines[] = {
           clipped_as_printed, DIFFERS, "ERR-79" } } },
     { .id = "IS-5", .says = "theta' is who acts in 001's first half, and the new policy in its second",
       .of = "of one step, E[r | s]",
-      .n = n_states, .unit = unit_reward, .not_applicable = no_ratio, .line = {
+      .n = count_states, .unit = unit_reward, .not_applicable = no_ratio, .line = {
         { "E_{a\\sim\\pi_\\theta}[r(s,a)]", "with no ratio", reward },
         { "=E_{a\\sim\\pi_{\\theta'}}[\\frac{\\pi_\\theta(a|s)}{\\pi_{\\theta'}(a|s)}r(s,a)]", "001 (l.85)",
           reward_reweighted },
@@ -486,7 +473,7 @@ const derivation errata_lines[] = {
           "001 (l.85) with the ratio of l.180, where theta' is the other one: l.125 says so, no letter does",
           reward_other_half, DIFFERS, "ERR-80" } } },
     { .id = "PPO-1", .says = "the ratio is that of the probabilities", .of = "E_pi[ratio A]",
-      .n = one, .unit = surrogate_unit, .not_applicable = no_ratio_of_parameters, .line = {
+      .n = count_one, .unit = surrogate_unit, .not_applicable = no_ratio_of_parameters, .line = {
         SURROGATE_AND_ETA,
         { "E_{\\pi_\\theta}[\\frac{\\theta'_{sa}}{\\theta_{sa}}A(s,a)]",
           "000 (l.286): the ratio of theta_old and theta", ratio_of_parameters, DIFFERS, "ERR-83" } } },
@@ -500,7 +487,7 @@ const derivation errata_lines[] = {
           "002 (l.103) calls it offline: from data that are given, here those of the first update",
           given_data, DIFFERS, "ERR-84" } } },
     { .id = "TD3-8", .says = "policy step and targets in either order",
-      .of = "theta', w' after one update", .n = two, .unit = unit_targets,
+      .of = "theta', w' after one update", .n = count_two, .unit = unit_of_one,
       .own_problem = "J(theta) = -w (theta-1)^2, theta = .5, theta' = -.3, w = .8, w' = .2;"
                      " kappa .005, alpha .1", .line = {
         { "\\kappa\\theta+(1-\\kappa)\\theta'+\\kappa\\alpha\\nabla J,\\quad\\kappa w+(1-\\kappa)w'",

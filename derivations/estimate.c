@@ -249,7 +249,7 @@ struct gradient_estimate {
     agent *agent;               /* NULL but for the training code; */
     network critic;
     double *log_pi1;            /* [nS x nA] of who acts, where it is another policy */
-    double *phi, *g;            /* of A2C: a critic's network, which gets no part in theta's gradient; both gradients */
+    double *phi, *g;       /* of A2C: a critic's network, which gets no part in theta's gradient; both gradients */
     actor_steps *steps;         /* or the on-line actor-critics */
 };
 

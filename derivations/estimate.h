@@ -34,8 +34,8 @@ typedef struct {
 extern const gradient_estimator gradient_estimators[];
 const gradient_estimator *gradient_estimator_find(const char *name);        /* NULL when there is none */
 
-/* g [n] = sum_t w_t grad log pi(a_t|s_t) on a tape that is kept, for the policy of f; with the exact critic and n = 1,
- * lambda = 0, or with others; critic, the caller's, may be NULL: the exact one. */
+/* g [n] = sum_t w_t grad log pi(a_t|s_t) on a tape that is kept, for the policy of f;
+ * with the exact critic and n = 1, lambda = 0, or with others; critic, the caller's, may be NULL: the exact one. */
 typedef struct gradient_estimate gradient_estimate;
 gradient_estimate *gradient_estimate_new(const finite_horizon *f, const gradient_estimator *e);
 gradient_estimate *gradient_estimate_with(const finite_horizon *f, const gradient_estimator *e,

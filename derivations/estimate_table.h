@@ -34,7 +34,8 @@ void            estimate_table_free(estimate_table *t);                         
 void            estimate_row_name(const estimate_row *r, char text[64]);        /* nstep n=2 */
 
 void  estimate_table_text(const estimate_table *t, FILE *out);
-/* Bias against standard deviation as SVG, to be freed; those with a critic twice, each family of n or lambda a line */
+/* Bias against standard deviation as SVG, to be freed; those with a critic twice,
+ * each family of n or lambda a line */
 char *estimate_table_svg(const estimate_table *t);
 
 #endif

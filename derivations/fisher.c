@@ -162,7 +162,6 @@ bool fisher_stationary_weights(const exact *x, double *d)
 
 /* ---- the derivations ---- */
 static int    n_F(const setting *x)        { return x->pi->n * x->pi->n; }
-static int    n_theta(const setting *x)    { return x->pi->n; }
 static int    n_F_rank(const setting *x)   { return n_F(x) + 1; }
 
 /* The accounts share the weights d, so that only their own rounding is left: u N max d c^2. */
@@ -320,7 +319,7 @@ const derivation fisher[] = {
           "000 eq 17 prints second derivatives in theta without the point theta_old. One reading: at another"
           " theta, here theta'", by_kl_elsewhere, DIFFERS, "ERR-53" } } },
     { "NPG-6", "F v = E[grad log pi (grad log pi^T v)] = grad((grad KL)^T v), F is not formed", "(F v)[i]",
-      n_theta, unit_product, not_comparable, NULL, {
+      count_theta, unit_product, not_comparable, NULL, {
         { "F(\\tilde\\theta-\\theta)", "v = theta' - theta, times the matrix of NPG-2", product_dense },
         { "=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\,(\\nabla\\log\\pi_\\theta^Tv)]",
           "v goes into the expectation; a score at a time, none is kept", product_scores },
@@ -329,7 +328,8 @@ const derivation fisher[] = {
           product_kl } } },
     { "NPG-8", "tabular softmax: F = (+)_s d(s)(diag pi - pi pi^T); its rank = visited states (|A|-1)",
       "rank F, then F[i][j]", n_F_rank, unit_F, rank_undecided, NULL, {
-        { "\\mathrm{rank}\\,F,\\quad F=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T]",
+        { "\\mathrm{rank}\\,F,\\quad "
+          "F=E_{s\\sim d,a\\sim\\pi_\\theta}[\\nabla\\log\\pi_\\theta\\nabla\\log\\pi_\\theta^T]",
           "NPG-2, and the number of eigenvalues above 10 n u max|lambda| by LAPACK", scores_and_rank },
         { "|S|(|A|-1),\\quad F=\\oplus_sd(s)(\\mathrm{diag}\\,\\pi_s-\\pi_s\\pi_s^T)",
           "a state's score has no part in another's theta; 1 is a null vector of each block; S: the states with"

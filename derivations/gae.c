@@ -23,14 +23,6 @@ static double *values(const finite_horizon *f, const traj *tau)                 
     return V;
 }
 
-static double unit_of_values(const setting *x)
-{
-    finite_horizon *f = small_new(x);
-    double unit = finite_unit_gradient(f, 1);
-    finite_free(f);
-    return unit;
-}
-
 /* -V(s_t) + r_t + .. + gamma^{T-1-t} r_{T-1} + gamma^{T-t} V(s_T); `more` on the exponent of the last reward */
 static void long_sum(const finite_horizon *f, const traj *tau, int more, double *A)
 {
@@ -162,7 +154,7 @@ static void page(const setting *x, FILE *out)
 
 const derivation gae[] = {
     { "PPO-16", "the estimate of fixed length is the n-step advantage that looks to the end: GAE at lambda = 1",
-      "A_t on up to 64 trajectories of " FINITE_SMALL, small_n_steps, unit_of_values, small_not_applicable, NULL, {
+      "A_t on up to 64 trajectories of " FINITE_SMALL, small_n_steps, small_unit_of_V, small_not_applicable, NULL, {
         { "-V(s_t)+r_t+\\gamma r_{t+1}+\\dots+\\gamma^{T-1-t}r_{T-1}+\\gamma^{T-t}V(s_T)",
           "any V, here .5 + cos 3s; V(s_T) = 0 only where the episode terminated", sums },
         { "=G_t^{(T-t)}-V(s_t)", "A3C-6's weights, by algorithms/nstep.c", by_nstep },

@@ -249,14 +249,6 @@ static double guaranteed(const exact *pi, penalty_of penalty, double *out)
     return 0;
 }
 
-static double claimed(const setting *x, double *out)
-{
-    (void)x;
-    out[POWER] = 1;
-    out[SHARE] = 0.5;
-    return 0;
-}
-
 static double by_quadratic(const setting *x, double *out)  { return guaranteed(x->pi, quadratic, out); }
 static double by_shift(const setting *x, double *out)      { return guaranteed(x->pi, of_shift, out); }
 static double by_constant_C(const setting *x, double *out) { return guaranteed(x->pi, constant_C, out); }
@@ -308,7 +300,8 @@ const derivation guaranteed_step[] = {
       n_of_steps, unit_share, no_gain, NULL, {
         { "\\lim_{t\\to0}\\log_{10}\\frac{g(t/10)}{g(t)}=1,\\quad\\max_t\\{1-\\tfrac1{g(t)}\\}\\ge\\tfrac12,\\quad "
           "g=\\frac{L(\\theta_t)-J(\\theta)}{penalty},\\quad\\theta_t=\\theta+tA^{\\pi_\\theta}",
-          "a gain that falls as t, a penalty that falls as t^2: what is to be shown", claimed },
+          "a gain that falls as t, a penalty that falls as t^2: what is to be shown",
+          .is = { [POWER] = 1, [SHARE] = 0.5 } },
         { "=\\dots,\\quad penalty=\\frac{4\\alpha^2\\gamma\\max|A|}{(1-\\gamma)^2}", "TRPO-3, alpha falls as t",
           by_quadratic },
         { "=\\dots,\\quad penalty=\\frac{2\\alpha\\gamma C}{(1-\\gamma)^2},\\quad "

@@ -5,6 +5,7 @@
 #include <gsl/gsl_math.h>
 #include <math.h>
 
+#include "autodiff/linalg.h"
 #include "autodiff/require.h"
 
 double importance_variance(int n, const double *p, const double *q, const double *f)
@@ -21,6 +22,21 @@ double importance_second_moment(int n, const double *p, const double *q, const d
     double sum = 0;
     for (int i = 0; i < n; i++) sum += q[i] > 0 ? p[i] * (p[i] / q[i]) * f[i] * f[i] : 0;
     return sum;
+}
+
+double importance_variance_by_moments(int n, const double *p, const double *q, const double *f)
+{
+    double E = 0, E2 = 0;
+    for (int i = 0; i < n; i++) {
+        double w = q[i] > 0 ? p[i] / q[i] : 0;
+        E += q[i] * (f[i] * w), E2 += q[i] * gsl_pow_2(f[i] * w);
+    }
+    return E2 - E * E;
+}
+
+double importance_variance_under_p(int n, const double *p, const double *q, const double *f)
+{
+    return importance_second_moment(n, p, q, f) - gsl_pow_2(linalg_dot(n, p, f));
 }
 
 importance importance_discrete(int n, const double *p, const double *q, const double *f)

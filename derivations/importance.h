@@ -22,8 +22,11 @@ typedef struct {
 /* p, q, f [n]. Error: u n times the sum of the sizes of what each line adds up */
 importance importance_discrete(int n, const double *p, const double *q, const double *f);
 
-/* The variance alone: sum_i q (w f - E)^2, then E_p[w f^2] - E_p[f]^2, which says the same where supported */
+/* The variance alone: sum_i q (w f - E)^2; E_q[(w f)^2] - E_q[w f]^2; and E_p[w f^2] - E_p[f]^2, which says the same
+ * where supported */
 double importance_variance(int n, const double *p, const double *q, const double *f);
+double importance_variance_by_moments(int n, const double *p, const double *q, const double *f);
+double importance_variance_under_p(int n, const double *p, const double *q, const double *f);
 double importance_second_moment(int n, const double *p, const double *q, const double *f);  /* E_p[w f^2] */
 
 /* p = N(m1, s1^2), q = N(m2, s2^2), in closed form. p^2/q is (1 + chi^2) times the density of N(m, s^2), 1/s^2 =

@@ -83,7 +83,6 @@ const char *improvement_no_bound(const setting *x)
     return isfinite(improvement_bounds_of(x->pi, x->pi1).trpo) ? NULL : "the bounds overflow";
 }
 
-static int one(const setting *x)       { (void)x; return 1; }
 double improvement_unit_J(const setting *x) { return pair_unit(x->pi, x->pi1) * fmax(x->pi->k, x->pi1->k); }
 
 /* ---- TRPO-1: D_TV^max ---- */
@@ -277,7 +276,7 @@ static double kl_pinsker(const setting *x, double *out) { return of_this(x, J_mi
 static double kl_trpo(const setting *x, double *out)    { return of_this(x, J_minus_trpo, out); }
 
 const derivation improvement_bound[] = {
-    { "TRPO-1", "D_TV^max = max_s 1/2 sum_a |pi(a|s) - pi'(a|s)|", "D_TV^max", one, unit_TV, NULL, NULL, {
+    { "TRPO-1", "D_TV^max = max_s 1/2 sum_a |pi(a|s) - pi'(a|s)|", "D_TV^max", count_one, unit_TV, NULL, NULL, {
         { "\\max_s\\tfrac12\\sum_a|\\pi(a|s)-\\tilde\\pi(a|s)|", "as `ascent solve --against` prints it: tv_max",
           TV_max },
         { "=\\max_s\\sum_a(\\pi(a|s)-\\tilde\\pi(a|s))^+", "what one loses is what another gains", TV_by_events },
@@ -306,7 +305,7 @@ const derivation improvement_bound[] = {
           "\\frac{4\\epsilon\\gamma}{(1-\\gamma)^2}\\alpha^2",
           "on ok-bad, where the lines down to that of DSB-8 are attained: up to half of the penalty, as alpha falls",
           line_share, .from = OK_BAD } }, .page = page_of_tightness },
-    { "TRPO-4", "J(pi') >= L_pi(pi') - C D_KL^max(pi, pi'), C = 4 eps gamma / (1-gamma)^2", "J(pi')", one,
+    { "TRPO-4", "J(pi') >= L_pi(pi') - C D_KL^max(pi, pi'), C = 4 eps gamma / (1-gamma)^2", "J(pi')", count_one,
       improvement_unit_J, improvement_no_bound, NULL, {
         { "\\eta(\\tilde\\pi)", "a linear solve", kl_J },
         { "=L_\\pi(\\tilde\\pi)+\\sum_s(\\rho_{\\tilde\\pi}(s)-\\rho_\\pi(s))\\bar A(s)",

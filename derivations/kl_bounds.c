@@ -32,9 +32,6 @@ double kl_divergence(int n, const double *logp, const double *logq)
 
 /* ---- lines: D_KL in each state, of two policies in either order ---- */
 
-static int n_states(const setting *x) { return x->pi->nS; }
-static int two(const setting *x)      { (void)x; return 2; }
-
 static double largest_gap(const setting *x)
 {
     return fmax(1, fmax(linalg_max_abs(x->pi->nSA, x->pi->logpi), linalg_max_abs(x->pi->nSA, x->pi1->logpi)));
@@ -215,8 +212,6 @@ static double unit_mean(const setting *x) { return DBL_EPSILON * fmax(4, x->pi->
 
 static const double delta = 0.01;
 
-static int three(const setting *x) { (void)x; return 3; }
-
 /* max/mean over the states of natural steps to a mean KL of delta, on random problems: least and greatest */
 enum { PROBLEMS = 200 };
 static void max_over_mean(double *least_ratio, double *most_ratio)
@@ -330,14 +325,14 @@ static void page_of_pinsker(const setting *x, FILE *out)
 #define KL_S "D_{KL}(\\pi(\\cdot|s)\\|\\pi'(\\cdot|s))"
 
 const derivation kl_bounds[] = {
-    { "KL-1", "D_KL(p || q) = sum_x p(x) log(p(x)/q(x)) >= 0", "D_KL(pi(.|s) || pi'(.|s)) in each state", n_states,
-      unit, NULL, NULL, {
+    { "KL-1", "D_KL(p || q) = sum_x p(x) log(p(x)/q(x)) >= 0", "D_KL(pi(.|s) || pi'(.|s)) in each state",
+      count_states, unit, NULL, NULL, {
         { "\\sum_ap(a)\\log\\frac{p(a)}{q(a)}", "p = pi(.|s), q = pi'(.|s)", KL_sum },
         { "=E_p[-\\log q(a)]-E_p[-\\log p(a)]", "the cross entropy less the entropy", KL_cross },
         { "=\\sum_ap(a)(e^{d(a)}-1-d(a)),\\quad d(a)=\\log\\frac{q(a)}{p(a)}",
           "sum_a q(a) - p(a) = 0 added: e^d >= 1 + d, so that no term is negative", KL_terms },
         { "\\ge0", "and 0 only where q = p", least, AT_MOST } } },
-    { "KL-2", "D_KL(pi || pi'), the old policy first: what TRPO and PPO measure", "in each state", n_states,
+    { "KL-2", "D_KL(pi || pi'), the old policy first: what TRPO and PPO measure", "in each state", count_states,
       unit, NULL, NULL, {
         { "\\sum_a\\pi_\\theta(a|s)\\log\\frac{\\pi_\\theta(a|s)}{\\pi_{\\tilde\\theta}(a|s)}", "old||new",
           KL_sum },
@@ -349,7 +344,7 @@ const derivation kl_bounds[] = {
           "the control: 001's order (l.339, l.371, l.396, l.562, l.587) is another number (ERR-34)",
           KL_new_old, DIFFERS } }, .page = page_of_directions },
     { "KL-3", "001's constraint D_KL(pi' || pi) <= eps, the new policy first: for every state, and for the mean",
-      "the greatest D_KL(pi'(.|s) || pi(.|s)) over s, and the mean", two, unit, never_decides, NULL, {
+      "the greatest D_KL(pi'(.|s) || pi(.|s)) over s, and the mean", count_two, unit, never_decides, NULL, {
         { "\\max_sD_s,\\quad E_{s\\sim d}[D_s],\\quad D_s=\\sum_a\\pi_{\\theta'}(a|s)"
           "\\log\\frac{\\pi_{\\theta'}(a|s)}{\\pi_\\theta(a|s)}", "new||old; d = rho / sum rho", new_old },
         { "=\\max_s,\\ E_{s\\sim d}[lse(z)-lse(z')-\\sum_a\\pi_{\\theta'}(a|s)(z(a)-z'(a))]",
@@ -363,7 +358,7 @@ const derivation kl_bounds[] = {
           "the control: the other direction, that of 001 l.600, 000, 004 and both papers", old_new, DIFFERS } } },
     { "TRPO-9", "the mean KL over states: never above the greatest, and so a weaker constraint",
       "mean KL; then, in its unit, max/mean on 200 random problems: the least, and the greatest over 1.5",
-      three, unit_mean,
+      count_three, unit_mean,
       never_compared, NULL, {
         { "E_{s\\sim d}[" KL_S "],\\quad1,\\quad1", "weights d = rho / sum rho, which sum to 1", kl_mean_of },
         { "=\\sum_t\\gamma^tE_{s_t\\sim\\pi}[D_{KL}(\\pi(\\cdot|s_t)\\|\\pi'(\\cdot|s_t))]/\\sum_s\\rho(s)",
@@ -376,7 +371,7 @@ const derivation kl_bounds[] = {
           "the control: the other direction, 001's (l.339, 371, 396, 562, 587), is another number", kl_reversed,
           DIFFERS } },
       .page = page_of_states },
-    { "DSB-14", "Pinsker: D_TV(p, q) <= sqrt(D_KL(p || q) / 2)", "D_TV in each state", n_states, unit_TV, NULL,
+    { "DSB-14", "Pinsker: D_TV(p, q) <= sqrt(D_KL(p || q) / 2)", "D_TV in each state", count_states, unit_TV, NULL,
       NULL, {
         { "\\tfrac12\\sum_a|\\pi_\\theta(a|s)-\\pi_{\\theta'}(a|s)|", "the total variation", TV },
         { "\\le\\sqrt{\\tfrac12D_{KL}(\\pi_\\theta\\|\\pi_{\\theta'})}", "Pinsker, old||new", pinsker_old_new,

@@ -261,8 +261,6 @@ static double line_other_lambdas(const setting *x, double *out)
 
 /* ---- KL-6: a constraint that binds, and one that does not ---- */
 
-static int n_two(const setting *x) { (void)x; return 2; }
-
 /* More than any policy's KL, E_s[max_a -log pi(a|s)] over what pi does: nothing ever binds */
 static double wide(const setting *x)
 {
@@ -380,7 +378,7 @@ const derivation kl_constraint[] = {
         { "\\le\\max_{\\theta'}\\mathcal L(\\theta',\\lambda)", "no other lambda >= 0 has a lower maximum",
           line_other_lambdas, AT_LEAST } } },
     { "KL-6", "dual gradient descent finds the multiplier; without max(0, .) lambda turns negative",
-      "lambda where the constraint binds, and where it does not", n_two, unit_lambda, not_applicable, NULL, {
+      "lambda where the constraint binds, and where it does not", count_two, unit_lambda, not_applicable, NULL, {
         { "\\lambda^*:\\ \\bar D_{KL}(\\lambda^*)=\\epsilon\\ \\text{or}\\ \\lambda^*=0", "a root in lambda alone",
           line_multiplier },
         { "\\lambda\\leftarrow\\max(0,\\lambda+\\alpha(\\bar D_{KL}-\\epsilon))",

@@ -1,7 +1,6 @@
 /* Claims about learning, as experiments: each with its number of runs, what it would have seen, and a control that
  * must come out the other way. The score of a policy on a finite MDP is its exact J. 000 (l.10, l.66-72), 002
  * (l.95-103), 004 (l.225-227, l.254-257). */
-#include <float.h>
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
 #include <math.h>
@@ -38,13 +37,6 @@ static double reinforced_J(const mdp *M, double alpha, uint64_t seed, long steps
 /* ---- PGT-1: the exact gradient on E5 ---- */
 
 enum { ASCENTS = 50, N_E5 = 15 };
-
-static double fifty(const setting *x, double *out)
-{
-    (void)x;
-    *out = ASCENTS;
-    return 0;
-}
 
 /* PGT-1   theta <- theta + alpha grad J: how many of 50 steps do not lower J (by more than its rounding) */
 static int rises(const mdp *M, const policy_class *states, double *theta, double alpha, double *J_first,
@@ -124,8 +116,8 @@ static void page_of_ascent(const setting *x, FILE *out)
         int count = rises_on_E5(alpha[i], &J[0], &J[1]), count_2 = rises_on_two_peak(alpha[i], &J[2], &J[3]);
         fprintf(out, "%5g %12.6f %11.6f %6d %12.6f %11.6f %6d\n", alpha[i], J[0], J[1], count, J[2], J[3], count_2);
     }
-    fprintf(out, "On E5 no step is too large for J to rise: the softmax saturates, and a jump ends at a policy that is"
-            " better,\nthough not the best. Where states share parameters a step can go past the maximum.\n");
+    fprintf(out, "On E5 no step is too large for J to rise: the softmax saturates, and a jump ends at a policy"
+            " that is better,\nthough not the best. Where states share parameters a step can go past the maximum.\n");
 }
 
 /* ---- RF-5, RF-12: one update an episode ---- */
@@ -133,7 +125,8 @@ static void page_of_ascent(const setting *x, FILE *out)
 enum { FIRST_STEPS = 60, N_E5X = 7 * 3 };       /* steps of E5x looked at one by one; theta = W [6 x 3], b [3] */
 #define UPDATE_LR 0.3
 
-/* RF-5    run one episode with pi_theta, G_t, one step of theta, again: in plain loops, until so many steps are done */
+/* RF-5    run one episode with pi_theta, G_t, one step of theta, again:
+ * in plain loops, until so many steps are done */
 static int by_hand(uint64_t seed, long steps, double *theta)
 {
     enum { LONGEST = 1000 };
@@ -432,13 +425,6 @@ static void page_of_step_sizes(const setting *x, FILE *out)
 
 enum { CART_SEEDS = 5, LISTING_STEPS = 1000000, OWN_STEPS = 500000 };
 
-static double the_mark(const setting *x, double *out)
-{
-    (void)x;
-    *out = 475;
-    return 0;
-}
-
 /* The mean return of the last 100 episodes, of five runs; returns their median */
 static double on_cartpole(uint64_t seed, const reinforce_config *c, long steps, double *each)
 {
@@ -474,7 +460,8 @@ static void page_of_carts(const setting *x, FILE *out)
 {
     double each[CART_SEEDS];
     on_cartpole(x->seed, &listing, LISTING_STEPS, each);
-    fprintf(out, "mean return of the last 100 episodes; a median is wrong when three of five runs are\n  the listing ");
+    fprintf(out, "mean return of the last 100 episodes; a median is wrong when three of five runs are\n"
+            "  the listing ");
     for (int k = 0; k < CART_SEEDS; k++) fprintf(out, " %5.1f", each[k]);
     on_cartpole(x->seed, &reinforce_defaults, OWN_STEPS, each);
     fprintf(out, "\n  the defaults");
@@ -548,13 +535,6 @@ static double gain_off(uint64_t seed, long steps)
     return fabs(measured_median(LQR_SEEDS, K) / riccati_gain(&L) - 1);
 }
 
-static double two_percent(const setting *x, double *out)
-{
-    (void)x;
-    *out = 0.02;
-    return 0;
-}
-
 static double trained_gain(const setting *x, double *out)
 {
     *out = gain_off(x->seed, LQR_STEPS);
@@ -574,15 +554,15 @@ static void page_of_gains(const setting *x, FILE *out)
     gains(x->seed, LQR_STEPS, K);
     fprintf(out, "Riccati gain %.5f; five runs of %d steps:", riccati_gain(&L), LQR_STEPS);
     for (int k = 0; k < LQR_SEEDS; k++) fprintf(out, " %.4f", K[k]);
-    fprintf(out, "\nA median is wrong when three of five runs are: if nine of ten ended off by more than 2 %%, it would be"
-            " seen with\nprobability .99.\n");
+    fprintf(out, "\nA median is wrong when three of five runs are: if nine of ten ended off by more than 2 %%, it"
+            " would be seen with\nprobability .99.\n");
 }
 
 const derivation learning[] = {
     { "PGT-1", "theta <- theta + alpha grad J: for a small step J does not fall",
-      "steps that do not lower J", measured_one,
-      measured_unit, NULL, NULL, {
-        { "50", "of 50", fifty },
+      "steps that do not lower J", count_one,
+      unit_of_one, NULL, NULL, {
+        { "50", "of 50", .is = { ASCENTS } },
         { "\\#\\{k<50:J(\\theta_{k+1})\\ge J(\\theta_k)\\},\\quad\\theta_{k+1}=\\theta_k+\\alpha\\nabla J(\\theta_k)",
           "alpha = 1 on E5, .05 on two-peak, the fewer of both; grad J exact (002 l.85 prints theta' = theta' + ...)",
           rises_small },
@@ -590,7 +570,7 @@ const derivation learning[] = {
           DIFFERS } },
       "E5 from theta(s,a) = cos(s+2a), and two-peak from p = .1", page_of_ascent },
     { "RF-5", "one episode with pi_theta, its returns, one step; again", "theta[i] after 100 steps",
-      n_theta, measured_unit,
+      n_theta, unit_of_one,
       NULL, NULL, {
         { "\\theta\\leftarrow\\theta+\\alpha\\sum_tG_t\\nabla\\log\\pi_\\theta(a_t|s_t)\\ \\text{after each episode}",
           "in plain loops, on the same random numbers", updates_by_hand },
@@ -598,7 +578,7 @@ const derivation learning[] = {
         { "\\theta_0", "the control: the first theta", no_update, DIFFERS } },
       "E5x, alpha .3" },
     { "RF-12", "REINFORCE updates once an episode", "updates after each of the first 60 steps",
-      n_first_steps, measured_unit,
+      n_first_steps, unit_of_one,
       NULL, NULL, {
         { "\\text{episodes}", "counted in plain loops, on the same random numbers", episodes_begun },
         { "\\text{updates}", "how often theta has changed: training runs of 1, 2, ..., 60 steps",
@@ -606,7 +586,7 @@ const derivation learning[] = {
         { "|D|=5", "the control: algorithms/vpg.c updates once in five episodes", thetas_of_batches, DIFFERS } },
       "E5x, alpha .3" },
     { "RF-3", "REINFORCE reaches 95 % of the optimum on a chain", "J after 5000 steps, ten seeds",
-      n_seeds, measured_unit,
+      n_seeds, unit_of_one,
       NULL, NULL, {
         { "0.95\\,J^*", "exact", nearly_optimal },
         { "\\ge J(\\theta_0)", "the control: alpha = 0", chain_untaught, AT_MOST },
@@ -614,7 +594,7 @@ const derivation learning[] = {
           "alpha = .3, no baseline; J exact", chain_learnt, AT_LEAST } },
       "chain:5, gamma .9", page_of_chain, .trains = 0.1 },
     { "RF-13", "too large a step: no recovery from a bad policy's data; too small a one: data wasted",
-      "mean J for alpha = .001, .01, 1, 100; then entropy and |grad J| at the end", n_outcomes, measured_unit,
+      "mean J for alpha = .001, .01, 1, 100; then entropy and |grad J| at the end", n_outcomes, unit_of_one,
       NULL, NULL, {
         { "\\bar J\\ \\text{at the neighbour nearer to}\\ \\alpha=.1,\\quad10^{-3},\\ 10^{-3}", "ten runs each",
           nearer_the_peak },
@@ -626,7 +606,7 @@ const derivation learning[] = {
           AT_MOST } },
       "E5x, REINFORCE with gamma^t and no baseline, 5000 steps", page_of_step_sizes, .trains = 1 },
     { "RF-14", "supervised learning recovers from a bad parameter, a policy that makes its own data does not",
-      "J after 500 updates, ten seeds", n_seeds, measured_unit, NULL, NULL, {
+      "J after 500 updates, ten seeds", n_seeds, unit_of_one, NULL, NULL, {
         { "0.95\\,J^*", "exact", nearly_optimal },
         { "\\le J,\\ \\text{classifier, pushed}",
           "states drawn evenly, labelled with the best action: the next batch does not depend on theta",
@@ -637,8 +617,8 @@ const derivation learning[] = {
           policy_pushed, AT_MOST } },
       "chain:5, episodes of at most 50 steps; the logits of `left` raised by 10; alpha 1", .trains = 0.2 },
     { "RF-10", "the listing on CartPole-v1: it learns, and does not reach the mark of 475 within a million steps",
-      "mean return of the last 100 episodes, the median of five seeds", measured_one, measured_unit, NULL, NULL, {
-        { "475", "the mark of CartPole-v1", the_mark },
+      "mean return of the last 100 episodes, the median of five seeds", count_one, unit_of_one, NULL, NULL, {
+        { "475", "the mark of CartPole-v1", .is = { 475 } },
         { "\\le\\text{mean return},\\ b,\\ \\alpha=2\\cdot10^{-3},\\ \\gamma=.995",
           "the control: the defaults of algorithms/reinforce.c, with a baseline, reach it in half the steps",
           own_on_cartpole, AT_LEAST },
@@ -647,8 +627,8 @@ const derivation learning[] = {
           AT_MOST } },
       "CartPole-v1, episodes of at most 500 steps", page_of_carts, .trains = 15 },
     { "PGT-18", "policy gradients work where actions are numbers: a Gaussian policy finds the Riccati gain",
-      "|median gain of five policies / Riccati gain - 1|", measured_one, measured_unit, NULL, NULL, {
-        { "0.02", "of the gain", two_percent },
+      "|median gain of five policies / Riccati gain - 1|", count_one, unit_of_one, NULL, NULL, {
+        { "0.02", "of the gain", .is = { 0.02 } },
         { "\\le|K_0/K^*-1|", "the control: untrained policies", untrained_gain, AT_LEAST },
         { "\\ge|K/K^*-1|,\\quad\\mu_\\theta(x)\\approx-Kx",
           "algorithms/vpg.c, |D| = 200, advantage, V and mu of 16 tanh units; K* by the Riccati equation",

@@ -55,7 +55,7 @@ static npg_step npg_on(const exact *pi, double delta)
 
 static const char *no_update(const setting *x)
 {
-    const char *none = natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
+    const char *none = no_natural_gradient(x);
     if (none) return none;
     if (natural_step_rounding(x) > 1e-6) return "the natural step is known to 1e-6 at best";
     return x->pi->policy.kind == POLICY_LINEAR ? "linear policies that train have biases, these have not" : NULL;
@@ -173,7 +173,6 @@ static void page_of_ridge(const setting *x, FILE *out)
 enum { GARNETS = 30, RADII = 3 };
 static const double radii[RADII] = { 0.001, 0.01, 0.1 };
 
-static int three(const setting *x) { (void)x; return 3; }
 static int six(const setting *x)   { (void)x; return 2 * RADII; }
 
 /* CG, LAPACK and F^+ g agree to fisher_distance_bound, 10 units, in the F-norm; KL / delta, near 1, to twice
@@ -443,7 +442,7 @@ static double not_repaired(const setting *x, double *out)
 
 const derivation line_search[] = {
     { "TRPO-30", "trust region: the region first, then its best point; line search: the direction first",
-      "f after the step", measured_one, unit_ridge, NULL, NULL, {
+      "f after the step", count_one, unit_ridge, NULL, NULL, {
         { "\\max_{\\|v\\|\\le1}f(v)",
           "the best point of the region: (H + mu I) v = g, mu by bisection", ridge_region },
         { "=\\max_\\phi f(\\cos\\phi,\\sin\\phi)", "found by looking all round its rim", ridge_search },
@@ -480,7 +479,7 @@ const derivation line_search[] = {
           backtracked_on_kl,
           DIFFERS, "ERR-57" } } },
     { "TRPO-25", "TRPO within its region where NPG is not; where nothing will do, theta stays",
-      "updates with KL <= delta; with L > 0; that gave up, of one try", three, measured_unit, NULL, NULL, {
+      "updates with KL <= delta; with L > 0; that gave up, of one try", count_three, unit_of_one, NULL, NULL, {
         { "N,\\quad N,\\quad\\#\\{KL(\\theta,\\theta+v)>\\delta\\}",
           "all; all; those whose natural step is too long",
           repaired },

@@ -82,8 +82,8 @@ int lqr_command(int argc, char **argv)
         "    mean: 1 0         the start: its mean, and\n"
         "    Sigma0: 0.1 0     n x n: its covariance; one of the two must be there, the other is 0 where missing\n"
         "            0 0.1\n\n"
-        "The file's name ends in .lqr: then `train --env FILE --limit T` acts in it, too. chapters/examples has some.\n"
-        "Where no optimum exists it is null.", table);
+        "The file's name ends in .lqr: then `train --env FILE --limit T` acts in it, too. chapters/examples has"
+        " some.\nWhere no optimum exists it is null.", table);
     if (left != 1) bad_input("lqr: expected one file of a regulator, found %d", left);
 
     char error[512], why_not[512];

@@ -16,8 +16,8 @@
 #include "algorithms/policy.h"
 #include "derivations/lqr_exact.h"
 
-/* best: lqr_optimum's, gamma < 1; p a deterministic policy of its system, theta [p->n]; x [N x n], u [N x m] -> Q [N];
- * of a mu that does not keep x finite -INFINITY. rng: for the noise; without any it may be NULL. */
+/* best: lqr_optimum's, gamma < 1; p a deterministic policy of its system, theta [p->n]; x [N x n], u [N x m]
+ * -> Q [N]; of a mu that does not keep x finite -INFINITY. rng: for the noise; without any it may be NULL. */
 void lqr_Q_of_mu(const lqr_exact *best, const policy *p, const double *theta, int N, const double *x,
                  const double *u, gsl_rng *rng, double *Q);
 

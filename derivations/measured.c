@@ -1,7 +1,6 @@
 /* Training runs as experiments: see measured.h. */
 #include "derivations/measured.h"
 
-#include <float.h>
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
@@ -110,8 +109,3 @@ interval measured_bootstrap(int groups, int n, const double *x, statistic f, uin
     free(drawn);
     return i;
 }
-
-int    measured_one(const setting *x)  { (void)x; return 1; }
-int    measured_two(const setting *x)  { (void)x; return 2; }
-int    measured_three(const setting *x) { (void)x; return 3; }
-double measured_unit(const setting *x) { (void)x; return 4 * DBL_EPSILON; }

@@ -33,10 +33,4 @@ interval measured_interval(int n, const double *x);
 typedef double (*statistic)(int n, const double *x);
 interval measured_bootstrap(int groups, int n, const double *x, statistic f, uint64_t seed);
 
-/* Of a derivation: how many numbers its lines have; u for numbers that are compared as they are */
-int    measured_one(const setting *x);
-int    measured_two(const setting *x);
-int    measured_three(const setting *x);
-double measured_unit(const setting *x);
-
 #endif

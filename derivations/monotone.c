@@ -37,8 +37,6 @@ static const char *not_everywhere(const setting *x)
     return not_applicable(x);
 }
 
-static double unit_eta(const setting *x) { return x->pi->unit_V; }
-
 static exact *solve(const exact *pi, const double *pi1)
 {
     char error[256];
@@ -328,7 +326,7 @@ static void page_of_iterations(const setting *x, FILE *out)
 
 const derivation monotone[] = {
     { "TRPO-2", "a mixture with another policy costs alpha^2 at most: conservative policy iteration",
-      "eta(pi_new), alpha = 1/128, 1/64, .., 1", n_alphas, unit_eta, not_applicable, NULL, {
+      "eta(pi_new), alpha = 1/128, 1/64, .., 1", n_alphas, unit_of_V, not_applicable, NULL, {
         { "\\eta(\\pi_{new}),\\quad\\pi_{new}=(1-\\alpha)\\pi_{old}+\\alpha\\pi'",
           "pi' greedy in A; one linear solve for each alpha", line_eta },
         { "=\\eta(\\pi_{old})+\\alpha\\sum_s\\rho_{\\pi_{new}}(s)E_{a\\sim\\pi'}[A_\\pi(s,a)]",
@@ -344,7 +342,7 @@ const derivation monotone[] = {
           "the same argument holds on the other side", line_above, AT_LEAST } },
       .page = page_of_alphas },
     { "TRPO-5", "Algorithm 1: the argmax of L - C max KL raises eta", "M_i(pi_{i+1}), five iterations",
-      n_iterations, unit_eta, not_everywhere, NULL, {
+      n_iterations, unit_of_V, not_everywhere, NULL, {
         { "M_i(\\pi_{i+1})=\\max_\\pi[L_{\\pi_i}(\\pi)-C\\,D_{KL}^{max}(\\pi_i,\\pi)]",
           "algorithms/trpo_mm.c: a root in each state, and one in the radius", line_M },
         { "=L_{\\pi_i}(\\pi_{i+1})-C\\,D_{KL}^{max}(\\pi_i,\\pi_{i+1})",
@@ -359,7 +357,7 @@ const derivation monotone[] = {
           line_after, AT_LEAST } },
       .page = page_of_iterations },
     { "TRPO-6", "minorisation: what M gains, eta gains", "eta(pi_{i+1}) - eta(pi_i), and of any pi'",
-      n_differences, unit_eta, not_everywhere, NULL, {
+      n_differences, unit_of_V, not_everywhere, NULL, {
         { "\\eta(\\pi_{i+1})-\\eta(\\pi_i),\\quad\\eta(\\pi')-\\eta(\\pi)",
           "solved, in five iterations of Algorithm 1; and for a policy pi' that has nothing to do with it",
           line_rise },

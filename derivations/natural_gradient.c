@@ -147,14 +147,6 @@ const char *natural_gradient_none(const exact *policy, const fisher_spectrum *f,
 
 /* ---- what holds of every direction ---- */
 
-static int n_theta(const setting *x) { return x->pi->n; }
-static int one(const setting *x)     { (void)x; return 1; }
-
-static const char *no_direction(const setting *x)
-{
-    return natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
-}
-
 /* g and x = F^+ g, divided by max|g|, so that their products stay in range */
 typedef struct { int n; double scale, *g, *x; } direction;
 
@@ -400,7 +392,7 @@ static double by_lapack(const setting *x, double *out)
 
 static const char *no_closed_form(const setting *x)
 {
-    return x->pi->J_z ? "the policy is not tabular" : no_direction(x);
+    return x->pi->J_z ? "the policy is not tabular" : no_natural_gradient(x);
 }
 
 /* NPG-9   F^+ g = (A(s,a) - mean_b A(s,b)) / fisher_scale where s is visited, else 0. The weights of F and
@@ -420,7 +412,7 @@ static double by_advantage(const setting *x, double *out)
 
 const derivation natural_gradient[] = {
     { "KL-10", "the best step of a given KL has gain sqrt(2 eps g^T F^+ g)", "gain / sqrt(2 eps)",
-      one, unit_gain, no_direction, NULL, {
+      count_one, unit_gain, no_natural_gradient, NULL, {
         { "\\max_v g^Tv\\ \\text{s.t.}\\ \\tfrac12v^TFv\\le\\epsilon",
           "the KL by NPG-1; g = mu F v, mu by bisection",
           gain_by_multiplier },
@@ -435,7 +427,7 @@ const derivation natural_gradient[] = {
           AT_MOST } } },
     { "KL-11", "the best step of a given length is along the gradient, with gain sqrt(eps) |grad J|",
       "gain at eps = 0.01",
-      one, unit_length, no_length, NULL, {
+      count_one, unit_length, no_length, NULL, {
         { "\\max_v\\nabla J^Tv\\ \\text{s.t.}\\ \\|v\\|^2\\le\\epsilon", "grad J = 2 mu v, mu by bisection",
           length_by_multiplier },
         { "=\\nabla J^Tv,\\quad v=\\sqrt{\\frac\\epsilon{\\|\\nabla J\\|^2}}\\nabla J",
@@ -457,7 +449,7 @@ const derivation natural_gradient[] = {
         { "\\tfrac12\\,m^2", "the length of the step does not", gaussian_length, DIFFERS } },
       "a Gaussian policy whose mean moves by 0.1" },
     { "NPG-9", "tabular softmax: F^+ grad J = A/(1-gamma) up to a constant per state", "x[s,a]",
-      n_theta, unit_distance, no_closed_form, distance, {
+      count_theta, unit_distance, no_closed_form, distance, {
         { "x=F^+\\nabla_\\theta J", "LAPACK: eigendecomposition of F from the scores", by_lapack },
         { "=\\frac1c(A^\\pi(s,a)-\\tfrac1{|A|}\\sum_bA^\\pi(s,b)),\\quad d(s)=c\\,\\rho_\\pi(s)",
           "solve rho pi A = d (diag pi - pi pi^T) x state by state, the shortest x has mean 0;"

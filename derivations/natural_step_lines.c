@@ -19,16 +19,8 @@
 
 static const double delta = 0.01;
 
-static int one(const setting *x)     { (void)x; return 1; }
-static int n_theta(const setting *x) { return x->pi->n; }
-
 static double *new_table(const exact *pi) { return allocate((size_t)pi->nSA, sizeof(double), "a policy"); }
 static double *new_step(const setting *x) { return allocate((size_t)x->pi->n, sizeof(double), "a step"); }
-
-static const char *no_direction(const setting *x)
-{
-    return natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
-}
 
 /* ---- NPG-4: the step whose quadratic KL is delta ---- */
 
@@ -448,7 +440,7 @@ static void page_of_constraints(const setting *x, FILE *out)
 const derivation natural_step_lines[] = {
     { "NPG-4", "theta' = theta + sqrt(2 delta / g^T F^+ g) F^+ g has quadratic KL delta",
       "quadratic KL at delta = 0.01",
-      one, unit_quadratic, no_direction, NULL, {
+      count_one, unit_quadratic, no_natural_gradient, NULL, {
         { "\\delta", "the radius of the region", radius },
         { "=\\tfrac12v^TFv,\\quad v=\\sqrt{2\\delta/(g^TF^+g)}\\,F^+g", "v^T F v = alpha^2 g^T F^+ F F^+ g",
           quadratic_kl },
@@ -458,8 +450,8 @@ const derivation natural_step_lines[] = {
         { "\\tfrac12v^TFv,\\quad v=\\sqrt{2\\delta/(g^TFg)}\\,F^{-1}g", "001 (l.528) has F for its inverse",
           quadratic_kl_printed, DIFFERS, "ERR-54" } } },
     { "TRPO-23", "the natural step solves the quadratic problem, in whatever coordinates",
-      "v at delta = 0.01", n_theta,
-      unit_distance, no_direction, distance, {
+      "v at delta = 0.01", count_theta,
+      unit_distance, no_natural_gradient, distance, {
         { "v=\\sqrt{\\frac{2\\delta}{g^TH^+g}}\\,H^+g",
           "H = F, the scores' covariance; LAPACK", closed_step },
         { "=\\arg\\max_vg^Tv" ST "\\tfrac12v^THv\\le\\delta",
@@ -480,7 +472,7 @@ const derivation natural_step_lines[] = {
           "ERR-54" } },
       .page = page_of_steps },
     { "TRPO-31", "the greatest KL is the stricter constraint: it ends the same step sooner",
-      "length of the step, 1: quadratic KL = delta", one, unit_length, no_direction, NULL, {
+      "length of the step, 1: quadratic KL = delta", count_one, unit_length, no_natural_gradient, NULL, {
         { "\\max t" ST "\\max_s" KL_S "\\le\\delta,\\quad\\theta'=\\theta+t\\,v",
           "v of TRPO-23; bisection", length_max },
         { "=\\min_s(t_s:\\log E_\\pi[e^{tw}]-tE_\\pi[w]=\\delta)",

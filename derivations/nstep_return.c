@@ -26,14 +26,6 @@ static double *values(const finite_horizon *f, const traj *tau)                 
     return v;
 }
 
-static double unit_of_values(const setting *x)
-{
-    finite_horizon *f = small_new(x);
-    double unit = finite_unit_gradient(f, 1);
-    finite_free(f);
-    return unit;
-}
-
 /* ---- A3C-3: [FINITE_HORIZON][nS], n = 1, 2, .. from each start ---- */
 
 static int n_means(const setting *x) { return FINITE_HORIZON * x->pi->nS; }
@@ -382,7 +374,7 @@ static void page_of_n(const setting *x, FILE *out)
 
 const derivation nstep_return[] = {
     { "A3C-3", "the mean of the n-step return is T_pi applied n times: E[G^(n) | s] = (T_pi^n v)(s)",
-      "mu0(s) E[G^(n) | s_0 = s], n = 1, 2, .., over " FINITE_SMALL, n_means, unit_of_values, small_not_applicable,
+      "mu0(s) E[G^(n) | s_0 = s], n = 1, 2, .., over " FINITE_SMALL, n_means, small_unit_of_V, small_not_applicable,
       NULL, {
         { "(T_\\pi^nv)(s),\\quad (T_\\pi v)(s)=\\sum_a\\pi(a|s)\\sum_{s'}P(s'|s,a)(r+\\gamma v(s'))",
           "v(s) = .5 + cos 3s, 0 in the end; Bellman's operator n times", bellman_n_times },
@@ -391,7 +383,7 @@ const derivation nstep_return[] = {
           mean_returns } },
       .page = small_page },
     { "A3C-4", "an n-step return is a reward and the (n-1)-step return behind it",
-      "G_t^(2) on up to 64 trajectories of " FINITE_SMALL, small_n_steps, unit_of_values, small_not_applicable,
+      "G_t^(2) on up to 64 trajectories of " FINITE_SMALL, small_n_steps, small_unit_of_V, small_not_applicable,
       NULL, {
         { "r_t+\\gamma r_{t+1}+\\gamma^2v(s_{t+2})", "the sum, as far as the trajectory goes", sums },
         { "=r_t+\\gamma G_{t+1}^{(1)},\\quad G_t^{(0)}=v(s_t)", "the recursion", recursions },

@@ -66,8 +66,6 @@ static double swings(void (*train)(run *, const void *), policy of(const env *, 
     return measured_median(runs, each);
 }
 
-static int  three(const setting *x) { (void)x; return 3; }
-
 /* Sorted, with the interval of the i-th least and the i-th greatest */
 static void print_runs(FILE *out, const char *name, int runs, double *each, int i)
 {
@@ -91,13 +89,6 @@ static double ablated(uint64_t seed, bool replays, bool targets, double *each)
     return swings(ddpg, ddpg_policy, &c, seed, ABLATED_RUNS, ABLATED_STEPS, each);
 }
 
-static double three_marks(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = out[1] = out[2] = MARK;
-    return 0;
-}
-
 static double with_both(const setting *x, double *out)
 {
     double each[ABLATED_RUNS];
@@ -118,8 +109,8 @@ static void page_of_ablations(const setting *x, FILE *out)
 {
     static const char *const name[] = { "neither", "replay, no targets", "targets, no replay", "both" };
     double each[ABLATED_RUNS];
-    fprintf(out, "mean return of mu after %d steps, %d runs; the interval, of the second least and the second greatest,"
-            " holds\nthe median with probability .96\n", ABLATED_STEPS, ABLATED_RUNS);
+    fprintf(out, "mean return of mu after %d steps, %d runs; the interval, of the second least and the second"
+            " greatest, holds\nthe median with probability .96\n", ABLATED_STEPS, ABLATED_RUNS);
     for (int k = 3; k >= 0; k--) {
         ablated(x->seed, k & 1, k & 2, each);
         print_runs(out, name[k], ABLATED_RUNS, each, 2);
@@ -144,13 +135,6 @@ static int wins(int runs, const double *a, const double *b)
     int count = 0;
     for (int k = 0; k < runs; k++) count += a[k] > b[k];
     return count;
-}
-
-static double fifteen(const setting *x, double *out)
-{
-    (void)x;
-    *out = NOISY_WINS;
-    return 0;
 }
 
 static double noise_wins(const setting *x, double *out)
@@ -185,8 +169,8 @@ static void page_of_noise(const setting *x, FILE *out)
         print_runs(out, name, NOISY_RUNS, each[k], 6);
     }
     fprintf(out, "Better than sigma = 0 on the same seed: sigma = .1 in %d of %d, sigma = .3 in %d. Some runs without"
-            " noise learn, too:\nmu moves while it learns, and the starts are random. Noise makes it reliable.\n", low,
-            NOISY_RUNS, high);
+            " noise learn, too:\nmu moves while it learns, and the starts are random. Noise makes it reliable.\n",
+            low, NOISY_RUNS, high);
 }
 
 /* ---- TD3-9: TD3, DDPG, and the loop as it is printed ---- */
@@ -214,14 +198,6 @@ static double visited(uint64_t seed, bool repaired)
     }
     measured_free(r);
     return count;
-}
-
-static double mark_and_visits(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = MARK;
-    out[1] = VISITS;
-    return 0;
 }
 
 static double looped_td3(uint64_t seed, long steps, double *each)
@@ -267,14 +243,14 @@ static void page_of_td3(const setting *x, FILE *out)
     looped_td3(x->seed, LOOP_STEPS, a);
     looped_ddpg(x->seed, b);
     int better = wins(LOOP_RUNS, a, b);
-    fprintf(out, "mean return of mu after %d steps, %d runs; the interval, of the second least and the second greatest,"
-            " holds\nthe median with probability .98\n", LOOP_STEPS, LOOP_RUNS);
+    fprintf(out, "mean return of mu after %d steps, %d runs; the interval, of the second least and the second"
+            " greatest, holds\nthe median with probability .98\n", LOOP_STEPS, LOOP_RUNS);
     print_runs(out, "TD3", LOOP_RUNS, a, 2);
     print_runs(out, "DDPG", LOOP_RUNS, b, 2);
     fprintf(out, "TD3 is better on %d of %d seeds; %s\n", better, LOOP_RUNS,
             better >= 9 ? "with equals so many come out with probability .011: TD3 learns faster here."
-            : better <= 1 ? "with equals so few come out with probability .011: DDPG learns faster here, whose mu takes a"
-                            " step at every update."
+            : better <= 1 ? "with equals so few come out with probability .011: DDPG learns faster here, whose mu"
+                            " takes a step at every update."
             : "2 to 8 are no evidence for either: on this problem they are not told apart.");
 }
 
@@ -295,8 +271,9 @@ static double riccati_cost(const lqr *L)
     return cost;
 }
 
-/* E sum_t gamma^t (Q x^2 + R u^2) over x_0 ~ N(0, X0), W = 0: a sum over x_0 = -4, -3.95, ..., 4 standard deviations and
- * 200 steps, .9^200 = 7e-10. Beyond 4 lies 1.1e-3 of E x^2: left out of both, by weights that sum to X0. */
+/* E sum_t gamma^t (Q x^2 + R u^2) over x_0 ~ N(0, X0), W = 0: a sum over x_0 = -4, -3.95, ..., 4 standard
+ * deviations and 200 steps, .9^200 = 7e-10. Beyond 4 lies 1.1e-3 of E x^2:
+ * left out of both, by weights that sum to X0. */
 static double lqr_cost(const lqr *L, const policy *p, const double *theta)
 {
     actor *mu = actor_new(p, theta);
@@ -401,7 +378,7 @@ static void page_of_lqr(const setting *x, FILE *out)
 
 const derivation off_policy_learning[] = {
     { "DDPG-15", "DDPG, and TD3, come within 5 % of the least cost of a linear-quadratic regulator, from each seed",
-      "cost / least cost: five runs of DDPG, five of TD3", ten, measured_unit, NULL, NULL, {
+      "cost / least cost: five runs of DDPG, five of TD3", ten, unit_of_one, NULL, NULL, {
         { "1.05", "a twentieth more", five_percent },
         { "\\le J(\\mu_{\\theta_0})/J^*", "the control: untrained, mu(s) near 0", not_regulated, AT_LEAST },
         { "\\ge J(\\mu_\\theta)/J^*", "algorithms/ddpg.c and td3.c, 20000 steps; J* by the Riccati equation, J by 161"
@@ -410,18 +387,19 @@ const derivation off_policy_learning[] = {
       "a scalar LQR: A = 1, B = .5, Q = 1, R = .1, W = 0, X0 = 1, gamma .9; 5 steps an episode", page_of_lqr,
       .trains = 35 },
     { "DDPG-22", "replay and targets stabilise a nonlinear actor-critic",
-      "mean return without replay; without targets; without both: the median of nine seeds", three, measured_unit, NULL,
-      NULL, {
-        { "-300", "a mark", three_marks },
-        { "\\le G,\\ \\text{with both}", "the control: the whole of algorithms/ddpg.c reaches it", with_both, AT_LEAST },
+      "mean return without replay; without targets; without both: the median of nine seeds",
+      count_three, unit_of_one, NULL, NULL, {
+        { "-300", "a mark", .is = { MARK, MARK, MARK } },
+        { "\\le G,\\ \\text{with both}", "the control: the whole of algorithms/ddpg.c reaches it", with_both,
+          AT_LEAST },
         { "\\ge G,\\quad|D|=|B|,\\quad\\rho=0,\\quad\\text{both}",
           "without one of them, or both, it is not reached in 5000 steps. A median is wrong when five of nine"
           " runs are: were nine of ten above the mark, it would be seen with probability .999", without, AT_MOST } },
       "Pendulum-v1, networks of two layers of 32, |B| = 32, gamma .98", page_of_ablations, .trains = 8 },
     { "TD3-9", "TD3, the whole loop, learns to swing up; as printed it stays where it began",
-      "mean return of mu, the median of ten seeds; states acted in, in 200 steps", measured_two, measured_unit, NULL,
+      "mean return of mu, the median of ten seeds; states acted in, in 200 steps", count_two, unit_of_one, NULL,
       NULL, {
-        { "-300,\\quad200", "a mark; another state at each step", mark_and_visits },
+        { "-300,\\quad200", "a mark; another state at each step", .is = { MARK, VISITS } },
         { "\\ge G(\\mu_{\\theta_0})", "the control: untrained", td3_untrained, AT_MOST },
         { "\\le G(\\mu_\\theta),\\quad\\#\\{s_t\\}",
           "algorithms/td3.c after 7000 steps. Were nine of ten runs below the mark, six of ten would be with"
@@ -430,8 +408,8 @@ const derivation off_policy_learning[] = {
           "ERR-76" } },
       "Pendulum-v1, networks of two layers of 32, |B| = 32, gamma .98", page_of_td3, .trains = 2.5 },
     { "TD3-15", "deterministic policies explore by added noise",
-      "seeds, of 20, on which sigma = .3 ends above sigma = 0", measured_one, measured_unit, NULL, NULL, {
-        { "15", "of 20; without a difference as many come out with probability .021", fifteen },
+      "seeds, of 20, on which sigma = .3 ends above sigma = 0", count_one, unit_of_one, NULL, NULL, {
+        { "15", "of 20; without a difference as many come out with probability .021", .is = { NOISY_WINS } },
         { "\\ge\\#\\{G(\\sigma=0)>G(\\sigma=0)\\}", "the control: against other seeds of the same", nothing_wins,
           AT_MOST },
         { "\\le\\#\\{G(\\sigma=.3)>G(\\sigma=0)\\}",

@@ -236,8 +236,8 @@ static void page_of_bias(const setting *x, FILE *out)
     static const char *const name[LEARNERS] = { "DDPG", "and the delay only", "and the noise on a' only",
                                                 "and the twins only", "TD3, all three" };
     static const char *const of[SYSTEMS] = { "one state, one action", "two states, two actions" };
-    fprintf(out, "Q_phi(s, a) - Q^mu(s, a): mean and standard error of %d runs; over D, and over s of mu's own episodes"
-            " with\na = mu(s)\n", RUNS);
+    fprintf(out, "Q_phi(s, a) - Q^mu(s, a): mean and standard error of %d runs; over D, and over s of mu's own"
+            " episodes with\na = mu(s)\n", RUNS);
     for (int which = 0; which < SYSTEMS; which++) {
         struct measured m[LEARNERS][SETS];
         fprintf(out, "%-28s %19s %32s\n", of[which], "D", "mu");
@@ -264,13 +264,13 @@ static void page_of_bias(const setting *x, FILE *out)
     "mean of Q_phi(s,a) - Q^mu(s,a) in its standard errors, 16 runs: over D, over mu; then with two states"
 
 const derivation off_policy_bias[] = {
-    { "TD3-1", "DDPG overestimates Q", NUMBERS, four, measured_unit, NULL, NULL, {
+    { "TD3-1", "DDPG overestimates Q", NUMBERS, four, unit_of_one, NULL, NULL, {
         { "2", "standard errors; without a bias more come out with probability .03", two_errors },
         { "\\ge E[Q_\\phi(s,a)-Q^\\mu(s,a)],\\ \\text{TD3}", "the control: it does not", of_td3, AT_MOST },
         { "\\le E[Q_\\phi(s,a)-Q^\\mu(s,a)],\\ \\text{DDPG}",
           "Q^mu of the same mu by the performance difference. A bias of four standard errors is seen with"
           " probability .97", of_ddpg, AT_LEAST } }, WHERE, .trains = 13 },
-    { "TD3-14", "TD3 takes the overestimation of Q away", NUMBERS, four, measured_unit, NULL, NULL, {
+    { "TD3-14", "TD3 takes the overestimation of Q away", NUMBERS, four, unit_of_one, NULL, NULL, {
         { "2", "standard errors; without a bias more come out with probability .03", two_errors },
         { "\\le E[Q_\\phi(s,a)-Q^\\mu(s,a)],\\quad d=2",
           "the control: of TD3's three parts the delay alone. It overestimates as DDPG does", of_delayed, AT_LEAST },

@@ -1,5 +1,6 @@
 /* The greatest Q over a box of actions by a grid, m^d points in d dimensions, against a policy that names the action:
- * what one look costs, and what Q-learning on the numbered points learns. 002 (l.160, l.177-178), 004 (l.525, l.546). */
+ * what one look costs, and what Q-learning on the numbered points learns.
+ * 002 (l.160, l.177-178), 004 (l.525, l.546). */
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
@@ -27,7 +28,8 @@ static void begin(env *e)
     look(e);
 }
 
-/* x' = x + u/2,   r = -(|x|^2 + |u|^2 / 10) / d,   u in [-1, 1]^d, of a grid the digits of its number to the base m */
+/* x' = x + u/2,   r = -(|x|^2 + |u|^2 / 10) / d,   u in [-1, 1]^d,
+ * of a grid the digits of its number to the base m */
 static bool move(env *e, const double *action, double *reward)
 {
     const integrators *p = e->model;
@@ -55,7 +57,8 @@ static env *integrators_new(int d, int m)
     int n = 1;
     for (int i = 0; i < d; i++) n *= m;
     env_space box = { .dim = d, .low = low, .high = high }, numbers = { .n = n, .dim = 1 };
-    env *e = env_new("integrators", &kind, p, d, m ? numbers : box, (env_space){ .dim = d, .low = least, .high = most });
+    env *e = env_new("integrators", &kind, p, d, m ? numbers : box,
+                     (env_space){ .dim = d, .low = least, .high = most });
     e->limit = HORIZON;
     return e;
 }
@@ -116,13 +119,6 @@ static double cost_ratio(uint64_t seed, int d, double each[GRID_SEEDS])
     return measured_median(GRID_SEEDS, each);
 }
 
-static double quarter_more(const setting *x, double *out)
-{
-    (void)x;
-    *out = 1.25;
-    return 0;
-}
-
 static double in_four(const setting *x, double *out)
 {
     double each[GRID_SEEDS];
@@ -139,16 +135,16 @@ static double in_one(const setting *x, double *out)
 
 static void page_of_grids(const setting *x, FILE *out)
 {
-    fprintf(out, "in between, cost of DQN / cost of DDPG, %d seeds; between the second least and the second greatest lies the"
-            " median with\nprobability .96\n", GRID_SEEDS);
+    fprintf(out, "in between, cost of DQN / cost of DDPG, %d seeds; between the second least and the second"
+            " greatest lies the median with\nprobability .96\n", GRID_SEEDS);
     for (int d = 2, n = POINTS * POINTS; d < DIMS; d++, n *= POINTS) {
         double each[GRID_SEEDS];
         fprintf(out, "  d = %d, %3d actions: median %5.3f of", d, n, cost_ratio(x->seed, d, each));
         for (int k = 0; k < GRID_SEEDS; k++) fprintf(out, " %.3f", each[k]);
         putc('\n', out);
     }
-    fprintf(out, "With one number in an action a grid does as well: a continuous action does not need a policy of its own."
-            " It is\nthe m^d actions, each of which has to be tried, that make it too slow.\n");
+    fprintf(out, "With one number in an action a grid does as well: a continuous action does not need a policy of"
+            " its own. It is\nthe m^d actions, each of which has to be tried, that make it too slow.\n");
 }
 
 /* ---- DDPG-4 ---- */
@@ -204,13 +200,6 @@ static double grid_over_mu(int d)
     return of_grid / (double)searches / (of_mu / (double)calls);
 }
 
-static double hundred(const setting *x, double *out)
-{
-    (void)x;
-    *out = 100;
-    return 0;
-}
-
 static double four_numbers(const setting *x, double *out)
 {
     (void)x;
@@ -230,13 +219,14 @@ static void page_of_times(const setting *x, FILE *out)
     (void)x;
     fprintf(out, "argmax over the grid, in CPU time of a call of mu:");
     for (int d = 1; d <= DIMS; d++) fprintf(out, "  10^%d points: %.3g", d, grid_over_mu(d));
-    fprintf(out, "\nToo slow, not impossible (004, l.525): the number of evaluations is 10^d, whatever the machine.\n");
+    fprintf(out, "\nToo slow, not impossible (004, l.525): the number of evaluations is 10^d, whatever the"
+            " machine.\n");
 }
 
 const derivation off_policy_grids[] = {
     { "DDPG-4", "argmax_a Q(s,a) over a continuous box is a search at every step, a call of mu is not",
-      "CPU time of argmax over a grid of 10^d actions, in calls of mu", measured_one, measured_unit, NULL, NULL, {
-        { "100", "calls of mu", hundred },
+      "CPU time of argmax over a grid of 10^d actions, in calls of mu", count_one, unit_of_one, NULL, NULL, {
+        { "100", "calls of mu", .is = { 100 } },
         { "\\ge T(\\arg\\max_{a\\in G}Q(s,a))/T(\\mu(s)),\\ |G|=10^1",
           "the control: one number in an action. A grid of ten points is no search", one_number, AT_MOST },
         { "\\le T(\\arg\\max_{a\\in G}Q(s,a))/T(\\mu(s)),\\ |G|=10^4",
@@ -244,8 +234,8 @@ const derivation off_policy_grids[] = {
           " itself, by a factor below 100", four_numbers, AT_LEAST } },
       "Q and mu of two layers of 32", page_of_times, .trains = 0.5 },
     { "DDPG-24", "Q-learning suits few discrete actions; where an action is many numbers a grid is too large for it",
-      "cost after 4000 steps, DQN on a grid / DDPG, the median of 9 seeds", measured_one, measured_unit, NULL, NULL, {
-        { "1.25", "a quarter more", quarter_more },
+      "cost after 4000 steps, DQN on a grid / DDPG, the median of 9 seeds", count_one, unit_of_one, NULL, NULL, {
+        { "1.25", "a quarter more", .is = { 1.25 } },
         { "\\ge C_{DQN}/C_{DDPG},\\ d=1", "the control: 5 actions. A grid is as good as a policy", in_one, AT_MOST },
         { "\\le C_{DQN}/C_{DDPG},\\ d=4",
           "625 actions, each taken some 6 times; a median is wrong when five of nine are: if nine of ten runs were"

@@ -1,5 +1,5 @@
-/* The Ornstein-Uhlenbeck process, whose noise pushes the same way for a while: as it is in continuous time, as programs
- * step it, and as it is not. 002 (l.193-195). */
+/* The Ornstein-Uhlenbeck process, whose noise pushes the same way for a while: as it is in continuous time, as
+ * programs step it, and as it is not. 002 (l.193-195). */
 #include <float.h>
 #include <gsl/gsl_randist.h>
 #include <math.h>
@@ -83,15 +83,16 @@ static void page(const setting *x, FILE *out)
                 (v - var) / (var * sqrt(2.0 / N * (1 + lag * lag) / (1 - lag * lag))), c,
                 (c - lag) / sqrt((1 - lag * lag) / N));
     }
-    fprintf(out, "\nEuler's step with dt = 1 makes another process, with more variance and less memory; with dt = .1 it is"
-            " near.\n");
+    fprintf(out, "\nEuler's step with dt = 1 makes another process, with more variance and less memory; with dt ="
+            " .1 it is near.\n");
 }
 
 const derivation ou_process[] = {
     { "DDPG-14", "noise that comes back to its mean: dx = -theta x dt + sigma dW",
       "variance and correlation of neighbours: exact at dt = 1, .1, Euler at dt = 1, .1", n_laws,
       unit_laws, NULL, NULL, {
-        { "\\frac{\\sigma^2}{2\\theta},\\ e^{-\\theta dt};\\quad\\frac{\\sigma^2dt}{1-(1-\\theta dt)^2},\\ 1-\\theta dt",
+        { "\\frac{\\sigma^2}{2\\theta},\\ e^{-\\theta dt};\\quad"
+          "\\frac{\\sigma^2dt}{1-(1-\\theta dt)^2},\\ 1-\\theta dt",
           "of the process in continuous time, .1333 and .861; of Euler's steps, .1441 and .850", laws },
         { "=\\frac{s^2}{1-c^2},\\ c,\\quad x'=cx+sn", "c and s of the training code, by one draw n", from_code },
         { "\\varepsilon\\sim\\mathcal N",

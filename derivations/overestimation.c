@@ -1,13 +1,13 @@
-/* The maximum of noisy values is too high in the mean, even where each of them is right; what double Q-learning and the
- * lesser of two critics make of it; and what noise on the target's action does to a Q with a spike. 004 (l.649-679).
+/* The maximum of noisy values is too high in the mean, even where each of them is right; what double Q-learning
+ * and the lesser of two critics make of it; and what noise on the target's action does to a Q with a spike. 004
+ * (l.649-679).
  *
- * Ten actions, all worth 0, estimated with errors N(0, 1) of their own by A, and by B: with M the greatest of A's and Y one
- * of B's,
+ * Ten actions, all worth 0, estimated with errors N(0, 1) of their own by A, and by B: with M the greatest of A's
+ * and Y one of B's,
  *
  *     DQN       E max_a A(a) = E M
  *     double    E B(argmax A) = 0
  *     twins     E min(A, B)(argmax A) = E min(M, Y);   at a fixed action E min(X, Y) = -1/sqrt(pi) */
-#include <float.h>
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_integration.h>
 #include <gsl/gsl_randist.h>
@@ -41,7 +41,7 @@ static double integral(double f(double, void *), double from, double to)
 /* ---- TD3-2: by densities, by distribution functions, by all cases ---- */
 
 static int    n_bias(const setting *x)    { (void)x; return N_BIAS; }
-static double unit_bias(const setting *x) { (void)x; return 1e-13; }            /* of two quadratures, numbers below 2 */
+static double unit_bias(const setting *x) { (void)x; return 1e-13; }      /* of two quadratures, numbers below 2 */
 
 static double density_of_M(double m) { return ACTIONS * pow(Phi(m), ACTIONS - 1) * phi(m); }
 static double M_times(double m, void *none)  { (void)none; return m * density_of_M(m); }
@@ -127,8 +127,8 @@ static void page_of_bias(const setting *x, FILE *out)
             "exact", "drawn", "z");
     for (int i = 0; i < N_BIAS; i++)
         fprintf(out, "%24s %9.5f %9.5f %6.2f\n", name[i], exact_[i], mean[i], (mean[i] - exact_[i]) / se[i]);
-    fprintf(out, "\nThe lesser of two at one's best action is nearly unbiased here, by chance of n = 10; at an action that\n"
-            "does not follow the noise, as mu's, it is too low by .56 of the noise.\n");
+    fprintf(out, "\nThe lesser of two at one's best action is nearly unbiased here, by chance of n = 10; at an"
+            " action that\ndoes not follow the noise, as mu's, it is too low by .56 of the noise.\n");
 }
 
 /* ---- TD3-4: the clipped noise ---- */
@@ -137,7 +137,8 @@ enum { N_MOMENTS = 4, NODES = 40 };
 static const double sigma_[2] = { 0.2, 1 };             /* c = .5: clipped once in 80 draws, and in 62 of 100 */
 #define C 0.5
 static int n_moments(const setting *x) { (void)x; return N_MOMENTS; }
-static double unit_moments(const setting *x) { (void)x; return 1e-14; }        /* Gauss's rule of 40 nodes, numbers below 1 */
+/* Gauss's rule of 40 nodes, numbers below 1 */
+static double unit_moments(const setting *x) { (void)x; return 1e-14; }
 
 /* Var clip(N(0, sigma^2), -c, c), and the greatest |eps|, for both sigma */
 static double moments(const setting *x, double *out)
@@ -158,8 +159,8 @@ static double not_clipped(const setting *x, double *out)
     return 0;
 }
 
-/* E f(a' - mu) over eps ~ N(0, sigma^2), a' the training code's at mu = .1 in no box: Gauss's rule between the corners
- * -12 sigma, -c, c, 12 sigma */
+/* E f(a' - mu) over eps ~ N(0, sigma^2), a' the training code's at mu = .1 in no box: Gauss's rule between the
+ * corners -12 sigma, -c, c, 12 sigma */
 static double smoothed(double sigma, double c, double f(double), double *greatest)
 {
     const policy p = { .k = 1, .deterministic = true };
@@ -255,21 +256,22 @@ const derivation overestimation[] = {
       "ten actions worth 0, errors N(0, 1)", page_of_bias },
     { "TD3-4", "noise on the target's action, clipped: small, and never large",
       "variance and bound of a' - mu(s'), sigma = .2 and 1", n_moments, unit_moments, NULL, NULL, {
-        { "\\sigma^2(2\\Phi(z)-1-2z\\varphi(z))+2c^2\\Phi(-z),\\quad c;\\quad z=\\tfrac c\\sigma", "of a clipped normal"
-          " number, c = .5", moments },
+        { "\\sigma^2(2\\Phi(z)-1-2z\\varphi(z))+2c^2\\Phi(-z),\\quad c;\\quad z=\\tfrac c\\sigma",
+          "of a clipped normal number, c = .5", moments },
         { "=E[(a'-\\mu(s'))^2],\\quad\\max|a'-\\mu(s')|", "the training code's a', by quadrature over eps",
           moments_trained },
         { "\\sigma^2", "the control: not clipped", not_clipped, DIFFERS } }, "c = .5" },
     { "TD3-5", "noise on a' smooths Q over similar actions; it explores nothing",
       "E Q(s',a'); what target noise changes of what is done", n_spike, unit_moments, NULL, NULL, {
-        { "\\frac w{\\sqrt{w^2+\\sigma^2}},\\quad0", "the mean of a spike of height 1 and width w under the noise: .243",
-          local_average },
+        { "\\frac w{\\sqrt{w^2+\\sigma^2}},\\quad0", 
+          "the mean of a spike of height 1 and width w under the noise: .243", local_average },
         { "=E_\\epsilon[Q(s',a')],\\quad|\\text{returns with}-\\text{without}|",
           "the training code's a' by quadrature; 100 steps of it with the noise and without it: the same to the bit",
           smoothed_spike },
         { "Q(s',\\mu(s'))=1", "the control: without noise the target takes the spike for granted", at_the_spike,
           DIFFERS },
-        { "\\mathrm{Var}[a]=\\sigma^2", "004 (l.663-666) presents it as exploration: it never reaches the environment",
+        { "\\mathrm{Var}[a]=\\sigma^2",
+          "004 (l.663-666) presents it as exploration: it never reaches the environment",
           as_exploration, DIFFERS, "ERR-74" } }, "a spike of width .05, sigma = .2" },
     { .id = NULL }
 };

@@ -1,6 +1,5 @@
 /* The penalty on the KL at work: whether it finds its own weight, and whether it learns, as experiments with a
  * control each. 002 (l.300), 001 (l.579-583). */
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,7 +167,6 @@ static interval learnt(uint64_t seed, long epochs, long minibatch)
     return measured_interval(LEARNT_RUNS, J);
 }
 
-static double nearly(const setting *x, double *out)      { (void)x; *out = 0.9; return 0; }
 static double many_steps(const setting *x, double *out)  { *out = learnt(x->seed, 10, 64).low; return 0; }
 static double one_step(const setting *x, double *out)    { *out = learnt(x->seed, 1, 256).high; return 0; }
 
@@ -176,7 +174,7 @@ const derivation penalty_measured[] = {
     { "PPO-31", "PPO-penalty finds its weight by itself: beta_0 over four decades leads to one KL. A median at the"
       " band's edge passes with probability .006, nine runs of ten within it with .70",
       "ln 1.5 - max |ln KL/delta|; ln of the least KL over the greatest; ends of the medians' 98.8 % intervals",
-      measured_two, measured_unit, NULL, NULL, {
+      count_two, unit_of_one, NULL, NULL, {
         { "0,\\quad-\\ln1.5", "the KL within [delta/1.5, 1.5 delta], and alike within a factor of 1.5", same_kl },
         { "\\ge\\ln1.5-\\max_{\\beta_0}|\\ln KL/\\delta|,\\quad\\ln\\min KL/\\max KL,\\quad\\beta=\\beta_0",
           "the control: beta stays beta_0; the inner ends of the intervals", fixed, AT_MOST },
@@ -186,8 +184,8 @@ const derivation penalty_measured[] = {
       page_of_betas, .trains = 6 },
     { "PPO-24", "sample with theta^k, compute A, optimise for several steps, again: it learns. A median at the mark"
       " passes with probability .013, nine runs of ten above it with .98",
-      "J/J*, ends of the median's 97.3 % interval, 21 runs", measured_one, measured_unit, NULL, NULL, {
-        { "0.9", "of the optimum", nearly },
+      "J/J*, ends of the median's 97.3 % interval, 21 runs", count_one, unit_of_one, NULL, NULL, {
+        { "0.9", "of the optimum", .is = { 0.9 } },
         { "\\ge J/J^*,\\ K=1,\\ M=NT", "the control: one step an iteration; the upper end", one_step, AT_MOST },
         { "\\le J/J^*,\\ K=10,\\ M=NT/4", "ten epochs of four minibatches; the lower end",
           many_steps, AT_LEAST } },

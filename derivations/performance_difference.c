@@ -71,14 +71,9 @@ policy_comparison compare_policies(const exact *pi, const exact *pi1)
 enum { HORIZON = 12, TRAJECTORIES = 64, TRAJECTORY_STEPS = 40 };
 
 /* ---- units; a line that needs more room than the statement says so ---- */
-static int one(const setting *x)            { (void)x; return 1; }
 static int n_trajectories(const setting *x) { (void)x; return TRAJECTORIES; }
-static int n_states(const setting *x)       { return x->pi->nS; }
-static int n_table(const setting *x)        { return x->pi->nSA; }
 
 static double unit_J(const setting *x) { return pair_unit(x->pi, x->pi1); }
-static double unit_value(const setting *x) { return x->pi->unit_V; }
-static double unit_A(const setting *x) { return 2 * x->pi->unit_V; }
 
 /* A sum of V over time is k times as large as V, and so is its rounding. */
 static double room_of_sums(const setting *x) { return 10 * unit_J(x) * fmax(x->pi->k, x->pi1->k); }
@@ -506,7 +501,7 @@ static const char *not_covered(const setting *x)
 
 const derivation performance_difference[] = {
     { "PDI-1", "J(pi') = J(pi) + E_pi'[sum_t gamma^t A_pi(s_t,a_t)]", "J(pi') - J(pi)",
-      one, unit_J, NULL, NULL, {
+      count_one, unit_J, NULL, NULL, {
         { "J(\\theta')-J(\\theta)", "what is wanted: two policies, two linear solves", difference },
         { "=J(\\theta')-E_{s_0\\sim p(s_0)}[V^{\\pi_\\theta}(s_0)]",
           "the definition of J(theta)", minus_start },
@@ -525,7 +520,7 @@ const derivation performance_difference[] = {
           "-V^{\\pi_\\theta}(s_t))]", "expectation and sum are linear", one_sum },
         { "=E_{\\tau\\sim p_{\\theta'}}[\\sum_{t=0}^\\infty\\gamma^tA^{\\pi_\\theta}(s_t,a_t)]",
           "PDI-4: the conditional mean of the bracket is the advantage", advantage_sum } } },
-    { "PDI-2", "J(pi) = E_{s_0}[V(s_0)] = E_{tau ~ pi'}[V(s_0)]", "J(pi)", one, unit_J, NULL, NULL, {
+    { "PDI-2", "J(pi) = E_{s_0}[V(s_0)] = E_{tau ~ pi'}[V(s_0)]", "J(pi)", count_one, unit_J, NULL, NULL, {
         { "J(\\theta)=\\sum_s\\rho_\\pi(s)\\,r_\\pi(s)", "the rewards, where pi goes", J_from_visits },
         { "=E_{s_0\\sim p(s_0)}[V^{\\pi_\\theta}(s_0)]",
           "the same, by the values of the start states", J_from_start },
@@ -539,7 +534,7 @@ const derivation performance_difference[] = {
           "the two sums differ by their first term", sums_apart },
         { "=-\\sum_{t=0}^{T-1}\\gamma^t(\\gamma V(s_{t+1})-V(s_t))+\\gamma^TV(s_T)",
           "shift t and join; what is left at the end goes to 0 with T", telescoped } } },
-    { "PDI-4", "E_{s'}[r + gamma V(s') - V(s) | s,a] = A(s,a)", "A(s,a)", n_table, unit_A, NULL, NULL, {
+    { "PDI-4", "E_{s'}[r + gamma V(s') - V(s) | s,a] = A(s,a)", "A(s,a)", count_pairs, unit_of_A, NULL, NULL, {
         { "E_{s_{t+1}}[r(s_t,a_t)+\\gamma V_\\pi(s_{t+1})-V_\\pi(s_t)\\,|\\,s_t,a_t]",
           "the TD error, in the mean over the next state only (004 writes it pointwise)", expected_td_error },
         { "=A_\\pi(s_t,a_t)", "Q is the return of a, then pi, and V its mean over a; A = Q - V",
@@ -548,7 +543,7 @@ const derivation performance_difference[] = {
           "004 (l.324) without the mean over the next state: one standard deviation over s_{t+1} above A",
           pointwise_td_error, DIFFERS, "ERR-29" } } },
     { "PDI-5", "argmax J(theta') - J(theta): a step of policy iteration never lowers a value", "V(s)",
-      n_states, unit_value, others_diverge, NULL, {
+      count_states, unit_of_V, others_diverge, NULL, {
         { "V^{\\pi_\\theta}(s)", "where we stand, in every state", value },
         { "V^{\\pi_\\theta}(s)\\ge V^{\\pi'}(s),\\quad\\pi'(s)=\\arg\\min_aA^{\\pi_\\theta}(s,a)",
           "a step against the advantage: PDI-6 from s with min_a A <= 0 wherever pi' goes", value_of_worst_step,
@@ -558,12 +553,12 @@ const derivation performance_difference[] = {
         { "V^{\\pi_\\theta}(s)\\le\\max_{\\theta'}V^{\\pi_{\\theta'}}(s)",
           "the argmax over all policies, by policy iteration", value_of_argmax, AT_LEAST } } },
     { "PDI-6", "J(pi') - J(pi) = sum_s rho_pi'(s) sum_a pi'(a|s) A_pi(s,a)", "J(pi') - J(pi)",
-      one, unit_J, NULL, NULL, {
+      count_one, unit_J, NULL, NULL, {
         { "\\eta(\\tilde\\pi)-\\eta(\\pi)", "two policies, two linear solves", difference },
         { "=\\sum_s\\rho_{\\tilde\\pi}(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
           "PDI-1 with sum_t gamma^t Pr(s_t = s | pi') = rho_pi'(s)", visits_of_new } } },
     { "PDI-7", "the performance of another policy: known advantages and its own visits", "J(pi')",
-      one, unit_J, NULL, NULL, {
+      count_one, unit_J, NULL, NULL, {
         { "\\eta(\\tilde\\pi)", "solved for pi' itself", J_of_new },
         { "=\\eta(\\pi)+\\sum_s\\rho_{\\tilde\\pi}(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a)",
           "PDI-6: nothing of pi' but where it goes, its visits summed over time", known_advantages },
@@ -572,7 +567,7 @@ const derivation performance_difference[] = {
           " One reading: from what is known of pi alone, rho_pi too",
           known_visits, DIFFERS, "ERR-30" } } },
     { "PDI-8", "J(pi') - J(pi) from pi's trajectories: a ratio for the state, another for the action",
-      "J(pi') - J(pi)", one, unit_J, not_covered, NULL, {
+      "J(pi') - J(pi)", count_one, unit_J, not_covered, NULL, {
         { "J(\\theta')-J(\\theta)", "two policies, two linear solves", difference },
         { "=\\sum_{t<T}E_{s_t\\sim p_\\theta}[\\frac{p_{\\theta'}(s_t)}{p_\\theta(s_t)}E_{a_t\\sim\\pi_\\theta}"
           "[\\frac{\\pi_{\\theta'}(a_t|s_t)}{\\pi_\\theta(a_t|s_t)}\\gamma^tA^{\\pi_\\theta}(s_t,a_t)]]+\\gamma^T"

@@ -153,8 +153,6 @@ double gradient_differences(const exact *x, double *g)
 bool differences_lost(const exact *x) { return linalg_max_abs(x->n, x->theta) > 1e4; }
 
 /* ---- the derivations ---- */
-static int    n_theta(const setting *x)       { return x->pi->n; }
-static double unit_gradient(const setting *x) { return x->pi->unit_gradient; }
 
 static double by_autodiff(const setting *x, double *g)    { return gradient_autodiff(x->pi, g) ? 0 : -1; }
 static double by_differences(const setting *x, double *g)
@@ -279,8 +277,6 @@ static double by_stationary_d(const setting *x, double *g)
 
 /* ---- PGT-2, MDP-19: two readings of J ---- */
 
-static int one(const setting *x) { (void)x; return 1; }
-
 static const char *nothing_in_the_long_run(const setting *x)
 {
     if (x->pi->gamma == 1) return "at gamma = 1 J of the long run is infinite or 0";
@@ -338,8 +334,6 @@ static double J_of_mean_reward(const setting *x, double *out)
     *out = long_run(pi, pi->r_pi) / (1 - pi->gamma);
     return enumerate_defect(pi->M) * linalg_max_abs(pi->nS, pi->V) / (1 - pi->gamma);
 }
-
-static double unit_V(const setting *x) { return x->pi->unit_V; }
 
 static double J_from_start(const setting *x, double *out)
 {
@@ -442,7 +436,6 @@ enum { STEP_SIZES = 4, ASCENT_STEPS = 20 };
 static const double step_size[STEP_SIZES] = { 1, 0.1, 0.01, 0.001 };
 
 static int    n_step_sizes(const setting *x) { (void)x; return STEP_SIZES; }
-static double unit_tv(const setting *x)      { (void)x; return 4 * DBL_EPSILON; }
 
 static double largest_tv(const exact *x, const exact *y)
 {
@@ -598,7 +591,7 @@ static double ends_tabular(const setting *x, double *out)
 
 const derivation policy_gradient_theorem[] = {
     { "PGT-3", "grad J = sum_s rho(s) sum_a Q(s,a) grad pi(a|s)", "dJ/dtheta[i]",
-      n_theta, unit_gradient, NULL, NULL, {
+      count_theta, unit_of_gradient, NULL, NULL, {
         { "\\nabla_\\theta J(\\theta)=\\nabla_\\theta\\,\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi",
           "J = rho_0^T V and V solves Bellman's equation; reverse mode through the solve", by_autodiff },
         { "=\\lim_{h\\to0}\\frac{J(\\theta+he)-J(\\theta-he)}{2h}",
@@ -625,8 +618,8 @@ const derivation policy_gradient_theorem[] = {
         { "=\\sum_sd^\\pi(s)\\sum_aQ^\\pi(s,a)\\nabla_\\theta\\pi_\\theta(a|s)",
           "000 eq 1, 4: d as the probability of being in s, the stationary distribution: another direction",
           by_stationary_d, DIFFERS, "ERR-1" } } },
-    { "PGT-2", "J = sum_s d(s) V(s) with the stationary d = mean reward / (1 - gamma)", "J of the long run", one,
-      unit_long_run, nothing_in_the_long_run, NULL, {
+    { "PGT-2", "J = sum_s d(s) V(s) with the stationary d = mean reward / (1 - gamma)", "J of the long run",
+      count_one, unit_long_run, nothing_in_the_long_run, NULL, {
         { "J(\\theta)=\\sum_sd^\\pi(s)V^\\pi(s)", "000 eq 1, with d = P_pi^T d (MDP-14)", J_of_V },
         { "=\\sum_sd^\\pi(s)\\sum_a\\pi_\\theta(a|s)Q^\\pi(s,a)", "MDP-11; Q by a solve over the pairs", J_of_Q },
         { "=\\frac1{1-\\gamma}\\sum_sd^\\pi(s)r_\\pi(s)",
@@ -644,7 +637,7 @@ const derivation policy_gradient_theorem[] = {
       "states G, B: in G a pays 1 and leads to B, b pays .9 and stays; B goes back with probability .1; p ="
       " pi(a|G) = .5" },
     { "PGT-17", "gradient steps move the policy by at most a multiple of alpha; greedy improvement jumps",
-      "max TV of one step, alpha 1, .1, .01, .001", n_step_sizes, unit_tv, NULL, NULL, {
+      "max TV of one step, alpha 1, .1, .01, .001", n_step_sizes, unit_of_one, NULL, NULL, {
         { "\\max_sD_{TV}(\\pi_k,\\pi_{k+1})(s),\\quad\\theta_{k+1}=\\theta_k+\\alpha\\nabla J(\\theta_k)",
           "20 steps along the exact gradient", tv_of_gradient },
         { "\\le\\frac\\alpha4\\max_s(\\max_a-\\min_a)\\nabla_{z(s,a)}J",
@@ -664,7 +657,7 @@ const derivation policy_gradient_theorem[] = {
           "the control: where each state has a row of its own, both starts go on past both",
           ends_tabular, DIFFERS } },
       "two-peak: four choices in a row, whose states look alike; gamma 1" },
-    { "MDP-19", "J reads as action values averaged over actions and states, not summed", "J", one, unit_V,
+    { "MDP-19", "J reads as action values averaged over actions and states, not summed", "J", count_one, unit_of_V,
       NULL, NULL, {
         { "J(\\theta)=\\rho_0^TV^{\\pi_\\theta}", "MDP-6", J_from_start },
         { "=\\sum_s\\rho_0(s)\\sum_a\\pi_\\theta(a|s)Q^\\pi(s,a)", "each weighed by its probability (MDP-11)",
@@ -672,7 +665,7 @@ const derivation policy_gradient_theorem[] = {
         { "\\sum_s\\rho_0(s)\\sum_aQ^\\pi(s,a)", "the control: 000 l.32 read as a plain sum over the actions",
           J_of_summed_Q, DIFFERS } } },
     { "PGT-15", "grad J = E[sum_t gamma^t grad log pi(a_t|s_t) A(s_t,a_t)]", "dJ/dtheta[i]",
-      n_theta, unit_gradient, NULL, NULL, {
+      count_theta, unit_of_gradient, NULL, NULL, {
         { "\\nabla_\\theta\\eta(\\theta)=\\nabla_\\theta\\,\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi",
           "the definition of eta = J; reverse mode through the solve", by_autodiff },
         { "=E_{\\pi_\\theta}[\\sum_{t=0}^\\infty\\gamma^t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)"

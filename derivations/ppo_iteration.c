@@ -1,5 +1,5 @@
-/* PPO's iterations: what the epochs climb to, when they stop, how many samples there are; and the whole of it by hand.
- * 000 (l.308-314), 002 (l.309-330, l.350, images PPO11, PPO17). */
+/* PPO's iterations: what the epochs climb to, when they stop, how many samples there are; and the whole of it by
+ * hand. 000 (l.308-314), 002 (l.309-330, l.350, images PPO11, PPO17). */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -358,13 +358,12 @@ static double samples_of(long N, double *out)
     return 0;
 }
 
-static double product(const setting *x, double *out)      { (void)x; *out = 100 * 50; return 0; }
 static double of_hundred(const setting *x, double *out)   { (void)x; return samples_of(100, out); }
 static double of_one(const setting *x, double *out)       { (void)x; return samples_of(1, out); }
 
 const derivation ppo_iterations[] = {
     { "PPO-7", "theta_k+1 = argmax E[L]: epochs of minibatches go there; one step does not", "E[L]",
-      measured_one, unit_climb, NULL, NULL, {
+      count_one, unit_climb, NULL, NULL, {
         { "\\max_\\theta E_{s,a\\sim\\pi_{\\theta_k}}[L]=\\epsilon\\,E|A|",
           "every sample at its bound, (1+eps) A or (1-eps) A, and E[A] = 0", at_the_bounds },
         { "=E[L](\\theta_{k+1})",
@@ -381,9 +380,9 @@ const derivation ppo_iterations[] = {
         { "=\\theta\\text{ of a run with the target}", "the training code stops there, by itself", stopped },
         { "\\theta\\text{ after all epochs}", "the control: not stopped", not_stopped, DIFFERS } },
       "E5x, one batch of 32 samples, 8 epochs; targets .002, .01, .03", page_of_stops },
-    { "PPO-13", "N = 100 actors of T = 50 steps: 5000 samples an update", "samples", measured_one, measured_unit,
+    { "PPO-13", "N = 100 actors of T = 50 steps: 5000 samples an update", "samples", count_one, unit_of_one,
       NULL, NULL, {
-        { "N\\,T=100\\cdot50", "each actor runs pi_old for T steps: T rows of N", product },
+        { "N\\,T=100\\cdot50", "each actor runs pi_old for T steps: T rows of N", .is = { 100 * 50 } },
         { "=5000", "the steps that a run counts after its first update", of_hundred },
         { "N=1", "the control: one actor", of_one, DIFFERS } },
       "E5x, one update" },

@@ -108,13 +108,6 @@ static double best(int settings, int n, const double *x)
 
 /* ---- PPO-14: small steps, ten epochs; large ones, fifty ---- */
 
-static double fifteen_percent(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = out[1] = 0.15;
-    return 0;
-}
-
 /* PPO-14   eps = .1 and .2, the worse of the two */
 static double usual_eps(const setting *x, double *out)
 {
@@ -196,13 +189,6 @@ static interval constant_over(double eps, uint64_t seed)
     return measured_bootstrap((1 + BETAS) * TABLES, TABLE_RUNS, gap, of_betas, seed);
 }
 
-static double third(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = out[1] = out[2] = 1.0 / 3;
-    return 0;
-}
-
 /* PPO-36   clip .2, a constant beta, an adapted one: in the gaps of what is not clipped; and in those of clip .2 */
 static double over_unclipped(const setting *x, double *out)
 {
@@ -266,13 +252,6 @@ static interval penalty_over(double eps, uint64_t seed)
     return measured_bootstrap(PLACES * (TARGETS + 1), MANY, gap, penalty_over_other, seed);
 }
 
-static double as_much(const setting *x, double *out)
-{
-    (void)x;
-    *out = 1;
-    return 0;
-}
-
 static double penalty_over_clip(const setting *x, double *out)
 {
     *out = penalty_over(0.2, x->seed).low;
@@ -300,13 +279,6 @@ static interval over_trpo(int problem, double eps, uint64_t seed)
     clip_gaps(problem, eps, 0.1, 10, MOST, seed, gap);
     trpo_gaps(problem, MOST, seed, gap + MOST);
     return measured_bootstrap(1 + TRPOS, MOST, gap, over_best_trpo, seed);
-}
-
-static double half_more(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = out[1] = 1.5;
-    return 0;
 }
 
 static double clip_over_trpo(const setting *x, double *out)
@@ -379,13 +351,6 @@ static interval lqr_gap(uint64_t seed, double lr)
     return measured_interval(LQR_RUNS, gap);
 }
 
-static double ten_percent(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = out[1] = 0.1;
-    return 0;
-}
-
 /* PPO-28   the gaps of both kinds of action */
 static double both_kinds(const setting *x, double *out)
 {
@@ -422,13 +387,6 @@ static double mean_return(uint64_t seed, long epochs, long minibatch, int sign)
     return sign * worst;
 }
 
-static double the_mark(const setting *x, double *out)
-{
-    (void)x;
-    *out = 475;
-    return 0;
-}
-
 static double ten_epochs(const setting *x, double *out)
 {
     *out = mean_return(x->seed, ppo_clip_defaults.epochs, ppo_clip_defaults.minibatch, 1);
@@ -443,8 +401,8 @@ static double one_step(const setting *x, double *out)
 
 const derivation ppo_learning[] = {
     { "PPO-12", "PPO solves CartPole-v1 within 80000 steps: all of five runs; a failure of half of all would be seen"
-      " with probability .97", "mean return of the last 100 episodes", measured_one, measured_unit, NULL, NULL, {
-        { "475", "the mark of CartPole-v1", the_mark },
+      " with probability .97", "mean return of the last 100 episodes", count_one, unit_of_one, NULL, NULL, {
+        { "475", "the mark of CartPole-v1", .is = { 475 } },
         { "\\ge\\text{mean return},\\ K=1,\\ M=NT",
           "the control: the same batches used for one step each, the best of five runs", one_step, AT_MOST },
         { "\\le\\text{mean return},\\ K=10,\\ M=64",
@@ -454,8 +412,8 @@ const derivation ppo_learning[] = {
     { "PPO-14", "eps = .1 or .2: neither too slow, nor too far for fifty epochs. A median at the mark passes with"
       " probability .013, nine runs of ten below it with .98",
       "1 - J/J*, ends of the medians' 97.3 % intervals, 21 runs: E5x, alpha .03, K = 10; a Garnet, alpha .1, K = 50",
-      measured_two, measured_unit, NULL, NULL, {
-        { "0.15,\\quad0.15", "of the optimum", fifteen_percent },
+      count_two, unit_of_one, NULL, NULL, {
+        { "0.15,\\quad0.15", "of the optimum", .is = { 0.15, 0.15 } },
         { "\\le1-J/J^*,\\ \\epsilon=.003;\\ L^{CPI}",
           "the controls: a range so small that it is slow; none; the lower ends", too_small_or_none, AT_LEAST },
         { "\\ge1-J/J^*,\\ \\epsilon=.1,\\ .2", "algorithms/ppo_clip.c, the upper end of the worse of the two",
@@ -463,9 +421,9 @@ const derivation ppo_learning[] = {
       "E5x and garnet:8,3,2,1, 2000 steps", page_of_eps, .trains = 8 },
     { "PPO-26", "PPO, of first order, comes within 1.5 times TRPO's distance from the optimum at equal steps. A ratio"
       " of 1.5 passes with probability .025, one of 1 with .8",
-      "PPO's median of 1 - J/J* over TRPO's, ends of 95 % intervals, 61 runs: E5x; a Garnet", measured_two,
-      measured_unit, NULL, NULL, {
-        { "1.5,\\quad1.5", "what intervals of ratios of two such medians leave room for", half_more },
+      "PPO's median of 1 - J/J* over TRPO's, ends of 95 % intervals, 61 runs: E5x; a Garnet", count_two,
+      unit_of_one, NULL, NULL, {
+        { "1.5,\\quad1.5", "what intervals of ratios of two such medians leave room for", .is = { 1.5, 1.5 } },
         { "\\le(1-J/J^*)_{CPI}/(1-J/J^*)_{\\mathrm{TRPO}}", "the control: PPO's steps, not clipped; lower ends",
           none_over_trpo, AT_LEAST },
         { "\\ge(1-J/J^*)_{\\mathrm{PPO}}/(1-J/J^*)_{\\mathrm{TRPO}}",
@@ -475,8 +433,8 @@ const derivation ppo_learning[] = {
     { "PPO-28", "PPO learns discrete actions, by a softmax, and continuous ones, by a Gaussian. Medians at the mark"
       " pass with probability .013 and .006, nine runs of ten below it with .98 and .70",
       "1 - J/J*, J/J* - 1 (J < 0), ends of the medians' 97.3 and 98.8 % intervals, 21 and 11 runs",
-      measured_two, measured_unit, NULL, NULL, {
-        { "0.1,\\quad0.1", "of the optima; Riccati's, for the LQR", ten_percent },
+      count_two, unit_of_one, NULL, NULL, {
+        { "0.1,\\quad0.1", "of the optima; Riccati's, for the LQR", .is = { 0.1, 0.1 } },
         { "\\le|1-J/J^*|,\\ \\alpha=0", "the controls: untrained; the lower ends", untrained, AT_LEAST },
         { "\\ge|1-J/J^*|",
           "algorithms/ppo_clip.c; the mean action of the Gaussian; the upper ends", both_kinds,
@@ -485,8 +443,8 @@ const derivation ppo_learning[] = {
     { "PPO-30", "clipping comes nearer to the optimum than the adaptive KL penalty. A ratio of 1 passes with"
       " probability .025, one of two standard errors of its logarithm, here 1.2, with .5",
       "1 - J/J* of the penalty over that of the other, medians of 31 runs, geometric means; ends of 95 % intervals",
-      measured_one, measured_unit, NULL, NULL, {
-        { "1", "equally near", as_much },
+      count_one, unit_of_one, NULL, NULL, {
+        { "1", "equally near", .is = { 1 } },
         { "\\ge(1-J/J^*)_{KLPEN}/(1-J/J^*)_{CPI}",
           "the control: it is nearer than what is not held back at all; the upper end",
           penalty_over_none, AT_MOST },
@@ -498,8 +456,9 @@ const derivation ppo_learning[] = {
     { "PPO-36", "of the surrogates, not clipping is by far the worst. That clip .2 is the best is not seen: eleven"
       " runs tell a factor of 2 from 1 with probability .7",
       "clip .2, constant beta, adapted beta over none: 1 - J/J*, medians of 11 runs, summed; ends of 95 % intervals",
-      measured_three, measured_unit, NULL, NULL, {
-        { "\\tfrac13,\\quad\\tfrac13,\\quad\\tfrac13", "a third as far from the optimum", third },
+      count_three, unit_of_one, NULL, NULL, {
+        { "\\tfrac13,\\quad\\tfrac13,\\quad\\tfrac13", "a third as far from the optimum",
+          .is = { 1.0 / 3, 1.0 / 3, 1.0 / 3 } },
         { "\\ge L^{CLIP}_{.2}/L^{CPI},\\quad L^{KLPEN}_\\beta/L^{CPI},\\quad L^{KLPEN}/L^{CPI}",
           "over what is not clipped, the best of four beta, of three delta; the upper ends", over_unclipped,
           AT_MOST },

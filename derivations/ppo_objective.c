@@ -408,8 +408,8 @@ const derivation ppo_objectives[] = {
         { "=L^{CLIP}", "the training code's", clip_down },
         { "\\le(1-\\epsilon)A,\\quad\\text{slope}\\le|A|", "what can be gained", best_down, AT_LEAST },
         { "\\pi_\\theta>(1+\\epsilon)\\pi_{\\theta_k}:\\ (1-\\epsilon)A",
-          "002 (l.324) prints <> (1+eps) for < (1-eps). Read as > (1+eps); as \"not equal\" it would be flat everywhere",
-          printed_down, DIFFERS, "ERR-61" } },
+          "002 (l.324) prints <> (1+eps) for < (1-eps). Read as > (1+eps); as \"not equal\" it would be flat"
+          " everywhere", printed_down, DIFFERS, "ERR-61" } },
       GRID_OF_R },
     { "PPO-8", "L^CLIP <= L^CPI for each sample, and equal to first order at theta_old",
       "L at 100000 random r, A, eps; +- dL/dr at r = 1", n_and_slopes, unit_no_ulp, NULL, NULL, {

@@ -20,14 +20,6 @@
 
 static int n_returns(const setting *x) { return FINITE_HORIZON * x->pi->nS; }
 
-static double unit_of_returns(const setting *x)
-{
-    finite_horizon *f = small_new(x);
-    double unit = finite_unit_gradient(f, 1);
-    finite_free(f);
-    return unit;
-}
-
 static double visits_times_V(const setting *x, double *out)
 {
     finite_horizon *f = small_new(x);
@@ -318,7 +310,7 @@ static void page_of_bandit(const setting *x, FILE *out)
 
 const derivation reinforce_mean[] = {
     { "MDP-4", "the return: G_t = sum_k gamma^k r_t+k = r_t + gamma G_t+1, G_T = 0",
-      "E[gamma^t G_t 1{s_t = s}] over " FINITE_SMALL, n_returns, unit_of_returns, small_not_applicable, NULL, {
+      "E[gamma^t G_t 1{s_t = s}] over " FINITE_SMALL, n_returns, small_unit_of_V, small_not_applicable, NULL, {
         { "\\gamma^tP(s_t=s)\\,V_t^\\pi(s)", "on the time-expanded MDP: no trajectory", visits_times_V },
         { "=E[\\gamma^t1\\{s_t=s\\}\\sum_{k=0}^{T-t-1}\\gamma^kr_{t+k}]", "the sum, term by term",
           returns_by_sum },

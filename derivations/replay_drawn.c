@@ -48,7 +48,8 @@ static double drawn(uint64_t seed, bool newest, bool first, double *out)
     gsl_rng *rng = random_stream(seed, 0, RANDOM_TEST);
     minibatch *B = minibatch_new(e, MINIBATCH);
     for (int i = 0; i < FILLS; i++) {
-        long n = stored_[i], size = size_of(i), count[250] = { 0 }, of_s[252] = { 0 }, all = 0, oldest = n, different = 0;
+        long n = stored_[i], size = size_of(i), count[250] = { 0 }, of_s[252] = { 0 }, all = 0, oldest = n,
+            different = 0;
         replay *D = replay_new(e, CAPACITY);
         fill(D, n, first);
         for (int k = 0; k < DRAWN; k++) {
@@ -81,7 +82,8 @@ const derivation replay_drawn[] = {
       n_fills, unit_fills, NULL, NULL,
       {
         { "\\chi^2_{1-10^{-6}},\\quad\\min(n,100),\\quad0",
-          "uniform draws pass the quantile once in a million; none is left out but with probability 100 x .99^20000", expected },
+          "uniform draws pass the quantile once in a million; none is left out but with probability 100 x"
+          " .99^20000", expected },
         { "\\ge\\chi^2\\ \\text{of 20000 draws};\\quad n-\\text{the oldest};\\quad\\text{missing}\\ s_t",
           "the training code's: nothing older, nothing left out", all_alike, AT_MOST },
         { "\\text{drawn from the newest half}",

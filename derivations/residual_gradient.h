@@ -1,4 +1,5 @@
-/* Two gradients of a squared TD error (ERR-15), delta = r + gamma V(s') - V(s), for a table V and weights d of states:
+/* Two gradients of a squared TD error (ERR-15), delta = r + gamma V(s') - V(s), for a table V and weights d of
+ * states:
  *
  *     semi-gradient      E_d[delta grad V(s)]                        the target r + gamma V(s') is held constant
  *     residual gradient  E_d[delta (grad V(s) - gamma grad V(s'))]   it is not: minus half of grad E_d[delta^2]

@@ -183,7 +183,6 @@ static double means_by_max_f(const setting *x, double *out)   { return all_means
 
 /* ---- PDI-12: rho_pi' against rho_pi ---- */
 
-static int one(const setting *x)           { (void)x; return 1; }
 static double unit_rho(const setting *x)   { return x->pi->nS * fmax(x->pi->unit_rho, x->pi1->unit_rho); }
 
 static const char *gamma_1(const setting *x)
@@ -266,7 +265,7 @@ const derivation shifted_expectation[] = {
           "001 l.287: max f adds where f < 0. The greater of it and of line 1, which it must not exceed",
           means_by_max_f, DIFFERS, "ERR-32" } } },
     { "PDI-12", "rho_pi' is near rho_pi when the policies are close: as near as gamma and eps say",
-      "|| rho_pi' - rho_pi ||_1", one, unit_rho, gamma_1, NULL, {
+      "|| rho_pi' - rho_pi ||_1", count_one, unit_rho, gamma_1, NULL, {
         { "\\|\\rho_{\\pi_{\\tilde\\theta}}-\\rho_{\\pi_\\theta}\\|_1", "two linear solves", rho_apart },
         { "=\\|\\sum_t(\\gamma P_{\\tilde\\theta}^T)^t\\,\\gamma(P_{\\tilde\\theta}-P_\\theta)^T\\rho_{\\pi_\\theta}"
           "\\|_1", "they part by one step each time, and go on with pi'", rho_by_one_step },

@@ -8,7 +8,7 @@
 
 #define RHO 0.995
 
-/* ---- DDPG-19, TD3-13: theta stays at 1, its target begins at -1; after 1, 10, 100, 1000 updates, and the half-life ---- */
+/* ---- DDPG-19, TD3-13: theta stays at 1, its target begins at -1; after some updates, and the half-life ---- */
 
 enum { TIMES = 4, HALF = TIMES, N_TARGETS = TIMES + 1 };
 static const int times_[TIMES] = { 1, 10, 100, 1000 };

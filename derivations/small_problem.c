@@ -29,6 +29,14 @@ double small_unit(const setting *x)
     return unit;
 }
 
+double small_unit_of_V(const setting *x)
+{
+    finite_horizon *f = small_new(x);
+    double unit = finite_unit_gradient(f, 1);
+    finite_free(f);
+    return unit;
+}
+
 double small_unit_and_trace(const setting *x)
 {
     finite_horizon *f = small_new(x);

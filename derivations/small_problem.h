@@ -11,6 +11,7 @@ const char     *small_not_applicable(const setting *x);
 int             small_n(const setting *x);                      /* numbers of a gradient; */
 int             small_n_and_trace(const setting *x);            /* and the trace of a covariance behind it */
 double          small_unit(const setting *x);                   /* finite_unit_gradient, */
+double          small_unit_of_V(const setting *x);              /* with scores of at most 1, */
 double          small_unit_and_trace(const setting *x);         /* of E|g|^2: u N H (H W c)^2 */
 double          small_room(const finite_horizon *f, double c);  /* what a defect of P adds to it */
 double         *small_visits(const finite_horizon *f);  /* [H+1 x nS] Pr(s_t = s), forward in time, to be freed; what
@@ -35,7 +36,8 @@ typedef void (*small_about_steps)(const finite_horizon *f, const traj *tau, doub
 int             small_n_steps(const setting *x);
 double          small_steps(const setting *x, small_about_steps about, double *out);    /* a line: 0 */
 
-/* A problem of a derivation's own: takes over M; a tabular policy, or, with X [nS x d], one linear in these features */
+/* A problem of a derivation's own: takes over M; a tabular policy, or,
+ * with X [nS x d], one linear in these features */
 typedef struct { policy_class *states; mdp *M; finite_horizon *f; } own_problem;
 own_problem     own_problem_new(mdp *M, double gamma, int d, const double *X, const double *theta, int H);
 void            own_problem_free(own_problem *p);

@@ -23,7 +23,7 @@ static const char *not_comparable(const setting *x)
     if (x->pi->nSA != x->pi1->nSA) return "pi and pi' are not comparable";
     for (int i = 0; i < x->pi->nSA; i++)
         if (!(x->pi->pi[i] > 1e-100 && x->pi1->pi[i] > 1e-100)) return "pi or pi' never does some action";
-    return natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
+    return no_natural_gradient(x);
 }
 
 /* ---- TRPO-32: why the change must be small ---- */
@@ -198,13 +198,6 @@ static double in_errors(const double *more, const double *less)
     return gsl_stats_mean(difference, 1, GARNETS) / (gsl_stats_sd(difference, 1, GARNETS) / sqrt(GARNETS));
 }
 
-static double four_errors(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = out[1] = out[2] = 4;
-    return 0;
-}
-
 /* PPO-35   max over delta of J after some updates: inside, neither the least nor the greatest */
 static double gain_inside(const setting *x, double *out)
 {
@@ -295,13 +288,6 @@ static long products_counted(big_problem *B, double *residual)
     return F.products;
 }
 
-static double products_expected(const setting *x, double *out)
-{
-    (void)x;
-    *out = CG_STEPS + 1 + 1;
-    return 0;
-}
-
 /* TRPO-26   one product for each step of CG, one for its residual, one for x^T F x */
 static double products_made(const setting *x, double *out)
 {
@@ -362,7 +348,7 @@ static void page_of_cost(const setting *x, FILE *out)
 
 const derivation step_size_lines[] = {
     { "TRPO-32", "the ratio's variance grows with the KL, at least as exp(KL) - 1", "mean variance of pi'/pi",
-      measured_one, unit_variance, not_comparable, NULL, {
+      count_one, unit_variance, not_comparable, NULL, {
         { "E_s[E_{a\\sim\\pi}[Z^2]-1],\\quad Z=\\frac{\\pi'(a|s)}{\\pi(a|s)}",
           "E[Z] = 1; 004 (l.384) with f = 1", variance },
         { "=E_s[E_{a\\sim\\pi'}[Z]-1]", "004 (l.384): one ratio into the measure", variance_under_P },
@@ -373,8 +359,8 @@ const derivation step_size_lines[] = {
       .page = page_of_variance },
     { "PPO-35", "the largest step that the data allow: neither small nor as large as can be, unless A is exact",
       "how much more J gains in ten updates: delta = .1 than .001, .1 than 100; with exact A 100 than .01",
-      measured_three, measured_unit, NULL, NULL, {
-        { "4", "standard errors of a mean of 30 differences", four_errors },
+      count_three, unit_of_one, NULL, NULL, {
+        { "4", "standard errors of a mean of 30 differences", .is = { 4, 4, 4 } },
         { "\\le\\frac{J_{10}(.1)-J_{10}(.001)}{\\mathrm{s.e.}},\\quad"
           "\\frac{J_{10}(.1)-J_{10}(100)}{\\mathrm{s.e.}},\\quad"
           "\\frac{J^A_{10}(100)-J^A_{10}(.01)}{\\mathrm{s.e.}}",
@@ -383,8 +369,8 @@ const derivation step_size_lines[] = {
       RANDOM, page_of_data },
     { "TRPO-26", "second order, but neither Hessian nor inverse: some products with F",
       "products with F in an update",
-      measured_one, measured_unit, NULL, NULL, {
-        { "k+1+1", "k = 15 steps of CG, the residual at the end, x^T F x", products_expected },
+      count_one, unit_of_one, NULL, NULL, {
+        { "k+1+1", "k = 15 steps of CG, the residual at the end, x^T F x", .is = { CG_STEPS + 1 + 1 } },
         { "=\\#\\{Fv\\}", "as algorithms/fisher_vector.c has counted them", products_made },
         { "=k+2", "algorithms/trpo.c says how many steps it made", products_trained },
         { "n",

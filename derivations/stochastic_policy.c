@@ -58,7 +58,8 @@ static double integral(int k, bool halved)
     const double s[3] = { 0.3, -1, 0.7 };
     policy p = box_policy(k);
     int T = k == 1 ? NODES : NODES * NODES, n_f = network_n(&p.f);
-    double *theta = allocate((size_t)p.n, sizeof *theta, "theta"), *a = allocate((size_t)(T * k), sizeof *a, "actions");
+    double *theta = allocate((size_t)p.n, sizeof *theta, "theta"),
+        *a = allocate((size_t)(T * k), sizeof *a, "actions");
     double *seen = allocate((size_t)T * 3, sizeof *seen, "observations"), sum = 0, cell = 1;
     for (int i = 0; i < n_f; i++) theta[i] = sin(i + 1);
     for (int j = 0; j < k; j++) cell *= exp(theta[n_f + j] = 0.4 - j) / 2;
@@ -143,7 +144,8 @@ static double forward_in_time(const setting *x, double *out)
 
 struct seeing { agent *agent; bool end_lost; };
 
-/* MDP-3   tau = (s_0, a_0, r_0, ..., s_{T-1}, a_{T-1}, r_{T-1}, s_T): T states, T actions, T rewards, one last state */
+/* MDP-3   tau = (s_0, a_0, r_0, ..., s_{T-1}, a_{T-1}, r_{T-1}, s_T):
+ * T states, T actions, T rewards, one last state */
 static void of_rollout(void *context, const traj *tau, double *out)
 {
     const struct seeing *c = context;
@@ -198,7 +200,8 @@ static void network_by_hand(const network *f, const double complex *theta, const
 }
 
 /* sum_t w_t log pi(a_t|s_t) */
-static double complex objective_by_hand(const policy *p, const double complex *theta, const rollout *b, const double *w)
+static double complex objective_by_hand(const policy *p, const double complex *theta, const rollout *b,
+                                        const double *w)
 {
     double complex f[WIDEST], sum = 0;
     const double complex *log_sd = theta + network_n(&p->f);

@@ -10,7 +10,6 @@
 #include "derivations/policy_gradient_theorem.h"
 #include "derivations/surrogate_sums.h"
 
-static int two(const setting *x)         { (void)x; return 2; }
 static int n_and_value(const setting *x) { return x->pi->n + 1; }
 
 /* ---- PDI-9 ---- */
@@ -148,7 +147,7 @@ static double L_and_gradient(const setting *x, double *out)
 
 const derivation surrogate[] = {
     { "PDI-9", "L_pi(pi~) = eta(pi) + sum_s rho_pi(s) sum_a pi~(a|s) A_pi(s,a) = eta(pi~) + O(t^2)",
-      "L, and the slope of log|L - eta(pi~)| against log t, where below 1.9", two, surrogate_unit,
+      "L, and the slope of log|L - eta(pi~)| against log t, where below 1.9", count_two, surrogate_unit,
       nothing_to_see, NULL, {
         { "L_\\pi(\\tilde\\pi)=\\eta(\\pi)+\\sum_s\\rho_\\pi(s)\\sum_a\\tilde\\pi(a|s)A_\\pi(s,a),\\quad2-0.1",
           "PDI-6 with pi's visits for pi~'s; 2 - 0.1: the slope that an error of second order has", L_by_sum },

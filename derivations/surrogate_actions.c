@@ -11,9 +11,6 @@
 #include "derivations/performance_difference.h"
 #include "derivations/surrogate_sums.h"
 
-static int one(const setting *x)     { (void)x; return 1; }
-static int n_theta(const setting *x) { return x->pi->n; }
-
 static const char *no_distribution(const setting *x)
 {
     return x->pi->gamma < 1 ? surrogate_no_ratio(x) : "gamma = 1: rho is no distribution times 1/(1-gamma)";
@@ -179,7 +176,7 @@ static const char *no_gradient(const setting *x)
     for (int i = 0; i < x->pi->nSA && x->pi->nSA == x->pi1->nSA; i++)
         if (!(x->pi->pi[i] > 1e-100 && x->pi1->pi[i] > 1e-100)) return "pi or pi' never does some action";
     const char *reason = surrogate_not_comparable(x);
-    return reason ? reason : natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
+    return reason ? reason : no_natural_gradient(x);
 }
 
 static double unit_surrogate_gradient(const setting *x)
@@ -231,7 +228,7 @@ static double beta_divided(const setting *x, double *out)     { return beta_is_o
 static double beta_not_divided(const setting *x, double *out) { return beta_is_other(x, false, out); }
 
 const derivation surrogate_actions[] = {
-    { "IS-10", "E_pi[(pi~/pi) A_pi] = L(pi~) - eta(pi), not eta(pi~) - eta(pi)", "L - eta(pi)", one,
+    { "IS-10", "E_pi[(pi~/pi) A_pi] = L(pi~) - eta(pi), not eta(pi~) - eta(pi)", "L - eta(pi)", count_one,
       surrogate_unit,
       surrogate_no_ratio,
       NULL, {
@@ -244,7 +241,7 @@ const derivation surrogate_actions[] = {
         { "J(\\tilde\\theta)=\\eta(\\tilde\\theta)-\\eta(\\theta)",
           "004 (l.366, 374) takes it for J: there the states would have to be pi~'s", gain_of_eta, DIFFERS,
           "ERR-5" } } },
-    { "PDI-11", "a sum over rho is 1/(1-gamma) times a mean", "L - eta(pi)", one, surrogate_unit,
+    { "PDI-11", "a sum over rho is 1/(1-gamma) times a mean", "L - eta(pi)", count_one, surrogate_unit,
       no_distribution, NULL, {
         { "\\sum_s\\rho_{\\pi_\\theta}(s)\\sum_a\\pi_\\theta(a|s)"
           "[\\frac{\\pi_{\\tilde\\theta}}{\\pi_\\theta}A_{\\pi_\\theta}]", "rho by a linear solve", by_ratio },
@@ -275,7 +272,7 @@ const derivation surrogate_actions[] = {
           "000 eq 14: rho sums to 1/(1-gamma), and has to be made a distribution first", betas_mean, DIFFERS,
           "ERR-9" } } },
     { "TRPO-27", "beta = pi_old: at theta_old the surrogate's gradient is the policy gradient",
-      "gradient of the surrogate", n_theta, unit_surrogate_gradient, no_gradient, NULL, {
+      "gradient of the surrogate", count_theta, unit_surrogate_gradient, no_gradient, NULL, {
         { "E_{s\\sim d,a\\sim\\pi}[\\nabla\\log\\pi\\,A]", "the policy gradient theorem, divided by sum rho",
           policy_gradient },
         { "=\\nabla E_{a\\sim\\pi_{old}}[\\frac{\\pi_\\theta}{\\pi_{old}}A]",

@@ -1,5 +1,6 @@
 /* What the surrogate adds to eta(pi), its value and its gradient at another policy: 001 (l.410-460) calls it
- * A^-(theta'), and writes theta' for the new policy. Its gradient is that of J at theta' = theta, and nowhere else. */
+ * A^-(theta'), and writes theta' for the new policy.
+ * Its gradient is that of J at theta' = theta, and nowhere else. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -11,9 +12,6 @@
 #include "derivations/performance_difference.h"
 #include "derivations/policy_gradient_theorem.h"
 #include "derivations/surrogate_sums.h"
-
-static int two(const setting *x)     { (void)x; return 2; }
-static int n_theta(const setting *x) { return x->pi->n; }
 
 static double unit_gradient(const setting *x) { return surrogate_unit(x) * fmax(x->pi->c, x->pi1->c); }
 
@@ -149,7 +147,7 @@ static void page_of_gaps(const setting *x, FILE *out)
 
 const derivation surrogate_gradients[] = {
     { "KL-7", "A^-(theta') = sum_t E_{p_theta}[E_{pi_theta}[ratio gamma^t A]], A^-(theta) = 0",
-      "A^- at theta', and at theta", two, surrogate_unit, surrogate_no_ratio, NULL, {
+      "A^- at theta', and at theta", count_two, surrogate_unit, surrogate_no_ratio, NULL, {
         { A_BAR "=\\sum_tE_{s_t\\sim p_\\theta(s_t)}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_{\\theta'}(a_t|s_t)}"
           "{\\pi_\\theta(a_t|s_t)}\\gamma^tA^{\\pi_\\theta}(s_t,a_t)]]", "summed over time", A_over_time },
         { "=\\sum_s\\rho_\\theta(s)\\sum_a\\pi_{\\theta'}(a|s)A^{\\pi_\\theta}(s,a)",
@@ -158,7 +156,7 @@ const derivation surrogate_gradients[] = {
         { "=L_{\\pi_\\theta}(\\pi_{\\theta'})-\\eta(\\pi_\\theta),\\quad\\bar A(\\theta)=0",
           "PDI-9; sum_a pi A = 0", A_by_surrogate } } },
     { "KL-8", "grad A^-(theta') = sum_t E_{p_theta}[E_{pi_theta}[ratio gamma^t grad log pi_theta' A]]",
-      "dA^-/dtheta'[i] at theta'", n_theta, unit_gradient, surrogate_not_comparable, NULL, {
+      "dA^-/dtheta'[i] at theta'", count_theta, unit_gradient, surrogate_not_comparable, NULL, {
         { "\\nabla_{\\theta'}" A_BAR, "A^- as one node, by reverse mode", grad_A_reverse },
         { "=\\sum_tE_{s_t\\sim p_\\theta}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_{\\theta'}}{\\pi_\\theta}\\gamma^t"
           "\\nabla_{\\theta'}\\log\\pi_{\\theta'}\\,A^{\\pi_\\theta}]]",
@@ -167,7 +165,7 @@ const derivation surrogate_gradients[] = {
         { "=\\lim_{h\\to0}(\\bar A(\\theta'+he_i)-\\bar A(\\theta'-he_i))/2h", "values of A^- alone, extrapolated",
           grad_A_differences } } },
     { "KL-9", "grad A^-(theta') = grad J(theta) at theta' = theta, exactly, and nowhere else", "dJ/dtheta[i]",
-      n_theta,
+      count_theta,
       unit_gradient, surrogate_not_comparable, NULL, {
         { "\\nabla_\\theta J(\\theta)", "PGT-3", grad_J },
         { "=\\sum_tE_{s_t\\sim p_\\theta}[E_{a_t\\sim\\pi_\\theta}[\\gamma^t\\nabla_\\theta\\log\\pi_\\theta\\,"

@@ -1,6 +1,6 @@
-/* Taylor series in theta along v = theta' - theta: of J, of the surrogate, whose slope at theta is J's, and of the mean
- * KL, whose value and slope vanish there, so that the Fisher matrix is all that is left to second order. 001 (l.450,
- * 508), 004 (l.423-455), 000 eq (17).
+/* Taylor series in theta along v = theta' - theta: of J, of the surrogate, whose slope at theta is J's, and of the
+ * mean KL, whose value and slope vanish there, so that the Fisher matrix is all that is left to second order. 001
+ * (l.450, 508), 004 (l.423-455), 000 eq (17).
  * One side of each line differentiates in reverse, as often as is needed; the other knows only values. */
 #include <float.h>
 #include <math.h>
@@ -140,7 +140,6 @@ static double J_by_values(const setting *x, double *c)
 /* ---- the mean KL ---- */
 
 static int n_kl(const setting *x) { (void)x; return ORDER + 1; }
-static int one(const setting *x)  { (void)x; return 1; }
 
 /* u N max d for each state's term, times the third power of the step in its logits */
 static double unit_kl(const setting *x)
@@ -268,7 +267,6 @@ static double entropy_and_kl_elsewhere(const setting *x, double *out)
 
 /* TRPO-22  grad l(theta) = -E_s[ sum_a grad pi_theta'(a|s) ] = 0 at theta' = theta: the gradients of the chances
  * of all actions cancel, that of the first is minus that of the others. */
-static int    n_theta(const setting *x)    { return x->pi->n; }
 
 static double unit_grad_kl(const setting *x)
 {
@@ -331,8 +329,8 @@ static double unit_surrogate(const setting *x)
     return 2 * x->pi->unit_V * x->pi->k * D * D;
 }
 
-/* L(theta) = sum_s rho E_pi[A] = 0;  g^T v with g = grad J;  1/2 sum_s rho E_pi[A (w - E_pi[w])^2], w = J_z v, where the
- * logits are linear in theta */
+/* L(theta) = sum_s rho E_pi[A] = 0;  g^T v with g = grad J;  1/2 sum_s rho E_pi[A (w - E_pi[w])^2], w = J_z v,
+ * where the logits are linear in theta */
 static double surrogate_closed(const setting *x, double *c)
 {
     const exact *pi = x->pi;
@@ -405,7 +403,7 @@ const derivation taylor[] = {
           reversed_by_sweeps, DIFFERS, "ERR-34" } } },
     { "NPG-1", "KL(theta, theta + v) = 1/2 v^T F v to second order, in both directions of KL",
       "the coefficient of t^2",
-      one, unit_form, not_comparable, NULL, {
+      count_one, unit_form, not_comparable, NULL, {
         { "\\tfrac12(\\theta'-\\theta)^TF(\\theta'-\\theta)", "F from the scores, NPG-2", quadratic_form },
         { "=\\lim_{t\\to0}\\bar D_{KL}(\\theta,\\theta+t(\\theta'-\\theta))/t^2",
           "values of the KL old||new, extrapolated",
@@ -415,7 +413,7 @@ const derivation taylor[] = {
         { "\\approx\\bar D_{KL}(\\theta,\\theta')",
           "the KL itself, at t = 1: only near", kl_itself, DIFFERS } } },
     { "TRPO-21", "l(theta) = 0: a policy has no KL from itself",
-      "entropy + l", one, unit_entropy, not_comparable, NULL, {
+      "entropy + l", count_one, unit_entropy, not_comparable, NULL, {
         { "-E_s[\\sum_a\\pi_\\theta\\log\\pi_\\theta]",
           "the entropy, for something that is not 0", entropy },
         { "=-E_s[\\sum_a\\pi_\\theta\\log\\pi_{\\tilde\\theta}]_{\\tilde\\theta=\\theta}",
@@ -427,7 +425,7 @@ const derivation taylor[] = {
           AT_LEAST } } },
     { "TRPO-22", "grad l(theta) = -E_s[sum_a grad pi(a|s)] = 0",
       "grad E_s[pi(first action|s)], in theta[i]",
-      n_theta, unit_grad_kl, NULL, NULL, {
+      count_theta, unit_grad_kl, NULL, NULL, {
         { "E_s[\\nabla\\pi_\\theta(a_0|s)]",
           "the gradient of one action's chance, for something that is not 0",
           grad_first },

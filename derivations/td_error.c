@@ -79,9 +79,6 @@ static double of_surprises(const setting *x, double *out)
 
 /* ---- TDA-2 ---- */
 
-static int    n_pairs(const setting *x) { return x->pi->nSA; }
-static double unit_A(const setting *x)  { return 2 * x->pi->unit_V; }
-
 static double mean_delta(const setting *x, double *out)
 {
     td_error_mean(x->pi, x->pi->V, out);
@@ -111,8 +108,6 @@ static double mean_delta_of_critic(const setting *x, double *out)
 }
 
 /* ---- TDA-5: over all trajectories of the small problem ---- */
-
-static int n_theta(const setting *x) { return x->pi->n; }
 
 static double unit_gradient(const setting *x)
 {
@@ -152,8 +147,6 @@ static double mean_of_biased_estimate(const setting *x, double *g)
 }
 
 /* ---- TDA-8: targets for V_0(s_0) ---- */
-
-static int two(const setting *x) { (void)x; return 2; }
 
 static double unit_of_targets(const setting *x)     /* a variance of numbers up to W, in H backups */
 {
@@ -233,7 +226,7 @@ const derivation td_error[] = {
         { "=(G_t-V^\\pi(s_t))-\\gamma(G_{t+1}-V^\\pi(s_{t+1}))",
           "what a return is off from V(s_t) is the sum of the TD errors from t on, discounted", of_surprises } },
       .page = page },
-    { "TDA-2", "E[delta | s,a] = Q(s,a) - V(s) = A(s,a)", "A(s,a)", n_pairs, unit_A, NULL, NULL, {
+    { "TDA-2", "E[delta | s,a] = Q(s,a) - V(s) = A(s,a)", "A(s,a)", count_pairs, unit_of_A, NULL, NULL, {
         { "E[r+\\gamma V^\\pi(s')-V^\\pi(s)\\,|\\,s,a]", "the mean over s'; V by its solve", mean_delta },
         { "=Q^\\pi(s,a)-V^\\pi(s)", "E[r + gamma V(s')] is Q (MDP-7); Q by its solve over pairs", Q_minus_V },
         { "=A^\\pi(s,a)", "MDP-9", advantage },
@@ -242,7 +235,7 @@ const derivation td_error[] = {
           " the learned V's, here V + 0.1 s, off by gamma E[e(s')] - e(s)",
           mean_delta_of_critic, DIFFERS, "ERR-19" } } },
     { "TDA-5", "unbiased: the mean of the estimate is what is estimated", "dJ/dtheta[i] over " FINITE_SMALL,
-      n_theta, unit_gradient, no_small_problem, NULL, {
+      count_theta, unit_gradient, no_small_problem, NULL, {
         { "\\vartheta=\\nabla_\\theta J(\\theta)",
           "what is estimated: PGT-3 on the time-expanded MDP", parameter },
         { "=E[\\hat\\vartheta],\\quad\\hat\\vartheta"
@@ -254,7 +247,7 @@ const derivation td_error[] = {
       .page = page },
     { "TDA-8", "Monte Carlo waits for the end; TD after one step: less spread, and bias when V is off",
       "E[target - V(s_0)], E[(target - V(s_0))^2]; over " FINITE_SMALL,
-      two, unit_of_targets, no_small_problem, NULL, {
+      count_two, unit_of_targets, no_small_problem, NULL, {
         { "E[G_0-V(s_0)],\\quad E[(G_0-V(s_0))^2]", "Monte Carlo's target: the return, known at the end",
           monte_carlo },
         { "=0,\\quad\\sum_t\\gamma^{2t}E[\\delta_t^2]",

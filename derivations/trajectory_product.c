@@ -109,8 +109,6 @@ static double unit_gradient(const setting *x) { return small_unit(x) * small_siz
 
 /* ---- IS-5 ---- */
 
-static int one(const setting *x) { (void)x; return 1; }
-
 static double J_solved(const setting *x, double *out)
 {
     finite_horizon *f = small_new(x);
@@ -432,9 +430,8 @@ static void page_of_ratios(const setting *x, FILE *out)
 #define TRAINED "over all trajectories of pi', through algorithms/off_policy_pg.c"
 
 const derivation trajectory_product[] = {
-    { "IS-5", "J(theta) = E_{tau ~ pi_theta'}[pi_theta(tau)/pi_theta'(tau) r(tau)]", "J over " FINITE_SMALL, one,
-      unit_J,
-      not_applicable, NULL, {
+    { "IS-5", "J(theta) = E_{tau ~ pi_theta'}[pi_theta(tau)/pi_theta'(tau) r(tau)]", "J over " FINITE_SMALL,
+      count_one, unit_J, not_applicable, NULL, {
         { "J(\\theta)", "what is wanted: solved on the time-expanded MDP, no trajectory", J_solved },
         { "=E_{\\tau\\sim\\pi_\\theta(\\tau)}[r(\\tau)]", "over all trajectories of pi_theta", J_under_theta },
         { "=E_{\\tau\\sim\\pi_{\\theta'}(\\tau)}[\\frac{\\pi_\\theta(\\tau)}{\\pi_{\\theta'}(\\tau)}r(\\tau)]",

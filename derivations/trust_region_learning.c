@@ -139,14 +139,6 @@ static account account_of(uint64_t seed, bool sampled, const trpo_config *config
     return all;
 }
 
-/* Of all Garnets, those where J falls at all; and the mean gap that is left with sampled advantages */
-static double trpo_marks(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = 0.1, out[1] = 0.1;
-    return 0;
-}
-
 /* Conjugate gradients in as many steps as theta has numbers, so that nothing but the batch makes the difference */
 static trpo_config small_trpo(double delta)
 {
@@ -302,15 +294,6 @@ static double turned(uint64_t seed, bool natural)
     return most;
 }
 
-static int three(const setting *x) { (void)x; return 3; }
-
-static double marks_of_stability(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = 0.25, out[1] = 2, out[2] = 1e-10;
-    return 0;
-}
-
 static double stable(const setting *x, bool natural, double *out)
 {
     stability found = stability_of(x->seed, natural);
@@ -356,13 +339,6 @@ static void gaps_of_training(uint64_t seed, double delta, double *gap)
     gsl_sort(gap, 1, TRAINED);
 }
 
-static double a_twentieth(const setting *x, double *out)
-{
-    (void)x;
-    *out = 0.05;
-    return 0;
-}
-
 static double trained(const setting *x, double *out)
 {
     double gap[TRAINED];
@@ -398,8 +374,8 @@ const derivation trust_region_learning[] = {
       " Garnets where J falls, this would pass once in 40 times)",
       "the part of all Garnets where J falls in 50 steps; greatest KL/delta; |pi - pi'| after steps in theta"
       " and in phi",
-      three, measured_unit, NULL, NULL, {
-        { "0.25,\\quad2,\\quad10^{-10}", "marks; of a thousand steps", marks_of_stability },
+      count_three, unit_of_one, NULL, NULL, {
+        { "0.25,\\quad2,\\quad10^{-10}", "marks; of a thousand steps", .is = { 0.25, 2, 1e-10 } },
         { "\\le P_{.05}(J_{k+1}<J_k),\\quad\\max KL/\\delta,\\quad\\max|\\pi-\\pi'|",
           "the control: plain steps, each as long as the natural one from there; the lower end on 20 Garnets",
           plain_steps, AT_LEAST },
@@ -408,9 +384,9 @@ const derivation trust_region_learning[] = {
       GARNETS_OF, page_of_stability, .trains = 2 },
     { "TRPO-17", "collect, average, solve the constrained problem: it learns (were half of all runs above 0.05,"
       " this would pass once in 170 times)",
-      "1 - J/J* after 10000 steps, ends of the median's 98.8 % interval", measured_one,
-      measured_unit, NULL, NULL, {
-        { "0.05", "of the optimum", a_twentieth },
+      "1 - J/J* after 10000 steps, ends of the median's 98.8 % interval", count_one,
+      unit_of_one, NULL, NULL, {
+        { "0.05", "of the optimum", .is = { 0.05 } },
         { "\\le(1-J/J^*)_{(2)}",
           "the control: delta = 1e-8 leaves it where it was; the second of eleven", confined,
           AT_LEAST },
@@ -420,8 +396,8 @@ const derivation trust_region_learning[] = {
     { "TRPO-29", "exact advantages and delta = .01, more than theory's step: J hardly falls; sampled ones: it"
       " falls, and yet learns (were it a tenth of all Garnets where J falls, this would pass once in 40 times)",
       "the part of all Garnets where J falls in 50 iterations; the mean gap left with sampled advantages",
-      measured_two, measured_unit, NULL, NULL, {
-        { "0.1,\\quad0.1", "of all Garnets; of the way to J*", trpo_marks },
+      count_two, unit_of_one, NULL, NULL, {
+        { "0.1,\\quad0.1", "of all Garnets; of the way to J*", .is = { 0.1, 0.1 } },
         { "\\le P_{.05}(J_{k+1}<J_k),\\quad E_{.05}[\\tfrac{J^*-J}{J^*-J_0}]",
           "the controls: with sampled advantages it does fall; delta = 10 does not work; lower ends, 20 Garnets",
           trpo_controls, AT_LEAST },

@@ -17,19 +17,11 @@
 
 static const double delta = 0.01;
 
-static int one(const setting *x)     { (void)x; return 1; }
-static int two(const setting *x)     { (void)x; return 2; }
-
-static const char *no_direction(const setting *x)
-{
-    return natural_gradient_none(x->pi, x->spectrum, x->g, x->x_F);
-}
-
 /* Where pi(best|s) = 1 - tiny, all of the rest is worth less than delta, and the optimum takes it: p(a|s)
  * underflows. */
 static const char *no_optimum(const setting *x)
 {
-    if (no_direction(x)) return no_direction(x);
+    if (no_natural_gradient(x)) return no_natural_gradient(x);
     double *p = allocate((size_t)x->pi->nSA, sizeof *p, "a policy"), least_p = 1;
     trust_region_max(x->pi, delta, p);
     for (int i = 0; i < x->pi->nSA; i++) least_p = fmin(least_p, p[i]);
@@ -425,7 +417,7 @@ static void page_of_gains(const setting *x, FILE *out)
 
 const derivation trust_region[] = {
     { "TRPO-8", "the most that the greatest KL <= delta allows: each state for itself",
-      "gain at delta = 0.01", one,
+      "gain at delta = 0.01", count_one,
       unit_gain, no_optimum, NULL, {
         { "\\max_{\\pi'}" L ST "\\max_s" KL_S "\\le\\delta",
           "in each state pi' = eta pi/(nu - A): nu so that it sums to 1, eta_s so that KL_s = delta", optimum_max },
@@ -437,7 +429,7 @@ const derivation trust_region[] = {
           "if all are at most delta, so is their mean: TRPO-10",
           optimum_mean, AT_LEAST } } },
     { "TRPO-10", "the most that mean KL <= delta allows, and what a step along F^+ g makes of it",
-      "gain at delta = 0.01", one, unit_gain, no_optimum, NULL, {
+      "gain at delta = 0.01", count_one, unit_gain, no_optimum, NULL, {
         { "\\max_{\\pi'}" L ST "E_s[" KL_S "]\\le\\delta",
           "pi' = eta pi/(nu - A), nu for each state, one eta for all so that the mean KL is delta", optimum_mean },
         { "=\\min_{\\eta,\\nu}\\eta\\delta+E_s[\\nu_s-\\eta-\\eta\\sum_a\\pi\\log\\frac{\\nu_s-A}\\eta]",
@@ -452,7 +444,7 @@ const derivation trust_region[] = {
           gain_predicted, DIFFERS } },
       .page = page_of_gains },
     { "TRPO-12", "the same with visits for probabilities: sum rho times as much",
-      "gain at delta = 0.01", one,
+      "gain at delta = 0.01", count_one,
       unit_sum, no_optimum, NULL, {
         { "\\max_{\\pi'}\\sum_s\\rho(s)\\sum_a\\pi'(a|s)A^\\pi(s,a)" ST "E_s[" KL_S "]\\le\\delta",
           "at TRPO-10's optimum", sum_of_visits },
@@ -466,7 +458,7 @@ const derivation trust_region[] = {
           "001 (l.371, 396) has new||old: another region, whose best is pi exp(A/eta)/Z", sum_in_reversed_region,
           DIFFERS, "ERR-34" } } },
     { "PPO-19", "E_t[ratio A] subject to E_t[KL] <= delta: TRPO's problem, as a mean over time",
-      "gain, KL", two,
+      "gain, KL", count_two,
       unit_gain_and_kl, no_optimum, NULL, {
         { "L(\\pi'),\\ E_s[" KL_S "]", "of TRPO-10's optimum, over states", optimum_and_kl },
         { "=\\sum_t\\gamma^tE_\\pi[r_t(\\theta)A_t]/\\sum\\rho,\\ \\sum_t\\gamma^tE_\\pi[KL_t]/\\sum\\rho",

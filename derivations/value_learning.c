@@ -351,7 +351,7 @@ const derivation value_learning[] = {
         { "\\theta^-=\\theta_0", "the control: no copies", never_copied, DIFFERS } },
       "E5x, one worker, I_AsyncUpdate = 5, I_target = 40, plain steps of .05" },
     { "ASQ-3", "each actor is epsilon-greedy with an epsilon of its own",
-      "greatest error of a frequency, in standard errors", measured_one, measured_unit, NULL, NULL, {
+      "greatest error of a frequency, in standard errors", count_one, unit_of_one, NULL, NULL, {
         { "5", "20000 draws of each of three actors: a false alarm in 6e5; an epsilon off by .05 is 10 of them",
           five_errors },
         { "\\ge\\max_i|\\hat p_i-(1-\\epsilon_i+\\epsilon_i/|A|)|/\\sigma_i,\\quad\\epsilon_i=.1,\\ .01,\\ .5",
@@ -359,7 +359,7 @@ const derivation value_learning[] = {
         { "\\epsilon_i=.203", "the control: one epsilon for all, their mean", one_epsilon, AT_LEAST } },
       "a state of E5x, three actions" },
     { "PGT-22", "Q-learning with features may diverge where policy gradients do not",
-      "|theta| after 2000 mean updates", measured_one, measured_unit, NULL, NULL, {
+      "|theta| after 2000 mean updates", count_one, unit_of_one, NULL, NULL, {
         { "1000", "from |theta| = 4; Q^* = 100 needs |theta| = 375 as a table", thousand },
         { "\\le|\\theta|,\\quad\\theta\\leftarrow\\theta+\\alpha E_\\beta[(y-Q_\\theta)\\nabla Q_\\theta]",
           "Baird's features, off-policy, bootstrapping: the deadly triad; through algorithms/async_q.c", q_on_star,
@@ -370,7 +370,7 @@ const derivation value_learning[] = {
           "a softmax policy in Baird's features, exact gradient", policy_on_star, AT_MOST } },
       "Baird's star, `solid` pays 1, gamma .99, `dashed` 6 times in 7", page_of_star },
     { "A3C-25", "asynchrony extends to SARSA and Q-learning, but works best with A3C",
-      "mean return after 100000 steps, ten seeds: one-step Q, one-step SARSA, n-step Q", n_values, measured_unit,
+      "mean return after 100000 steps, ten seeds: one-step Q, one-step SARSA, n-step Q", n_values, unit_of_one,
       NULL, NULL, {
         { "\\bar R\\ \\text{of values}", "what is learned acts greedily", by_values },
         { "\\le\\bar R\\ \\text{of A3C}", "its most likely action", a3c_learnt, AT_LEAST },

@@ -67,7 +67,7 @@ static int look_everywhere(const errata_desk *desk, const derivation *d, int roo
         for (int k = 0; k < (p ? p->policies : 1); k++, looks++) {
             derivation_result r = { .verdict = NOT_APPLICABLE, .reason = "trains: `ascent derive` prints it" };
             if (!left_out) r = derivation_run(d, p ? p->policy[k].setting : desk->own);
-            for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].value; l++) {
+            for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].latex; l++) {
                 seen[l * room + looks] = look_at(d, l, &r);
                 seen[l * room + looks].p = p;
                 seen[l * room + looks].policy = k;
@@ -243,7 +243,7 @@ enum showing errata_lines_shown(const errata_desk *desk, const char *erratum, co
     for (int i = 0; i < desk->count; i++) room += desk->p[i].policies;
     look *seen = allocate((size_t)(DERIVATION_MAX_LINES * room), sizeof *seen, "what is seen of an erratum");
     int looks = look_everywhere(desk, d, room, seen);
-    for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].value; l++) {
+    for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].latex; l++) {
         if (!d->line[l].erratum || strcmp(d->line[l].erratum, erratum) != 0) continue;
         if (lines) json_append(lines, line_json(d, l, seen + l * room, looks));
         else       print_line(d, l, seen + l * room, looks);

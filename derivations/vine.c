@@ -311,15 +311,6 @@ static double at_equal_steps(uint64_t seed)
     return trace[1] * steps[1] / (trace[0] * steps[0]);
 }
 
-static int three(const setting *x) { (void)x; return 3; }
-
-static double marks(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = 4, out[1] = out[2] = 1;
-    return 0;
-}
-
 static double as_said(const setting *x, double *out)
 {
     struct moments common = moments_of(x->seed, COMMON), independent = moments_of(x->seed, INDEPENDENT);
@@ -358,9 +349,9 @@ const derivation vine_estimators[] = {
     { "TRPO-15", "vine, all actions: unbiased, and of less variance at as many rollouts, more so with common numbers."
       " A bias of six standard errors is seen with probability .98, a variance lower by a tenth with .98",
       "greatest |z| of the gradient; variance, common over independent; vine over single path",
-      three, measured_unit,
+      count_three, unit_of_one,
       NULL, NULL, {
-        { "4,\\quad1,\\quad1", "family-wise 1e-3 of 15 components; no gain", marks },
+        { "4,\\quad1,\\quad1", "family-wise 1e-3 of 15 components; no gain", .is = { 4, 1, 1 } },
         { "\\ge\\frac{|\\hat g-g|}{se},\\quad\\frac{\\mathrm{Var}_{common}}{\\mathrm{Var}_{indep.}},\\quad"
           "\\frac{\\mathrm{Var}_{vine}}{\\mathrm{Var}_{path}}",
           "3000 samples through algorithms/trpo_vine.c, against (1/5) pi A of the exact layer; ratios with both"

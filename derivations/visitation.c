@@ -81,7 +81,6 @@ const char *visitation_stationary(const exact *x, double *d, double *kappa)
 }
 
 /* ---- units ---- */
-static int n_states(const setting *x) { return x->pi->nS; }
 
 static double unit_rho(const setting *x) { return x->pi->unit_rho; }
 
@@ -142,8 +141,6 @@ static double as_a_probability(const setting *x, double *out)
 
 /* ---- MDP-13 ---- */
 
-static int two(const setting *x) { (void)x; return 2; }
-
 static const char *no_discount(const setting *x)
 {
     return x->pi->gamma == 1 ? "at gamma = 1 the visits have no finite sum" : NULL;
@@ -194,13 +191,6 @@ static double total_over_time(const setting *x, double *out)
     out[1] = (1 - pi->gamma) * out[0];
     free(f);
     return room_of_rows(pi);
-}
-
-static double total_of_a_probability(const setting *x, double *out)
-{
-    (void)x;
-    out[0] = out[1] = 1;
-    return 0;
 }
 
 /* ---- MDP-14 ---- */
@@ -281,7 +271,7 @@ static double one_step_on(const setting *x, double *out)        /* P_pi^T d */
 
 const derivation state_visits[] = {
     { "MDP-12", "rho(s) = sum_t gamma^t Pr(s_t = s) = [(I - gamma P_pi^T)^-1 rho_0](s)",
-      "rho(s), 0 in absorbing states", n_states, unit_rho, NULL, NULL, {
+      "rho(s), 0 in absorbing states", count_states, unit_rho, NULL, NULL, {
         { "\\rho_\\pi=(I-\\gamma P_\\pi^T)^{-1}\\rho_0", "a linear solve", visits_by_solve },
         { "=\\sum_{t=0}^\\infty(\\gamma P_\\pi^T)^t\\rho_0", "the geometric series, by powers of gamma P_pi^T",
           visits_over_time },
@@ -291,14 +281,14 @@ const derivation state_visits[] = {
           "004 l.340 calls rho(s) the probability of being in s. One reading: d = (1-gamma) rho, which is one"
           " (at gamma = 1 rho over its sum)", as_a_probability, DIFFERS, "ERR-9" } } },
     { "MDP-13", "sum_s rho(s) = 1/(1-gamma): (1-gamma) rho is a distribution, rho is none",
-      "sum rho, then sum (1-gamma) rho", two, unit_total, no_discount, NULL, {
+      "sum rho, then sum (1-gamma) rho", count_two, unit_total, no_discount, NULL, {
         { "\\sum_t\\gamma^t=\\frac1{1-\\gamma},\\quad1", "in each step the agent is somewhere", total_expected },
         { "=\\sum_s\\rho_\\pi(s),\\quad\\sum_s(1-\\gamma)\\rho_\\pi(s)",
           "rho by its solve, absorbing states counted", total_visits },
         { "=\\rho_0^T\\sum_t(\\gamma P_\\pi)^t1", "the same sum, backwards in time", total_over_time },
         { "=1", "004 l.356, 000 eq 14-16 write sum_s rho(s) as an expectation, without a factor. One reading: rho"
-          " sums to 1", total_of_a_probability, DIFFERS, "ERR-9" } } },
-    { "MDP-14", "d(s) = lim_t Pr(s_t = s) solves d = P_pi^T d", "d(s), absorbing states included", n_states,
+          " sums to 1", NULL, DIFFERS, "ERR-9", .is = { 1, 1 } } } },
+    { "MDP-14", "d(s) = lim_t Pr(s_t = s) solves d = P_pi^T d", "d(s), absorbing states included", count_states,
       unit_stationary, no_limit, NULL, {
         { "d^\\pi(s)=\\lim_{t\\to\\infty}P_\\pi(s_t=s)", "t = 2^40, by squaring P_pi", limit_in_time },
         { "d^\\pi=P_\\pi^Td^\\pi,\\quad\\sum_sd^\\pi(s)=1", "the balance equations, one solve", by_balance },

@@ -1,7 +1,6 @@
 /* The vanilla policy gradient over all trajectories, through the code that trains (algorithms/vpg.c): what its
  * estimates are estimates of. 003 (l.10-90), 002 (image PPO1). And by sampling, as a training run does it: that
  * the estimate is unbiased, and how its error shrinks with the number of trajectories. */
-#include <float.h>
 #include <gsl/gsl_math.h>
 #include <math.h>
 #include <stdlib.h>
@@ -21,16 +20,6 @@
 #include "envs/env_mdp.h"
 
 /* ---- VPG-1 ---- */
-
-static int one(const setting *x) { (void)x; return 1; }
-
-static double unit_of_values(const setting *x)
-{
-    finite_horizon *f = small_new(x);
-    double unit = finite_unit_gradient(f, 1);
-    finite_free(f);
-    return unit;
-}
 
 static double backward_induction(const setting *x, double *J)
 {
@@ -318,15 +307,6 @@ static void z_scores(uint64_t seed, int mean, double *z, double *se)
     sampled_free(&c);
 }
 
-static double unit_z(const setting *x) { (void)x; return 4 * DBL_EPSILON; }
-
-static double four(const setting *x, double *out)
-{
-    (void)x;
-    *out = 4;
-    return 0;
-}
-
 static double largest_z(const setting *x, double *out)
 {
     double z[N];
@@ -398,13 +378,6 @@ static double slope_off(uint64_t seed, int mean)
     return fabs(slope(rms) + 0.5);
 }
 
-static double a_twentieth(const setting *x, double *out)
-{
-    (void)x;
-    *out = 0.05;
-    return 0;
-}
-
 static double slope_of_error(const setting *x, double *out)
 {
     *out = slope_off(x->seed, VPG_MEAN_OVER_TRAJECTORIES);
@@ -434,13 +407,13 @@ static void page_of_slope(const setting *x, FILE *out)
 #define E5X "E5x over all time, theta(s,a) = cos(s+2a), gamma .9, sampled"
 
 const derivation vpg_mean[] = {
-    { "VPG-1", "J = E[R(tau)]", "J over " FINITE_SMALL, one, unit_of_values, small_not_applicable, NULL, {
+    { "VPG-1", "J = E[R(tau)]", "J over " FINITE_SMALL, count_one, small_unit_of_V, small_not_applicable, NULL, {
         { "J(\\pi_\\theta)=\\rho_0^TV_0^\\pi", "backward induction on the time-expanded MDP", backward_induction },
         { "=E_{\\tau\\sim\\pi_\\theta}[R(\\tau)],\\quad R(\\tau)=\\sum_t\\gamma^tr_t",
           "003 is undiscounted: --gamma 1 gives its line; " TRAINING, mean_total } },
       .page = small_page },
     { "VPG-3", "reward to go minus V estimates the advantage: E[A_t | s_t, a_t] = A(s_t, a_t)",
-      "gamma^t Pr(s_t=s,a_t=a) A_t(s,a) over " FINITE_SMALL, n_advantages, unit_of_values, small_not_applicable,
+      "gamma^t Pr(s_t=s,a_t=a) A_t(s,a) over " FINITE_SMALL, n_advantages, small_unit_of_V, small_not_applicable,
       NULL, {
         { "\\gamma^tP(s_t=s,a_t=a)\\,A_t^\\pi(s,a)", "on the time-expanded MDP", visits_times_A },
         { "=E[\\gamma^t\\hat A_t1\\{s_t=s,a_t=a\\}],\\quad"
@@ -477,8 +450,8 @@ const derivation vpg_mean[] = {
           DIFFERS } },
       .page = small_page },
     { "VPG-2", "the mean over trajectories of R(tau) sum_t grad log pi estimates grad J",
-      "the largest |z| of 15 components", one, unit_z, NULL, NULL, {
-        { "4", "standard errors", four },
+      "the largest |z| of 15 components", count_one, unit_of_one, NULL, NULL, {
+        { "4", "standard errors", .is = { 4 } },
         { "\\le\\max_i|z_i|,\\quad"
           "\\hat g=\\frac1N\\sum_\\tau\\sum_tR(\\tau)\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "the control: the mean over steps (VPG-4) must be refused", largest_z_over_steps, AT_LEAST },
@@ -486,8 +459,9 @@ const derivation vpg_mean[] = {
           "\\hat g=\\frac1{|D|}\\sum_\\tau\\sum_tR(\\tau)\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "200 batches of |D| = 50 episodes; grad J exact", largest_z, AT_MOST } },
       E5X, page_of_z, .trains = 0.2 },
-    { "VPG-6", "the error of the estimate falls like 1/sqrt(|D|)", "|slope + 1/2|", one, unit_z, NULL, NULL, {
-        { "0.05", "of the slope of the logarithms", a_twentieth },
+    { "VPG-6", "the error of the estimate falls like 1/sqrt(|D|)", "|slope + 1/2|",
+      count_one, unit_of_one, NULL, NULL, {
+        { "0.05", "of the slope of the logarithms", .is = { 0.05 } },
         { "\\le|b+\\tfrac12|", "the control: the mean over steps does not go to grad J", slope_over_steps,
           AT_LEAST },
         { "\\ge|b+\\tfrac12|,\\quad\\ln\\sqrt{E|\\hat g-\\nabla J|^2}\\approx a+b\\ln|D|",

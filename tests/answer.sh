@@ -152,7 +152,8 @@ done <"$work/right"
 
 trap_mdp() { # way back, reward for leaving, discount
     printf 'discount: %s\nstates: G B\nactions: leave stay\nstart: G\nT: leave : G : B 1\nT: stay : G : G 1\n' "$3"
-    printf 'T: * : B : G %s\nT: * : B : B %s\nR: leave : G : * : * %s\nR: stay : G : * : * 0.9\n' "$1" "$(awk "BEGIN { print 1 - $1 }")" "$2"
+    printf 'T: * : B : G %s\nT: * : B : B %s\nR: leave : G : * : * %s\nR: stay : G : * : * 0.9\n' "$1" \
+        "$(awk "BEGIN { print 1 - $1 }")" "$2"
 }
 trap_mdp 0.01 2 0.5 >"$work/opposite.mdp"
 trap_mdp 0.1 1 0.5 >"$work/same.mdp"

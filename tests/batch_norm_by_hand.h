@@ -20,8 +20,8 @@ static inline void hand_batch_norm(bool training, int T, int n, const number *at
     }
 }
 
-/* The network with batch normalisation of its first `inputs` inputs, all rows at once: x [T x HAND_WIDEST] -> the output,
- * in x. seen: NULL, or means and unbiased variances [2w] of what came in */
+/* The network with batch normalisation of its first `inputs` inputs, all rows at once: x [T x HAND_WIDEST] -> the
+ * output, in x. seen: NULL, or means and unbiased variances [2w] of what came in */
 static inline void hand_normalised(const network *f, int inputs, bool training, const number *theta, int T,
                                    number x[][HAND_WIDEST], long double *seen)
 {

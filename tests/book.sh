@@ -71,7 +71,8 @@ mistake() {
 fresh; holds "a woven page"
 cp page.md woven.md; "$weave" write source.c page.md >/dev/null
 if cmp -s page.md woven.md; then pass; else fail "weaving twice changes the page"; fi
-grep -q '^for (;;)$' page.md && grep -q '^    twice();$' page.md && pass || fail "a region keeps its common indentation"
+grep -q '^for (;;)$' page.md && grep -q '^    twice();$' page.md && pass ||
+    fail "a region keeps its common indentation"
 grep -q SOLUTION page.md; [ $? = 1 ] && pass || fail "what an assignment takes out is marked in the page"
 
 # pages
@@ -91,7 +92,8 @@ mistake "a number cut off, not rounded" page.md 's/and 3.15/and 3.14/'          
 mistake "a caption"                     page.md 's/^\*What it/*What that/'        'figure curve .* differs'
 mistake "a cell of a run's table"       page.md 's/480.5/481.5/'                  'run score differs'
 mistake "a claim"                       page.md 's/== 475/== 476/'                'claim does not hold'
-mistake "a command that fails"          page.md 's/^<!-- markdown echo/<!-- markdown false/' 'ends with 1|prints nothing'
+mistake "a command that fails"          page.md 's/^<!-- markdown echo/<!-- markdown false/' \
+    'ends with 1|prints nothing'
 # sources
 mistake "an unused region"              page.md '/code inner/,/end -->/d'         'region inner is in no page'
 mistake "a region that came sooner"     source.c 's/snip inner/snip inner later/' 'inner is in a page: no `later`'
@@ -118,7 +120,8 @@ mistake "a run without its regions"     score.run '1d'                          
 
 # what must not matter: the last digits of a number, and blanks
 fresh
-sed 's/return x \* x;/return x *\n        x;/' source.c >other.c && mv other.c source.c && "$weave" write source.c page.md >"$work/log"
+sed 's/return x \* x;/return x *\n        x;/' source.c >other.c && mv other.c source.c &&
+    "$weave" write source.c page.md >"$work/log"
 holds "a line of a run's code that was broken anew"
 fresh
 sed 's/^J = 12.25 (E5), 0.5/J =  12.2501 (E5), 0.50001/' page.md >other.md && mv other.md page.md
@@ -149,12 +152,14 @@ says "escaped markup"                   'rho\\_0'                           "$as
 "$ascent" derive PGT-3 E5 --markdown --lines 4-6 >log 2>&1
 if [ "$(grep -cE '^[0-9]+\. ' log)" = 3 ] && ! grep -q 'PGT-3' log; then pass; else fail "--lines 4-6"; fi
 for lines in 0-1 3-2 1 1-99 1-2x x; do
-    if "$ascent" derive PGT-3 E5 --markdown --lines $lines >log 2>&1; [ $? = 2 ]; then pass; else fail "--lines $lines"; fi
+    if "$ascent" derive PGT-3 E5 --markdown --lines $lines >log 2>&1; [ $? = 2 ]; then pass
+    else fail "--lines $lines"; fi
 done
 if "$ascent" derive PGT-3 E5 --lines 1-2 >log 2>&1; [ $? = 2 ]; then pass; else fail "--lines alone"; fi
 
 # where an id is treated; and the chapters that are finished leave none of theirs out
-says "the place of an id in the book" 'chapter +chapters/01-decision-processes/chapter\.md:[0-9]+$' "$ascent" list MDP-8
+says "the place of an id in the book" 'chapter +chapters/01-decision-processes/chapter\.md:[0-9]+$' \
+    "$ascent" list MDP-8
 for id in $(seq -f 'MDP-%.0f' 19) $(seq -f 'PGT-%.0f' 7) PGT-15 PGT-16 PGT-17 $(seq -f 'PGT-%.0f' 19 21) $(seq -f 'PGT-%.0f' 23 26) \
     $(seq -f 'RF-%.0f' 15) $(seq -f 'VPG-%.0f' 9); do
     says "$id is in a chapter" 'chapter +chapters/0[0-3]-' "$ascent" list $id

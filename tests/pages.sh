@@ -1,6 +1,6 @@
 #!/bin/sh
-# tests/pages.sh BUILD   The book as pages (`make book`): every link, picture and anchor leads somewhere, no formula was
-# left unconverted, and, where chromium is installed, no page is wider than a phone.
+# tests/pages.sh BUILD   The book as pages (`make book`): every link, picture and anchor leads somewhere, no
+# formula was left unconverted, and, where chromium is installed, no page is wider than a phone.
 set -u
 cd "$1/book" || exit 3
 passed=0 failed=0
@@ -25,7 +25,8 @@ for page in *.html; do
 done
 # Pages are reachable from the first one by `next`.
 page=index.html seen=0
-[ -f "$(grep -oE 'href="[0-9][^"]*"' index.html | head -n 1 | sed 's/href="//; s/"//')" ] && pass || fail "index.html: no chapter"
+[ -f "$(grep -oE 'href="[0-9][^"]*"' index.html | head -n 1 | sed 's/href="//; s/"//')" ] && pass ||
+    fail "index.html: no chapter"
 page=$(grep -oE 'href="[0-9][^"]*"' index.html | head -n 1 | sed 's/href="//; s/"//')
 while [ -n "$page" ] && [ "$seen" -lt 100 ]; do
     seen=$((seen + 1))
@@ -44,7 +45,8 @@ if [ -n "$browser" ]; then
     done >width/frames
     { printf '%s\n' '<pre></pre><script>onmessage = m => document.querySelector("pre").append("width " + m.data + "\n")</script>'
       cat width/frames; } >width/all.html
-    "$browser" --headless --no-sandbox --disable-gpu --virtual-time-budget=20000 --dump-dom "file://$PWD/width/all.html" \
+    "$browser" --headless --no-sandbox --disable-gpu --virtual-time-budget=20000 --dump-dom \
+        "file://$PWD/width/all.html" \
         >width/log 2>/dev/null
     for page in $pages; do
         widths=$(sed -n "s|.*width $page ||p" width/log)

@@ -224,7 +224,8 @@ check "but of the end" [ "$(tail -n 1 out | grep -c '  end$')" -eq 1 ]
 "$ascent" train "$a" --env own.mdp --limit 9 --steps 200 --out owned --quiet
 check "an environment of a file" "$ascent" train --resume --out owned --steps 300 --quiet
 cp owned/checkpoint before && cp own.mdp own.old && echo '# the same' >>own.mdp
-refuses "another file" 2 "^own.mdp: expected the file that the run was begun with" train --resume --out owned --steps 400
+refuses "another file" 2 "^own.mdp: expected the file that the run was begun with" train --resume --out owned \
+    --steps 400
 refuses "another file, eval" 2 "^own.mdp: expected the file that the run was begun with" eval owned
 check "and changes nothing" cmp owned/checkpoint before
 (cd "other folder" && "$ascent" eval ../owned 2>err)
@@ -257,10 +258,12 @@ refuses "a byte too many" 2 "^damaged/checkpoint: expected the checksum" train -
 refuses "a byte too many, eval" 2 "^damaged/checkpoint: expected the checksum" eval damaged
 check "nothing else was touched" cmp damaged/config.json "$a/config.json"
 for text in '' '{' '[]' '{"format": 2}' '{"format": 1}' "$(sed 's/"seed": 7/"seed": -7/' "$a/config.json")" \
-    "$(sed 's/"seed": 7/"seed": 7, "seed": 7/' "$a/config.json")" "$(sed 's/"gamma": [0-9.]*/"gamma": "x"/' "$a/config.json")" \
+    "$(sed 's/"seed": 7/"seed": 7, "seed": 7/' "$a/config.json")" \
+        "$(sed 's/"gamma": [0-9.]*/"gamma": "x"/' "$a/config.json")" \
     "$(sed '/"gamma"/d' "$a/config.json")"; do
     printf '%s\n' "$text" >damaged/config.json
-    refuses "config.json: $(echo "$text" | tr -d '\n ' | cut -c 1-40)" 2 "^damaged/config.json:.*(expected|duplicate|\])" eval damaged
+    refuses "config.json: $(echo "$text" | tr -d '\n ' | cut -c 1-40)" 2 \
+        "^damaged/config.json:.*(expected|duplicate|\])" eval damaged
 done
 
 # a full disk
@@ -290,7 +293,8 @@ if command -v gnuplot >/dev/null; then
     check "plot: PNG" [ "$(head -c 4 p.png | tail -c 3)" = PNG ]
 fi
 (PATH=/nonexistent; "$ascent" plot p1 --out r.png >out 2>err)
-check "plot: PNG without gnuplot" [ $? -eq 3 -a ! -e r.png ] && check "plot: says so" grep -q 'gnuplot is not installed' err
+check "plot: PNG without gnuplot" [ $? -eq 3 -a ! -e r.png ] &&
+    check "plot: says so" grep -q 'gnuplot is not installed' err
 refuses "plot: another ending" 2 "expected a name that ends in .svg or .png" plot p1 --out p.pdf
 cp -r p1 bad && printf '7,1,x\n' >>bad/progress.csv
 refuses "plot: a row that is none" 2 "^bad/progress.csv:[0-9]*:1: expected more steps" plot bad

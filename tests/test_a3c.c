@@ -227,9 +227,9 @@ static a3c_config option(int k)
 {
     return (a3c_config){ .workers = 1 + k % N, .t_max = k % 2 ? 5 : 8, .gamma = k % 5 ? 0.95 : 1,
                          .c_V = k % 3 ? 0.5 : 1, .beta = k % 2 ? 0.02 : 0, .lr = 5e-3, .lr_V = 1e-2,
-                         .anneal_steps = k % 4 == 1 ? 700 : 0, .clip = k % 3 == 2 ? 0.5 : 0, .optimiser = k % 3, .alpha = 0.9, .eps = 1e-2,
-                         .schedule = k / 3 % 4, .locks = 1, .hidden = { k % 3 > 0, { 5 } },
-                         .activation = k % 2 ? AD_TANH : AD_RELU };
+                         .anneal_steps = k % 4 == 1 ? 700 : 0, .clip = k % 3 == 2 ? 0.5 : 0,
+                         .optimiser = k % 3, .alpha = 0.9, .eps = 1e-2, .schedule = k / 3 % 4, .locks = 1,
+                         .hidden = { k % 3 > 0, { 5 } }, .activation = k % 2 ? AD_TANH : AD_RELU };
 }
 
 /* A3C-10 .. A3C-16, A3C-27 .. A3C-30: each schedule, threads among them, with each option */

@@ -654,7 +654,8 @@ static void test_reset_but(void **state)
     assert_int_equal(ad_nrows(y), 4);
     assert_int_equal(ad_ncols(y), 1);
     ad g = ad_grad(ad_dot(y, ad_view(x, 2, 4, 1)), x);      /* of y^T x: y */
-    for (int i = 0; i < 4; i++) assert_true(ad_value(y)[i] == pow(p[2 + i], 4) && ad_value(g)[2 + i] == pow(p[2 + i], 4));
+    for (int i = 0; i < 4; i++)
+        assert_true(ad_value(y)[i] == pow(p[2 + i], 4) && ad_value(g)[2 + i] == pow(p[2 + i], 4));
     assert_true(ad_value(g)[0] == 0 && ad_value(g)[1] == 0);
     ad_reset(t, start);
     assert_ptr_equal(ad_square(x), first);
@@ -809,8 +810,8 @@ static void test_adjoints_stay(void **state)
     ad_tape_free(t);
 }
 
-/* The caller's gradients are nodes of their own: z's is not the place of x's, where it is a term (z = x + 1), nor does
- * it change that of theta, of which it is a part, when it alone is run again. */
+/* The caller's gradients are nodes of their own: z's is not the place of x's, where it is a term (z = x + 1), nor
+ * does it change that of theta, of which it is a part, when it alone is run again. */
 static void test_gradients_of_the_caller(void **state)
 {
     (void)state;

@@ -83,7 +83,8 @@ static number squares(const void *context, const number *theta)
 static void gradients(void **state)
 {
     (void)state;
-    const network fs[] = { { 1, { 4, nA }, AD_LINEAR }, { 2, { 4, 5, nA }, AD_TANH }, { 3, { 4, 5, 3, nA }, AD_RELU } };
+    const network fs[] = { { 1, { 4, nA }, AD_LINEAR }, { 2, { 4, 5, nA }, AD_TANH },
+                           { 3, { 4, 5, 3, nA }, AD_RELU } };
     gsl_rng *rng = random_stream(1, 0, RANDOM_TEST);
     for (int k = 0; k < 3; k++) {
         const network *f = &fs[k];
@@ -186,7 +187,8 @@ static void epsilons(void **state)
     assert_near(epsilon_annealed(0.1, 0, 0), 0.1, 0);
 }
 
-/* Drawn as often as said: N draws, 5 standard errors (two-sided 6e-7 for each of 12); 4 epsilons, the policy sums to 1 */
+/* Drawn as often as said: N draws, 5 standard errors (two-sided 6e-7 for each of 12);
+ * 4 epsilons, the policy sums to 1 */
 static void greedily(void **state)
 {
     (void)state;
@@ -410,7 +412,8 @@ static void once_more(void **state)
             async_q_config c = by_default();
             c.schedule = kind;
             c.workers = 3;
-            run *once = trained(m, e, &c, 3, 900), *again = trained(m, e, &c, 3, 900), *other = trained(m, e, &c, 4, 900);
+            run *once = trained(m, e, &c, 3, 900), *again = trained(m, e, &c, 3, 900),
+                *other = trained(m, e, &c, 4, 900);
             size_t n = (size_t)async_q_policy(e, &c).n * sizeof(double);
             assert_memory_equal(once->theta, again->theta, n);
             assert_memory_not_equal(once->theta, other->theta, n);
@@ -590,7 +593,8 @@ static void two_step_table(void **state)
         double V[5], W[5] = { 0 }, next[15] = { 0 };
         for (int s = 0; s < 5; s++) V[s] = fmax(Q[3 * s], fmax(Q[3 * s + 1], Q[3 * s + 2]));
         for (int i = 0; i < 15; i++)
-            for (int j = M->row[i]; j < M->row[i + 1]; j++) W[i / 3] += M->P[j] * (M->R[j] + c.gamma * V[M->next[j]]) / 3;
+            for (int j = M->row[i]; j < M->row[i + 1]; j++)
+                W[i / 3] += M->P[j] * (M->R[j] + c.gamma * V[M->next[j]]) / 3;
         for (int i = 0; i < 15; i++)
             for (int j = M->row[i]; j < M->row[i + 1]; j++)
                 next[i] += M->P[j] * (M->R[j] + c.gamma * (V[M->next[j]] + W[M->next[j]]) / 2);
@@ -636,7 +640,8 @@ static void chain(void **state)
 static void explained(void **state)
 {
     (void)state;
-    void (*const explain[])(FILE *, const void *, uint64_t) = { async_q_explain, async_sarsa_explain, nstep_q_explain };
+    void (*const explain[])(FILE *, const void *, uint64_t) = { async_q_explain, async_sarsa_explain,
+                                                                nstep_q_explain };
     for (int k = 0; k < 6; k++) {
         int m = k % 3;
         async_q_config c = by_default();

@@ -196,8 +196,8 @@ static void networks(void **state)
         }
 }
 
-/* In evaluation a row's y is its own, whatever T is (BLAS sums in another order: 1e-14); with what batch_norm_init gives
- * it is that of the network on x / sqrt(1 + eps), where nothing else is normalised. */
+/* In evaluation a row's y is its own, whatever T is (BLAS sums in another order: 1e-14); with what batch_norm_init
+ * gives it is that of the network on x / sqrt(1 + eps), where nothing else is normalised. */
 static void alone(void **state)
 {
     (void)state;
@@ -225,8 +225,8 @@ static void alone(void **state)
     }
 }
 
-/* running <- .9 running + .1 of the batch, variances by T - 1; all else stays. The same batch again and again: evaluation
- * becomes training, but for T / (T-1). */
+/* running <- .9 running + .1 of the batch, variances by T - 1; all else stays. The same batch again and again:
+ * evaluation becomes training, but for T / (T-1). */
 static void running(void **state)
 {
     (void)state;

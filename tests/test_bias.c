@@ -1,5 +1,6 @@
-/* Bias and variance: the table of all estimators, the compatible critic, the two gradients of the squared TD error, and
- * n-step returns by recursion. Against definitions written out here, the errata's numbers, and each other. */
+/* Bias and variance: the table of all estimators, the compatible critic, the two gradients of the squared TD
+ * error, and n-step returns by recursion. Against definitions written out here,
+ * the errata's numbers, and each other. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -180,8 +181,8 @@ static void compatible_critic(void **state)
     }
 }
 
-/* Features by reverse mode are the scores; a fit to fewer steps than parameters goes through them and is the shortest:
- * it lies in their span */
+/* Features by reverse mode are the scores; a fit to fewer steps than parameters goes through them and is the
+ * shortest: it lies in their span */
 static void features(void **state)
 {
     (void)state;
@@ -215,7 +216,8 @@ static void features_of_boxes(void **state)
     (void)state;
     enum { T = 3, D = 2, K = 2, n = D * K + 2 * K };
     const env e = { .action = { .dim = K }, .observation = { .dim = D } };
-    const double s[T][D] = { { 1, -2 }, { 0.5, 3 }, { -1, 0.25 } }, a[T][K] = { { 0.5, 2 }, { -1, 1.5 }, { 3, -0.5 } };
+    const double s[T][D] = { { 1, -2 }, { 0.5, 3 }, { -1, 0.25 } },
+        a[T][K] = { { 0.5, 2 }, { -1, 1.5 }, { 3, -0.5 } };
     double theta[n] = { 0 }, phi[T * n];
     policy p = policy_of(&e, 0, NULL, AD_TANH);
     rollout *b = rollout_shaped(D, K, false);

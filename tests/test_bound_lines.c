@@ -33,7 +33,7 @@ static void line(const char *id, const char *piece, const setting *x, double out
     const derivation_line *found = NULL;
     assert_non_null(d);
     assert_true(d->n(x) <= NUMBERS);
-    for (const derivation_line *l = d->line; l < d->line + DERIVATION_MAX_LINES && l->value; l++)
+    for (const derivation_line *l = d->line; l < d->line + DERIVATION_MAX_LINES && l->latex; l++)
         if (strstr(l->latex, piece)) {
             if (found) fail_msg("%s: two lines with %s", id, piece);
             found = l;
@@ -724,7 +724,7 @@ static void clipped_samples(void **state)
         const derivation *d = derivation_find(ids[k]);
         double out[NUMBERS];
         int found = 0;
-        for (const derivation_line *l = d->line; l->value; l++) {
+        for (const derivation_line *l = d->line; l->latex; l++) {
             if (l->relation != AT_LEAST) continue;
             assert_true(l->value(&(setting){ .seed = 1 }, out) >= 0);
             for (int i = 0; i < 30; i++) {

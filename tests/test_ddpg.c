@@ -76,8 +76,8 @@ static number hand_Q(const policy *p, const network *Q, const number *phi, const
     return x[0][0];
 }
 
-/* With batch normalisation: mu(s) [T x HAND_WIDEST], and Q of it, or of the actions taken; by the batch's statistics, but
- * where Q takes running ones. seen: the batch's */
+/* With batch normalisation: mu(s) [T x HAND_WIDEST], and Q of it, or of the actions taken; by the batch's
+ * statistics, but where Q takes running ones. seen: the batch's */
 static void hand_batch_mu(const struct problem *h, const number *theta, number a[][HAND_WIDEST], long double *seen)
 {
     for (int t = 0; t < h->T; t++)
@@ -175,7 +175,9 @@ static void assert_vector(const char *what, int n, const double *x, const long d
 
 /* ---- gradients ---- */
 
-static const struct { const char *env; int layers; enum ad_activation f; int twins; double sigma_targ, c; } shapes[] = {
+static const struct {
+    const char *env; int layers; enum ad_activation f; int twins; double sigma_targ, c;
+} shapes[] = {
     { "Pendulum-v1", 2, AD_TANH, 0, 0, 0 },     { "lqr", 1, AD_TANH, 0, 0, 0 },   { "lqr", 0, AD_TANH, 0, 0, 0 },
     { "Pendulum-v1", 2, AD_TANH, 1, 0.2, 0.1 }, { "Pendulum-v1", 1, AD_RELU, 1, 3, 2.5 },
     { "lqr", 1, AD_TANH, 1, 0.3, 0.5 },         { "MountainCarContinuous-v0", 2, AD_TANH, 0, 0.5, 0.5 },
@@ -186,6 +188,22 @@ static const struct { const char *env; int layers; enum ad_activation f; int twi
 static void random_vector(gsl_rng *rng, int n, double sd, double *x, long double *same)
 {
     for (int i = 0; i < n; i++) same[i] = x[i] = gsl_ran_gaussian(rng, sd);
+}
+
+/* T rows, of which every third ended the task, in h and in B; noise for a', eps [T x k] */
+static void random_rows(gsl_rng *rng, struct problem *h, struct row *rows, minibatch *B, double *eps)
+{
+    const int d = h->p->d, k = h->p->k;
+    for (int t = 0; t < h->T; t++) {
+        struct row *b = &rows[t];
+        for (int i = 0; i < d; i++) B->s[t * d + i] = b->s[i] = gsl_ran_gaussian(rng, 1);
+        for (int i = 0; i < d; i++) B->s1[t * d + i] = b->s1[i] = gsl_ran_gaussian(rng, 1);
+        for (int i = 0; i < k; i++) B->a[t * k + i] = b->a[i] = gsl_ran_gaussian(rng, 1);
+        for (int i = 0; i < k; i++) eps[t * k + i] = gsl_ran_gaussian(rng, h->c->sigma_targ);
+        B->r[t] = b->r = gsl_ran_gaussian(rng, 1);
+        B->done[t] = b->terminated = t % 3 == 1;
+        h->B[t] = b;
+    }
 }
 
 static void gradients(void **state)
@@ -210,16 +228,7 @@ static void gradients(void **state)
         struct problem h = { .c = &c, .p = &p, .Q = &Q, .T = T };
         struct row rows[MOST_B];
         minibatch *B = minibatch_new(e, T);
-        for (int t = 0; t < T; t++) {
-            struct row *b = &rows[t];
-            for (int i = 0; i < p.d; i++) B->s[t * p.d + i] = b->s[i] = gsl_ran_gaussian(rng, 1);
-            for (int i = 0; i < p.d; i++) B->s1[t * p.d + i] = b->s1[i] = gsl_ran_gaussian(rng, 1);
-            for (int i = 0; i < p.k; i++) B->a[t * p.k + i] = b->a[i] = gsl_ran_gaussian(rng, 1);
-            for (int i = 0; i < p.k; i++) eps[t * p.k + i] = gsl_ran_gaussian(rng, c.sigma_targ);
-            B->r[t] = b->r = gsl_ran_gaussian(rng, 1);
-            B->done[t] = b->terminated = t % 3 == 1;
-            h.B[t] = b;
-        }
+        random_rows(rng, &h, rows, B, eps);
         for (int i = 0; i < both; i++) h.phi[i] = phi[i];
         ad_tape *t = ad_tape_new();
 
@@ -278,8 +287,8 @@ static void assert_uniform(const char *what, int n, const double *w, double c)
 }
 
 /* Lillicrap et al., section 7: weights and biases U(-1/sqrt(f), 1/sqrt(f)), f the layer's inputs, but mu's last layer
- * U(-3e-3, 3e-3), so that its first actions are in the middle of the box; where there is batch normalisation gains and
- * running variances are 1, biases and running means 0 */
+ * U(-3e-3, 3e-3), so that its first actions are in the middle of the box; where there is batch normalisation gains
+ * and running variances are 1, biases and running means 0 */
 static void first_parameters(void **state)
 {
     (void)state;
@@ -376,7 +385,8 @@ static void hand_update(struct by_hand *h, gsl_rng *rng)
         long j = (long)gsl_rng_uniform_int(rng, (unsigned long)size), turns = (h->stored - 1 - j) / capacity;
         at.B[t] = &h->D[j + turns * capacity];
     }
-    for (int i = 0; h->c.sigma_targ > 0 && i < at.T * h->p.k; i++) eps[i] = h->c.sigma_targ * gsl_ran_gaussian_ziggurat(rng, 1);
+    for (int i = 0; h->c.sigma_targ > 0 && i < at.T * h->p.k; i++)
+        eps[i] = h->c.sigma_targ * gsl_ran_gaussian_ziggurat(rng, 1);
     hand_y(&at, h->theta_targ, h->phi_targ, h->c.sigma_targ > 0 ? eps : NULL);
     if (h->p.normalised) {
         number same[MOST], Q[MOST_B], mu[MOST_B][HAND_WIDEST];
@@ -460,7 +470,8 @@ static void by_hand(void **state)
 {
     (void)state;
     for (int k = 0; k < RUNS; k++) {
-        struct by_hand h = { .c = config_of_run(k), .of_mu = calloc(1, sizeof *h.of_mu), .of_Q = calloc(1, sizeof *h.of_Q) };
+        struct by_hand h = { .c = config_of_run(k), .of_mu = calloc(1, sizeof *h.of_mu),
+                             .of_Q = calloc(1, sizeof *h.of_Q) };
         env *e = make(runs[k].env, runs[k].limit), *again = make(runs[k].env, runs[k].limit);
         h.p = td3_policy(e, &h.c);
         h.Q = critic_Q_of_box(&h.p);
@@ -489,13 +500,14 @@ static ddpg_config as_ddpg(const td3_config *c)
                           .activation = c->activation };
 }
 
-/* DDPG-21   whole runs with batch normalisation. Rounding is larger here, since 1/sd, up to 300, multiplies it in each
- * layer: 1e-9, where another update moves theta by a part of lr >= 1e-3. */
+/* DDPG-21   whole runs with batch normalisation. Rounding is larger here, since 1/sd, up to 300, multiplies it in
+ * each layer: 1e-9, where another update moves theta by a part of lr >= 1e-3. */
 static void with_batch_norm(void **state)
 {
     (void)state;
     for (int k = 0; k < 2 * PLAIN; k++) {
-        struct by_hand h = { .c = config_of_run(k / 2), .running = k % 2, .of_mu = calloc(1, sizeof *h.of_mu), .of_Q = calloc(1, sizeof *h.of_Q) };
+        struct by_hand h = { .c = config_of_run(k / 2), .running = k % 2, .of_mu = calloc(1, sizeof *h.of_mu),
+                             .of_Q = calloc(1, sizeof *h.of_Q) };
         env *e = make(runs[k / 2].env, runs[k / 2].limit), *again = make(runs[k / 2].env, runs[k / 2].limit);
         ddpg_config c = as_ddpg(&h.c);
         c.batch_norm = k % 2 ? DDPG_NORM_RUNNING : DDPG_NORM_ON;
@@ -572,8 +584,8 @@ static void assert_printed(const char *what, double printed, long double want, d
     if (!(fabsl(printed - want) <= 0.51 * unit)) fail_msg("%s: %.5f, %.7Lf", what, printed, want);
 }
 
-/* The rows: s, a, r, s'; y; behind y one Q or, of TD3, two, whose distances from y give L. Each is off by a unit at most,
- * its square by 2 |Q - y| < 10 units, and twice that for two. */
+/* The rows: s, a, r, s'; y; behind y one Q or, of TD3, two, whose distances from y give L. Each is off by a unit
+ * at most, its square by 2 |Q - y| < 10 units, and twice that for two. */
 static void assert_batch(const char *text, const struct problem *h, int numbers, int y, long double L)
 {
     double squares = 0;
@@ -615,7 +627,8 @@ static void explained(void **state)
 {
     (void)state;
     for (size_t k = 0; k < sizeof explanations / sizeof *explanations; k++) {
-        struct by_hand h = { .c = td3_defaults, .of_mu = calloc(1, sizeof *h.of_mu), .of_Q = calloc(1, sizeof *h.of_Q) };
+        struct by_hand h = { .c = td3_defaults, .of_mu = calloc(1, sizeof *h.of_mu),
+                             .of_Q = calloc(1, sizeof *h.of_Q) };
         set_all(td3_fields, &h.c, "hidden=0 batch=4 start_steps=3");
         set_all(td3_fields, &h.c, explanations[k].set);
         bool of_ddpg = explanations[k].numbers == 8;
@@ -656,8 +669,8 @@ static void explained(void **state)
     }
 }
 
-/* ERR-74   the noise on a' never reaches the environment: with no step size, so that theta stays, what is done with it
- * and without it is the same, bit for bit */
+/* ERR-74   the noise on a' never reaches the environment: with no step size, so that theta stays, what is done
+ * with it and without it is the same, bit for bit */
 static void smoothing_does_not_explore(void **state)
 {
     (void)state;

@@ -77,7 +77,7 @@ static int erratum_line(const char *id, const char *erratum)
 {
     const derivation *d = derivation_find(id);
     assert_non_null(d);
-    for (int l = 0; d->line[l].value; l++)
+    for (int l = 0; d->line[l].latex; l++)
         if (d->line[l].erratum && strcmp(d->line[l].erratum, erratum) == 0) return l;
     fail_msg("%s has no line of %s", id, erratum);
     return -1;
@@ -385,9 +385,9 @@ static const char *first_wrong(const char *latex)
     static const char *const words[] = { "pi", "theta", "sum", "nabla", "gamma", "log", "quad", "sim", "rho", "tau",
         "tilde", "mathrm", "frac", "infty", "tfrac", "max", "text", "le", "phi", "ge", "epsilon", "delta", "sqrt",
         "bar", "to", "min", "lim", "hat", "eta", "vartheta", "sigma", "alpha", "cdot", "arg", "approx", "Pi",
-        "partial", "mu", "int", "dots", "ldots", "mathcal", "overline", "pm", "leftarrow", "Delta", "ln", "Psi", "sin",
-         "prod", "oplus", "ne", "mapsto", "cos", "beta", "lambda", "bmod", "chi", "nu", "sinh", "varepsilon", "lfloor",
-        "rfloor", "varphi", "kappa", "Phi", "in", NULL };
+        "partial", "mu", "int", "dots", "ldots", "mathcal", "overline", "pm", "leftarrow", "Delta", "ln", "Psi",
+        "sin", "prod", "oplus", "ne", "mapsto", "cos", "beta", "lambda", "bmod", "chi", "nu", "sinh", "varepsilon",
+        "lfloor", "rfloor", "varphi", "kappa", "Phi", "in", NULL };
     int depth = 0;
     for (const char *c = latex; *c; c++) {
         if (*c == '}' && --depth < 0) return c;
@@ -407,7 +407,7 @@ static void latex(void **state)
     assert_non_null(first_wrong("\\quadp"));
     const derivation *d;
     for (int i = 0; (d = derivation_at(i)); i++)
-        for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].value; l++) {
+        for (int l = 0; l < DERIVATION_MAX_LINES && d->line[l].latex; l++) {
             const char *wrong = first_wrong(d->line[l].latex);
             if (wrong) fail_msg("%s, line %d: %s", d->id, l + 1, wrong);
             if (strstr(d->line[l].latex, "\\mu_0")) fail_msg("%s, line %d: mu_0 for rho_0", d->id, l + 1);

@@ -1,5 +1,5 @@
-/* DQN: its gradient against complex steps through plain loops, and whole training runs against the same updates done by
- * hand in long double.
+/* DQN: its gradient against complex steps through plain loops, and whole training runs against the same updates
+ * done by hand in long double.
  *     test_dqn [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>
@@ -102,7 +102,8 @@ static void gradient(void **state)
             ad_tape *t = ad_tape_new();
             double L = dqn_gradient(t, &c, &Q, phi, phi1, B, g);
             for (int i = 0; i < n; i++)
-                if (!(fabsl(g[i] - want[i]) <= 1e-13L * (1 + fabsl(want[i])))) fail_msg("g[%d]: %g, %Lg", i, g[i], want[i]);
+                if (!(fabsl(g[i] - want[i]) <= 1e-13L * (1 + fabsl(want[i]))))
+                    fail_msg("g[%d]: %g, %Lg", i, g[i], want[i]);
             assert_true(fabs(L + (double)creall(hand_minus_L(&h, x))) <= 1e-13 * (1 + L));
             c.double_Q = !double_Q;
             differ += dqn_gradient(t, &c, &Q, phi, phi1, B, g) != L;
@@ -161,7 +162,8 @@ static void policy_of_config(void **state)
 
 static const struct { const char *env; int limit; const char *set; } runs[] = {
     { "CartPole-v1", 30, "start_steps=20 batch=6 target_every=31 anneal_steps=100 capacity=70" },
-    { "E5x", 7, "start_steps=10 batch=5 target_every=13 double_Q=on update_every=3 epsilon=0.3 clip_norm=0.5 gamma=0.9" },
+    { "E5x", 7, "start_steps=10 batch=5 target_every=13 double_Q=on update_every=3 epsilon=0.3 clip_norm=0.5"
+      " gamma=0.9" },
     { "E5x", 7, "start_steps=0 batch=1 target_every=2 rho=0.8 anneal_steps=0 clip_norm=0" },
     { "CartPole-v1", 30, "start_steps=26 batch=6 target_every=31 anneal_steps=0 epsilon=0 activation=relu" },
     { "CartPole-v1", 30, "start_steps=2 batch=5 target_every=11 anneal_steps=0 epsilon=0 double_Q=on" },
@@ -332,8 +334,8 @@ static void explained(void **state)
         }
 }
 
-/* ERR-67   r = 1 and the end: Q = 1. The time limit is no end: reward 1 for ever, cut after each step, Q = 1/(1 - gamma),
- * which is 10. Both from the same numbers, so from d alone */
+/* ERR-67   r = 1 and the end: Q = 1. The time limit is no end: reward 1 for ever, cut after each step, Q = 1/(1 -
+ * gamma), which is 10. Both from the same numbers, so from d alone */
 static void the_end_and_the_limit(void **state)
 {
     (void)state;

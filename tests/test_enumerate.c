@@ -146,8 +146,8 @@ static real o_look_ahead(const struct oracle *o, const struct path *w, int t, in
     return sum;
 }
 
-/* GAE as what it is the mean of: looking n steps ahead with weight (1 - lambda) lambda^{n-1}, and with what is left of
- * all weights to the end at T */
+/* GAE as what it is the mean of: looking n steps ahead with weight (1 - lambda) lambda^{n-1}, and with what is
+ * left of all weights to the end at T */
 static real o_gae(const struct oracle *o, const struct path *w, int t, int T)
 {
     real sum = powl(o->lambda, T - t - 1) * o_look_ahead(o, w, t, T);

@@ -49,8 +49,8 @@ static void test_all_pass(void **state)
         const char *says = e->action.n         ? "n/a an action outside the box leads where the nearest inside does: "
                                                  "actions are discrete\n7 passed, 0 failed, 1 n/a\n"
                          : isinf(*e->action.low) ? "inside does: no action is bounded\n7 passed, 0 failed, 1 n/a\n"
-                                                 : "ok an action outside the box leads where the nearest inside does\n"
-                                                   "8 passed, 0 failed, 0 n/a\n";
+                                                 : "ok an action outside the box leads where the nearest inside"
+                                                   " does\n8 passed, 0 failed, 0 n/a\n";
         if (failed || !strstr(text, says)) fail_msg("%s: %s", env_id(i), text);
         env_free(e);
         free(text);

@@ -183,7 +183,8 @@ static void widen(const double *x, real *y) { for (int i = 0; i < N_MAX; i++) y[
 static void within(const char *what, int number, int i, double got, real want, double unit)
 {
     double units = (double)fabsl(got - want) / unit;
-    if (!(units <= 10)) fail_msg("%s, case %d, entry %d: got %.17g, expected %.17Lg: %.3g units", what, number, i, got, want, units);
+    if (!(units <= 10))
+        fail_msg("%s, case %d, entry %d: got %.17g, expected %.17Lg: %.3g units", what, number, i, got, want, units);
 }
 
 /* ---- values ---- */
@@ -220,7 +221,8 @@ static void visitation(void **state)
         for (int s = 0; s < e.o.nS; s++) total += rho[s];
         for (int s = 0; s < e.o.nS; s++) {
             if (e.o.absorbing[s] && e.o.gamma == 1) assert_true(isnan(e.x->rho[s]));
-            else if (e.o.absorbing[s]) within("rho, absorbing", c, s, e.x->rho[s], 1 / (1 - e.o.gamma) - total, e.x->unit_rho);
+            else if (e.o.absorbing[s])
+                within("rho, absorbing", c, s, e.x->rho[s], 1 / (1 - e.o.gamma) - total, e.x->unit_rho);
             else within("rho", c, s, e.x->rho[s], rho[s], e.x->unit_rho);
             real scale = e.o.gamma < 1 ? 1 - e.o.gamma : 1 / total;
             within("d", c, s, e.x->d[s], e.o.absorbing[s] ? 0 : scale * rho[s], e.x->unit_fisher);
@@ -332,7 +334,8 @@ static void fisher_matrices(void **state)
 enum { FEATURES = 3, HIDDEN = 4 };
 
 /* z and dz_i / dtheta_j in long double, by hand */
-static void o_logits(const struct oracle *o, const policy_class *p, const real *theta, real *z, real J_z[N_MAX][N_MAX])
+static void o_logits(const struct oracle *o, const policy_class *p, const real *theta, real *z,
+                     real J_z[N_MAX][N_MAX])
 {
     int nA = o->nA;
     memset(J_z, 0, N_MAX * sizeof *J_z);
@@ -393,8 +396,8 @@ static void parametrised_case(int c, const struct example *e, const exact *x, co
             want = 0;
             for (int i = 0; i < nSA; i++)
                 for (int b = i / nA * nA; b < i / nA * nA + nA; b++)
-                    want += scale * rho[i / nA] * o_pi(o, z, i / nA, i % nA) * ((i == b) - o_pi(o, z, i / nA, b % nA)) *
-                            J_z[i][j] * J_z[b][k];
+                    want += scale * rho[i / nA] * o_pi(o, z, i / nA, i % nA) *
+                            ((i == b) - o_pi(o, z, i / nA, b % nA)) * J_z[i][j] * J_z[b][k];
             for (int way = 0; way < 3; way++) within("F", c, j * n + k, F[way][j * n + k], want, x->unit_fisher);
         }
     }
@@ -542,7 +545,8 @@ static void rank_rule(void **state)
         for (int s = 0; s < nS; s++)
             for (int i = 0; i < nA * nA * nA; i++) {
                 int a = i / nA / nA, b = i / nA % nA, k = i % nA;
-                F[(s * nA + b) * n + s * nA + k] += d[s] / total * p[s][a] * ((a == b) - p[s][b]) * ((a == k) - p[s][k]);
+                F[(s * nA + b) * n + s * nA + k] +=
+                    d[s] / total * p[s][a] * ((a == b) - p[s][b]) * ((a == k) - p[s][k]);
             }
         fisher_spectrum *f = fisher_spectrum_new(n, F);
         if (f->rank != nS * (nA - 1)) fail_msg("matrix %d: rank %d, expected %d", c, f->rank, nS * (nA - 1));
@@ -1041,7 +1045,8 @@ static void all_derivations_hold(void **state)
     }
 }
 
-/* A start in the absorbing state: nothing is visited, F is 0; nothing fails, and nothing about F or grad J is a PASS. */
+/* A start in the absorbing state: nothing is visited, F is 0;
+ * nothing fails, and nothing about F or grad J is a PASS. */
 static void nothing_visited(void **state)
 {
     (void)state;
@@ -1057,8 +1062,10 @@ static void nothing_visited(void **state)
     for (int i = 0; (d = derivation_at(i)); i++) {
         if (d->own_problem) continue;                           /* says nothing of x */
         derivation_result r = derivation_run(d, at);
-        bool of_visits = strncmp(d->id, "NPG-", 4) == 0 || strcmp(d->id, "PGT-3") == 0 || strcmp(d->id, "PGT-15") == 0;
-        if (r.verdict == FAIL || (of_visits && r.verdict == PASS)) fail_msg("%s is %s", d->id, verdict_name(r.verdict));
+        bool of_visits = strncmp(d->id, "NPG-", 4) == 0 || strcmp(d->id, "PGT-3") == 0 ||
+                         strcmp(d->id, "PGT-15") == 0;
+        if (r.verdict == FAIL || (of_visits && r.verdict == PASS))
+            fail_msg("%s is %s", d->id, verdict_name(r.verdict));
         derivation_result_free(&r);
     }
     setting_free(at);
@@ -1066,7 +1073,7 @@ static void nothing_visited(void **state)
     mdp_free(M);
 }
 
-/* One line off by 1e-6 of the value is a FAIL; a NaN is a FAIL; a value of zero is WEAK. */
+/* One line off by 1e-6 of the value is a FAIL; a NaN is a FAIL; a value of zero is WEAK. NULL: the numbers 1, 2 */
 static double line_one(const setting *x, double *out)   { (void)x; out[0] = 1; out[1] = 2; return 0; }
 static double line_off(const setting *x, double *out)   { (void)x; out[0] = 1; out[1] = 2 + 2e-6; return 0; }
 static double line_nan(const setting *x, double *out)   { (void)x; out[0] = NAN; out[1] = 2; return 0; }
@@ -1078,7 +1085,8 @@ static double small(const setting *x)   { (void)x; return 1e-15; }
 
 static enum verdict verdict_of(line_value first, line_value second)
 {
-    derivation d = { "X-1", "", "", two, small, NULL, NULL, { { "", "", first }, { "", "", second } } };
+    derivation d = { "X-1", "", "", two, small, NULL, NULL,
+                     { { "", "", first, .is = { 1, 2 } }, { "", "", second, .is = { 1, 2 } } } };
     setting x = { 0 };
     derivation_result r = derivation_run(&d, &x);
     derivation_result_free(&r);
@@ -1095,9 +1103,12 @@ static void verdicts(void **state)
     assert_int_equal(verdict_of(line_zero, line_zero), WEAK);
     assert_int_equal(verdict_of(line_one, line_rough), WEAK);
     assert_int_equal(verdict_of(line_one, line_left_out), NOT_APPLICABLE);
+    assert_int_equal(verdict_of(line_one, NULL), PASS);
+    assert_int_equal(verdict_of(NULL, line_off), FAIL);
 }
 
-/* A bound that holds to the last bit does not make an equation that allows all say something; without one it counts. */
+/* A bound that holds to the last bit does not make an equation that allows all say something; without one
+ * it counts. */
 static void what_an_equation_allows(void **state)
 {
     (void)state;
@@ -1108,7 +1119,7 @@ static void what_an_equation_allows(void **state)
     assert_int_equal(r.verdict, WEAK);
     derivation_result_free(&r);
     d.line[1] = d.line[2];
-    d.line[2].value = NULL;
+    d.line[2].latex = NULL;
     r = derivation_run(&d, &x);
     assert_int_equal(r.verdict, PASS);
     derivation_result_free(&r);
@@ -1133,7 +1144,8 @@ static void links(void **state)
         first = { "", "", line_one, AT_LEAST }, control = { "", "", line_one, DIFFERS }, none = { 0 },
         skipped = { "", "", line_left_out, AT_LEAST_ABOVE }, same = { "", "", line_one, EQUAL_ABOVE },
         off = { "", "", line_off, EQUAL_ABOVE }, nan_before = { "", "", line_nan, EQUAL_ABOVE, .from = 1 },
-        wrong = { "", "", line_off, DIFFERS_ABOVE, "ERR-1" }, nothing_new = { "", "", line_one, DIFFERS_ABOVE, "ERR-1" };
+        wrong = { "", "", line_off, DIFFERS_ABOVE, "ERR-1" },
+        nothing_new = { "", "", line_one, DIFFERS_ABOVE, "ERR-1" };
     const struct { derivation_line line[3]; bool fails; int against, worst; } known[] = {
         { { above, between }, true, 1, 2 }, { { first, { "", "", line_three, AT_LEAST_ABOVE } }, false, 1, 0 },
         { { above, control, between }, true, 0, 3 }, { { above, skipped, between }, true, 0, 3 },
@@ -1158,8 +1170,9 @@ static void links(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(links), cmocka_unit_test(what_an_equation_allows), cmocka_unit_test(values), cmocka_unit_test(visitation), cmocka_unit_test(condition),
-        cmocka_unit_test(time_sums), cmocka_unit_test(gradients), cmocka_unit_test(fisher_matrices),
+        cmocka_unit_test(links), cmocka_unit_test(what_an_equation_allows), cmocka_unit_test(values),
+        cmocka_unit_test(visitation), cmocka_unit_test(condition), cmocka_unit_test(time_sums),
+        cmocka_unit_test(gradients), cmocka_unit_test(fisher_matrices),
         cmocka_unit_test(linear_policies), cmocka_unit_test(mlp_policies), cmocka_unit_test(one_hot_features),
         cmocka_unit_test(natural_gradients), cmocka_unit_test(natural_gradient_closed_form),
         cmocka_unit_test(rank_rule), cmocka_unit_test(regular_fisher),

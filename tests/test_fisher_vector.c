@@ -1,5 +1,6 @@
-/* Fisher-vector products against two other accounts: the Fisher matrix by plain loops from scores summed over the actions
- * (discrete) or in closed form (Gaussian), and the mean KL differentiated twice. policy_kl against plain loops.
+/* Fisher-vector products against two other accounts: the Fisher matrix by plain loops from scores summed over the
+ * actions (discrete) or in closed form (Gaussian), and the mean KL differentiated twice. policy_kl against plain
+ * loops.
  *     test_fisher_vector [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>

@@ -42,8 +42,8 @@ static derivation_result passing(const char *id, const setting *x)
     return r;
 }
 
-/* 001's lambda after five steps along the gradient of A_bar, in logits, from pi: alpha (KL - epsilon), epsilon beyond any
- * KL; lr = 1/unit, alpha = unit/(4 epsilon), unit = sqrt(sum(rho) sum_s rho Var[A] / (2 epsilon)) */
+/* 001's lambda after five steps along the gradient of A_bar, in logits, from pi: alpha (KL - epsilon), epsilon
+ * beyond any KL; lr = 1/unit, alpha = unit/(4 epsilon), unit = sqrt(sum(rho) sum_s rho Var[A] / (2 epsilon)) */
 static double first_lambda(const exact *x)
 {
     double p[64], z[64], rho = 0, var = 0, epsilon = 1, kl = 0;

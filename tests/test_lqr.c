@@ -261,8 +261,9 @@ static void scalar_closed_forms(void **state)
     gsl_rng *rng = random_stream(4, 0, RANDOM_TEST);
     char error[256];
     for (int trial = 0; trial < 100; trial++) {
-        lqr l = trial == 0 ? lqr_scalar : (lqr){ normal(rng), normal(rng), fabs(normal(rng)), 0.05 + fabs(normal(rng)),
-                                                 fabs(normal(rng)), fabs(normal(rng)), 0.98 * gsl_rng_uniform(rng) };
+        lqr l = trial == 0 ? lqr_scalar : (lqr){ normal(rng), normal(rng), fabs(normal(rng)),
+                                                 0.05 + fabs(normal(rng)), fabs(normal(rng)), fabs(normal(rng)),
+                                                 0.98 * gsl_rng_uniform(rng) };
         lqr_system *L = lqr_system_of(&l);
         lqr_exact *best = lqr_optimum(L, error, sizeof error);
         assert_non_null(best);
@@ -290,8 +291,8 @@ static void scalar_closed_forms(void **state)
     gsl_rng_free(rng);
 }
 
-/* Costs that differ by 1e8, and modes that grow: there doubling alone may leave a gradient of tens of units, as (I + G H)
- * is solved with a condition that its errors carry on; Newton's steps take it away. */
+/* Costs that differ by 1e8, and modes that grow: there doubling alone may leave a gradient of tens of units, as (I
+ * + G H) is solved with a condition that its errors carry on; Newton's steps take it away. */
 static void badly_scaled_optima(void **state)
 {
     (void)state;
@@ -350,7 +351,8 @@ static void residual_elsewhere(void **state)
         double K[m * n];
         lqr_system *L = random_system(rng, n, m, 0.9, K);
         lqr_exact *x = lqr_exact_new(L, K, NULL, error, sizeof error);
-        long double H[m][m], BtPA[m][n] = { { 0 } }, K1[m][n], PA[n][n] = { { 0 } }, PB[n][m] = { { 0 } }, squares = 0;
+        long double H[m][m], BtPA[m][n] = { { 0 } }, K1[m][n], PA[n][n] = { { 0 } }, PB[n][m] = { { 0 } },
+            squares = 0;
         for (int i = 0; i < n; i++)
             for (int k = 0; k < n; k++) {
                 for (int j = 0; j < n; j++) PA[i][j] += (long double)x->P[i * n + k] * L->A[k * n + j];
@@ -397,7 +399,8 @@ static void refusals(void **state)
     L->gamma = l.gamma;
     double K = -0.2;                                    /* sqrt(.9) 1.1 = 1.0436 */
     assert_null(lqr_exact_new(L, &K, NULL, error, sizeof error));
-    assert_non_null(strstr(error, "expected a stable gain, below 1: the spectral radius of sqrt(gamma) (A - B K) is 1.04"));
+    assert_non_null(strstr(error, "expected a stable gain, below 1: the spectral radius of sqrt(gamma) (A - B K)"
+                                  " is 1.04"));
     lqr_system *twin = lqr_system_new(1, 2);            /* two actions that do the same, at next to no cost */
     *twin->A = *twin->Q = twin->B[0] = twin->B[1] = 1, twin->R[0] = twin->R[3] = 1e-20, twin->gamma = 0.9;
     assert_null(lqr_optimum(twin, error, sizeof error));
@@ -406,7 +409,7 @@ static void refusals(void **state)
     *L->B = 0, *L->A = 1.5;                             /* nothing can be done */
     assert_null(lqr_optimum(L, error, sizeof error));
     assert_non_null(strstr(error, "no gain is stable"));
-    lqr_system *two = lqr_system_new(2, 1);             /* what grows is free, and A^(2^k) overflows before P settles */
+    lqr_system *two = lqr_system_new(2, 1);        /* what grows is free, and A^(2^k) overflows before P settles */
     two->A[0] = 9, two->A[3] = 1, two->Q[3] = *two->R = 1, two->gamma = 0.98;
     assert_null(lqr_optimum(two, error, sizeof error));
     assert_non_null(strstr(error, "no gain is stable"));
@@ -446,7 +449,8 @@ static void stein(void **state)
         linalg_schur *s = linalg_schur_new(n, A);
         if (linalg_stein(s, M, X) == LINALG_OK) {
             stein_by_kronecker(n, A, M, Y);
-            for (int i = 0; i < n * n; i++) assert_true(fabs(X[i] - Y[i]) <= 1e-9 * fmax(1, linalg_max_abs(n * n, Y)));
+            for (int i = 0; i < n * n; i++)
+                assert_true(fabs(X[i] - Y[i]) <= 1e-9 * fmax(1, linalg_max_abs(n * n, Y)));
         }
         linalg_schur_free(s);
     }
@@ -556,7 +560,8 @@ static void roots(void **state)
         below += w[0] < 0;
         assert_true(lqr_root(n, S, F));
         for (int i = 0; i < n * n; i++)
-            assert_true(fabs(linalg_dot(n, F + i / n * n, F + i % n * n) - S[i]) <= 1e-14 * (1 + linalg_dot(n, g, g)));
+            assert_true(fabs(linalg_dot(n, F + i / n * n, F + i % n * n) - S[i]) <=
+                        1e-14 * (1 + linalg_dot(n, g, g)));
     }
     assert_true(below > 0);
     double F[4];

@@ -250,8 +250,8 @@ static void gaussian_steps(void **state)                            /* X46 */
 /* ---- every line, and the wrong ones ---- */
 
 static const char *const ids[] = {
-    "PDI-4", "PDI-5", "PDI-7", "PDI-8", "TRPO-19", "TRPO-20", "TRPO-21", "TRPO-22", "NPG-1", "NPG-2", "NPG-3", "NPG-6",
-    "NPG-8", "KL-10", "KL-11", "KL-12", "NPG-4", "TRPO-30", "NPG-9", "NPG-7" };
+    "PDI-4", "PDI-5", "PDI-7", "PDI-8", "TRPO-19", "TRPO-20", "TRPO-21", "TRPO-22", "NPG-1", "NPG-2", "NPG-3",
+    "NPG-6", "NPG-8", "KL-10", "KL-11", "KL-12", "NPG-4", "TRPO-30", "NPG-9", "NPG-7" };
 
 /* verdict of derivation d where it is to hold: PASS, but n/a for what only tables have */
 static void holds(const char *id, const setting *at, bool tabular, const char *where)

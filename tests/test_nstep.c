@@ -1,6 +1,7 @@
 /* n-step returns and GAE against sums over every step in long double, and, sharing nothing with those either, against
  * the linear systems that they solve: G = (I - gamma S)^{-1} (r + ..), A = (I - gamma lambda S)^{-1} delta with S the
- * shift by one step. Every n, lambda, way to end, and length down to 1. A3C-3, A3C-4, A3C-7, A3C-14, PPO-16, PPO-17. */
+ * shift by one step. Every n, lambda, way to end, and length down to 1.
+ * A3C-3, A3C-4, A3C-7, A3C-14, PPO-16, PPO-17. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

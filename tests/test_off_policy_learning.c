@@ -19,7 +19,7 @@ static int line_of(const char *id, const char *words, double *out)
     const derivation *d = derivation_find(id);
     assert_non_null(d);
     int i = 0;
-    while (d->line[i].value && !strstr(d->line[i].why, words)) i++;
+    while (d->line[i].latex && !strstr(d->line[i].why, words)) i++;
     assert_non_null(d->line[i].value);
     d->line[i].value(&x, out);
     return d->n(&x);

@@ -135,8 +135,8 @@ static void gradients(void **state)
 
 /* ---- a batch used twice ---- */
 
-/* Two steps, two states, two actions: from state 0 action a leads to state 1 with probability P1[a]. All 8 trajectories,
- * as rollouts of one-hot observations, and all 64 batches of two. */
+/* Two steps, two states, two actions: from state 0 action a leads to state 1 with probability P1[a]. All 8
+ * trajectories, as rollouts of one-hot observations, and all 64 batches of two. */
 static const double P1[2] = { 0.3, 0.8 }, rewards[2][2] = { { 1, 0.2 }, { -0.5, 2 } };
 enum { TAUS = 8 };
 
@@ -406,8 +406,8 @@ static void options(void **state)
     int early[2] = { 0 };
     for (int k = 0; k < 27; k++) {
         off_policy_pg_config c = { .gamma = k % 4 ? 0.9 : 1, .lr = 2e-2, .trajectories = 1 + k % 5 + (k % 10 == 5),
-                                   .uses = 1 + k % 4, .ess_least = k % 2 ? 0.9 : 0, .refresh = 1 + k / 2 % 3, .ratio = k / 3 % 3,
-                                   .clip = k % 7 < 4 ? 0 : 1.05, .b_rate = k % 3 ? 0.3 : 0,
+                                   .uses = 1 + k % 4, .ess_least = k % 2 ? 0.9 : 0, .refresh = 1 + k / 2 % 3,
+                                   .ratio = k / 3 % 3, .clip = k % 7 < 4 ? 0 : 1.05, .b_rate = k % 3 ? 0.3 : 0,
                                    .hidden = { k / 9, { 4, 3 } }, .activation = k % 2 ? AD_TANH : AD_RELU };
         same_run(id[k % 3], limit[k % 3], &c, 260, early);
     }

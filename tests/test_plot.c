@@ -189,7 +189,7 @@ static void test_draw_control(void **state)
         { "Pendulum-v1", { 0, 0 }, 0, 0, 1 },
         { "Pendulum-v1", { M_PI / 2, 0 }, 0, -1, 0 },
         { "Pendulum-v1", { M_PI, 0 }, 0, 0, -1 },
-        { "MountainCar-v0", { -M_PI / 6, 0 }, 41, -M_PI / 6, 0.14 },                    /* at the bottom of the valley */
+        { "MountainCar-v0", { -M_PI / 6, 0 }, 41, -M_PI / 6, 0.14 },              /* at the bottom of the valley */
         { "MountainCarContinuous-v0", { 0.45, 0 }, 40, 0.45, 1.139 },                   /* its flag */
     };
     gsl_rng *rng = random_stream(1, 0, RANDOM_TEST);
@@ -202,7 +202,8 @@ static void test_draw_control(void **state)
         const drawn *p = &d.part[table[i].part];
         if (!(hypot(p->x1 - table[i].x1, p->y1 - table[i].y1) < 1e-3)) fail_msg("%d: %g %g", i, p->x1, p->y1);
         for (p = d.part; p < d.part + d.n; p++)
-            assert_true(p->x1 >= d.left - 0.1 && p->x1 <= d.right + 0.1 && p->y1 >= d.low - 0.1 && p->y1 <= d.high + 0.1);
+            assert_true(p->x1 >= d.left - 0.1 && p->x1 <= d.right + 0.1 && p->y1 >= d.low - 0.1 &&
+                        p->y1 <= d.high + 0.1);
         env_free(e);
     }
     gsl_rng_free(rng);

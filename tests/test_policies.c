@@ -110,7 +110,8 @@ static void test_found(void **state)
     mdp *M = chain(2, 1);
     double x[4];
     assert_string_equal(READ(M, "a234567890123456789012345,2\n", x),
-                        ":1:1: expected a logit in [-1e300, 1e300] (number 1 of 2), found \"a23456789012345678901234\"");
+                        ":1:1: expected a logit in [-1e300, 1e300] (number 1 of 2), found"
+                        " \"a23456789012345678901234\"");
     assert_string_equal(READ(M, "~ !\x7f\x80\t\x1f", x),
                         ":1:1: expected a logit in [-1e300, 1e300] (number 1 of 2), found \"~ !????\"");
     assert_string_equal(READ(M, "1", x), ":1:2: expected a comma and number 2 of 2, found the end of the line");

@@ -1,5 +1,5 @@
-/* Policies: log-probabilities against plain loops, GSL's distributions and quadrature; acting against the probabilities
- * that are said, by chi squared, where a policy that is a little off must be refused.
+/* Policies: log-probabilities against plain loops, GSL's distributions and quadrature; acting against the
+ * probabilities that are said, by chi squared, where a policy that is a little off must be refused.
  *     test_policy [pattern]       runs the tests whose names match */
 #include <math.h>
 #include <setjmp.h>

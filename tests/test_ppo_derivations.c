@@ -110,7 +110,8 @@ static void both_kinds_of_action(void **state)
 }
 
 /* Of n numbers the k-th and the k-th from the end: by Pascal's triangle the greatest k for which the k - 1 outer ones
- * of a side have less than 1/40 of the 2^n. Of ratios of medians: shifted logs shift the interval, which has its sign */
+ * of a side have less than 1/40 of the 2^n. Of ratios of medians:
+ * shifted logs shift the interval, which has its sign */
 static double ratio_of_medians(int n, const double *x) { return measured_median(n, x) / measured_median(n, x + n); }
 
 static void intervals(void **state)

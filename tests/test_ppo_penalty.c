@@ -290,7 +290,8 @@ static void explained(void **state)
 
 /* A sample alone has no standard deviation, and M > N T no samples: refused before anything is made of it */
 static const struct { int workers, n_steps, minibatch, normalise, status; const char *says; } refused[] = {
-    { 2, 4, 1, PPO_NORMALISE_MINIBATCH, 2, "normalise=off" }, { 2, 4, 7, PPO_NORMALISE_MINIBATCH, 2, "normalise=off" },
+    { 2, 4, 1, PPO_NORMALISE_MINIBATCH, 2, "normalise=off" },
+    { 2, 4, 7, PPO_NORMALISE_MINIBATCH, 2, "normalise=off" },
     { 1, 1, 1, PPO_NORMALISE_BATCH, 2, "normalise=off" }, { 2, 4, 9, PPO_NORMALISE_OFF, 2, "at most workers" },
     { 2, 4, 1, PPO_NORMALISE_OFF, 99, "" }, { 2, 4, 7, PPO_NORMALISE_BATCH, 99, "" },
     { 2, 4, 6, PPO_NORMALISE_MINIBATCH, 99, "" }, { 2, 4, 8, PPO_NORMALISE_MINIBATCH, 99, "" },

@@ -285,7 +285,7 @@ static void differ(int which)
     processes *all = processes_new(2);
     processes_begin(all, r, survives, NULL);
     processes_update(all, b);
-    for (int i = 0; i < 2; i++) {                               /* two segments: the second ends in what is no number */
+    for (int i = 0; i < 2; i++) {                          /* two segments: the second ends in what is no number */
         if (which == IN_LAST_OBSERVATION && all->rank == 1 && i == 1) end[b->d - 1] = NAN;
         b->worker = all->rank;
         rollout_add(b, zero, zero, 1);

@@ -46,7 +46,7 @@ static void derivations_are_bound(void **state)
         if (!*r->code) fail_msg("%s: no comment in a .c file opens with it", d->id);
         if (!*r->check) fail_msg("%s: the place of its check was not found", d->id);
         assert_ptr_equal(derivation_find(d->id), d);
-        assert_true(d->line[0].value && d->line[1].value);
+        assert_true(d->line[0].latex && d->line[1].latex);
     }
 }
 
@@ -64,7 +64,8 @@ static void all_are_checked(void **state)
 static void places(void **state)
 {
     (void)state;
-    static const char *const at[][2] = { { "TRPO-10", "algorithms/trpo_problem.c:" }, { "PPO-1", "algorithms/ppo_clip.c:" },
+    static const char *const at[][2] = { { "TRPO-10", "algorithms/trpo_problem.c:" },
+                                         { "PPO-1", "algorithms/ppo_clip.c:" },
                                          { "NPG-4", "algorithms/npg.c:" } };
     for (size_t i = 0; i < sizeof at / sizeof *at; i++)
         assert_memory_equal(registry_find(at[i][0])->code, at[i][1], strlen(at[i][1]));
@@ -99,8 +100,8 @@ static void errata(void **state)
 static void first_table(void **state)
 {
     (void)state;
-    static const char *const id[] = { "PGT-3", "PGT-15", "PDI-1", "PDI-2", "PDI-3", "PDI-4", "PDI-6", "NPG-2", "NPG-3",
-                                      "NPG-7", "NPG-8", "NPG-9" };
+    static const char *const id[] = { "PGT-3", "PGT-15", "PDI-1", "PDI-2", "PDI-3", "PDI-4", "PDI-6", "NPG-2",
+                                      "NPG-3", "NPG-7", "NPG-8", "NPG-9" };
     for (size_t i = 0; i < sizeof id / sizeof *id; i++) assert_non_null(derivation_find(id[i]));
 }
 

@@ -45,9 +45,10 @@ static void assert_transition(const minibatch *B, int t, long i)
     assert_true(B->done[t] == (i % 3 == 0));
 }
 
-/* After n, the last `capacity` of them are there and no other, whole, each drawn as often as the others: chi^2 of what
- * 200 minibatches of 7 hold stays under its 1 - 1e-6 quantile; 24 tables, so that a false alarm has 2.4e-5. Power: a
- * buffer that never draws its last place adds 1400/50 = 28 at capacity 50, one that draws half of it at most 1400. */
+/* After n, the last `capacity` of them are there and no other, whole, each drawn as often as the others: chi^2 of
+ * what 200 minibatches of 7 hold stays under its 1 - 1e-6 quantile; 24 tables, so that a false alarm has 2.4e-5.
+ * Power: a buffer that never draws its last place adds 1400/50 = 28 at capacity 50,
+ * one that draws half of it at most 1400. */
 static void overwrites_and_draws(void **state)
 {
     (void)state;
@@ -72,7 +73,8 @@ static void overwrites_and_draws(void **state)
             }
         }
         double expected = (double)(TIMES * MINIBATCH) / (double)size, chi2 = 0;
-        for (long i = first; i < n; i++) chi2 += ((double)seen[i] - expected) * ((double)seen[i] - expected) / expected;
+        for (long i = first; i < n; i++)
+            chi2 += ((double)seen[i] - expected) * ((double)seen[i] - expected) / expected;
         if (size > 1 && !(chi2 < gsl_cdf_chisq_Qinv(1e-6, (double)(size - 1)))) fail_msg("%ld: chi^2 %g", n, chi2);
         for (long i = first; i < n; i++) assert_true(seen[i] > 0);              /* 50 (1 - 1/50)^1400 = 3e-11 */
         replay_free(D);
@@ -128,9 +130,9 @@ static void numbers_actions(void **state)
 enum { N = 200000 };
 
 /* Variance and correlation of neighbours of a long series x [N], and its mean. Standard errors of a stationary
- * Gaussian AR(1) with correlation c: of the mean sqrt(v/N (1+c)/(1-c)); of v, relative, sqrt(2/N (1+c^2)/(1-c^2)); of c
- * sqrt((1-c^2)/N). 5 of them: a false alarm in 6e-7 each, 18 of them. Power: at N = 200000 the other law of OU differs by
- * .1441/.1333, 18 standard errors, and white noise by hundreds. */
+ * Gaussian AR(1) with correlation c: of the mean sqrt(v/N (1+c)/(1-c)); of v, relative, sqrt(2/N (1+c^2)/(1-c^2));
+ * of c sqrt((1-c^2)/N). 5 of them: a false alarm in 6e-7 each, 18 of them. Power: at N = 200000 the other law of
+ * OU differs by .1441/.1333, 18 standard errors, and white noise by hundreds. */
 static void assert_series(const double *x, double v, double c)
 {
     double mean = 0, squares = 0, products = 0;
@@ -140,7 +142,8 @@ static void assert_series(const double *x, double v, double c)
     double of_mean = sqrt(v / N * (1 + c) / (1 - c)), of_v = v * sqrt(2.0 / N * (1 + c * c) / (1 - c * c));
     if (!(fabs(mean) < 5 * of_mean)) fail_msg("mean %g, standard error %g", mean, of_mean);
     if (!(fabs(squares - v) < 5 * of_v)) fail_msg("variance %g, expected %g, standard error %g", squares, v, of_v);
-    if (!(fabs(products / squares - c) < 5 * sqrt((1 - c * c) / N))) fail_msg("correlation %g, %g", products / squares, c);
+    if (!(fabs(products / squares - c) < 5 * sqrt((1 - c * c) / N)))
+        fail_msg("correlation %g, %g", products / squares, c);
 }
 
 static void series(int law, double theta, double sigma, double dt, int k, int which, double *x)
@@ -176,7 +179,8 @@ static void stationary(void **state)
     free(x);
 }
 
-/* Dimensions by themselves: products of neighbours in a vector have mean 0, standard error v sqrt((1+c^2)/(1-c^2)/N) */
+/* Dimensions by themselves: products of neighbours in a vector have mean 0, standard error
+ * v sqrt((1+c^2)/(1-c^2)/N) */
 static void by_itself(void **state)
 {
     (void)state;
@@ -192,8 +196,8 @@ static void by_itself(void **state)
     }
 }
 
-/* DDPG-14's page: variance and correlation of 100000 steps of each law are those of series() within 5 standard errors,
- * and z says how far off */
+/* DDPG-14's page: variance and correlation of 100000 steps of each law are those of series() within 5 standard
+ * errors, and z says how far off */
 static void laws_on_page(void **state)
 {
     (void)state;

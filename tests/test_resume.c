@@ -47,7 +47,8 @@ static const struct { const char *name, *env; int limit; const char *set; } case
     { "ppo_clip", "CartPole-v1", 30, "workers=3 n_steps=16 minibatch=20 anneal_steps=4000 anneal_eps=on" },
     { "ppo_clip", "E5x", 7, "workers=1 n_steps=32 minibatch=32 target_kl=0.001 normalise=batch" },
     { "ppo_clip", "lqr", 20, "workers=2 n_steps=16 minibatch=8 eps_V=0.2 c2=0.01 joint=off" },
-    { "ppo_parallel", "CartPole-v1", 30, "processes=3 workers=1 n_steps=16 minibatch=7 anneal_steps=4000 anneal_eps=on" },
+    { "ppo_parallel", "CartPole-v1", 30, "processes=3 workers=1 n_steps=16 minibatch=7 anneal_steps=4000"
+      " anneal_eps=on" },
     { "ppo_parallel", "lqr", 20, "processes=2 workers=2 n_steps=8 minibatch=8 target_kl=0.001 normalise=batch" },
     { "ppo_penalty", "E5x", 7, "workers=3 n_steps=8 minibatch=10 adapt=bounds c2=0.01" },
     { "ppo_penalty", "CartPole-v1", 30, "workers=2 n_steps=16 minibatch=8 epochs=3 anneal_steps=4000" },

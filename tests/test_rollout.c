@@ -84,7 +84,8 @@ static void assert_segment(const rollout *b, int i, int first, int T, int episod
         assert_true(b->r[first + t] == 100 * episode + (from + t) + a[0] / 10);
         if (b->index) assert_true(b->index[first + t] == a[0]);
     }
-    assert_true(b->s_end[i * b->d] == episode && b->s_end[i * b->d + 1] == from + T);   /* the true last observation */
+    /* the true last observation */
+    assert_true(b->s_end[i * b->d] == episode && b->s_end[i * b->d + 1] == from + T);
 }
 
 static void episodes(void **state)
@@ -226,7 +227,8 @@ static void by_hand(void **state)
     assert_memory_equal(b->s_end + 2, s[0], sizeof s[0]);
     assert_true(b->index[0] == 2 && b->index[1] == 0 && b->index[2] == 2);
     assert_true(b->r[0] == -1 && b->r[1] == 0.5 && b->r[2] == 7);
-    assert_true(!b->segment[0].starts && !b->segment[0].terminated && b->segment[0].truncated && b->segment[0].T == 2);
+    assert_true(!b->segment[0].starts && !b->segment[0].terminated && b->segment[0].truncated &&
+                b->segment[0].T == 2);
     assert_true(b->segment[1].starts && b->segment[1].terminated && !b->segment[1].truncated);
     assert_true(b->segment[1].first == 2 && b->segment[1].T == 1);
     rollout_free(b);
@@ -290,8 +292,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(episodes), cmocka_unit_test(limits), cmocka_unit_test(cut_by_the_batch),
         cmocka_unit_test(grows), cmocka_unit_test(boxes), cmocka_unit_test(acts_on_what_it_sees),
-        cmocka_unit_test(many_episodes), cmocka_unit_test(streams), cmocka_unit_test(by_hand), cmocka_unit_test(taken),
-        cmocka_unit_test(too_long) };
+        cmocka_unit_test(many_episodes), cmocka_unit_test(streams), cmocka_unit_test(by_hand),
+        cmocka_unit_test(taken), cmocka_unit_test(too_long) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

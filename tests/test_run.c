@@ -698,7 +698,8 @@ static void make_env(int unused) { (void)unused; env_free(experiment_env(in_file
 static void test_env_file(void **state)
 {
     (void)state;
-    static const char text[] = "discount: 0.9\nvalues: reward\nstates: 2\nactions: 2\nT: *\nuniform\nR: * : * : * : * 1\n";
+    static const char text[] = "discount: 0.9\nvalues: reward\nstates: 2\nactions: 2\nT: *\nuniform\n"
+                               "R: * : * : * : * 1\n";
     const size_t n = strlen(text);
     char crc[32];
     empty(cut_folder);
@@ -877,11 +878,14 @@ int main(int argc, char **argv)
     require_install_gsl_handler();
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resume), cmocka_unit_test(test_progress), cmocka_unit_test(test_window), cmocka_unit_test(test_until),
-        cmocka_unit_test(test_kill), cmocka_unit_test(test_full_disk), cmocka_unit_test(test_short_writes),
-        cmocka_unit_test(test_damage), cmocka_unit_test(test_foreign), cmocka_unit_test(test_no_regular_file), cmocka_unit_test(test_lost_rows),
-        cmocka_unit_test(test_folder), cmocka_unit_test(test_two_starts), cmocka_unit_test(test_env_file), cmocka_unit_test(test_signals), cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_config), cmocka_unit_test(test_rmsprop_bounds), cmocka_unit_test(test_positions), cmocka_unit_test(test_crc),
+        cmocka_unit_test(test_resume), cmocka_unit_test(test_progress), cmocka_unit_test(test_window),
+        cmocka_unit_test(test_until), cmocka_unit_test(test_kill), cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_short_writes),
+        cmocka_unit_test(test_damage), cmocka_unit_test(test_foreign), cmocka_unit_test(test_no_regular_file),
+        cmocka_unit_test(test_lost_rows), cmocka_unit_test(test_folder), cmocka_unit_test(test_two_starts),
+        cmocka_unit_test(test_env_file), cmocka_unit_test(test_signals), cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_config), cmocka_unit_test(test_rmsprop_bounds), cmocka_unit_test(test_positions),
+        cmocka_unit_test(test_crc),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -84,7 +84,8 @@ static int most_steps(const sparse *P, double gamma, gsl_rng *rng)
         eliminate(P, gamma, c % 2, b, want);
         double bound = 10 * DBL_EPSILON * N / ((1 - gamma) * (1 - gamma));
         for (int i = 0; i < N; i++)
-            if (!(fabsl(x[i] - want[i]) <= bound)) fail_msg("case %d, x[%d] = %.17g, not %.17Lg", c, i, x[i], want[i]);
+            if (!(fabsl(x[i] - want[i]) <= bound))
+                fail_msg("case %d, x[%d] = %.17g, not %.17Lg", c, i, x[i], want[i]);
         if (steps > most) most = steps;
     }
     bellman_ilu_free(f);

@@ -20,7 +20,8 @@ for workers in 2 4 8; do
     for locks in on off; do
         for env in CartPole-v1 E5x Pendulum-v1; do
             limit=; [ $env = E5x ] && limit='--limit 20'
-            holds "$workers workers on $env, locks $locks" "$ascent" train a3c --env $env $limit --steps 4000 --quiet $small \
+            holds "$workers workers on $env, locks $locks" "$ascent" train a3c --env $env $limit --steps 4000 \
+                --quiet $small \
                 --set workers=$workers --set locks=$locks --out "$dir/$workers-$env-$locks"
         done
     done
@@ -28,14 +29,16 @@ done
 
 for algorithm in async_q async_sarsa nstep_q; do
     for locks in on off; do
-        holds "4 workers of $algorithm, locks $locks" "$ascent" train $algorithm --env CartPole-v1 --steps 4000 --quiet \
+        holds "4 workers of $algorithm, locks $locks" "$ascent" train $algorithm --env CartPole-v1 --steps 4000 \
+            --quiet \
             --set hidden=16 --set workers=4 --set locks=$locks --out "$dir/$algorithm-$locks"
     done
 done
 
 # 2. The order of a run of threads, followed by one: the same rows, the same policy
 for workers in 2 5; do
-    holds "a run to be replayed" train --steps 20000 $small --set workers=$workers --set locks=on --out "$dir/r$workers"
+    holds "a run to be replayed" train --steps 20000 $small --set workers=$workers --set locks=on \
+        --out "$dir/r$workers"
     holds "its replay" "$ascent" train --replay "$dir/r$workers" --quiet --out "$dir/again$workers"
     holds "the same rows" cmp "$dir/r$workers/progress.csv" "$dir/again$workers/progress.csv"
     holds "the same order" cmp "$dir/r$workers/schedule" "$dir/again$workers/schedule"
@@ -55,10 +58,12 @@ for workers in 2 5; do
 done
 train --steps 1000 $small --set workers=2 --out "$dir/free"
 "$ascent" train --replay "$dir/free" --out "$dir/free.again" >"$dir/said" 2>&1
-[ $? -eq 2 ] && [ ! -e "$dir/free.again" ] && grep -q 'locks=on' "$dir/said" && ok || bad "a run without locks has nothing to replay"
+[ $? -eq 2 ] && [ ! -e "$dir/free.again" ] && grep -q 'locks=on' "$dir/said" && ok ||
+    bad "a run without locks has nothing to replay"
 "$ascent" train vpg --env E5x --steps 100 --quiet --out "$dir/alone"
 "$ascent" train a3c --env E5x --set schedule=replay --out "$dir/nothing" >"$dir/said" 2>&1
-[ $? -eq 2 ] && [ ! -e "$dir/nothing" ] && grep -q 'expected --replay DIR' "$dir/said" && ok || bad "replay, but of what?"
+[ $? -eq 2 ] && [ ! -e "$dir/nothing" ] && grep -q 'expected --replay DIR' "$dir/said" && ok ||
+    bad "replay, but of what?"
 cp -r "$dir/r2" "$dir/damaged"
 : >"$dir/damaged/schedule"
 "$ascent" train --replay "$dir/damaged" --out "$dir/damaged.again" >"$dir/said" 2>&1
@@ -68,7 +73,8 @@ printf 'aAB\n' >"$dir/damaged/schedule"
 [ $? -eq 2 ] && [ ! -e "$dir/damaged.again" ] && grep -q 'schedule:1:3: expected turns of' "$dir/said" && ok ||
     bad "an order that nobody can follow"
 "$ascent" train --replay "$dir/alone" --out "$dir/alone.again" >"$dir/said" 2>&1
-[ $? -eq 2 ] && grep -q 'expected a run of workers, found one of vpg' "$dir/said" && ok || bad "no workers, nothing to replay"
+[ $? -eq 2 ] && grep -q 'expected a run of workers, found one of vpg' "$dir/said" && ok ||
+    bad "no workers, nothing to replay"
 
 # 3. Stopped and gone on with: the same bytes where one thread decides, as many steps where several do
 for how in 'schedule=serial' 'schedule=stale' 'schedule=random' 'workers=1'; do
@@ -94,7 +100,8 @@ mkdir "$dir/own" && echo mine >"$dir/own/schedule"
 "$ascent" train --replay "$dir/r2" --quiet --out "$dir/own" >"$dir/said" 2>&1
 [ $? -eq 2 ] && grep -q mine "$dir/own/schedule" && ok || bad "somebody's own file called schedule"
 "$ascent" train --resume --out "$dir/replayed" --steps 40000 >"$dir/said" 2>&1
-[ $? -eq 0 ] && grep -q 'the schedule that is replayed ends here$' "$dir/said" && ok || bad "a replay ends with its schedule"
+[ $? -eq 0 ] && grep -q 'the schedule that is replayed ends here$' "$dir/said" && ok ||
+    bad "a replay ends with its schedule"
 
 # 4. Signals at any time: all threads stop, one line, everything saved. (--foreground: else timeout sends two.)
 for k in 1 2 3 4 5 6 7 8; do
@@ -102,7 +109,8 @@ for k in 1 2 3 4 5 6 7 8; do
     [ $((k % 2)) -eq 0 ] && signal=TERM expected=143
     locks=on; [ $((k % 3)) -eq 0 ] && locks=off
     rm -rf "$dir/stopped"
-    timeout --foreground --preserve-status -k 5 -s $signal "1.$((k * 3 % 10))7" "$ascent" train a3c --env CartPole-v1 --quiet \
+    timeout --foreground --preserve-status -k 5 -s $signal "1.$((k * 3 % 10))7" "$ascent" train a3c \
+        --env CartPole-v1 --quiet \
         --steps 100000000 $small --set workers=4 --set locks=$locks --out "$dir/stopped" >"$dir/said" 2>&1
     status=$?
     [ $status -eq $expected ] && grep -q 'saved' "$dir/said" && [ "$(wc -l <"$dir/said")" -eq 1 ] && ok ||

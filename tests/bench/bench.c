@@ -72,8 +72,8 @@ int main(void)
 {
     linalg_start();
     linalg_print_backend(stdout);
-    printf("compiler %s\nmedians of %d turns in us; in brackets how many times as long the first contestant takes\n\n",
-           __VERSION__, TURNS);
+    printf("compiler %s\nmedians of %d turns in us; in brackets how many times as long the first contestant"
+           " takes\n\n", __VERSION__, TURNS);
     bench_network();
     bench_exact();
     bench_envs();

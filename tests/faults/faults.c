@@ -68,7 +68,8 @@ static bool within(const struct place *x, uintptr_t caller) { return caller >= x
 static int find_places(struct dl_phdr_info *library, size_t size, void *unused)
 {
     (void)size, (void)unused;
-    struct place *x = strstr(library->dlpi_name, "openblas") ? &blas : strstr(library->dlpi_name, "/ld-") ? &loader : NULL;
+    struct place *x = strstr(library->dlpi_name, "openblas") ? &blas
+                      : strstr(library->dlpi_name, "/ld-")   ? &loader : NULL;
     if (!x) return 0;
     for (int i = 0; i < library->dlpi_phnum; i++) {
         uintptr_t from = library->dlpi_addr + library->dlpi_phdr[i].p_vaddr;

@@ -10,7 +10,8 @@ build=build/fuzz
 sanitize="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DMDP_BOUNDS=1000"
 probe=$(mktemp)
 trap 'rm -f "$probe"' EXIT
-if echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | clang -x c - -fsanitize=fuzzer -o "$probe" 2>/dev/null; then
+if echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+    clang -x c - -fsanitize=fuzzer -o "$probe" 2>/dev/null; then
     cc=clang driver= link=-fsanitize=fuzzer,address,undefined sanitize="$sanitize -fsanitize=fuzzer-no-link"
 else
     echo "clang has no libFuzzer here: random changes of the corpus"
@@ -25,8 +26,9 @@ for t in $targets; do
     mkdir -p $build/corpus/$t
     dictionary=
     [ -f tests/fuzz/$t.dict ] && dictionary=-dict=tests/fuzz/$t.dict
-    if OPENBLAS_NUM_THREADS=1 ASAN_OPTIONS=quarantine_size_mb=16 $build/tests/fuzz/$t -runs="$runs" -seed=1 -max_len=65536 -timeout=1 \
-        -rss_limit_mb=256 -print_final_stats=1 -artifact_prefix=$build/$t- $dictionary $build/corpus/$t $seeds >$build/$t.log 2>&1
+    if OPENBLAS_NUM_THREADS=1 ASAN_OPTIONS=quarantine_size_mb=16 $build/tests/fuzz/$t -runs="$runs" -seed=1 \
+        -max_len=65536 -timeout=1 -rss_limit_mb=256 -print_final_stats=1 -artifact_prefix=$build/$t- \
+        $dictionary $build/corpus/$t $seeds >$build/$t.log 2>&1
     then passed=$((passed + 1)); echo "ok $t: $(grep -E 'DONE|runs from|Done' $build/$t.log | tail -n 1)"
     else failed=$((failed + 1)); echo "FAIL $t:"; tail -n 30 $build/$t.log
     fi

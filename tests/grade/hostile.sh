@@ -26,10 +26,13 @@ repelled() {
     if [ $status != 1 ]; then fail "$name" "exit status $status: $(head -n 3 "$work/err")"
     elif ! awk -f "$work/json.awk" "$work/json" >"$work/flat"; then fail "$name" "$(tail -n 1 "$work/flat")"
     elif ! grep -q '^score 0\.0$' "$work/flat"; then fail "$name" "$(grep '^score' "$work/flat")"
-    elif [ "$(grep -c 'max_score' "$work/flat")" != 17 ]; then fail "$name" "a report of $(grep -c max_score "$work/flat") checks"
-    elif ! grep -q -- "${1:-.}" "$work/json"; then fail "$name" "does not say $1: $(cut -c 1-600 "$work/json" | head -n 8)"
+    elif [ "$(grep -c 'max_score' "$work/flat")" != 17 ]; then
+        fail "$name" "a report of $(grep -c max_score "$work/flat") checks"
+    elif ! grep -q -- "${1:-.}" "$work/json"; then
+        fail "$name" "does not say $1: $(cut -c 1-600 "$work/json" | head -n 8)"
     elif [ "$took" -gt $most_seconds ]; then fail "$name" "took $took s"
-    elif [ "$(ls "$outside")" != file ] || [ "$(cat "$outside/file")" != untouched ]; then fail "$name" "changed a file"
+    elif [ "$(ls "$outside")" != file ] || [ "$(cat "$outside/file")" != untouched ]; then
+        fail "$name" "changed a file"
     elif [ -n "$(ls "$work/tmp")" ]; then fail "$name" "left $(ls "$work/tmp")"
     elif left=$(processes); [ -n "$left" ]; then fail "$name" "left processes: $left"
     else pass; fi
@@ -174,7 +177,8 @@ attack writes <<C
     fflush(stdout);
 C
 repelled
-if grep -q 'CHANGED' "$work/json"; then fail "$name" "$(grep -Eo 'CHANGED: [^ ]* [a-z]*' "$work/json" | head -n 3)"; else pass; fi
+if grep -q 'CHANGED' "$work/json"; then
+    fail "$name" "$(grep -Eo 'CHANGED: [^ ]* [a-z]*' "$work/json" | head -n 3)"; else pass; fi
 
 # What must not be seen from inside: the reference, the students' and the system's secrets
 attack reads <<C
@@ -186,7 +190,8 @@ attack reads <<C
     fflush(stdout);
 C
 PWD_SECRET=1 repelled
-if grep -q 'was read' "$work/json"; then fail "$name" "$(grep -o '[^ |]* was read' "$work/json" | head -n 3)"; else pass; fi
+if grep -q 'was read' "$work/json"; then
+    fail "$name" "$(grep -o '[^ |]* was read' "$work/json" | head -n 3)"; else pass; fi
 
 # Nothing to build on: zeros, and what is right for zeros; not numbers, which must not stop the grader either
 begin zeros
@@ -226,7 +231,8 @@ C
 repelled 'expected'
 
 # ---- at compile time ----
-for path in "$root/algorithms/returns.c" ../../../../../../../../..$root/algorithms/returns.c "$build/handouts/3/returns.c" \
+for path in "$root/algorithms/returns.c" ../../../../../../../../..$root/algorithms/returns.c \
+            "$build/handouts/3/returns.c" \
     /assignments/../handouts/3/returns.c; do
     count=$((count + 1))
     begin "includes$count"

@@ -1,5 +1,5 @@
-/* score DIR [--greedy]   The score of a trained policy on a finite MDP: its exact J, at the MDP's own discount, in which
- * there is no chance. --greedy: of its most likely actions, for what learns values. */
+/* score DIR [--greedy]   The score of a trained policy on a finite MDP: its exact J, at the MDP's own discount, in
+ * which there is no chance. --greedy: of its most likely actions, for what learns values. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -86,5 +86,6 @@ done
 rm -f "$out/wrong" "$out/wrong.o" "$out/wrong.c" "$out/plants"
 echo "$rejected rejected by a test, $stopped stopped by a check of shapes or domains"
 echo "$((rejected + stopped)) passed, $failed failed"
-[ -n "$only" ] || [ "$rejected" -ge 300 ] || { echo "FAIL fewer than 300: are the VJPs written in another way?"; exit 1; }
+[ -n "$only" ] || [ "$rejected" -ge 300 ] ||
+    { echo "FAIL fewer than 300: are the VJPs written in another way?"; exit 1; }
 [ "$failed" -eq 0 ] && [ "$rejected" -gt 0 ]
