@@ -547,6 +547,10 @@ static void units(void **state)
     assert_near(finite_scale(f), W, 0);
     assert_near(finite_unit_gradient(f, 2), 0x1p-52 * 4 * 9 * W * 2, 1e-28);
     assert_near(finite_room(f, 2), off * 9 * W * 2, 1e-22);
+    exact *x = exact_new_policy(M, 0.5, policy, theta, error, sizeof error);
+    assert_non_null(x);             /* V(1) = 2, V(0) = 3 (1 + off) + (V(0) / 2 + (1/2 + off) 2) / 2 */
+    assert_near(enumerate_room(x), off * (3.5 + 4 * off) / 0.75 + 0x1p-52 * 4 * 3, 1e-23);
+    exact_free(x);
     finite_free(f);
     policy_free(policy);
     mdp_free(M);

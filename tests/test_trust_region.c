@@ -123,8 +123,8 @@ static void steps(void **state)
 
 static double distance_to(double x, void *at) { return fabs(x - *(double *)at); }
 
-/* 64 golden sections, phi = (sqrt 5 - 1) / 2, come to within phi^66 of the interval: exactly that where the least is at
- * an end, nowhere more. */
+/* 64 golden sections, phi = (sqrt 5 - 1) / 2, come to within phi^66 of the interval: exactly that where the least is
+ * at an end, nowhere more. */
 static void golden_sections(void **state)
 {
     (void)state;
