@@ -281,13 +281,28 @@ static void mistakes(void **state)
     problem_close(&p);
 }
 
+/* ERR-86, TD3-8: .005 (.5 + .1 1.6 .5) - .995 .3 = -.2956 and .005 .8 + .995 .2 = .203 in either order; and the control
+ * without the step, .005 .5 - .995 .3 = -.296 */
+static void orders(void **state)
+{
+    (void)state;
+    int l;
+    const derivation *d = derivation_next_erratum("ERR-86", NULL, &l);
+    for (int k = 0; k < 3; k++) {
+        double out[2];
+        assert_true(d->line[k].value(&(setting){ .seed = 1 }, out) == 0);
+        assert_true(fabs(out[0] - (k < 2 ? -0.2956 : -0.296)) <= 1e-15 && fabs(out[1] - 0.203) <= 1e-15);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(all_are_there), cmocka_unit_test(lines_have_rows),
                                         cmocka_unit_test(exchange_shows),
                                         cmocka_unit_test(agreement_is_not_shown),
                                         cmocka_unit_test(page_has_each_once), cmocka_unit_test(json_has_each_once),
-                                        cmocka_unit_test(status_says_it), cmocka_unit_test(mistakes) };
+                                        cmocka_unit_test(status_says_it), cmocka_unit_test(mistakes),
+                                        cmocka_unit_test(orders) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
