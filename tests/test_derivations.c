@@ -452,6 +452,22 @@ static void particular(void **state)
     mdp_free(M);
 }
 
+/* A3C-18: N streams of 4 samples, correlated by .8^k: (4 + 2 (3 .8 + 2 .64 + .512)) / 16 = .774 within one, and 1/N
+ * of it. The controls: n = 4 N of one stream, sum_k (n-k) q^k = (n q (1-q) - q (1 - q^n)) / (1-q)^2; 1 / 4N. */
+static void correlations(void **state)
+{
+    (void)state;
+    for (int l = 0; l < 5; l++) {
+        double *c = line("A3C-18", l, NULL);
+        for (int i = 0; i < 3; i++) {
+            int N = 1 << 2 * i, n = 4 * N;
+            double one_stream = (n + 2 * (0.16 * n - 0.8 * (1 - pow(0.8, n))) / 0.04) / (n * n);
+            assert_near(c[i], l < 3 ? 0.774 / N : l == 3 ? one_stream : 1.0 / n, 1e-14);
+        }
+        free(c);
+    }
+}
+
 /* ERR-2, ERR-3 (X2 and the aliased chain), ERR-42 (X20), each through the code that trains. */
 static void training_errata(void **state)
 {
@@ -501,6 +517,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(which_d), cmocka_unit_test(variances), cmocka_unit_test(baseline_without_a_score),
         cmocka_unit_test(baselines),
         cmocka_unit_test(critics), cmocka_unit_test(particular), cmocka_unit_test(training_errata),
+        cmocka_unit_test(correlations),
         cmocka_unit_test(pages), cmocka_unit_test(large_rewards), cmocka_unit_test(same_policy),
         cmocka_unit_test(latex) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

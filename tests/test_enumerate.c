@@ -369,6 +369,29 @@ static void critics(void **state)
     gsl_rng_free(rng);
 }
 
+/* X3's 2 states at H = 3: a critic has 2 rows, 6 or 8; any other number of them, none too, is said and is none. */
+static void rows_of_a_critic(void **state)
+{
+    (void)state;
+    struct example e = x3();
+    for (int rows = 0; rows <= 8; rows++) {
+        char path[] = "/tmp/ascent-critic-XXXXXX", error[256] = "", want[256];
+        FILE *out = fdopen(mkstemp(path), "w");
+        fputs("# V\n", out);
+        for (int i = 0; i < rows; i++) fprintf(out, "%d\n", i);
+        assert_int_equal(fclose(out), 0);
+        value_table *c = value_table_read(path, e.f, error, sizeof error);
+        bool right = rows == 2 || rows == 6 || rows == 8;
+        snprintf(want, sizeof want, "%s: expected 2 rows, one for each state, 6 for the 3 steps too, or 8 with the"
+                 " horizon, found %d", path, rows);
+        assert_true((c != NULL) == right);
+        assert_string_equal(error, right ? "" : want);
+        value_table_free(c);
+        remove(path);
+    }
+    example_free(&e);
+}
+
 /* The errata's table X72, X3, to the digits printed. */
 static void the_documents_numbers(void **state)
 {
@@ -524,6 +547,10 @@ static void units(void **state)
     assert_near(finite_scale(f), W, 0);
     assert_near(finite_unit_gradient(f, 2), 0x1p-52 * 4 * 9 * W * 2, 1e-28);
     assert_near(finite_room(f, 2), off * 9 * W * 2, 1e-22);
+    exact *x = exact_new_policy(M, 0.5, policy, theta, error, sizeof error);
+    assert_non_null(x);             /* V(1) = 2, V(0) = 3 (1 + off) + (V(0) / 2 + (1/2 + off) 2) / 2 */
+    assert_near(enumerate_room(x), off * (3.5 + 4 * off) / 0.75 + 0x1p-52 * 4 * 3, 1e-23);
+    exact_free(x);
     finite_free(f);
     policy_free(policy);
     mdp_free(M);
@@ -533,7 +560,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(means_and_variances), cmocka_unit_test(critics),
-        cmocka_unit_test(the_documents_numbers),
+        cmocka_unit_test(rows_of_a_critic), cmocka_unit_test(the_documents_numbers),
         cmocka_unit_test(trajectories), cmocka_unit_test(impossible), cmocka_unit_test(cancellation),
         cmocka_unit_test(by_hand), cmocka_unit_test(units),
         cmocka_unit_test(weights_are_constant) };

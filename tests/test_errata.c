@@ -1,4 +1,5 @@
 /* The errata desk: every erratum, with its place in the documents; what is exchanged, or fails, is not shown. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -258,13 +259,57 @@ static void status_says_it(void **state)
     problem_close(&p);
 }
 
+/* ERR-79, DSB-2: p'(s_t) of pi', which takes pi's likeliest action with .9, each of the others with .1 / (nA - 1) */
+static void mistakes(void **state)
+{
+    (void)state;
+    problem p = problem_open("E5", NULL, NULL, NULL, 1);
+    const exact *pi = p.policy[0].setting->pi;
+    const mdp *M = pi->M;
+    int l, nS = M->nS, nA = M->nA;
+    const derivation *d = derivation_next_erratum("ERR-79", NULL, &l);
+    while (strcmp(d->id, "DSB-2") != 0) d = derivation_next_erratum("ERR-79", d, &l);
+    double out[4 * 8];
+    long double now[8], next[8];
+    assert_true(nS <= 8 && nA > 2 && d->n(p.policy[0].setting) == 4 * nS);
+    assert_true(d->line[0].value(p.policy[0].setting, out) == 0);
+    for (int s = 0; s < nS; s++) now[s] = M->mu0[s];
+    for (int t = 1; t <= 4; t++) {
+        memset(next, 0, sizeof next);
+        for (int i = 0; i < nS * nA; i++) {
+            bool likeliest = true;
+            for (int b = 0; b < nA; b++) likeliest &= pi->pi[i] >= pi->pi[i / nA * nA + b];
+            for (int k = M->row[i]; k < M->row[i + 1]; k++)
+                next[M->next[k]] += now[i / nA] * (likeliest ? 0.9L : 0.1L / (nA - 1)) * M->P[k];
+        }
+        memcpy(now, next, sizeof now);
+        for (int s = 0; s < nS; s++) assert_true(fabsl(out[(t - 1) * nS + s] - now[s]) <= 1e-14L);
+    }
+    problem_close(&p);
+}
+
+/* ERR-86, TD3-8: .005 (.5 + .1 1.6 .5) - .995 .3 = -.2956 and .005 .8 + .995 .2 = .203 in either order; and the control
+ * without the step, .005 .5 - .995 .3 = -.296 */
+static void orders(void **state)
+{
+    (void)state;
+    int l;
+    const derivation *d = derivation_next_erratum("ERR-86", NULL, &l);
+    for (int k = 0; k < 3; k++) {
+        double out[2];
+        assert_true(d->line[k].value(&(setting){ .seed = 1 }, out) == 0);
+        assert_true(fabs(out[0] - (k < 2 ? -0.2956 : -0.296)) <= 1e-15 && fabs(out[1] - 0.203) <= 1e-15);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(all_are_there), cmocka_unit_test(lines_have_rows),
                                         cmocka_unit_test(exchange_shows),
                                         cmocka_unit_test(agreement_is_not_shown),
                                         cmocka_unit_test(page_has_each_once), cmocka_unit_test(json_has_each_once),
-                                        cmocka_unit_test(status_says_it) };
+                                        cmocka_unit_test(status_says_it), cmocka_unit_test(mistakes),
+                                        cmocka_unit_test(orders) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

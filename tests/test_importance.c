@@ -292,12 +292,31 @@ static void in_part(void **state)
     assert_near(y.kl_qp, 0.125 + log(2), 1e-15);
 }
 
+/* pi is 1/2, 1/2; pi' too in state 0, in state 1 3/4, 1/4. 1 + the greatest mean of |log pi| + |log pi'|: under pi
+ * it is in state 1, under pi' in state 0. */
+static void size_of_logs(void **state)
+{
+    (void)state;
+    char error[256];
+    const double theta[2][4] = { { 0 }, { 0, 0, log(3), 0 } };
+    mdp *M = mdp_garnet("garnet", 2, 2, 2, 1);
+    exact *pi = exact_new(M, 0.9, theta[0], error, sizeof error);
+    exact *pi1 = exact_new(M, 0.9, theta[1], error, sizeof error);
+    const setting x = { .pi = pi, .pi1 = pi1 };
+    assert_near(small_size_of_logs(&x, pi), 1 + log(2) + log(16.0 / 3) / 2, 4e-15);
+    assert_near(small_size_of_logs(&x, pi1), 1 + 2 * log(2), 4e-15);
+    exact_free(pi1);
+    exact_free(pi);
+    mdp_free(M);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(discrete), cmocka_unit_test(gaussians), cmocka_unit_test(infinite),
         cmocka_unit_test(known_numbers), cmocka_unit_test(three_betas), cmocka_unit_test(promise_not_kept),
-        cmocka_unit_test(estimators), cmocka_unit_test(weighted_bias), cmocka_unit_test(in_part) };
+        cmocka_unit_test(estimators), cmocka_unit_test(weighted_bias), cmocka_unit_test(in_part),
+        cmocka_unit_test(size_of_logs) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

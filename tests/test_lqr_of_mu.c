@@ -15,6 +15,7 @@
 #include "autodiff/require.h"
 #include "derivations/lqr_of_mu.h"
 #include "derivations/regulators.h"
+#include "tests/child_process.h"
 
 enum { MOST = 5000 };
 #define CUT 1e-8                /* gamma^T: the sum ends there */
@@ -184,11 +185,38 @@ static void runs_away(void **state)
     lqr_system_free(L);
 }
 
+/* Only of a deterministic policy of the regulator's own shape, and gamma < 1: else it stops at once */
+static void of_another(int which)
+{
+    double K = 0.5, theta[2], x = 1, Q;
+    lqr_system *L = regulator_system(0);
+    lqr_exact *best = optimum(L);
+    policy p = line(0, &K, theta);
+    if (which == 1) p.deterministic = false;
+    if (which == 2) p.d = 2;
+    if (which == 3) p.k = 2;
+    if (which == 4) L->gamma = 1;
+    lqr_Q_of_mu(best, &p, theta, 1, &x, &x, NULL, &Q);
+    lqr_exact_free(best);
+    lqr_system_free(L);
+}
+
+static void stops(void **state)
+{
+    (void)state;
+    for (int which = 0; which <= 4; which++) {
+        struct ending end = run_child(of_another, which);
+        assert_true(which ? WIFSIGNALED(end.status) : WIFEXITED(end.status) && WEXITSTATUS(end.status) == 99);
+        assert_true(!which || strstr(end.err, ", gamma "));
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_without_noise), cmocka_unit_test(lines_with_noise),
-        cmocka_unit_test(network_by_quadrature), cmocka_unit_test(runs_away) };
+        cmocka_unit_test(network_by_quadrature), cmocka_unit_test(runs_away),
+        cmocka_unit_test(stops) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -433,12 +433,29 @@ static void rank_undecided(void **state)
     }
 }
 
+/* F = diag(1, r) is regular beyond doubt above r = 1000 n u: Cholesky's F^-1 g is then taken, and else what the
+ * spectrum says. This one says that all is null space, and so tells which of the two it was. */
+static void regular_beyond_doubt(void **state)
+{
+    (void)state;
+    static const double times[] = { 999.5, 1000.5 };
+    for (int k = 0; k < 2; k++) {
+        double r = times[k] * 2 * DBL_EPSILON, F[4] = { 1, 0, 0, r }, g[2] = { 3, 5 * r }, x[2];
+        fisher_spectrum *f = fisher_spectrum_new(2, F);
+        assert_int_equal(f->rank, 2);
+        f->rank = 0;
+        natural_gradient_lapack(f, F, g, x);
+        for (int i = 0; i < 2; i++) assert_true(fabs(x[i] - k * (i ? 5 : 3)) <= 1e-14);
+        fisher_spectrum_free(f);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(step_sizes), cmocka_unit_test(kl_directions), cmocka_unit_test(stationary_weights),
         cmocka_unit_test(stationary_weights_elsewhere), cmocka_unit_test(spectrum), cmocka_unit_test(rank_undecided),
-        cmocka_unit_test(pointwise),
+        cmocka_unit_test(pointwise), cmocka_unit_test(regular_beyond_doubt),
         cmocka_unit_test(other_visits), cmocka_unit_test(gaussian_steps), cmocka_unit_test(lines_hold),
         cmocka_unit_test(wrong_lines_differ), cmocka_unit_test(third_order), cmocka_unit_test(no_direction),
         cmocka_unit_test(page_damping), cmocka_unit_test(page_history) };

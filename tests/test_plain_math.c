@@ -39,6 +39,11 @@ static void test_formulas(void **state)
         { "E_{s\\sim d,\\tau\\in D}", "E_{s~d,tau in D}" },
         { "t\\mathrel{+}=1", "t += 1" },
         { "\\mathrm{KL}(p\\|q)\\ \\text{and no more: }\\{x_1\\}", "KL(p||q) and no more: {x_1}" },
+        { "a\\ge b\\ne c\\approx d\\to e\\leftarrow f", "a >= b != c ~= d -> e <- f" },
+        { "a\\Rightarrow b\\iff c\\mapsto(d)\\bmod(e)\\in(f)", "a => b <=> c |-> (d) mod (e) in (f)" },
+        { "(a)\\times(b)\\oplus c\\pm d\\quad y\\qquad z", "(a) x (b) (+) c +- d y z" },
+        { "2\\langle g,v\\rangle h\\ldots", "2<g,v>h..." },
+        { "1,\\dots,n-\\partial f\\int_0^\\infty x", "1,...,n-d f integral_0^inf x" },
         { "\\bar\\pi\\left(\\frac12\\right)", "bar(pi)(1/2)" },
         { "\\theta^-\\nosuchmacro\\!x", "theta^{-} nosuchmacro x" },
         /* what is none */

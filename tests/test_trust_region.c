@@ -121,6 +121,19 @@ static void steps(void **state)
     bandit_free(&b);
 }
 
+static double distance_to(double x, void *at) { return fabs(x - *(double *)at); }
+
+/* 64 golden sections, phi = (sqrt 5 - 1) / 2, come to within phi^66 of the interval: exactly that where the least is
+ * at an end, nowhere more. */
+static void golden_sections(void **state)
+{
+    (void)state;
+    double at = 0, last = pow((sqrt(5) - 1) / 2, 66);
+    assert_near(region_least(distance_to, &at, 0, 1), last, 1e-10 * last);
+    assert_near(region_least(distance_to, &at, -1, 0), last, 1e-10 * last);
+    for (at = 0.01; at < 1; at += 0.01) assert_near(region_least(distance_to, &at, 0, 1), 0, 1.1 * last);
+}
+
 /* ---- E5 ---- */
 
 static double number(const char *id, int line, const setting *x, int i)
@@ -307,6 +320,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(optimum), cmocka_unit_test(two_states), cmocka_unit_test(steps), cmocka_unit_test(of_errata),
+        cmocka_unit_test(golden_sections),
         cmocka_unit_test(over_states),
         cmocka_unit_test(lines_hold), cmocka_unit_test(intervals), cmocka_unit_test(wrong_lines_differ),
         cmocka_unit_test(ridge_page) };
