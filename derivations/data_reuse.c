@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "algorithms/ppo_clip.h"
 #include "algorithms/vpg.h"
 #include "autodiff/optimiser.h"
 #include "autodiff/random.h"
@@ -26,8 +27,8 @@ static void weights(const rollout *b, double gamma, double *w)
     for (int t = 0; t < b->T; t++) w[t] -= mean;
 }
 
-/* theta <- theta + alpha grad (1/|D|) sum_t min(ratio w_t, clip(ratio, 1-eps, 1+eps) w_t), ratio = pi/pi_old, `uses`
- * times. pi_old is the policy of the first of them, where ratio = 1: that one is VPG's own. */
+/* theta <- theta + alpha grad (1/|D|) sum_t min(ratio w_t, clip(ratio, 1-eps, 1+eps) w_t), ratio = pi/pi_old, PPO's
+ * L_CLIP times T/|D|, `uses` times. pi_old is the policy of the first of them, where ratio = 1: that one is VPG's own. */
 static void climb(ad_tape *t, const policy *p, double *theta, const rollout *b, const double *w, int uses,
                   double alpha)
 {
@@ -38,8 +39,7 @@ static void climb(ad_tape *t, const policy *p, double *theta, const rollout *b, 
         ad logp = policy_logp(t, p, x, ad_input(t, b->s, b->T, b->d), b->a, b->index);         /* [T x 1] */
         if (k == 0) memcpy(logp_old, ad_value(logp), (size_t)b->T * sizeof *logp_old);
         ad ratio = ad_exp(ad_sub(logp, ad_input(t, logp_old, b->T, 1)));
-        ad J = ad_scale(1.0 / b->segments,
-                        ad_sum(ad_min(ad_mul(ratio, A), ad_mul(ad_clip(ratio, 1 - EPS, 1 + EPS), A))));
+        ad J = ad_scale((double)b->T / b->segments, ppo_L_clip(ratio, A, EPS));
         sgd_ascend(p->n, alpha, theta, ad_value(ad_grad(J, x)));
         ad_reset(t, start);
     }
