@@ -28,7 +28,8 @@ static void weights(const rollout *b, double gamma, double *w)
 }
 
 /* theta <- theta + alpha grad (1/|D|) sum_t min(ratio w_t, clip(ratio, 1-eps, 1+eps) w_t), ratio = pi/pi_old, PPO's
- * L_CLIP times T/|D|, `uses` times. pi_old is the policy of the first of them, where ratio = 1: that one is VPG's own. */
+ * L_CLIP times T/|D|, `uses` times. pi_old is the policy of the first of them, where ratio = 1: that one is VPG's
+ * own. */
 static void climb(ad_tape *t, const policy *p, double *theta, const rollout *b, const double *w, int uses,
                   double alpha)
 {
@@ -129,8 +130,8 @@ static void page_of_uses(const setting *x, FILE *out)
         for (int i = 0; i < 6; i++) fprintf(out, " %7.0f", steps_needed(x->seed, uses, alphas[i]));
     }
     fprintf(out, "\nWhere alpha is small ten uses save what ten times the alpha would; each with its best alpha they"
-            "\ndiffer much less. A median is wrong when six of eleven runs are. From alpha = .1 on ten uses are chaotic:"
-            "\na last bit, as of another compiler, decides which runs get stuck, and moves these medians.\n");
+            "\ndiffer much less. A median is wrong when six of eleven runs are. From alpha = .1 on ten uses are"
+            " chaotic:\na last bit, as of another compiler, decides which runs get stuck, and moves these medians.\n");
 }
 
 const derivation data_reuse[] = {
