@@ -237,7 +237,7 @@ help:
 	@echo '                    make check-book: is all of it still so?  make book-runs: its training runs anew'
 	@echo 'make examples       short programs on the library, a start for your own: chapters/examples'
 	@echo 'make bench          speed, beside the same step by hand and its matrix products alone'
-	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers'
+	@echo 'make asan           the tests under the address and undefined-behaviour sanitizers;  ALL=1: more of them'
 	@echo 'make tsan           threads under the thread sanitizer'
 	@echo 'make fuzz FUZZ_RUNS=1000000          the parsers on so many random files'
 	@echo 'make MPI=1          the program with ppo_parallel over MPI, too: mpirun -n 4 build/ascent train ppo_parallel ...'

@@ -157,15 +157,15 @@ static char *seed_folder(const char *folder, uint64_t seed)
     return path_of(folder, name);
 }
 
-/* The step of the first update, the first multiple of update_every beyond start_steps, of an algorithm that only
- * watches at first; else 0 */
+/* The step of the first update, the first multiple of update_every (1) beyond start_steps, of an algorithm that
+ * only watches at first; else 0 */
 static long first_update(const experiment *x)
 {
     char start[CONFIG_VALUE], every[CONFIG_VALUE];
     setting_text(x, "start_steps", start);
     setting_text(x, "update_every", every);
     if (!*start) return 0;
-    long n = strtol(every, NULL, 10);
+    long n = *every ? strtol(every, NULL, 10) : 1;
     return (strtol(start, NULL, 10) / n + 1) * n;
 }
 

@@ -549,7 +549,6 @@ static double unscaled(const setting *x, double *g)     { return actor_with(x, 1
 
 /* ---- BL-8, TDA-4: how many numbers are learnt ---- */
 
-static int    sets(const setting *x)    { (void)x; return 3; }
 
 /* Layers from nS one-hot inputs: a weight for each and a bias */
 static double three_sets(const setting *x, double *out)
@@ -776,9 +775,8 @@ const derivation actor_critic_mean[] = {
           step_times_c },
         { "=E[c\\,Q_w\\nabla\\log\\pi]", "through algorithms/q_actor_critic.c", Q_times_c },
         { "=E[Q_w\\nabla\\log\\pi]", "the control", unscaled, DIFFERS } } },
-    { "BL-8", "an advantage actor-critic learns three sets of parameters", "numbers in theta, w and v", sets,
-      unit_of_one,
-      no_table, NULL, {
+    { "BL-8", "an advantage actor-critic learns three sets of parameters", "numbers in theta, w and v",
+      count_three, unit_of_one, no_table, NULL, {
         { "(|S|+1)|A|,\\ (|S|+1)|A|,\\ |S|+1", "tables as linear layers with biases", three_sets },
         { "|\\theta|,\\ |w|,\\ |v|", "what an update of algorithms/advantage_actor_critic.c moves",
           sets_of_advantage },
@@ -791,9 +789,8 @@ const derivation actor_critic_mean[] = {
         { "=E[\\delta\\nabla_\\theta\\log\\pi_\\theta(a|s)],\\quad\\delta=r+\\gamma V_v(s')-V_v(s)",
           "000 eq 12 prints a bare delta, and l.213 learns v: here V + 0.1 s", actor_with_td_of_critic, DIFFERS,
           "ERR-19" } } },
-    { "TDA-4", "a TD actor-critic learns two sets of parameters", "numbers in theta, w and v", sets, unit_of_one,
-      no_table,
-      NULL, {
+    { "TDA-4", "a TD actor-critic learns two sets of parameters", "numbers in theta, w and v",
+      count_three, unit_of_one, no_table, NULL, {
         { "(|S|+1)|A|,\\ 0,\\ |S|+1", "tables as linear layers with biases", two_sets },
         { "|\\theta|,\\ 0,\\ |v|", "what an update of algorithms/td_actor_critic.c moves", sets_of_td },
         { "|\\theta|,\\ |w|,\\ |v|", "the control: algorithms/advantage_actor_critic.c", sets_of_advantage,

@@ -308,8 +308,6 @@ static void speed_up(uint64_t seed, int kind, double *low, double *high)
     ratio_interval(TURNS, each[0], each[1], seed, low, high);
 }
 
-static double at_par(const setting *x, double *out) { (void)x; return fill(1, 1, out); }
-
 static double faster_by_threads(const setting *x, double *out)
 {
     double high;
@@ -335,8 +333,6 @@ static void page_of_speed(const setting *x, FILE *out)
 }
 
 /* A3C-22  speed-ups of two threads, time to a return of 195 and steps to it: lower ends */
-static double linear(const setting *x, double *out) { (void)x; return fill(2, 2, out); }
-
 /* of one thread to a mark over those of so many to a mark of theirs */
 static double to_marks(const setting *x, double mark, int threads, double their_mark, double *out)
 {
@@ -504,7 +500,6 @@ static double methods(uint64_t seed, bool learn, double *out)
     return 0;
 }
 
-static double nine(const setting *x, double *out)             { (void)x; return fill(4, 9, out); }
 static double methods_learning(const setting *x, double *out) { return methods(x->seed, true, out); }
 static double methods_at_rest(const setting *x, double *out)  { return methods(x->seed, false, out); }
 
@@ -536,14 +531,14 @@ const derivation asynchrony_measured[] = {
     { "A3C-21", "several agents learn faster in time", "steps a second of two workers over those of one",
       count_one, unit_of_one,
       one_processor, NULL, {
-        { "1", "", at_par },
+        { "1", "", .is = { 1 } },
         { "\\le", "two threads: the lower end of a 95 % interval", faster_by_threads, AT_LEAST },
         { "\\ge", "the control: one thread acts for both: the lower end", faster_by_turns, AT_MOST } },
       "CartPole-v1, the defaults, 30000 steps, 9 runs each in turn", page_of_speed, .trains = 40 },
     { "A3C-22", "no super-linear speed-up is seen",
       "time and steps to a return of 195, one thread over two: lower ends",
       count_two, unit_of_one, NULL, NULL, {
-        { "2", "linear", linear },
+        { "2", "linear", .is = { 2, 2 } },
         { "\\ge", "8 runs each; lower ends of 95 % intervals", to_the_mark, AT_MOST },
         { "\\le", "the control: a return of 475 over one of 25, one thread each. More than 2 would be seen",
           to_a_lower_mark, AT_LEAST },
@@ -553,7 +548,7 @@ const derivation asynchrony_measured[] = {
       "CartPole-v1, the defaults", .trains = 30 },
     { "A3C-24", "one scheme, four methods: on- and off-policy, values and policies, all learn",
       "of ten runs: Q-learning, SARSA, n-step Q, A3C", four, unit_of_one, NULL, NULL, {
-        { "9", "of ten", nine },
+        { "9", "of ten", .is = { 9, 9, 9, 9 } },
         { "\\ge", "the control: alpha = 0", methods_at_rest, AT_MOST },
         { "\\le\\#\\{J\\ge.95J^*\\}", "2 threads, tables, 20000 steps", methods_learning, AT_LEAST } },
       "chain:5, episodes of at most 50 steps", .trains = 3 },

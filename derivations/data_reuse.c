@@ -131,7 +131,8 @@ static void page_of_uses(const setting *x, FILE *out)
     }
     fprintf(out, "\nWhere alpha is small ten uses save what ten times the alpha would; each with its best alpha they"
             "\ndiffer much less. A median is wrong when six of eleven runs are. From alpha = .1 on ten uses are"
-            " chaotic:\na last bit, as of another compiler, decides which runs get stuck, and moves these medians.\n");
+            " chaotic:\na last bit, as of another compiler, decides which runs get stuck, and moves these"
+            " medians.\n");
 }
 
 const derivation data_reuse[] = {

@@ -189,7 +189,7 @@ static void compare(const derivation *d, const setting *x, const double *own, de
 static double line_numbers(const derivation_line *line, const setting *x, int n, double *out)
 {
     if (line->value) return line->value(x, out);
-    require(line->is[0] != 0 && (size_t)n <= sizeof line->is / sizeof *line->is,
+    require((size_t)n <= sizeof line->is / sizeof *line->is && line->is[n - 1] != 0,
             "%s: nothing gives its %d numbers", line->latex, n);
     memcpy(out, line->is, (size_t)n * sizeof *out);
     return 0;

@@ -50,7 +50,7 @@ typedef struct {
     enum relation relation;
     const char *erratum;        /* "ERR-1": the line as the document prints it; its why names the place */
     int from;                   /* it says nothing of the numbers before this one, which have no part in anything */
-    double is[4];               /* a mark that others are held against, or what a document says; the first is not 0 */
+    double is[4];               /* a mark that others are held against, or what a document says; none is 0 */
 } derivation_line;
 
 enum { DERIVATION_MAX_LINES = 16 };

@@ -109,19 +109,18 @@ static void page_apart(const setting *x, FILE *out)
         if (isinf(g.var_w) || k == 4) fprintf(out, "  sd = %-8s %17s %30s\n", as[k], "infinite", "0");
         else                          fprintf(out, "  sd = %-8s %17.6g %30.4g\n", as[k], g.var_w, g.ess);
     }
-    fprintf(out, "f = e^x: Var/mean^2 of a sample of p itself %.4g, of q = N(1,1) ~ f p %.4g: q far from p need"
-        " not be"
-            " worse\nq = N(0, .6^2): the part of E_q[w^2] from |x| < 2, 4, 8: %.4g, %.4g, %.4g: without end, though"
-            " E_q[w] = 1\n", expm1(number[Q_AS_P]), fabs(number[Q_AS_F_P]) < 1e-9 ? 0 : expm1(number[Q_AS_F_P]),
+    fprintf(out, "f = e^x: Var/mean^2 of a sample of p itself %.4g, of q = N(1,1) ~ f p %.4g: q far from p"
+            " need not be worse\nq = N(0, .6^2): the part of E_q[w^2] from |x| < 2, 4, 8: %.4g, %.4g, %.4g: without"
+            " end, though E_q[w] = 1\n",
+            expm1(number[Q_AS_P]), fabs(number[Q_AS_F_P]) < 1e-9 ? 0 : expm1(number[Q_AS_F_P]),
             exp(number[APART + 1]), exp(number[APART + 2]), exp(number[APART + 3]));
 }
 
 const derivation importance_apart[] = {
     { "IS-3", "p, q far apart: more samples, by 1 + chi^2; or fewer, with q ~ |f| p none but one",
       "log E_q[(w f)^2]/E_p[f]^2, see below; w = p/q", n_apart, unit_apart, NULL, NULL, {
-        { "\\log E_q[(f\\frac pq)^2]/E_p[f]^2", "by quadrature: one sample's variance over its squared mean,"
-          " plus 1",
-          log_second_moments },
+        { "\\log E_q[(f\\frac pq)^2]/E_p[f]^2",
+          "by quadrature: one sample's variance over its squared mean, plus 1", log_second_moments },
         { "=\\log(1+\\chi^2(p\\|q)),\\ f=1", "chi^2 = Var_q[p/q], the whole variance where f is constant",
           log_closed_form },
         { "=-\\log ESS/n", "of n samples of q as many of p: ESS = n/(1 + chi^2). Of p and q in sixteenths, through"

@@ -263,7 +263,7 @@ const derivation overestimation[] = {
         { "\\sigma^2", "the control: not clipped", not_clipped, DIFFERS } }, "c = .5" },
     { "TD3-5", "noise on a' smooths Q over similar actions; it explores nothing",
       "E Q(s',a'); what target noise changes of what is done", n_spike, unit_moments, NULL, NULL, {
-        { "\\frac w{\\sqrt{w^2+\\sigma^2}},\\quad0", 
+        { "\\frac w{\\sqrt{w^2+\\sigma^2}},\\quad0",
           "the mean of a spike of height 1 and width w under the noise: .243", local_average },
         { "=E_\\epsilon[Q(s',a')],\\quad|\\text{returns with}-\\text{without}|",
           "the training code's a' by quadrature; 100 steps of it with the noise and without it: the same to the bit",

@@ -137,7 +137,6 @@ static double frequencies(uint64_t seed, bool same, double *out)
     return number(out, worst);
 }
 
-static double five_errors(const setting *x, double *out)  { (void)x; return number(out, 5); }
 static double own_epsilons(const setting *x, double *out) { return frequencies(x->seed, false, out); }
 static double one_epsilon(const setting *x, double *out)  { return frequencies(x->seed, true, out); }
 
@@ -219,8 +218,6 @@ static double policy_norm(double alpha, double *J, double *J_best)
     mdp_free(M);
     return norm;
 }
-
-static double thousand(const setting *x, double *out) { (void)x; return number(out, 1000); }
 
 static double q_on_star(const setting *x, double *out)
 {
@@ -353,14 +350,14 @@ const derivation value_learning[] = {
     { "ASQ-3", "each actor is epsilon-greedy with an epsilon of its own",
       "greatest error of a frequency, in standard errors", count_one, unit_of_one, NULL, NULL, {
         { "5", "20000 draws of each of three actors: a false alarm in 6e5; an epsilon off by .05 is 10 of them",
-          five_errors },
+          .is = { 5 } },
         { "\\ge\\max_i|\\hat p_i-(1-\\epsilon_i+\\epsilon_i/|A|)|/\\sigma_i,\\quad\\epsilon_i=.1,\\ .01,\\ .5",
           "how often the greedy action is taken, by algorithms/policy.c", own_epsilons, AT_MOST },
         { "\\epsilon_i=.203", "the control: one epsilon for all, their mean", one_epsilon, AT_LEAST } },
       "a state of E5x, three actions" },
     { "PGT-22", "Q-learning with features may diverge where policy gradients do not",
       "|theta| after 2000 mean updates", count_one, unit_of_one, NULL, NULL, {
-        { "1000", "from |theta| = 4; Q^* = 100 needs |theta| = 375 as a table", thousand },
+        { "1000", "from |theta| = 4; Q^* = 100 needs |theta| = 375 as a table", .is = { 1000 } },
         { "\\le|\\theta|,\\quad\\theta\\leftarrow\\theta+\\alpha E_\\beta[(y-Q_\\theta)\\nabla Q_\\theta]",
           "Baird's features, off-policy, bootstrapping: the deadly triad; through algorithms/async_q.c", q_on_star,
           AT_LEAST },

@@ -63,18 +63,12 @@ static void list_names(const char *id, char *error, size_t size)
     mdp_builtin_list(error + strlen(error), size - strlen(error));
 }
 
-static bool is_regulator(const char *id)
-{
-    size_t n = strlen(id);
-    return n > 4 && strcmp(id + n - 4, ".lqr") == 0;
-}
-
 env *env_make(const char *id, int limit, char *error, size_t size)
 {
     require(limit >= ENV_OWN_LIMIT, "time limit %d of %s", limit, id);
     const struct named *own = find(id);
     env *e = own && own->make ? own->make(id) :
-             is_regulator(id) ? lqr_env_open(id, error, size) : env_mdp_open(id, error, size);
+             lqr_is_file(id) ? lqr_env_open(id, error, size) : env_mdp_open(id, error, size);
     if (!e && !mdp_is_builtin(id) && !strpbrk(id, "./") && access(id, F_OK) != 0) list_names(id, error, size);
     if (!e) return NULL;
     if (own) e->threshold = own->threshold;

@@ -26,6 +26,8 @@ typedef struct {
 lqr_system *lqr_system_new(int n, int m);       /* all zero */
 void        lqr_system_free(lqr_system *L);     /* NULL is fine */
 
+bool        lqr_is_file(const char *name);      /* ends in .lqr: then it has a system, as follows */
+
 /* Reads a system: named blocks of numbers, one row of a matrix per line.
  *
  *     discount: 0.95

@@ -305,6 +305,12 @@ static char *whole_text(const char *path, size_t *length, char *error, size_t si
     return NULL;
 }
 
+bool lqr_is_file(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 4 && strcmp(name + n - 4, ".lqr") == 0;
+}
+
 lqr_system *lqr_system_read(const char *path, char *error, size_t size)
 {
     size_t length;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "autodiff/require.h"
+#include "envs/lqr.h"
 
 static const double SUM_TOLERANCE = 1e-9;
 
@@ -155,8 +156,7 @@ bool mdp_absorbing(const mdp *M, int s)
 
 mdp *mdp_open(const char *name_or_path, char *error, size_t size)
 {
-    size_t n = strlen(name_or_path);
-    if (n > 4 && strcmp(name_or_path + n - 4, ".lqr") == 0) {
+    if (lqr_is_file(name_or_path)) {
         snprintf(error, size, "%s: expected a finite MDP, found a regulator: `ascent lqr %s` takes it",
                  name_or_path, name_or_path);
         return NULL;
