@@ -29,7 +29,7 @@ commands() {
     echo "verify garnet:6,2,2,4 --gamma 0.9999999"
     echo "verify tests/reference/mdp/fl4_slip.mdp --policy uniform --gamma 0"
     echo "verify garnet:1025,2,2,1 --gamma 0.9"                          # too many states for sums over time
-    ids=$("$ascent" verify | awk '$1 ~ /^[A-Z]+-[0-9]+$/ && $1 !~ /^ERR-/ && !/trains, some/ && !n[$1]++ { print $1 }')
+    ids=$("$ascent" verify | awk '$1 ~ /^[A-Z][A-Z0-9]*-[0-9]+$/ && $1 !~ /^ERR-/ && !/trains, some/ && !n[$1]++ { print $1 }')
     printf 'derive %s\n' $ids
     # features: dz/dtheta is no identity, and c no 1. What has a problem of its own takes no MDP.
     for id in $ids; do
@@ -70,7 +70,7 @@ outputs() {
         /^PASS|^WEAK|^FAIL|^n\/a/ { below = 1 }
         command == "derive" && !below && !/^\$|^on |^each |^ +-?[0-9.]+(e[-+][0-9]+)?( |$)|^exit/ { next }
         command == "derive" && !below { sub(/[-+.0-9e]+ units/, "@ units") }
-        command == "verify" && /^[A-Z]+-[0-9]+ / {
+        command == "verify" && /^[A-Z][A-Z0-9]*-[0-9]+ / {
             reason = match($0, /\([^()]*\)$/) ? substr($0, RSTART) : ""
             if ($2 ~ /^[-+0-9.]/) $0 = $1 " " $2 " " $3 " " $4 " @ " $6 " unit " $7 " " $8 ($8 == "WEAK" ? " " reason : "")
             else $0 = $1 " " $2 " " reason
