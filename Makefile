@@ -165,7 +165,7 @@ pages: book
 # sample of some 530; `make mutate ALL=1` takes all. tests/mutate/run.sh says what else can be set.
 mutate:
 	@CC="$(CC)" .ci/deps tests
-	@$(MAKE) --no-print-directory $(BUILD)/ascent $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults
+	@$(MAKE) --no-print-directory $(WOVEN) $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults
 	@tests/mutate/run.sh $(BUILD)
 
 # Reader, tape, environments and exact layer against reference data, in any folder of the formats of tests/reference.

@@ -61,6 +61,9 @@ run_test() {
     cli) sh tests/cli.sh "$dir/ascent" ;;
     recorded) sh tests/recorded.sh "$dir" ;;
     faults) sh tests/faults.sh "$dir" ;;
+    answer | book)
+        [ -e "$dir/chapters" ] || ln -s "$(cd "$build" && pwd)/chapters" "$dir/chapters"
+        sh "tests/$1.sh" "$dir" ;;
     reference) "$build/tests/reference" --max-states 600 "$dir/ascent" tests/reference ;;
     *) "$dir/$1" ;;
     esac
@@ -150,7 +153,7 @@ for program in $(cd "$build/tests" && ls test_*.o) ascent faults; do
         grep -qxF "$(basename "${f%.c}.o")" "$out/names" && echo "${f%.c}.o"
     done >"$out/members.$program"
     echo "$files" | tr ' ' '\n' | sed 's/c$/o/' | grep -qxF -f - "$out/members.$program" || continue
-    case $program in ascent) tests="table recorded cli reference" ;; *) tests=$program ;; esac
+    case $program in ascent) tests="table recorded cli reference answer book" ;; *) tests=$program ;; esac
     for test in $tests; do echo "$test $program"; done
 done >"$out/programs"
 xargs -n 2 -P "${JOBS:-2}" "$0" "$build" --alone <"$out/programs" >"$out/tests"
