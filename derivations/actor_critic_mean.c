@@ -182,12 +182,6 @@ static void residual(const exact *x, const double *Q_w, double *out)
     free(V);
 }
 
-static double gradient(const setting *x, double *g)
-{
-    gradient_theorem(x->pi, g);
-    return 0;
-}
-
 static double Q_exact(const setting *x, double *out)
 {
     memcpy(out, x->pi->Q, (size_t)x->pi->nSA * sizeof *out);
@@ -447,7 +441,7 @@ static double at_rest(const exact *x, int n, mean_step f, double *out)
 {
     memset(out, 0, (size_t)n * sizeof *out);
     f(x, out, out + n);
-    return zero_of(x, n, f, out) ? bellman_Q_room(x) + room(x) * x->k : -1;
+    return zero_of(x, n, f, out) ? bellman_Q_room(x) + room(x) * x->k : LEFT_OUT;
 }
 
 static double Q_at_rest(const setting *x, double *out) { return at_rest(x->pi, x->pi->nSA, step_of_Q, out); }
@@ -469,7 +463,7 @@ static double residual_minimiser(const setting *x, double *out)
     V_and_r(x, out);
     bool regular = residual_gradient_fixed_point(x->pi, rho, RESIDUAL_GRADIENT, out);
     free(rho);
-    return regular ? 0 : -1;
+    return regular ? 0 : LEFT_OUT;
 }
 
 static double Q_of_first_action(const setting *x, double *out)
@@ -734,7 +728,7 @@ const derivation actor_critic_mean[] = {
           Q_and_the_delta_of_max, DIFFERS, "ERR-16" } } },
     { "QAC-6", "the actor's weight is Q_w(s,a), or the TD error of V", GRADIENT, count_theta, unit_of_gradient,
       no_table, NULL,
-      { { "\\nabla_\\theta J", "PGT-3", gradient },
+      { { "\\nabla_\\theta J", "PGT-3", gradient_by_theorem },
         { "=E[Q^\\pi(s,a)\\nabla\\log\\pi(a|s)]", "the mean of theta's step, through algorithms/q_actor_critic.c",
           actor_with_Q },
         { "=E[(Q^\\pi(s,a)-V_v(s))\\nabla\\log\\pi(a|s)]",
@@ -783,7 +777,7 @@ const derivation actor_critic_mean[] = {
         { "|\\theta|,\\ 0,\\ |v|", "the control: algorithms/td_actor_critic.c", sets_of_td, DIFFERS } } },
     { "TDA-3", "grad J = E[delta grad log pi], delta the TD error of V of pi",
       GRADIENT, count_theta, unit_of_gradient, no_table, NULL, {
-        { "\\nabla_\\theta J", "PGT-3", gradient },
+        { "\\nabla_\\theta J", "PGT-3", gradient_by_theorem },
         { "=E[\\delta^\\pi\\nabla_\\theta\\log\\pi_\\theta(a|s)]",
           "the mean of theta's step over s ~ rho, a and s', through algorithms/td_actor_critic.c", actor_with_td },
         { "=E[\\delta\\nabla_\\theta\\log\\pi_\\theta(a|s)],\\quad\\delta=r+\\gamma V_v(s')-V_v(s)",

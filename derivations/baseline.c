@@ -125,7 +125,7 @@ static double grad_of_total(const exact *x, const double *weight, double *out)
     memcpy(out, ad_value(ad_grad(ad_dot(total, ad_input(t, weight, x->nS, 1)), z)), (size_t)x->nSA * sizeof *out);
     ad_tape_free(t);
     double room = 10 * DBL_EPSILON * fmax(x->nA, 4) * linalg_max_abs(x->nS, weight) / size_of_terms(x, weight);
-    return room <= 1e-6 ? room : -1;
+    return room <= 1e-6 ? room : LEFT_OUT;
 }
 
 /* PGT-24  E_a[grad log pi(a|s)] = grad sum_a pi(a|s) = 0 */
@@ -204,8 +204,6 @@ static const char *no_value(const setting *x)
 }
 
 /* ---- BL-2 ---- */
-
-static double by_autodiff(const setting *x, double *g) { return gradient_autodiff(x->pi, g) ? 0 : -1; }
 
 /* sum_s rho(s) sum_a grad pi(a|s) (Q(s,a) + k V(s) + m B(s)) */
 static double with(const setting *x, const double *Q, double k, double m, double *g)
@@ -358,7 +356,7 @@ static double mean_Q(const setting *x, double *out)
     bool solved = bellman_Q(x->pi, Q);
     for (int s = 0, nA = x->pi->nA; s < x->pi->nS; s++) out[s] = linalg_dot(nA, x->pi->pi + s * nA, Q + s * nA);
     free(Q);
-    return solved ? bellman_Q_room(x->pi) : -1;
+    return solved ? bellman_Q_room(x->pi) : LEFT_OUT;
 }
 
 /* The parabola's three values are of size 4 max|Q|^2, its bend is h^2 = max|Q|^2: u times some max|Q| is left. */
@@ -553,7 +551,8 @@ const derivation baseline[] = {
           baseline_outside },
         { "=0", "PGT-24", zeros } } },
     { "BL-2", "grad J = E[A grad log pi]", "dJ/dtheta[i]", count_theta, unit_of_gradient, NULL, NULL, {
-        { "\\nabla_\\theta J(\\theta)", "reverse mode through rho_0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
+        { "\\nabla_\\theta J(\\theta)", "reverse mode through rho_0^T (I - gamma P_pi)^-1 r_pi",
+          gradient_by_autodiff },
         { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)Q^\\pi(s,a)", "PGT-3", with_Q },
         { "=\\sum_s\\rho(s)\\sum_a\\nabla_\\theta\\pi_\\theta(a|s)(Q^\\pi(s,a)-B(s))", "BL-1, B(s) = 2 + cos(3s)",
           with_Q_minus_B },

@@ -241,7 +241,7 @@ static double discounted(const exact *x, const double *f)
 
 static double J_over_time(const setting *x, double *out)
 {
-    if (too_many_states(x)) return -1;
+    if (too_many_states(x)) return LEFT_OUT;
     *out = discounted(x->pi, x->pi->r_pi);
     return 0;
 }
@@ -249,7 +249,7 @@ static double J_over_time(const setting *x, double *out)
 static double J_of_state_rewards(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    if (too_many_states(x)) return -1;
+    if (too_many_states(x)) return LEFT_OUT;
     double *r = allocate((size_t)pi->nS, sizeof *r, "rewards of states");
     for (int i = 0; i < pi->nSA; i++) r[i / pi->nA] += pi->r[i] / pi->nA;
     *out = discounted(pi, r);
@@ -266,7 +266,7 @@ static double V_by_solve(const setting *x, double *out)
 /* MDP-8   V = sum_t (gamma P_pi)^t r_pi */
 static double V_over_time(const setting *x, double *out)
 {
-    if (too_many_states(x)) return -1;
+    if (too_many_states(x)) return LEFT_OUT;
     exact_sum_over_time(x->pi, false, x->pi->r_pi, out);
     return 0;
 }
@@ -282,9 +282,9 @@ static double V_after_one_step(const setting *x, double *out)   /* r_pi + gamma 
 static double V_undiscounted(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    if (too_many_states(x)) return -1;
+    if (too_many_states(x)) return LEFT_OUT;
     if (pi->gamma == 1) return V_over_time(x, out);
-    if (linalg_max_abs(pi->nS, pi->r_pi) > 1e300 / FIRST_REWARDS) return -1;
+    if (linalg_max_abs(pi->nS, pi->r_pi) > 1e300 / FIRST_REWARDS) return LEFT_OUT;
     double *next = allocate((size_t)pi->nS, sizeof *next, "values");
     memset(out, 0, (size_t)pi->nS * sizeof *out);
     for (int t = 0; t < FIRST_REWARDS; t++) {
@@ -313,7 +313,7 @@ static double V_from_pairs(const setting *x, double *out)
     bool solved = bellman_Q(x->pi, Q);
     if (solved) mean_over_actions(x->pi, Q, out);
     free(Q);
-    return solved ? bellman_Q_room(x->pi) : -1;
+    return solved ? bellman_Q_room(x->pi) : LEFT_OUT;
 }
 
 static double Q_by_solve(const setting *x, double *out)         /* r + gamma P V, with V by its solve */
@@ -324,7 +324,7 @@ static double Q_by_solve(const setting *x, double *out)         /* r + gamma P V
 
 static double Q_by_pairs(const setting *x, double *out)
 {
-    return bellman_Q(x->pi, out) ? bellman_Q_room(x->pi) : -1;
+    return bellman_Q(x->pi, out) ? bellman_Q_room(x->pi) : LEFT_OUT;
 }
 
 /* MDP-7   Q(s,a) = E[ r_0 + sum_{l >= 1} gamma^l r_l | s_0 = s, a_0 = a ] */
@@ -332,7 +332,7 @@ static double Q_over_time(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     const mdp *M = pi->M;
-    if (too_many_states(x)) return -1;
+    if (too_many_states(x)) return LEFT_OUT;
     double *rest = allocate((size_t)pi->nS, sizeof *rest, "a sum over time");
     exact_sum_over_time(pi, false, pi->r_pi, rest);
     for (int i = 0; i < pi->nSA; i++) {

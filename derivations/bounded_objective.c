@@ -39,7 +39,7 @@ bool reweighted_over_time(const exact *of, const exact *pi, const double *new, d
 
 static double on_new_states(const setting *x, double *out)
 {
-    return reweighted_over_time(x->pi1, x->pi, x->pi1->pi, out) ? 10 * improvement_unit_J(x) : -1;
+    return reweighted_over_time(x->pi1, x->pi, x->pi1->pi, out) ? 10 * improvement_unit_J(x) : LEFT_OUT;
 }
 
 static double gain_less(const setting *x, const improvement_bounds *b, double penalty, double *out)
@@ -92,7 +92,7 @@ static double minus_undiscounted(const setting *x, double *out)
     enum { FIRST = 1000 };
     improvement_bounds b = improvement_bounds_of(x->pi, x->pi1);
     double room = gain_less(x, &b, b.alpha * FIRST * (FIRST - 1) * b.C, out);
-    return isfinite(*out) ? room : -1;
+    return isfinite(*out) ? room : LEFT_OUT;
 }
 
 /* ---- DSB-11: the sum of the penalties, and C ---- */

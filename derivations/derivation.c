@@ -48,6 +48,12 @@ double unit_of_one(const setting *x)        { (void)x; return 4 * DBL_EPSILON; }
 double unit_of_V(const setting *x)          { return x->pi->unit_V; }
 double unit_of_A(const setting *x)          { return 2 * x->pi->unit_V; }
 double unit_of_gradient(const setting *x)   { return x->pi->unit_gradient; }
+double gradient_by_autodiff(const setting *x, double *g) { return gradient_autodiff(x->pi, g) ? 0 : LEFT_OUT; }
+double gradient_by_theorem(const setting *x, double *g)
+{
+    gradient_theorem(x->pi, g);
+    return 0;
+}
 
 const char *no_natural_gradient(const setting *x)
 {

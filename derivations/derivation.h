@@ -27,8 +27,9 @@ setting *setting_new(const exact *pi, const exact *pi1, uint64_t seed);     /* p
 void     setting_free(setting *x);                                         /* NULL is fine */
 
 /* Writes the line's n numbers. Returns what it knows of its own error beyond the derivation's 10 units: 0 for
- * exact lines, a bound for differences and iterations; negative when it was left out as too large here. */
+ * exact lines, a bound for differences and iterations; LEFT_OUT, or less than 0, where it is too large here. */
 typedef double (*line_value)(const setting *x, double *out);
+#define LEFT_OUT (-1.0)
 
 /* How a line must stand to the first one, in each of its numbers; .._ABOVE: to the line above it, the last that was
  * computed, is no DIFFERS, and speaks of all numbers. So the rows of a chain of bounds, x >= y >= z, read as the page
@@ -86,6 +87,9 @@ double unit_of_one(const setting *x);           /* 4 u */
 double unit_of_V(const setting *x);
 double unit_of_A(const setting *x);             /* of Q - V: twice that */
 double unit_of_gradient(const setting *x);
+/* Lines, g [n]: gradient_theorem and gradient_autodiff of pi */
+double gradient_by_theorem(const setting *x, double *g);
+double gradient_by_autodiff(const setting *x, double *g);
 /* natural_gradient_none of pi */
 const char *no_natural_gradient(const setting *x);
 

@@ -125,7 +125,7 @@ static double sum_of_entropies(const struct along *c, const double *theta)
 static double entropies_by_differences(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    if ((double)pi->n * pi->nSA > 1e5 || differences_lost(pi)) return -1;
+    if ((double)pi->n * pi->nSA > 1e5 || differences_lost(pi)) return LEFT_OUT;
     entropies_by_definition(x, out);
     double unit = DBL_EPSILON * fmax(pi->nSA, 4) * fmax(1, linalg_max_abs(pi->nS, out));
     return differences(&(struct along){ pi, sum_of_entropies, unit }, out + pi->nS);
@@ -151,7 +151,7 @@ static double J_of_V(const setting *x, double *J)
 /* E of sum_t gamma^t f(s_t), over time; f [nS] */
 static double over_time(const exact *x, const double *f, double *J)
 {
-    if (x->nS > EXACT_MAX_TIME_SUM || !x->P_pi) return -1;
+    if (x->nS > EXACT_MAX_TIME_SUM || !x->P_pi) return LEFT_OUT;
     *J = mean_over_time(x, f);
     return 0;
 }
@@ -254,7 +254,7 @@ static double unit_soft_gradient(const setting *x)
 static double by_autodiff(const setting *x, double *g)
 {
     const exact *pi = x->pi;
-    if ((double)pi->nA * pi->nS * pi->nS > 1 << 22) return -1;
+    if ((double)pi->nA * pi->nS * pi->nS > 1 << 22) return LEFT_OUT;
     ad_tape *t = ad_tape_new();
     ad theta = ad_input(t, pi->theta, pi->n, 1);
     memcpy(g, ad_value(ad_grad(soft_J_node(t, pi, BETA, theta), theta)), (size_t)pi->n * sizeof *g);
@@ -267,7 +267,7 @@ static double J_along(const struct along *c, const double *theta) { return soft_
 static double by_differences(const setting *x, double *g)
 {
     double S = x->pi->nS;
-    if (x->pi->n * (S * S * S) > 1e8 || differences_lost(x->pi)) return -1;
+    if (x->pi->n * (S * S * S) > 1e8 || differences_lost(x->pi)) return LEFT_OUT;
     return differences(&(struct along){ x->pi, J_along, unit_soft_V(x) }, g);
 }
 

@@ -355,8 +355,6 @@ static double returns_printed(const setting *x, double *out) { return mean_retur
 
 /* ---- PGT-16: over all time ---- */
 
-static double by_autodiff(const setting *x, double *g) { return gradient_autodiff(x->pi, g) ? 0 : -1; }
-
 /* PGT-16  sum_t gamma^t E[F(s_t,a_t) grad log pi(a_t|s_t)] = sum_s rho(s) sum_a F(s,a) grad pi(a|s) */
 static double with_visits(const setting *x, const double *F, double *g)
 {
@@ -368,7 +366,7 @@ static double with_visits(const setting *x, const double *F, double *g)
 static double by_returns(const setting *x, double *g)
 {
     const exact *pi = x->pi;
-    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    if (pi->nS > EXACT_MAX_TIME_SUM) return LEFT_OUT;
     double *mu0 = allocate(3 * (size_t)pi->nS + (size_t)pi->nSA, sizeof *mu0, "sums over time");
     double *visits = mu0 + pi->nS, *rest = mu0 + 2 * pi->nS, *G = mu0 + 3 * pi->nS;
     for (int s = 0; s < pi->nS; s++) mu0[s] = pi->absorbing[s] ? 0 : pi->M->mu0[s];
@@ -390,7 +388,7 @@ static double by_Q(const setting *x, double *g)
     bool solved = bellman_Q(x->pi, Q);
     if (solved) with_visits(x, Q, g);
     free(Q);
-    return solved ? bellman_Q_room(x->pi) * x->pi->k * x->pi->c : -1;
+    return solved ? bellman_Q_room(x->pi) * x->pi->k * x->pi->c : LEFT_OUT;
 }
 
 static double by_A(const setting *x, double *g) { return with_visits(x, x->pi->A, g); }
@@ -488,7 +486,8 @@ const derivation equivalent_forms[] = {
       .page = page_of_forms },
     { "PGT-16", "grad J = E[G grad log pi] = E[Q ...] = E[A ...] = E[delta ...]", "dJ/dtheta[i]", small_n,
       unit_of_gradient, NULL, NULL, {
-        { "\\nabla_\\theta J(\\theta)", "reverse mode through rho_0^T (I - gamma P_pi)^-1 r_pi", by_autodiff },
+        { "\\nabla_\\theta J(\\theta)", "reverse mode through rho_0^T (I - gamma P_pi)^-1 r_pi",
+          gradient_by_autodiff },
         { "=\\sum_t\\gamma^tE[G_t\\nabla_\\theta\\log\\pi_\\theta]",
           "visits and returns both summed over time, by powers of gamma P_pi", by_returns },
         { "=\\sum_t\\gamma^tE[Q^\\pi\\nabla_\\theta\\log\\pi_\\theta]",

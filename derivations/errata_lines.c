@@ -110,14 +110,6 @@ static double always_the_same(const setting *x, double *out)
 
 /* ---- ERR-46, PGT-1: a step of alpha = 1 ---- */
 
-static double step(const setting *x, double *out)
-{
-    gradient_theorem(x->pi, out);
-    return 0;
-}
-
-static double step_by_autodiff(const setting *x, double *out) { return gradient_autodiff(x->pi, out) ? 0 : -1; }
-
 static double no_step(const setting *x, double *out)
 {
     memset(out, 0, (size_t)x->pi->n * sizeof *out);
@@ -365,7 +357,7 @@ static double own_data(const setting *x, double *out)
     return 0;
 }
 
-static double own_by_autodiff(const setting *x, double *out) { return gradient_autodiff(x->pi1, out) ? 0 : -1; }
+static double own_by_autodiff(const setting *x, double *out) { return gradient_autodiff(x->pi1, out) ? 0 : LEFT_OUT; }
 
 static double given_data(const setting *x, double *out)
 {
@@ -426,9 +418,9 @@ const derivation errata_lines[] = {
     { .id = "PGT-1", .says = "a step leads from theta to theta'",
       .of = "theta'-theta = alpha grad J(theta)[i], alpha = 1",
       .n = count_theta, .unit = unit_of_gradient, .not_applicable = no_choice, .line = {
-        { "\\theta'-\\theta=\\alpha\\nabla_\\theta J(\\theta)", "PGT-3", step },
+        { "\\theta'-\\theta=\\alpha\\nabla_\\theta J(\\theta)", "PGT-3", gradient_by_theorem },
         { "=\\alpha\\nabla_\\theta\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi", "by reverse mode",
-          step_by_autodiff },
+          gradient_by_autodiff },
         { "\\theta'-\\theta'=0", "002 (l.85) has theta' on both sides: alpha grad J would have to be 0",
           no_step, DIFFERS, "ERR-46" } } },
     { .id = "DSB-2", .says = "one parenthesis opens p_mistake's share", .of = "p'(s_t), t = 1 .. 4",
@@ -442,7 +434,7 @@ const derivation errata_lines[] = {
           " product of the sum", mixed_as_printed, DIFFERS, "ERR-79" } } },
     { .id = "KL-9", .says = "at theta' = theta every ratio is 1", .of = "dJ/dtheta[i]",
       .n = count_theta, .unit = unit_of_gradient, .not_applicable = no_choice, .line = {
-        { "\\nabla_\\theta J(\\theta)", "PGT-3", step },
+        { "\\nabla_\\theta J(\\theta)", "PGT-3", gradient_by_theorem },
         { "=\\nabla_{\\theta'}\\bar A(\\theta')|_{\\theta'=\\theta}", "by reverse mode", by_gain },
         { "=\\sum_tE_{s_t}[E_{a_t\\sim\\pi_\\theta}[\\frac{\\pi_g(a_t|s_t)}{\\pi_\\theta(a_ts_t)}\\gamma^t"
           "\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)A^{\\pi_\\theta}(s_t,a_t)]]",

@@ -215,13 +215,13 @@ static double by_stationary_weights(const setting *x, double *F)
     bool unique = fisher_stationary_weights(x->pi, d);
     if (unique) fisher_scores(&without_gamma, F);
     free(d);
-    return unique ? 0 : -1;
+    return unique ? 0 : LEFT_OUT;
 }
 
 /* ERR-53: the Hessian of KL(theta_old || theta) at another theta than theta_old */
 static double by_kl_elsewhere(const setting *x, double *F)
 {
-    if (x->pi1->n != x->pi->n) return -1;
+    if (x->pi1->n != x->pi->n) return LEFT_OUT;
     kl_hessian(x->pi, x->pi1->theta, F);
     return 0;
 }
@@ -257,7 +257,7 @@ static double unit_product(const setting *x)                        /* |sum_j dF
 
 static double product_dense(const setting *x, double *Fv)
 {
-    if (!x->F) return -1;
+    if (!x->F) return LEFT_OUT;
     double *v = difference(x);
     linalg_matvec(x->pi->n, x->pi->n, x->F, v, Fv);
     free(v);

@@ -104,7 +104,7 @@ static double best_step_over_time(const setting *x, double *out)
             if (p[i] > 0) out[s] += pi->pi[i] * (p[i] / pi->pi[i]) * pi->A[i];
     }
     free(p);
-    return covered ? 10 * unit_step(x) : -1;
+    return covered ? 10 * unit_step(x) : LEFT_OUT;
 }
 
 static double best_step_dual(const setting *x, double *out)

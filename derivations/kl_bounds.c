@@ -245,7 +245,7 @@ static double kl_mean_of(const setting *x, double *out)
 static double kl_over_time(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    if (pi->nS > EXACT_MAX_TIME_SUM) return LEFT_OUT;
     double *f = allocate((size_t)pi->nS, sizeof *f, "KL of states");
     for (int s = 0; s < pi->nS; s++) f[s] = kl_of_state(pi, s, pi->logpi, x->pi1->logpi);
     double scale = pi->fisher_scale / visited(pi);

@@ -140,7 +140,7 @@ static double line_A_bar(const setting *x, double *out)
     }
     improvement_table_free(&t);
     free(pi1);
-    return settled ? SETTLED * linalg_max_abs(RADII, out) : -1;
+    return settled ? SETTLED * linalg_max_abs(RADII, out) : LEFT_OUT;
 }
 
 static double line_dual(const setting *x, double *out)

@@ -561,7 +561,7 @@ static double differences_of_the_sum(const setting *x, double *g)
     finite_free(f);
     free(theta);
     free(z);
-    return short_enough ? error : -1;
+    return short_enough ? error : LEFT_OUT;
 }
 
 /* PGT-7   grad J = E_tau[ R(tau) sum_{t<T} grad log pi(a_t|s_t) ] */

@@ -375,9 +375,9 @@ static double backtracked_trained(const setting *x, double *out)
     trpo_line_search(&c, 1, &theta, &up, wave_step(), &problem);
     out[2] = delta - ad_scalar(kl), out[3] = ad_scalar(problem.L);
     ad_tape_free(t);
-    if (step.cg_outcome != CG_CONVERGED && step.cg_outcome != CG_STAGNATED) return -1;
+    if (step.cg_outcome != CG_CONVERGED && step.cg_outcome != CG_STAGNATED) return LEFT_OUT;
     double off = natural_step_rounding(x) + step.residual * sqrt(x->spectrum->cond);
-    return off < 1e-3 ? off * fmax(delta, greatest_gain(x)) : -1;
+    return off < 1e-3 ? off * fmax(delta, greatest_gain(x)) : LEFT_OUT;
 }
 
 static double zeros(const setting *x, double *out)

@@ -252,7 +252,7 @@ static double gain_of_true_kl(const setting *x, double *out)
 {
     enum { LEVELS = 8 };
     double D[LEVELS], y = 0.25, correction = 0;
-    if (x->pi->J_z) return -1;
+    if (x->pi->J_z) return LEFT_OUT;
     for (int i = 0; i < LEVELS; i++, y /= 2) D[i] = gain_at(x->pi, y);
     for (int j = 1, weight = 2; j < LEVELS; j++, weight *= 2) {     /* an error in every power of y */
         correction = fabs(D[LEVELS - 1] - D[LEVELS - 2]) / (weight - 1);

@@ -107,7 +107,7 @@ static double step_by_kkt(const setting *x, double *out)
 static double step_by_cg(const setting *x, double *out)
 {
     int n = x->pi->n;
-    if (n > FISHER_MAX_N / 10) return -1;
+    if (n > FISHER_MAX_N / 10) return LEFT_OUT;
     double *H = allocate(((size_t)n + 1) * (size_t)n, sizeof *H, "a Hessian"), *Hx = H + n * n;
     cg_result result = natural_gradient_cg(x->pi, x->spectrum, x->g, out);
     fisher_kl(x->pi, H);
@@ -120,14 +120,14 @@ static double step_by_cg(const setting *x, double *out)
     /* of x^T H x, H right to 10 u N max d c^2 */
     const fisher_spectrum *F = x->spectrum;
     double off = 10 * DBL_EPSILON * fmax(x->pi->nS, 4) * linalg_max_abs(x->pi->nS, x->pi->d) * x->pi->c * x->pi->c;
-    return result.outcome == CG_CONVERGED ? off / F->lambda[F->n - F->rank] : -1;
+    return result.outcome == CG_CONVERGED ? off / F->lambda[F->n - F->rank] : LEFT_OUT;
 }
 
 static double step_printed(const setting *x, double *out)           /* alpha = sqrt(2 delta / g^T F g) */
 {
     double g_F = fisher_norm(x->pi->n, x->F, x->g);
     for (int i = 0; i < x->pi->n; i++) out[i] = sqrt(2 * delta) * (x->x[i] / g_F);
-    return g_F > 0 ? 0 : -1;
+    return g_F > 0 ? 0 : LEFT_OUT;
 }
 
 static double quadratic_kl_printed(const setting *x, double *out)
@@ -218,7 +218,7 @@ static double natural_step_in(const setting *x, const double *M, const double *p
 static double step_in_linear(const setting *x, double *out)
 {
     int n = x->pi->n;
-    if (n > REPARAMETRISED_MAX) return -1;
+    if (n > REPARAMETRISED_MAX) return LEFT_OUT;
     double *M = coordinates_new(x), *phi = allocate(2 * (size_t)n, sizeof *phi, "phi"), *w = phi + n;
     phi_of(M, n, x->pi->theta, phi);
     double room = natural_step_in(x, M, phi, w);
@@ -235,7 +235,7 @@ static double step_in_sinh(const setting *x, bool limit, double *out)
 {
     enum { LEVELS = 7 };
     int n = x->pi->n;
-    if (n > REPARAMETRISED_MAX || linalg_max_abs(n, x->pi->theta) > 1e100) return -1;       /* cosh^2 overflows */
+    if (n > REPARAMETRISED_MAX || linalg_max_abs(n, x->pi->theta) > 1e100) return LEFT_OUT; /* cosh^2 overflows */
     double *phi = allocate(2 * (size_t)n, sizeof *phi, "phi"), *w = phi + n, error = 0;
     phi_of(NULL, n, x->pi->theta, phi);
     double room = natural_step_in(x, NULL, phi, w);
@@ -253,7 +253,7 @@ static double step_in_sinh(const setting *x, bool limit, double *out)
         error = fmax(error, fabs(D[LEVELS - 1] - D[LEVELS - 2]));
     }
     free(phi);
-    if (!isfinite(linalg_max_abs(n, out))) return -1;
+    if (!isfinite(linalg_max_abs(n, out))) return LEFT_OUT;
     if (limit) fisher_project(x->spectrum, out);
     return room < 0 ? room : room + error;
 }
@@ -276,7 +276,7 @@ static double gradient_step_in(const setting *x, bool other, double *out)
     double F_norm = fisher_norm(n, x->F, out);
     for (int i = 0; i < n; i++) out[i] *= sqrt(2 * delta) / F_norm;
     free(h);
-    return F_norm > 0 ? 0 : -1;
+    return F_norm > 0 ? 0 : LEFT_OUT;
 }
 
 static double gradient_step(const setting *x, double *out) { return gradient_step_in(x, false, out); }
@@ -360,7 +360,7 @@ static double cumulant(int nA, const double *pi, const double *w, double t)
 static double least_length(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    if (pi->policy.kind == POLICY_MLP) return -1;
+    if (pi->policy.kind == POLICY_MLP) return LEFT_OUT;
     double *v = new_step(x), *theta = new_step(x), *w = new_table(pi);
     natural_step(x, delta, v);
     for (int i = 0; i < pi->n; i++) theta[i] = pi->theta[i] + v[i];

@@ -183,28 +183,28 @@ static double minus_trajectories(const setting *x, double *out)
 
 static double telescope_apart(const setting *x, double *out)
 {
-    if (too_many_states(x) || values_overflow(x->pi, x->pi1->k)) return -1;
+    if (too_many_states(x) || values_overflow(x->pi, x->pi1->k)) return LEFT_OUT;
     *out = J_by_visits(x->pi1) - (E_sum(x, V) - E_sum(x, GAMMA_V1));
     return room_of_sums(x);
 }
 
 static double telescope(const setting *x, double *out)
 {
-    if (too_many_states(x)) return -1;
+    if (too_many_states(x)) return LEFT_OUT;
     *out = J_by_visits(x->pi1) + E_sum(x, GAMMA_V1 + MINUS_V);
     return room_of_sums(x);
 }
 
 static double two_sums(const setting *x, double *out)
 {
-    if (too_many_states(x)) return -1;
+    if (too_many_states(x)) return LEFT_OUT;
     *out = E_sum(x, R) + E_sum(x, GAMMA_V1 + MINUS_V);
     return room_of_sums(x);
 }
 
 static double one_sum(const setting *x, double *out)
 {
-    if (too_many_states(x)) return -1;
+    if (too_many_states(x)) return LEFT_OUT;
     *out = E_sum(x, R + GAMMA_V1 + MINUS_V);
     return room_of_sums(x);
 }
@@ -212,7 +212,7 @@ static double one_sum(const setting *x, double *out)
 /* PDI-1   J(pi') = J(pi) + E_{tau ~ pi'}[ sum_t gamma^t A_pi(s_t,a_t) ] */
 static double advantage_sum(const setting *x, double *out)
 {
-    if (too_many_states(x)) return -1;
+    if (too_many_states(x)) return LEFT_OUT;
     double *f = allocate((size_t)x->pi->nS, sizeof *f, "a function of the state");
     for (int s = 0; s < x->pi->nS; s++) f[s] = expected_advantage(x->pi, x->pi1, s);
     *out = mean_over_time(x->pi1, f);
@@ -279,7 +279,7 @@ static double start_value(const setting *x, double *out)
 
 static double sums_apart(const setting *x, double *out)
 {
-    if (values_overflow(x->pi, TRAJECTORY_STEPS)) return -1;
+    if (values_overflow(x->pi, TRAJECTORY_STEPS)) return LEFT_OUT;
     int *states = sample_trajectories(x);
     for (int i = 0; i < TRAJECTORIES; i++) {
         const int *s = states + i * (TRAJECTORY_STEPS + 1);
@@ -345,7 +345,7 @@ static double pointwise_td_error(const setting *x, double *out)
 /* A = Q - V by their definitions as returns: a, then pi, summed over time; no linear solve */
 static double advantages_over_time(const setting *x, double *out)
 {
-    if (too_many_states(x)) return -1;
+    if (too_many_states(x)) return LEFT_OUT;
     const exact *pi = x->pi;
     const mdp *M = pi->M;
     double *V_pi = allocate((size_t)pi->nS, sizeof *V_pi, "a sum over time");
@@ -384,7 +384,7 @@ static exact *greedy(const exact *pi, double sign)
 static double value_greedy(const setting *x, double sign, double *out)
 {
     exact *pi1 = greedy(x->pi, sign);
-    if (!pi1) return -1;                                        /* gamma = 1, and it never ends */
+    if (!pi1) return LEFT_OUT;                                        /* gamma = 1, and it never ends */
     memcpy(out, pi1->V, (size_t)pi1->nS * sizeof *out);
     double room = 10 * pi1->unit_V;
     exact_free(pi1);
@@ -408,7 +408,7 @@ static double value_of_argmax(const setting *x, double *out)
     double unit;
     bool found = exact_optimal(pi->M, pi->gamma, out, policy, &unit, error, sizeof error);
     free(policy);
-    return found && !isnan(linalg_max_abs(pi->nS, out)) ? 10 * unit : -1;
+    return found && !isnan(linalg_max_abs(pi->nS, out)) ? 10 * unit : LEFT_OUT;
 }
 
 /* Other policies than pi may have much larger values: exact_new would end the program. */
@@ -422,7 +422,7 @@ static const char *others_diverge(const setting *x)
 /* PDI-7   eta(pi') = eta(pi) + sum_s rho_pi'(s) sum_a pi'(a|s) A_pi(s,a), rho_pi' summed over time */
 static double known_advantages(const setting *x, double *out)
 {
-    if (too_many_states(x)) return -1;
+    if (too_many_states(x)) return LEFT_OUT;
     int nS = x->pi->nS;
     double *mu0 = allocate(2 * (size_t)nS, sizeof *mu0, "a visitation"), *rho1 = mu0 + nS;
     for (int s = 0; s < nS; s++) mu0[s] = x->pi->absorbing[s] ? 0 : x->pi->M->mu0[s];
@@ -488,7 +488,7 @@ static double both_ratios(const setting *x, double *out)
     }
     for (int s = 0; s < pi->nS; s++) *out += gamma_t * p1[s] * (pi1->V[s] - pi->V[s]);
     free(p);
-    return covered ? HORIZON * unit_J(x) : -1;                          /* t steps round a probability t times */
+    return covered ? HORIZON * unit_J(x) : LEFT_OUT;                    /* t steps round a probability t times */
 }
 
 static const char *not_covered(const setting *x)

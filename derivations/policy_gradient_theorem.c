@@ -154,16 +154,9 @@ bool differences_lost(const exact *x) { return linalg_max_abs(x->n, x->theta) > 
 
 /* ---- the derivations ---- */
 
-static double by_autodiff(const setting *x, double *g)    { return gradient_autodiff(x->pi, g) ? 0 : -1; }
 static double by_differences(const setting *x, double *g)
 {
-    return differences_lost(x->pi) ? -1 : gradient_differences(x->pi, g);
-}
-
-static double by_theorem(const setting *x, double *g)
-{
-    gradient_theorem(x->pi, g);
-    return 0;
+    return differences_lost(x->pi) ? LEFT_OUT : gradient_differences(x->pi, g);
 }
 
 static double by_likelihood_ratio(const setting *x, double *g)
@@ -174,7 +167,7 @@ static double by_likelihood_ratio(const setting *x, double *g)
 
 static double by_time(const setting *x, double *g)
 {
-    if (x->pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    if (x->pi->nS > EXACT_MAX_TIME_SUM) return LEFT_OUT;
     in_theta(x->pi, over_time_z, g);
     return 0;
 }
@@ -218,7 +211,7 @@ static double unrolled(const setting *x, int steps, double *g)
 {
     const exact *pi = x->pi;
     struct recursion r;
-    if (!recursion_new(pi, &r)) return -1;
+    if (!recursion_new(pi, &r)) return LEFT_OUT;
     double *p = allocate(2 * (size_t)pi->nS + (size_t)pi->nSA, sizeof *p, "probabilities");
     double *next = p + pi->nS, *g_z = p + 2 * pi->nS;
     for (int s = 0; s < pi->nS; s++) p[s] = pi->absorbing[s] ? 0 : pi->M->mu0[s];
@@ -244,7 +237,7 @@ static double unrolled_thrice(const setting *x, double *g)  { return unrolled(x,
 static double by_time_Q(const setting *x, double *g)            /* sum_t gamma^t sum_s Pr(s_t = s) phi(s) */
 {
     const exact *pi = x->pi;
-    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    if (pi->nS > EXACT_MAX_TIME_SUM) return LEFT_OUT;
     double *mu0 = allocate(2 * (size_t)pi->nS, sizeof *mu0, "a visitation"), *sum_t = mu0 + pi->nS;
     for (int s = 0; s < pi->nS; s++) mu0[s] = pi->absorbing[s] ? 0 : pi->M->mu0[s];
     exact_sum_over_time(pi, true, mu0, sum_t);
@@ -325,7 +318,7 @@ static double J_of_Q(const setting *x, double *out)
     mean_of_Q(x->pi, Q, V);
     if (solved) *out = long_run(x->pi, V);
     free(Q);
-    return solved ? bellman_Q_room(x->pi) : -1;
+    return solved ? bellman_Q_room(x->pi) : LEFT_OUT;
 }
 
 static double J_of_mean_reward(const setting *x, double *out)
@@ -593,7 +586,7 @@ const derivation policy_gradient_theorem[] = {
     { "PGT-3", "grad J = sum_s rho(s) sum_a Q(s,a) grad pi(a|s)", "dJ/dtheta[i]",
       count_theta, unit_of_gradient, NULL, NULL, {
         { "\\nabla_\\theta J(\\theta)=\\nabla_\\theta\\,\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi",
-          "J = rho_0^T V and V solves Bellman's equation; reverse mode through the solve", by_autodiff },
+          "J = rho_0^T V and V solves Bellman's equation; reverse mode through the solve", gradient_by_autodiff },
         { "=\\lim_{h\\to0}\\frac{J(\\theta+he)-J(\\theta-he)}{2h}",
           "the definition of a derivative; central differences, extrapolated", by_differences },
         { "=\\rho_0^T\\nabla V,\\quad\\nabla V(s)=\\phi(s)+\\gamma\\sum_{s'}P_\\pi(s,s')\\nabla V(s'),"
@@ -606,7 +599,7 @@ const derivation policy_gradient_theorem[] = {
         { "=\\sum_{t=0}^\\infty\\gamma^t\\sum_sP_\\pi(s_t=s)\\,\\phi(s)", "for ever: what is left goes to 0",
           by_time_Q },
         { "=\\sum_s\\rho_\\pi(s)\\sum_aQ^\\pi(s,a)\\nabla_\\theta\\pi_\\theta(a|s)",
-          "sum over t first: the discounted visits, MDP-12; their gradient never appears", by_theorem },
+          "sum over t first: the discounted visits, MDP-12; their gradient never appears", gradient_by_theorem },
         { "=\\sum_s\\rho_\\pi(s)\\sum_a\\pi_\\theta(a|s)\\nabla_\\theta\\log\\pi_\\theta(a|s)Q^\\pi(s,a)",
           "grad pi = pi grad log pi (PGT-4)", by_likelihood_ratio },
         { "=\\frac1{1-\\gamma}E_{s\\sim d,a\\sim\\pi}[Q^\\pi\\nabla_\\theta\\log\\pi_\\theta(a|s)]",
@@ -667,7 +660,7 @@ const derivation policy_gradient_theorem[] = {
     { "PGT-15", "grad J = E[sum_t gamma^t grad log pi(a_t|s_t) A(s_t,a_t)]", "dJ/dtheta[i]",
       count_theta, unit_of_gradient, NULL, NULL, {
         { "\\nabla_\\theta\\eta(\\theta)=\\nabla_\\theta\\,\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi",
-          "the definition of eta = J; reverse mode through the solve", by_autodiff },
+          "the definition of eta = J; reverse mode through the solve", gradient_by_autodiff },
         { "=E_{\\pi_\\theta}[\\sum_{t=0}^\\infty\\gamma^t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)"
           "A_{\\pi_\\theta}(s_t,a_t)]",
           "PGT-3 over time; Q becomes A, since E_a[grad log pi(a|s)] V(s) = 0", by_time },

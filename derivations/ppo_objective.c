@@ -64,7 +64,7 @@ static double of_policy_gradient(const setting *x, double *out)
 }
 
 /* What the ratio's log pi_old is: a constant; what follows theta; 0, so that the ratio is a probability (ERR-83) */
-enum below { HELD, FOLLOWING, LEFT_OUT };
+enum below { HELD, FOLLOWING, DROPPED };
 
 /* PPO-1   L_CPI of theta_old's samples where the logits are z [nS x nA], [1 x 1]; deviation: max |r_t - 1| */
 static ad L_CPI(ad_tape *t, const exact *pi, ad z, enum below below, double *deviation)
@@ -98,7 +98,7 @@ static double of_surrogate(const setting *x, enum below below, double *out)
 
 static double of_held(const setting *x, double *out)        { return of_surrogate(x, HELD, out); }
 static double of_not_held(const setting *x, double *out)    { return of_surrogate(x, FOLLOWING, out); }
-static double of_probability(const setting *x, double *out) { return of_surrogate(x, LEFT_OUT, out); }
+static double of_probability(const setting *x, double *out) { return of_surrogate(x, DROPPED, out); }
 
 /* ERR-65: L_CPI to first order in the logits, sum_s rho sum_a pi A (z' - z) */
 static double of_first_order(const setting *x, double *out)

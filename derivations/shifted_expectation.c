@@ -202,7 +202,7 @@ static double rho_by_one_step(const setting *x, double *out)
 {
     const exact *pi = x->pi;
     const mdp *M = pi->M;
-    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    if (pi->nS > EXACT_MAX_TIME_SUM) return LEFT_OUT;
     double *f = allocate(2 * (size_t)M->nS, sizeof *f, "a visitation"), *sum = f + M->nS;
     for (int i = 0; i < pi->nSA; i++)
         for (int k = M->row[i]; k < M->row[i + 1] && !pi->absorbing[i / M->nA]; k++)

@@ -134,7 +134,7 @@ static double eta_and_gradient(const setting *x, double *out)
 static double eta_through_solve(const setting *x, double *out)
 {
     out[x->pi->n] = x->pi->J;
-    return gradient_autodiff(x->pi, out) ? 0 : -1;
+    return gradient_autodiff(x->pi, out) ? 0 : LEFT_OUT;
 }
 
 /* PDI-10   L_{pi_0}(pi_0), grad L_{pi_0} at theta_0 */

@@ -63,7 +63,7 @@ static double mean_alone(const setting *x, double *out)
     double *d = distribution(x->pi);
     if (d) *out = mean_under(x, d, x->pi->pi);
     free(d);
-    return d ? 0 : -1;
+    return d ? 0 : LEFT_OUT;
 }
 
 /* PDI-11   1/(1-gamma) E_{d,pi}[ pi~/pi A ] */
@@ -120,7 +120,7 @@ static double betas_mean(const setting *x, double *out)
         free(beta);
     }
     free(d);
-    return d ? 0 : -1;
+    return d ? 0 : LEFT_OUT;
 }
 
 /* ... over DRAWS draws of s ~ d, then a ~ beta; off by sum |f| / DRAWS at most, f = pi_theta/beta A/(1-gamma) */
@@ -142,7 +142,7 @@ static double betas_drawn(const setting *x, double *out)
         free(beta);
     }
     free(part);
-    return isfinite(room) ? room : -1;
+    return isfinite(room) ? room : LEFT_OUT;
 }
 
 /* Actions of beta, and the ratio with pi_old under it */

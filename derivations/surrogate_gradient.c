@@ -55,7 +55,7 @@ static double grad_A_scores(const setting *x, double *g)
 static double grad_A_differences(const setting *x, double *g)
 {
     const exact *pi = x->pi;
-    if ((double)pi->n * pi->nSA > 1e5) return -1;
+    if ((double)pi->n * pi->nSA > 1e5) return LEFT_OUT;
     double *theta = allocate((size_t)pi->n, sizeof *theta, "theta"), error = 0, size = 0;
     memcpy(theta, x->pi1->theta, (size_t)pi->n * sizeof *theta);
     for (int s = 0; s < pi->nS; s++) size += exact_rho(pi, s);
@@ -76,14 +76,6 @@ static double grad_A_differences(const setting *x, double *g)
     free(theta);
     return error + 2048 * DBL_EPSILON * pi->c * size;
 }
-
-static double grad_J(const setting *x, double *g)
-{
-    gradient_theorem(x->pi, g);
-    return 0;
-}
-
-static double grad_J_through_solve(const setting *x, double *g) { return gradient_autodiff(x->pi, g) ? 0 : -1; }
 
 /* KL-9   at theta' = theta the ratio is 1 */
 static double grad_A_here(const setting *x, double *g)
@@ -130,7 +122,7 @@ static double grad_A_near(const setting *x, double *g)
     gradient_theorem(x->pi, g);
     for (int i = 0; i < x->pi->n; i++) g[i] += gap[i];
     free(gap);
-    return known ? 0 : -1;
+    return known ? 0 : LEFT_OUT;
 }
 
 static void page_of_gaps(const setting *x, FILE *out)
@@ -167,12 +159,12 @@ const derivation surrogate_gradients[] = {
     { "KL-9", "grad A^-(theta') = grad J(theta) at theta' = theta, exactly, and nowhere else", "dJ/dtheta[i]",
       count_theta,
       unit_gradient, surrogate_not_comparable, NULL, {
-        { "\\nabla_\\theta J(\\theta)", "PGT-3", grad_J },
+        { "\\nabla_\\theta J(\\theta)", "PGT-3", gradient_by_theorem },
         { "=\\sum_tE_{s_t\\sim p_\\theta}[E_{a_t\\sim\\pi_\\theta}[\\gamma^t\\nabla_\\theta\\log\\pi_\\theta\\,"
           "A^{\\pi_\\theta}]]", "KL-8 at theta' = theta, where every ratio is 1", grad_A_here },
         { "=\\nabla_{\\theta'}" A_BAR "|_{\\theta'=\\theta}", "by reverse mode", grad_A_here_reverse },
         { "=\\nabla_\\theta\\,\\rho_0^T(I-\\gamma P_\\pi)^{-1}r_\\pi", "by reverse mode through the linear solve",
-          grad_J_through_solve },
+          gradient_by_autodiff },
         { "\\nabla_\\theta J(\\theta)+\\nabla_{\\theta'}" A_BAR "-\\nabla_{\\theta'}J(\\theta'),"
           "\\quad\\theta'\\approx\\theta",
           "001 (l.450): the two are one \"because the gap is very small\". There must be none: a hundredth of the way"

@@ -46,7 +46,7 @@ double visited_gain(const exact *pi, const double *pi_new)
 
 double gain_over_time(const exact *pi, const double *pi_new, double *out)
 {
-    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    if (pi->nS > EXACT_MAX_TIME_SUM) return LEFT_OUT;
     double *f = allocate((size_t)pi->nS, sizeof *f, "a mean advantage");
     for (int s = 0; s < pi->nS; s++) f[s] = pi->absorbing[s] ? 0 : reweighted(pi, pi_new, pi->pi, s);
     *out = mean_over_time(pi, f);

@@ -124,7 +124,7 @@ static double unit_J(const setting *x)
 
 static double J_by_sweeps(const setting *x, double *c)
 {
-    if ((double)x->pi->nA * x->pi->nS * x->pi->nS > J_MAX) return -1;
+    if ((double)x->pi->nA * x->pi->nS * x->pi->nS > J_MAX) return LEFT_OUT;
     taylor_by_sweeps(exact_J_node, x, ORDER - 1, c);
     return 0;
 }
@@ -132,7 +132,7 @@ static double J_by_sweeps(const setting *x, double *c)
 static double J_by_values(const setting *x, double *c)
 {
     double error[ORDER];
-    if ((double)x->pi->nA * x->pi->nS * x->pi->nS > J_MAX) return -1;
+    if ((double)x->pi->nA * x->pi->nS * x->pi->nS > J_MAX) return LEFT_OUT;
     taylor_by_values(exact_J_node, x, ORDER - 1, fmax(x->pi->unit_V, x->pi1->unit_V), c, error);
     return greatest_error(ORDER, error);
 }
@@ -199,7 +199,7 @@ static double unit_form(const setting *x)
 static double quadratic_form(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    if (!x->F) return -1;
+    if (!x->F) return LEFT_OUT;
     double *v = allocate(2 * (size_t)pi->n, sizeof *v, "a direction"), *Fv = v + pi->n;
     for (int i = 0; i < pi->n; i++) v[i] = x->pi1->theta[i] - pi->theta[i];
     linalg_matvec(pi->n, pi->n, x->F, v, Fv);
@@ -334,7 +334,7 @@ static double unit_surrogate(const setting *x)
 static double surrogate_closed(const setting *x, double *c)
 {
     const exact *pi = x->pi;
-    if (!x->g || pi->policy.kind == POLICY_MLP) return -1;
+    if (!x->g || pi->policy.kind == POLICY_MLP) return LEFT_OUT;
     c[0] = c[1] = c[2] = 0;
     for (int i = 0; i < pi->n; i++) c[1] += x->g[i] * (x->pi1->theta[i] - pi->theta[i]);
     for (int s = 0; s < pi->nS; s++) {

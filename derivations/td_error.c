@@ -87,7 +87,7 @@ static double mean_delta(const setting *x, double *out)
 
 static double Q_minus_V(const setting *x, double *out)
 {
-    if (!bellman_Q(x->pi, out)) return -1;
+    if (!bellman_Q(x->pi, out)) return LEFT_OUT;
     for (int i = 0; i < x->pi->nSA; i++) out[i] -= x->pi->V[i / x->pi->nA];
     return bellman_Q_room(x->pi);
 }

@@ -55,7 +55,7 @@ static double optimum_mean(const setting *x, double *out)
 
 static double dual_mean(const setting *x, double *out)
 {
-    if (too_many_pairs(x)) return -1;
+    if (too_many_pairs(x)) return LEFT_OUT;
     double *w = region_weights(x->pi);
     *out = region_dual(x->pi, w, 0, x->pi->nS, delta);
     free(w);
@@ -118,7 +118,7 @@ static double optimum_max(const setting *x, double *out)
 static double dual_max(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    if (too_many_pairs(x)) return -1;
+    if (too_many_pairs(x)) return LEFT_OUT;
     double *w = region_weights(pi);
     *out = 0;
     for (int s = 0; s < pi->nS; s++) *out += region_dual(pi, w, s, s + 1, w[s] * delta);
@@ -184,7 +184,7 @@ static double sum_of_visits(const setting *x, double *out)
 
 static double scaled_dual(const setting *x, double *out)
 {
-    if (dual_mean(x, out) < 0) return -1;
+    if (dual_mean(x, out) < 0) return LEFT_OUT;
     *out *= sum_rho(x->pi);
     return 0;
 }
@@ -195,7 +195,7 @@ static double surrogate_less_J(const setting *x, double *out)
     trust_region_mean(x->pi, delta, p);
     exact *pi1 = solved(x->pi, p);
     free(p);
-    if (!pi1) return -1;
+    if (!pi1) return LEFT_OUT;
     *out = compare_policies(x->pi, pi1).surrogate - x->pi->J;
     exact_free(pi1);
     return 0;
@@ -234,7 +234,7 @@ static double sum_in_reversed_region(const setting *x, double *out)
 static double means_over_time(const setting *x, const double *w, double *out)
 {
     const exact *pi = x->pi;
-    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    if (pi->nS > EXACT_MAX_TIME_SUM) return LEFT_OUT;
     double *p = new_table(pi), *f = allocate((size_t)pi->nS, sizeof *f, "means of states"), room = 0;
     trust_region_mean(pi, delta, p);
     for (int k = 0; k < 2; k++) {
@@ -367,7 +367,7 @@ static double drawn_with_Q(const setting *x, bool uniform, double *out)
     free(w);
     free(p);
     free(part);
-    return isfinite(room) ? room : -1;
+    return isfinite(room) ? room : LEFT_OUT;
 }
 
 static double q_is_old(const setting *x, double *out)     { return with_Q(x, false, out); }

@@ -96,7 +96,7 @@ static double visits_by_solve(const setting *x, double *out)
 static double visits_over_time(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    if (pi->nS > EXACT_MAX_TIME_SUM) return LEFT_OUT;
     double *mu0 = allocate((size_t)pi->nS, sizeof *mu0, "a start distribution");
     for (int s = 0; s < pi->nS; s++) mu0[s] = pi->absorbing[s] ? 0 : pi->M->mu0[s];
     exact_sum_over_time(pi, true, mu0, out);
@@ -177,7 +177,7 @@ static double total_visits(const setting *x, double *out)
 static double total_over_time(const setting *x, double *out)
 {
     const exact *pi = x->pi;
-    if (pi->nS > EXACT_MAX_TIME_SUM) return -1;
+    if (pi->nS > EXACT_MAX_TIME_SUM) return LEFT_OUT;
     double *f = allocate(2 * (size_t)pi->nS, sizeof *f, "a sum over time"), *sum = f + pi->nS;
     double e = 1 / (1 - pi->gamma);
     for (int s = 0; s < pi->nS; s++) f[s] = !pi->absorbing[s];

@@ -1,6 +1,7 @@
 /* The vanilla policy gradient over all trajectories, through the code that trains (algorithms/vpg.c): what its
  * estimates are estimates of. 003 (l.10-90), 002 (image PPO1). And by sampling, as a training run does it: that
  * the estimate is unbiased, and how its error shrinks with the number of trajectories. */
+#include <gsl/gsl_fit.h>
 #include <gsl/gsl_math.h>
 #include <math.h>
 #include <stdlib.h>
@@ -359,16 +360,10 @@ static void errors(uint64_t seed, int mean, double *rms)
 
 static double slope(const double *rms)          /* least squares of ln rms on ln |D| */
 {
-    double x_mean = 0, y_mean = 0, xy = 0, xx = 0;
-    for (int k = 0; k < SIZES; k++) {
-        x_mean += log(batch_size[k]) / SIZES;
-        y_mean += log(rms[k]) / SIZES;
-    }
-    for (int k = 0; k < SIZES; k++) {
-        xy += (log(batch_size[k]) - x_mean) * (log(rms[k]) - y_mean);
-        xx += pow(log(batch_size[k]) - x_mean, 2);
-    }
-    return xy / xx;
+    double x[SIZES], y[SIZES], at_0, slope, var_0, covariance, var_slope, left;
+    for (int k = 0; k < SIZES; k++) x[k] = log(batch_size[k]), y[k] = log(rms[k]);
+    gsl_fit_linear(x, 1, y, 1, SIZES, &at_0, &slope, &var_0, &covariance, &var_slope, &left);
+    return slope;
 }
 
 static double slope_off(uint64_t seed, int mean)
