@@ -164,14 +164,16 @@ static bool improve(struct plan *p, double rounding)
     return changed;
 }
 
-/* For gamma < 1: the lowest-numbered action that is optimal up to 1e-12 max |Q|. */
-static void lowest_optimal(struct plan *p)
+/* For gamma < 1: the lowest-numbered action that is optimal up to 1e-12 of its state's value, or rounding, which is
+ * no more than 1e-12 max |Q|. */
+static void lowest_optimal(struct plan *p, double rounding)
 {
-    double tie = 1e-12 * backup(p);
+    rounding = fmin(rounding, 1e-12 * backup(p));
     for (int s = 0; s < p->M->nS; s++) {
         const double *Q = p->Q + s * p->M->nA;
         double best = -INFINITY;
         for (int a = 0; a < p->M->nA; a++) best = fmax(best, Q[a]);
+        double tie = fmax(rounding, 1e-12 * fabs(best));
         p->policy[s] = 0;
         while (Q[p->policy[s]] < best - tie) p->policy[s]++;
     }
@@ -227,7 +229,7 @@ bool exact_optimal(const mdp *M, double gamma, double *V, int *policy, double *u
     }
     if (solvable) {
         *unit = policy_iteration(&p);
-        if (gamma < 1) lowest_optimal(&p);
+        if (gamma < 1) lowest_optimal(&p, *unit);
         for (int s = 0; s < M->nS; s++)
             if (p.unbounded[s]) {
                 V[s] = NAN;

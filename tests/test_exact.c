@@ -1,6 +1,7 @@
 /* The exact layer against an oracle of its own: small random MDPs kept as dense long double tables, values by
  * backward iteration, visits by forward iteration, derivatives by differences of those, the Fisher matrix and
  * every comparison of policies by their definitions. It shares no code with what it checks. */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -458,6 +459,17 @@ static void one_hot_features(void **state)
         for (int i = 0; i < x->n; i++) assert_true(g[0][i] == g[1][i]);
         exact_free(x);
         policy_free(p);
+        /* twice the features, half of theta: the same pi, twice the gradient and four times F, and so their units */
+        double half[N_MAX];
+        for (int i = 0; i < e.o.nS * e.o.nS; i++) X[i] *= 2;
+        for (int i = 0; i < e.x->n; i++) half[i] = e.theta[i] / 2;
+        p = policy_linear(e.M, e.o.nS, X);
+        x = exact_new_policy(e.M, e.o.gamma, p, half, error, sizeof error);
+        assert_true(x->J == e.x->J && x->unit_gradient == 2 * e.x->unit_gradient);
+        assert_true(x->unit_fisher == 4 * e.x->unit_fisher);
+        exact_free(x);
+        policy_free(p);
+        for (int i = 0; i < e.o.nS * e.o.nS; i++) X[i] /= 2;
         const int width[] = { 1, 2 };
         policy_class *given = policy_mlp(e.M, e.o.nS, X, 2, width);
         p = policy_mlp(e.M, 0, NULL, 2, width);
@@ -822,6 +834,31 @@ static void optimal_at_gamma_one(void **state)
     mdp_free(M);
 }
 
+/* What an action is worth is measured by its own state: beside values of 1e7, 1e-4 against 0 is no tie; and of 10 and
+ * 10 + 1e-9 the latter is better, of 10 and 10 (1 + 2 u) neither. */
+static void ties_in_their_state(void **state)
+{
+    (void)state;
+    char error[256];
+    double V[4], unit;
+    int policy[4];
+    static const double r[4][2] = { { 1e6, 0 }, { 0, 1e-5 }, { 1, 1 + 1e-10 }, { 1, 1 + 2 * DBL_EPSILON } };
+    for (int with_large = 0; with_large < 2; with_large++) {
+        mdp_builder *b = mdp_begin("ties", 4, 2, 0.9);
+        mdp_start(b, 1, 1);
+        for (int i = 0; i < 8; i++)
+            mdp_transition(b, i / 2, i % 2, i / 2, 1, i / 2 || with_large ? r[i / 2][i % 2] : 1 - i % 2);
+        mdp *M = mdp_finish(b);
+        assert_true(exact_optimal(M, 0.9, V, policy, &unit, error, sizeof error));
+        assert_int_equal(policy[0], 0);
+        assert_int_equal(policy[1], 1);
+        assert_true(fabs(V[1] - 1e-4) <= 10 * unit);
+        if (!with_large) assert_int_equal(policy[2], 1);
+        assert_int_equal(policy[3], 0);
+        mdp_free(M);
+    }
+}
+
 /* gamma = 1/2. In 0 both actions are worth 1, action 0 through state 1; of states 0 and 1 the best reward is that of
  * action 1. Named is the lowest that is optimal: 0 in 0, but 1 in 1, where 0 is worth less. */
 static void lowest_of_equals(void **state)
@@ -1179,7 +1216,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(cg_steps), cmocka_unit_test(cg_outcomes), cmocka_unit_test(comparisons),
         cmocka_unit_test(optimal), cmocka_unit_test(value_iteration_near_one),
         cmocka_unit_test(value_iteration_without_discount), cmocka_unit_test(optimal_at_gamma_one),
-        cmocka_unit_test(lowest_of_equals), cmocka_unit_test(optimal_without_pay),
+        cmocka_unit_test(lowest_of_equals), cmocka_unit_test(ties_in_their_state), cmocka_unit_test(optimal_without_pay),
         cmocka_unit_test(gamma_one_needs_an_end), cmocka_unit_test(divergence), cmocka_unit_test(policy_files),
         cmocka_unit_test(all_derivations_hold), cmocka_unit_test(nothing_visited), cmocka_unit_test(verdicts) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
