@@ -113,21 +113,27 @@ const char *verdict_name(enum verdict v)
     return name[v];
 }
 
-/* max_{i >= from} |a_i - b_i|, counting only what is against the relation of a to b; NaN where anything is */
-static double distance_max(enum relation relation, int from, int n, const double *a, const double *b)
+/* max_{i >= from} |a_i - b_i|, each in its measure, counting only what is against the relation of a to b; NaN where
+ * anything is */
+static double distance_max(const derivation_result *r, enum relation relation, int from, const double *a,
+                           const double *b)
 {
     double worst = 0;
-    for (int i = from; i < n; i++) {
+    for (int i = from; i < r->n; i++) {
         double over = relation == AT_MOST ? a[i] - b[i] : relation == AT_LEAST ? b[i] - a[i] : fabs(a[i] - b[i]);
-        worst = linalg_greater(worst, over);
+        worst = linalg_greater(worst, over / r->measure[i]);
     }
     return worst;
 }
 
-/* What a DIFFERS line says: further off than rounding can be. A control that is not says nothing. */
-static void compare_wrong(const derivation_line *line, double error, double size, int l, derivation_result *r)
+/* What a DIFFERS line says: further off than rounding can be, and in eight digits of the number. A control that is
+ * not says nothing. */
+static void compare_wrong(const derivation *d, int l, derivation_result *r)
 {
-    r->differs[l] = r->units[l] > r->allowed[l] && error > 1e-6 * size;
+    const derivation_line *line = &d->line[l];
+    int i = derivation_furthest(r, l);
+    double a = derivation_number(r, r->against[l], i), b = derivation_number(r, l, i);
+    r->differs[l] = r->units[l] > r->allowed[l] && (d->distance || fabs(a - b) > 1e-8 * fmax(fabs(a), fabs(b)));
     if (line->erratum || r->differs[l] || r->verdict == FAIL) return;
     r->verdict = WEAK;
     r->reason = "the control cannot be told from it";
@@ -139,18 +145,17 @@ static void too_large(derivation_result *r)
     r->reason = "too large for two accounts";
 }
 
-/* In units: how far line l is from the one it is held against, and how far it may be. Returns the former. */
-static double compare_line(const derivation *d, const setting *x, const double *own, int above, int l,
-                           derivation_result *r)
+/* In units: how far line l is from the one it is held against, and how far it may be */
+static void compare_line(const derivation *d, const setting *x, const double *own, int above, int l,
+                         derivation_result *r)
 {
     enum relation relation = d->line[l].relation;
     int against = r->against[l] = relation < ABOVE ? r->first : above;
     const double *line = r->value + l * r->n, *other = r->value + against * r->n;
     double error = d->distance ? d->distance(x, r->n, other, line)
-                               : distance_max(relation_kind(relation), r->from[l], r->n, line, other);
+                               : distance_max(r, relation_kind(relation), r->from[l], line, other);
     r->units[l] = error / r->unit;
     r->allowed[l] = 10 + (own[against] + own[l]) / r->unit;
-    return error;
 }
 
 /* Each computed line against the first computed one, or against the one above. */
@@ -166,14 +171,15 @@ static void compare(const derivation *d, const setting *x, const double *own, de
         too_large(r);
         return;
     }
-    const double *first = r->value + r->first * r->n;
-    double size = d->distance ? 1 : linalg_max_abs(r->common, first);   /* a distance is relative already */
+    double size = d->distance ? 1 : 0;                                  /* a distance is relative already */
+    for (int i = 0; i < r->common && !d->distance; i++)
+        size = linalg_greater(size, fabs(derivation_number(r, r->first, i)) / r->measure[i]);
     for (int l = r->first + 1, above = r->first; l < r->lines; l++) {
         if (!r->computed[l]) continue;
         enum relation relation = d->line[l].relation;
-        double error = compare_line(d, x, own, above, l, r);
+        compare_line(d, x, own, above, l, r);
         if (relation_kind(relation) == DIFFERS) {
-            compare_wrong(&d->line[l], error, size, l, r);
+            compare_wrong(d, l, r);
             continue;
         }
         if (!r->from[l]) above = l;
@@ -217,7 +223,10 @@ derivation_result derivation_run(const derivation *d, const setting *x)
                 "%s: line %d from number %d", d->id, r.lines, from);
         if (from && from < r.common) r.common = from;
     }
-    r.value = allocate((size_t)r.lines * (size_t)r.n, sizeof *r.value, "the lines of a derivation");
+    r.value = allocate((size_t)(r.lines + 1) * (size_t)r.n, sizeof *r.value, "the lines of a derivation");
+    r.measure = r.value + r.lines * r.n;
+    for (int i = 0; i < r.n; i++) r.measure[i] = 1;
+    if (d->measure) d->measure(x, r.n, r.measure);
     for (int l = 0; l < r.lines; l++) {
         own[l] = line_numbers(&d->line[l], x, r.n, r.value + l * r.n);
         r.computed[l] = !(own[l] < 0);
@@ -229,7 +238,7 @@ derivation_result derivation_run(const derivation *d, const setting *x)
 void derivation_result_free(derivation_result *r)
 {
     free(r->value);
-    r->value = NULL;
+    r->value = r->measure = NULL;
 }
 
 double derivation_number(const derivation_result *r, int line, int i)
@@ -237,22 +246,22 @@ double derivation_number(const derivation_result *r, int line, int i)
     return r->value[line * r->n + i];
 }
 
-/* The i, from <= i < n, with the greatest |a_i - b_i|, or |a_i| when b is NULL; NaN counts as greatest. */
-static int greatest(int from, int n, const double *a, const double *b)
-{
-    int at = from;
-    for (int i = from + 1; i < n; i++)
-        if (!(fabs(b ? a[i] - b[i] : a[i]) <= fabs(b ? a[at] - b[at] : a[at]))) at = i;
-    return at;
-}
-
 int derivation_shown(const derivation_result *r)
 {
     if (r->verdict == FAIL) return derivation_furthest(r, r->worst);
-    return greatest(0, r->common, r->value + r->first * r->n, NULL);
+    int at = 0;
+    for (int i = 1; i < r->common; i++)
+        if (!(fabs(derivation_number(r, r->first, i)) <= fabs(derivation_number(r, r->first, at)))) at = i;
+    return at;
 }
 
 int derivation_furthest(const derivation_result *r, int line)
 {
-    return greatest(r->from[line], r->n, r->value + r->against[line] * r->n, r->value + line * r->n);
+    int at = r->from[line];
+    double most = -1;
+    for (int i = at; i < r->n && !isnan(most); i++) {
+        double off = fabs(derivation_number(r, r->against[line], i) - derivation_number(r, line, i)) / r->measure[i];
+        if (!(off <= most)) at = i, most = off;
+    }
+    return at;
 }

@@ -73,6 +73,8 @@ typedef struct {
     /* Some seconds; 0: not at all. verify leaves it to derive when it is more than a second, or when it is asked
      * about MDPs by name. */
     double trains;
+    /* NULL: 1. Or writes what each number is measured in, m [n]: variances beside means, whose unit is `unit`. */
+    void (*measure)(const setting *x, int n, double *m);
 } derivation;
 
 /* What many rows have in common. How many numbers: */
@@ -132,6 +134,7 @@ typedef struct {
     int from[DERIVATION_MAX_LINES];         /* the first number that each speaks of, */
     int common;                             /* and how many numbers, the first ones, all lines speak of */
     double unit;                            /* one unit, absolute or in the derivation's distance */
+    double *measure;                        /* [n], behind them: number i is measured in so many units; 1 as a rule */
     double units[DERIVATION_MAX_LINES];     /* error of each line against that, in units, */
     double allowed[DERIVATION_MAX_LINES];   /* and what it may be: 10, and what the lines know of their own */
     bool differs[DERIVATION_MAX_LINES];     /* a DIFFERS line further off than rounding can be: refuted */

@@ -438,7 +438,7 @@ const derivation equivalent_forms[] = {
         { "=E[\\sum_tG_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)]",
           "000 eq 5, 002 l.94: discounted returns without gamma^t", mean_no_gamma, DIFFERS, "ERR-3" } },
       .page = page_of_forms },
-    { "PGT-9", "Psi = total return: mean and variance", OF_FORM, small_n_and_trace, small_unit_and_trace,
+    { "PGT-9", "Psi = total return: mean and variance", OF_FORM, small_n_and_trace, small_unit,
       small_not_applicable, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_total },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_{k=0}^{T-1}\\gamma^kr_k\\sum_{t=0}^{T-1}\\nabla\\log\\pi(a_t|s_t)",
@@ -447,28 +447,28 @@ const derivation equivalent_forms[] = {
           "003 l.51, l.57 sum to T, the product of l.42 ends at T-1. l.22's tau ends in r_T, so that it has an"
           " a_T; read with l.42 it is one more, which keeps the mean and adds variance",
           all_total_to_T, DIFFERS, "ERR-40" } },
-      .page = page_of_forms },
-    { "PGT-10", "Psi = reward to go: mean and variance", OF_FORM, small_n_and_trace, small_unit_and_trace,
+      .measure = small_measure, .page = page_of_forms },
+    { "PGT-10", "Psi = reward to go: mean and variance", OF_FORM, small_n_and_trace, small_unit,
       small_not_applicable, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_to_go },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tG_t\\nabla\\log\\pi(a_t|s_t)", TRAJECTORIES, all_to_go },
         { "g=R(\\tau)\\sum_t\\nabla\\log\\pi(a_t|s_t)",
           "003 l.53: each action `weighted by the rewards associated with it', printed with all of R(tau)",
           all_total, DIFFERS, "ERR-82" } },
-      .page = page_of_forms },
-    { "PGT-11", "Psi = reward to go minus V: mean and variance", OF_FORM, small_n_and_trace, small_unit_and_trace,
+      .measure = small_measure, .page = page_of_forms },
+    { "PGT-11", "Psi = reward to go minus V: mean and variance", OF_FORM, small_n_and_trace, small_unit,
       small_not_applicable, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_baseline },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^t(G_t-V_t(s_t))\\nabla\\log\\pi(a_t|s_t)", TRAJECTORIES,
           all_baseline } },
-      .page = page_of_forms },
-    { "PGT-12", "Psi = Q: mean and variance", OF_FORM, small_n_and_trace, small_unit_and_trace,
+      .measure = small_measure, .page = page_of_forms },
+    { "PGT-12", "Psi = Q: mean and variance", OF_FORM, small_n_and_trace, small_unit,
       small_not_applicable, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_Q },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tQ_t(s_t,a_t)\\nabla\\log\\pi(a_t|s_t)",
           TRAJECTORIES, all_Q } },
-      .page = page_of_forms },
-    { "PGT-13", "Psi = A: mean and variance", OF_FORM, small_n_and_trace, small_unit_and_trace,
+      .measure = small_measure, .page = page_of_forms },
+    { "PGT-13", "Psi = A: mean and variance", OF_FORM, small_n_and_trace, small_unit,
       small_not_applicable, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_A },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^tA_t(s_t,a_t)\\nabla\\log\\pi(a_t|s_t)",
@@ -476,14 +476,14 @@ const derivation equivalent_forms[] = {
         { "g=\\sum_t\\gamma^t(G_t-V_t(s_t))\\nabla\\log\\pi(a_t|s_t)",
           "003 l.80: reward to go minus V called the advantage; it is an unbiased estimate of it, with a"
           " variance of its own", all_baseline, DIFFERS, "ERR-41" } },
-      .page = page_of_forms },
-    { "PGT-14", "Psi = TD residual: mean and variance", OF_FORM, small_n_and_trace, small_unit_and_trace,
+      .measure = small_measure, .page = page_of_forms },
+    { "PGT-14", "Psi = TD residual: mean and variance", OF_FORM, small_n_and_trace, small_unit,
       small_not_applicable, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_td },
         { "E[g],\\ E|g-E[g]|^2,\\quad g=\\sum_t\\gamma^t(r_t+\\gamma V_{t+1}(s_{t+1})-V_t(s_t))"
           "\\nabla\\log\\pi(a_t|s_t)",
           TRAJECTORIES, all_td } },
-      .page = page_of_forms },
+      .measure = small_measure, .page = page_of_forms },
     { "PGT-16", "grad J = E[G grad log pi] = E[Q ...] = E[A ...] = E[delta ...]", "dJ/dtheta[i]", small_n,
       unit_of_gradient, NULL, NULL, {
         { "\\nabla_\\theta J(\\theta)", "reverse mode through rho_0^T (I - gamma P_pi)^-1 r_pi",

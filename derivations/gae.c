@@ -166,7 +166,7 @@ const derivation gae[] = {
       .page = small_page },
     { "PPO-17", "GAE with V = V^pi has no bias, whatever lambda is",
       "for lambda = 0, .5, .9, 1: dJ/dtheta[i], then the trace of the covariance; over " FINITE_SMALL, n_moments,
-      small_unit_and_trace, small_not_applicable, NULL, {
+      small_unit, small_not_applicable, NULL, {
         { "\\nabla_\\theta J,\\quad E|\\hat g|^2-|\\nabla J|^2",
           "PGT-3; the variance from E[c_t A_t c_t' A_t'] for each pair of times, no trajectory",
           gradient_and_pairs },
@@ -178,6 +178,6 @@ const derivation gae[] = {
         { "\\hat A_t=\\delta_t+\\dots+(\\gamma\\lambda)^{T-t+1}\\delta_{T-1}",
           "002's image, eq 11 of the paper: two powers too many on the last term; (gamma lambda)^2 for 1 at T-1",
           by_printed_sums, DIFFERS, "ERR-63" } },
-      .page = page },
+      .measure = small_measure, .page = page },
     { .id = NULL }
 };

@@ -330,7 +330,7 @@ const derivation reinforce_mean[] = {
           mean_over_normalised_d, DIFFERS, "ERR-4" } },
       .page = small_page },
     { "RF-4", "theta <- theta + alpha sum_t G_t grad log pi(a_t|s_t)", MEAN_AND_TRACE, small_n_and_trace,
-      small_unit_and_trace, small_not_applicable, NULL, {
+      small_unit, small_not_applicable, NULL, {
         { "\\sum_{t=0}^{T-1}G_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "over all trajectories, scores of the softmax in closed form", hand_G },
         { "=-\\nabla_\\theta\\sum_{t=0}^{T-1}-G_t\\log\\pi_\\theta(a_t|s_t)",
@@ -338,16 +338,16 @@ const derivation reinforce_mean[] = {
         { "=g", TRAINING, all_without_gamma_t },
         { "=\\nabla_\\theta J", "002 l.94 prints it as equal to grad J, with discounted G_t", taken_for_gradient,
           DIFFERS, "ERR-3" } },
-      .page = small_page },
+      .measure = small_measure, .page = small_page },
     { "RF-6", "Delta theta = sum_t gamma^t grad log pi(a_t|s_t) G_t after the episode: its mean is grad J",
-      MEAN_AND_TRACE, small_n_and_trace, small_unit_and_trace, small_not_applicable, NULL, {
+      MEAN_AND_TRACE, small_n_and_trace, small_unit, small_not_applicable, NULL, {
         { "\\nabla J,\\quad E|g|^2-|\\nabla J|^2", RECURSION, recursion_to_go },
         { "E[\\Delta\\theta],\\quad\\Delta\\theta\\leftarrow\\Delta\\theta+\\gamma^t\\nabla_\\theta"
           "\\log\\pi_\\theta(a_t|s_t)G_t",
           "over all trajectories, a gradient of each step alone, added up", accumulated_forward },
         { "E[\\sum_t\\gamma^tG_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)]", "one sweep for all steps; " TRAINING,
           all_with_gamma_t } },
-      .page = small_page },
+      .measure = small_measure, .page = small_page },
     { "RF-7", "G_t begins with the reward for a_t", "E[g_i], then the trace of the covariance",
       n_x3, unit_x3, NULL,
       NULL, {
@@ -359,13 +359,13 @@ const derivation reinforce_mean[] = {
           x3_printed, DIFFERS, "ERR-2" } },
       X3 ", horizon 3" },
     { "RF-8", "the listing: R <- r + gamma R backwards, one backward sweep a step, accumulated", MEAN_AND_TRACE,
-      small_n_and_trace, small_unit_and_trace, small_not_applicable, NULL, {
+      small_n_and_trace, small_unit, small_not_applicable, NULL, {
         { "\\nabla_\\theta\\sum_t\\log\\pi_\\theta(a_t|s_t)R_t", "one sweep for all steps; " TRAINING,
           all_without_gamma_t },
         { "=\\sum_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)R_t,\\quad R\\leftarrow r_t+\\gamma R",
           "the gradient of a sum is the sum of gradients: each step alone, from the last to the first",
           accumulated_backward } },
-      .page = small_page },
+      .measure = small_measure, .page = small_page },
     { "PGT-20", "the variance of Monte Carlo policy gradients grows with the length of episodes",
       "trace of the covariance, H = 1 .. 6", n_horizons, unit_horizons, NULL, NULL, {
         { "\\mathrm{tr\\,Cov}\\,g,\\quad g=\\sum_{t<H}\\gamma^tG_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",

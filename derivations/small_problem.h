@@ -12,8 +12,8 @@ int             small_n(const setting *x);                      /* numbers of a 
 int             small_n_and_trace(const setting *x);            /* and the trace of a covariance behind it */
 double          small_unit(const setting *x);                   /* finite_unit_gradient, */
 double          small_unit_of_V(const setting *x);              /* with scores of at most 1, */
-double          small_unit_and_trace(const setting *x);         /* of E|g|^2: u N H (H W c)^2 */
-double          small_room(const finite_horizon *f, double c);  /* what a defect of P adds to it */
+void            small_measure(const setting *x, int n, double *m);      /* of gradients and traces: H W c of these */
+double          small_room(const finite_horizon *f, double c);  /* what a defect of P adds to either, so measured */
 double         *small_visits(const finite_horizon *f);  /* [H+1 x nS] Pr(s_t = s), forward in time, to be freed; what
                                                            has ended is in the row where it ended only */
 double          small_gradient(const setting *x, double *g);    /* a line: grad J_H by PGT-3, unrolled in time */

@@ -419,7 +419,7 @@ const derivation vpg_mean[] = {
           advantage_if_the_sample_were_it, DIFFERS, "ERR-41" } },
       .page = small_page },
     { "VPG-4", "the listing's mean over all steps is |D|/N times the mean over trajectories", MEAN_AND_TRACE,
-      small_n_and_trace, small_unit_and_trace, small_not_applicable, NULL, {
+      small_n_and_trace, small_unit, small_not_applicable, NULL, {
         { "\\frac{|D|}N\\cdot\\frac1{|D|}\\sum_\\tau\\sum_t\\hat A_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "|D| = 1, N = T; " TRAINING, over_trajectories_scaled },
         { "=-\\nabla_\\theta\\frac{-1}N\\sum_{i,t}\\log\\pi_\\theta(a_{i,t}|s_{i,t})\\hat A_{i,t}", TRAINING,
@@ -427,23 +427,23 @@ const derivation vpg_mean[] = {
         { "=\\nabla_\\theta J",
           "003 l.88: taken for the estimate of l.57. N is random: a ratio of two sums, biased where lengths vary",
           as_gradient, DIFFERS, "ERR-42" } },
-      .page = page_of_means },
+      .measure = small_measure, .page = page_of_means },
     { "PPO-18", "the gradient of L^PG = E_t[log pi(a_t|s_t) A_t] is E_t[grad log pi(a_t|s_t) A_t]", MEAN_AND_TRACE,
-      small_n_and_trace, small_unit_and_trace, small_not_applicable, NULL, {
+      small_n_and_trace, small_unit, small_not_applicable, NULL, {
         { "\\hat E_t[\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)\\hat A_t]",
           "over all trajectories, scores of the softmax in closed form", mean_of_A_score },
         { "=\\nabla_\\theta\\hat E_t[\\log\\pi_\\theta(a_t|s_t)\\hat A_t]",
           "reverse mode; " TRAINING, over_steps } },
-      .page = small_page },
+      .measure = small_measure, .page = small_page },
     { "PGT-21", "policy gradients look like supervised learning: with weights 1 they are", MEAN_AND_TRACE,
-      small_n_and_trace, small_unit_and_trace, small_not_applicable, NULL, {
+      small_n_and_trace, small_unit, small_not_applicable, NULL, {
         { "-\\nabla_\\theta\\sum_t-\\log\\pi_\\theta(a_t|s_t)",
           "cross entropy of the actions seen: scores of the softmax in closed form", sum_of_scores },
         { "=\\sum_t\\Psi_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t),\\quad\\Psi_t=1", TRAINING, all_weights_one },
         { "R(\\tau)\\sum_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "the control: with the return as weight it is the metric that is optimised", return_times_scores,
           DIFFERS } },
-      .page = small_page },
+      .measure = small_measure, .page = small_page },
     { "VPG-2", "the mean over trajectories of R(tau) sum_t grad log pi estimates grad J",
       "the largest |z| of 15 components", count_one, unit_of_one, NULL, NULL, {
         { "4", "standard errors", .is = { 4 } },
