@@ -443,6 +443,21 @@ static void expect_bits(ad y, int n, const int *from)
     }
 }
 
+/* tanh' = (1 - tanh)(1 + tanh) of the tanh that is stored, also where that is all but 1 */
+static void test_tanh_near_1(void **state)
+{
+    (void)state;
+    ad_tape *t = ad_tape_new();
+    for (double x = 0.5; x < 18; x += 0.5) {
+        ad a = ad_input(t, &x, 1, 1), y = ad_tanh(a);
+        long double b = ad_scalar(y);
+        double want = (double)((1 - b) * (1 + b)), slope = ad_scalar(ad_grad(y, a));
+        if (!(fabs(slope - want) <= 2 * DBL_EPSILON * want))
+            fail_msg("tanh'(%g) = %.17g, expected %.17g", x, slope, want);
+    }
+    ad_tape_free(t);
+}
+
 static void test_moved_bits(void **state)
 {
     (void)state;
@@ -820,7 +835,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_several_operands),
         cmocka_unit_test(test_rows), cmocka_unit_test(test_masked_hessian),
         cmocka_unit_test(test_log_softmax_gaps), cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_moved_bits), cmocka_unit_test(test_nan_in_products),
+        cmocka_unit_test(test_moved_bits), cmocka_unit_test(test_tanh_near_1), cmocka_unit_test(test_nan_in_products),
         cmocka_unit_test(test_nan_does_not_stay), cmocka_unit_test(test_shape_errors),
         cmocka_unit_test(test_finds_not_finite), cmocka_unit_test(test_large_and_finite),
         cmocka_unit_test(test_zeros_beside_maximum), cmocka_unit_test(test_each_factor_alone),

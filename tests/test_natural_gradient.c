@@ -450,12 +450,24 @@ static void regular_beyond_doubt(void **state)
     }
 }
 
+/* An eigenvalue is 0 up to 10 n u of the greatest. */
+static void cutoff(void **state)
+{
+    (void)state;
+    static const double times[] = { 9.9, 10.1 };
+    for (int k = 0; k < 2; k++) {
+        fisher_spectrum *f = fisher_spectrum_new(2, (double[]){ 1, 0, 0, times[k] * 2 * DBL_EPSILON });
+        assert_int_equal(f->rank, 1 + k);
+        fisher_spectrum_free(f);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(step_sizes), cmocka_unit_test(kl_directions), cmocka_unit_test(stationary_weights),
         cmocka_unit_test(stationary_weights_elsewhere), cmocka_unit_test(spectrum), cmocka_unit_test(rank_undecided),
-        cmocka_unit_test(pointwise), cmocka_unit_test(regular_beyond_doubt),
+        cmocka_unit_test(pointwise), cmocka_unit_test(regular_beyond_doubt), cmocka_unit_test(cutoff),
         cmocka_unit_test(other_visits), cmocka_unit_test(gaussian_steps), cmocka_unit_test(lines_hold),
         cmocka_unit_test(wrong_lines_differ), cmocka_unit_test(third_order), cmocka_unit_test(no_direction),
         cmocka_unit_test(page_damping), cmocka_unit_test(page_history) };
