@@ -1,6 +1,7 @@
 #!/bin/sh
 # tests/recorded.sh BUILD            Prints what it always printed? The numbers, settings, bounds, units, reasons and
-# pages of verify, derive, solve, estimate, explain and of train's help against tests/recorded/outputs.txt.
+# pages of verify, derive, solve, estimate, explain and of train's help, and three pictures, against
+# tests/recorded/outputs.txt.
 # IDS="VPG-2 RF-2" STOP=1 tests/recorded.sh BUILD     only what `derive` prints of these; until something differs
 # tests/recorded.sh BUILD --write    records them anew, where a change is meant; git shows which numbers moved.
 #
@@ -10,7 +11,7 @@
 # else would see them move. An @ stands where builds differ, in the digits of rounding errors.
 set -u
 recorded=tests/recorded/outputs.txt
-ascent=$1/ascent
+ascent=$(cd "$1" && pwd)/ascent
 write=${2:-}
 work=$(mktemp -d) || exit 3
 trap 'rm -rf "$work"' EXIT
@@ -45,6 +46,9 @@ commands() {
         echo "estimate X3 --horizon 3 --estimator $name"
     done
     echo "estimate chain:4 --horizon 4000 --estimator Q"                 # one state too many
+    echo "estimate X3 --horizon 3 --all --plot picture.svg"
+    echo "bounds E5 --plot picture.svg"
+    echo "bounds --mdps 20 --seed 3 --plot picture.svg"
     echo "train --help"                                                   # every default and range
     for a in $("$ascent" train --help | sed -n '2,$s/^\([a-z0-9_]*\): .*/\1/p'); do
         echo "explain $a --seed 1"
@@ -63,8 +67,11 @@ outputs() {
     commands | while read -r command; do
         echo "\$ ascent $command"
         case $command in derive*) latex=--latex ;; *) latex= ;; esac        # formulas as they are in the sources
-        "$ascent" $command $latex 2>&1 </dev/null
-        echo "exit status $?"
+        case $command in
+        *--plot*)
+            (cd "$(mktemp -d "$work/XXXXXX")" && "$ascent" $command 2>&1 </dev/null; echo "exit status $?"; cat picture.svg) ;;
+        *) "$ascent" $command $latex 2>&1 </dev/null; echo "exit status $?" ;;
+        esac
     done | awk '
         /^\$ / { command = $3; below = 0 }
         /^PASS|^WEAK|^FAIL|^n\/a/ { below = 1 }
@@ -172,6 +179,7 @@ if [ -n "$write" ]; then
     cp "$work/now" "$work/recorded"
     n=0
     for other in "$1" $(shift 2; echo "$@"); do                         # and, where there are more builds, those
+        other=$(cd "$other" && pwd)
         for how in "" "env OPENBLAS_CORETYPE=Prescott GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX,-FMA,-FMA4" \
             "env OPENBLAS_CORETYPE=Sandybridge" "env OPENBLAS_CORETYPE=Zen" "env OPENBLAS_CORETYPE=SkylakeX" \
             "env OPENBLAS_CORETYPE=Haswell GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL"; do
