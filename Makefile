@@ -166,6 +166,7 @@ pages: book
 mutate:
 	@CC="$(CC)" .ci/deps tests
 	@$(MAKE) --no-print-directory $(WOVEN) $(UNIT) $(BUILD)/tests/reference $(BUILD)/tests/faults/faults
+	@$(MAKE) --no-print-directory -j2 build/asan/ascent $(UNIT:$(BUILD)/%=build/asan/%) BUILD=build/asan LDFLAGS= OPT="$(SANITIZE)"
 	@tests/mutate/run.sh $(BUILD)
 
 # Reader, tape, environments and exact layer against reference data, in any folder of the formats of tests/reference.

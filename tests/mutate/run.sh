@@ -3,9 +3,9 @@
 # actor-critics and workers are made of, and asks whether a test notices: the object is linked before the library into
 # each program that contains it, and the tests are run until one fails, crashes or takes far too long: the short ones
 # first, and those that have noticed mutants of this folder or, better, file before. Before them comes `near`: what
-# tests/recorded.sh knows of the pages of the file's own ids. What nobody noticed is tried once more with sanitizers in
-# the mutant's object, for a leak, or a read behind an end whose value does not matter: in `near`, and in the unit tests
-# of at most 3 s. What does not compile, or compiles to the same bits, is no mutant. tests/verify.sh is not asked: it
+# tests/recorded.sh knows of the pages of the file's own ids. What nobody noticed is tried once more with sanitizers
+# (build/asan), for a leak, or a read behind an end whose value does not matter: in `near`, and in the unit tests of at
+# most 3 s. What does not compile, or compiles to the same bits, is no mutant. tests/verify.sh is not asked: it
 # takes minutes, and holds the equations of `ascent verify` on other MDPs.
 #
 #   PER=120 SEED=1  of derivations/ every 120th, of the rest, which has less, every 14th, some 250 + 280: those whose lot
@@ -24,7 +24,7 @@ build=$1
 out=$build/mutate
 cc=${CC:-cc}
 flags="-std=c11 -D_POSIX_C_SOURCE=200809L -I. -O2 -ffp-contract=off -w"
-sanitize="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+sanitize="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -DASCENT_CHECKED"
 libs="-lcmocka -lgsl -llapacke -lopenblas -ljansson -lm -pthread"
 
 # ---- one mutant ----
@@ -36,15 +36,16 @@ compile() {
     { echo "#line 1 \"$file\""; cat "$from"; } | $cc $flags "$@" -x c -c -o "$to" - 2>/dev/null
 }
 
-# link_program PROGRAM OBJECT FLAG...       $dir/PROGRAM, or $dir/tests/faults/faults
+# link_program PROGRAM OBJECT FLAG...       $dir/PROGRAM, or $dir/tests/faults/faults; with sanitizers in all of it
 link_program() {
-    program=$1 object=$2
+    program=$1 object=$2 made=$build
     shift 2
+    case "$*" in *fsanitize*) made=build/asan ;; esac
     case $program in
-    ascent) $cc $flags "$@" -o "$dir/ascent" "$build/ascent.o" "$object" "$build/libascent.a" $libs ;;
-    faults) $cc $flags "$@" -Wl,--wrap=main -o "$dir/tests/faults/faults" "$build/tests/faults/faults.o" \
-                "$build/ascent.o" "$object" "$build/libascent.a" $libs ;;
-    *) $cc $flags "$@" -o "$dir/$program" "$build/tests/$program.o" "$object" "$build/libascent.a" $libs ;;
+    ascent) $cc $flags "$@" -o "$dir/ascent" "$made/ascent.o" "$object" "$made/libascent.a" $libs ;;
+    faults) $cc $flags "$@" -Wl,--wrap=main -o "$dir/tests/faults/faults" "$made/tests/faults/faults.o" \
+                "$made/ascent.o" "$object" "$made/libascent.a" $libs ;;
+    *) $cc $flags "$@" -o "$dir/$program" "$made/tests/$program.o" "$object" "$made/libascent.a" $libs ;;
     esac 2>/dev/null
 }
 
