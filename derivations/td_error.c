@@ -164,7 +164,7 @@ static void error_of_target(void *context, const traj *tau, double *out)
     const struct target *target = context;
     const finite_horizon *f = target->f;
     double e = 0, next = 0;
-    if (tau->T > 0 && target->one_step) {
+    if (target->one_step) {
         bool over = f->H == 1 || mdp_absorbing(f->M, tau->s[1]);
         next = finite_V(f, 1, tau->s[1]) + (over ? 0 : target->critic_error);
         e = tau->r[0] + f->gamma * next - finite_V(f, 0, tau->s[0]);

@@ -148,6 +148,7 @@ says "its verdict"                      '^    `-0\.04438759962`: refuted$'  "$as
 says "a control"                        ': differs, as it must$'            "$ascent" derive MDP-17 E5 --markdown
 says "rounding as 0"                    '^   `0`$'                          "$ascent" derive PGT-24 E5 --markdown
 says "an inequality"                    ' at least line 1, within'          "$ascent" derive PGT-17 --markdown
+says "another number of the first line" '\(number 49, where line 1 has `0\.223868334`\) = line 1'  "$ascent" derive DSB-9 --markdown
 says "escaped markup"                   'rho\\_0'                           "$ascent" derive PGT-3 E5 --markdown
 "$ascent" derive PGT-3 E5 --markdown --lines 4-6 >log 2>&1
 if [ "$(grep -cE '^[0-9]+\. ' log)" = 3 ] && ! grep -q 'PGT-3' log; then pass; else fail "--lines 4-6"; fi

@@ -556,6 +556,26 @@ static void units(void **state)
     mdp_free(M);
 }
 
+/* A small problem is made of an MDP where a single state decides anything, and of none where no state does. */
+static void one_decision(void **state)
+{
+    (void)state;
+    char error[256];
+    for (int ends = 0; ends < 2; ends++) {
+        mdp_builder *b = mdp_begin("one decision", 2, 2, 0.9);
+        mdp_start(b, 0, 1);
+        for (int i = 0; i < 4; i++) mdp_transition(b, i / 2, i % 2, ends ? i / 2 : 1, 1, ends ? 0 : i == 0);
+        mdp *M = mdp_finish(b);
+        exact *x = exact_new(M, 0.9, (double[]){ 1, 0, 0, 0 }, error, sizeof error);
+        assert_non_null(x);
+        const char *reason = finite_small_reason(x);
+        if (ends) assert_string_equal(reason, "nothing to decide");
+        else      assert_null(reason);
+        exact_free(x);
+        mdp_free(M);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -563,7 +583,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(rows_of_a_critic), cmocka_unit_test(the_documents_numbers),
         cmocka_unit_test(trajectories), cmocka_unit_test(impossible), cmocka_unit_test(cancellation),
         cmocka_unit_test(by_hand), cmocka_unit_test(units),
-        cmocka_unit_test(weights_are_constant) };
+        cmocka_unit_test(weights_are_constant), cmocka_unit_test(one_decision) };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     linalg_start();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,7 @@ FILENAME ~ /chosen$/ {
 
 FILENAME ~ /mutants$/ {
     key[$1, $2] = $1 SUBSEP $7 SUBSEP $5
+    kind[$1, $2] = $5 ~ /^([0-9.]|true|false)/ ? "numbers" : "signs and operators"
     at[$1, $2] = $1 ":" $3 " " $4 ": " $5 "   " $7
     known[key[$1, $2]]++
     looked[$1] = 1
@@ -36,11 +37,13 @@ FILENAME ~ /mutants$/ {
     mutant = $3 SUBSEP $4
     if (!($3 in tried)) { tried[$3] = equal[$3] = killed[$3] = 0; files[++n_files] = $3 }
     if ($1 == "same" || $1 == "invalid") { none[$1]++; next }
+    of = substr($3, 1, index($3, "/")) SUBSEP kind[mutant]
     tried[$3]++
-    if ($1 == "killed") { killed[$3]++; next }
+    tried[of]++
+    if ($1 == "killed") { killed[$3]++; killed[of]++; next }
     survived_key[key[mutant]]++
     if (key[mutant] in why) {
-        if (why[key[mutant]] == "same") equal[$3]++
+        if (why[key[mutant]] == "same") { equal[$3]++; equal[of]++ }
         explained++
         next
     }
@@ -74,22 +77,22 @@ END {
         f = files[i]
         row(f, tried[f], equal[f], killed[f])
         folder = substr(f, 1, index(f, "/"))
-        if (!(folder in all)) folders[++n_folders] = folder
-        all[folder] += tried[f]
-        as_before[folder] += equal[f]
-        dead[folder] += killed[f]
+        if (!(folder in in_it)) folders[++n_folders] = folder
+        in_it[folder]
     }
-    for (i = 1; i <= n_folders; i++) {
-        f = folders[i]
-        row(f, all[f], as_before[f], dead[f])
-        passed += dead[f]
-        mutants = all[f] - as_before[f]
-        print "    " interval(dead[f], mutants) " of all its mutants, by this sample"
-        if (mutants >= 100 && dead[f] < 0.95 * mutants) {                   # of a few mutants a rate says nothing
-            print "FAIL " f ": fewer than 95 in 100 are killed"
-            failed++
+    n_kinds = split("signs and operators,numbers", kinds, ",")
+    for (i = 1; i <= n_folders; i++)
+        for (k = 1; k <= n_kinds; k++) {
+            of = folders[i] SUBSEP kinds[k]
+            row(folders[i] " " kinds[k], tried[of] + 0, equal[of] + 0, killed[of] + 0)
+            passed += killed[of]
+            mutants = tried[of] - equal[of]
+            print "    " interval(killed[of] + 0, mutants) " of all of these, by this sample"
+            if (k == 1 && mutants >= 50 && killed[of] < 0.95 * mutants) {   # of a few mutants a rate says nothing
+                print "FAIL " folders[i] ": fewer than 95 in 100 of its signs and operators are killed"
+                failed++
+            }
         }
-    }
     printf "%d compile to the same bits, %d do not compile; %d survivors are explained\n", none["same"],
         none["invalid"], explained
     for (i = 1; i <= n_unexplained; i++) print "FAIL survives: " unexplained[i]

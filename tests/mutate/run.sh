@@ -14,10 +14,10 @@
 #   MOST=5000       with the tests of at most 5 s of the processor: a first look, which calls what others kill a survivor
 #
 # A survivor has to be in survivors.txt, with a reason: `same:` why it is no mutant, since it provably computes the
-# same, or `why:` it may survive, which counts as a survivor. Of each folder at least 95 in 100 mutants must be killed. A
-# sample of 160 from a folder where 90 in 100 are passes once in 60 times, one from a folder where 98 in 100 are
-# fails once in 200 times (binomial). Both rates are printed, without and with those that are the same, and of a folder's
-# the 95% interval.
+# same, or `why:` it may survive, which counts as a survivor. Of each folder at least 95 in 100 signs and operators must
+# be killed; numbers, many of them limits of what is tried or allowed, have a rate of their own. A sample of 150 from a
+# folder where 90 in 100 are passes once in 70 times, one from a folder where 98 in 100 are fails once in
+# 90 (binomial). Both rates are printed, without and with those that are the same, and the 95% interval.
 set -u
 export OPENBLAS_NUM_THREADS=1
 build=$1
