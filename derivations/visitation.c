@@ -173,6 +173,24 @@ static double total_visits(const setting *x, double *out)
     return room_of_rows(x->pi);
 }
 
+/* MDP-13  sum_s |rho(s)|: the same where none is negative */
+static double total_sizes(const setting *x, double *out)
+{
+    out[0] = out[1] = 0;
+    for (int s = 0; s < x->pi->nS; s++) {
+        out[0] += fabs(x->pi->rho[s]);
+        out[1] += fabs((1 - x->pi->gamma) * x->pi->rho[s]);
+    }
+    return room_of_rows(x->pi);
+}
+
+static double largest_visit(const setting *x, double *out)
+{
+    out[0] = linalg_max_abs(x->pi->nS, x->pi->rho);
+    out[1] = (1 - x->pi->gamma) * out[0];
+    return room_of_rows(x->pi);
+}
+
 /* 1^T rho = mu0^T sum_t (gamma P)^t 1, whole chain: a way into an absorbing state is worth gamma/(1-gamma) */
 static double total_over_time(const setting *x, double *out)
 {
@@ -286,6 +304,10 @@ const derivation state_visits[] = {
         { "=\\sum_s\\rho_\\pi(s),\\quad\\sum_s(1-\\gamma)\\rho_\\pi(s)",
           "rho by its solve, absorbing states counted", total_visits },
         { "=\\rho_0^T\\sum_t(\\gamma P_\\pi)^t1", "the same sum, backwards in time", total_over_time },
+        { "=\\sum_s|\\rho_\\pi(s)|,\\quad\\sum_s|(1-\\gamma)\\rho_\\pi(s)|", "none of them is negative",
+          total_sizes },
+        { "\\ge\\max_s\\rho_\\pi(s),\\quad\\max_s(1-\\gamma)\\rho_\\pi(s)",
+          "a single one: rho may exceed 1, (1-gamma) rho cannot", largest_visit, AT_MOST },
         { "=1", "004 l.356, 000 eq 14-16 write sum_s rho(s) as an expectation, without a factor. One reading: rho"
           " sums to 1", NULL, DIFFERS, "ERR-9", .is = { 1, 1 } } } },
     { "MDP-14", "d(s) = lim_t Pr(s_t = s) solves d = P_pi^T d", "d(s), absorbing states included", count_states,
