@@ -543,7 +543,6 @@ static double unscaled(const setting *x, double *g)     { return actor_with(x, 1
 
 /* ---- BL-8, TDA-4: how many numbers are learnt ---- */
 
-
 /* Layers from nS one-hot inputs: a weight for each and a bias */
 static double three_sets(const setting *x, double *out)
 {

@@ -137,7 +137,7 @@ typedef struct {
     double *measure;                        /* [n], behind them: number i is measured in so many units; 1 as a rule */
     double units[DERIVATION_MAX_LINES];     /* error of each line against that, in units, */
     double allowed[DERIVATION_MAX_LINES];   /* and what it may be: 10, and what the lines know of their own */
-    bool differs[DERIVATION_MAX_LINES];     /* a DIFFERS line further off than rounding can be: refuted */
+    bool differs[DERIVATION_MAX_LINES];     /* a DIFFERS line off beyond rounding and in eight digits: refuted */
     int worst;                              /* the line that uses most of what is allowed */
     enum verdict verdict;
     const char *reason;                     /* of WEAK and NOT_APPLICABLE */

@@ -1,7 +1,6 @@
 /* Sizes, units and page of the small problem: see small_problem.h. */
 #include "derivations/small_problem.h"
 
-#include <float.h>
 #include <gsl/gsl_math.h>
 #include <math.h>
 #include <stdlib.h>

@@ -66,11 +66,11 @@ commands() {
 outputs() {
     commands | while read -r command; do
         echo "\$ ascent $command"
-        case $command in derive*) latex=--latex ;; *) latex= ;; esac        # formulas as they are in the sources
         case $command in
         *--plot*)
             (cd "$(mktemp -d "$work/XXXXXX")" && "$ascent" $command 2>&1 </dev/null; echo "exit status $?"; cat picture.svg) ;;
-        *) "$ascent" $command $latex 2>&1 </dev/null; echo "exit status $?" ;;
+        derive*) "$ascent" $command --latex 2>&1 </dev/null; echo "exit status $?" ;;    # formulas as in the sources
+        *) "$ascent" $command 2>&1 </dev/null; echo "exit status $?" ;;
         esac
     done | awk '
         /^\$ / { command = $3; below = 0 }
