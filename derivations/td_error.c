@@ -148,12 +148,20 @@ static double mean_of_biased_estimate(const setting *x, double *g)
 
 /* ---- TDA-8: targets for V_0(s_0) ---- */
 
-static double unit_of_targets(const setting *x)     /* a variance of numbers up to W, in H backups */
+/* A mean of numbers up to W, in H backups; and of their squares */
+static double unit_of_targets(const setting *x)
 {
     finite_horizon *f = small(x);
-    double unit = DBL_EPSILON * fmax(x->pi->nS, 4) * f->H * pow(finite_scale(f), 2);
+    double unit = DBL_EPSILON * fmax(x->pi->nS, 4) * f->H * finite_scale(f);
     finite_free(f);
     return unit;
+}
+
+static void measure_of_targets(const setting *x, int n, double *m)
+{
+    finite_horizon *f = small(x);
+    for (int i = 0; i < n; i++) m[i] = i % 2 ? finite_scale(f) : 1;
+    finite_free(f);
 }
 
 struct target { const finite_horizon *f; bool one_step; double critic_error; };
@@ -180,7 +188,7 @@ static double over_targets(const setting *x, bool one_step, double critic, doubl
     finite_horizon *f = small(x);
     struct target target = { f, one_step, critic };
     enumerate_moments(f->M, f->x->pi, f->H, error_of_target, &target, 2, out, NULL);
-    double room = 4 * f->H * enumerate_defect(f->M) * pow(finite_scale(f), 2);
+    double room = 4 * f->H * enumerate_defect(f->M) * finite_scale(f);
     finite_free(f);
     return room;
 }
@@ -261,6 +269,6 @@ const derivation td_error[] = {
         { "E[e],\\quad E[e^2],\\quad e=r_0+\\gamma V_w(s_1)-V(s_0),\\quad V_w=V+1",
           "the control: behind a V that is off by 1 the target is biased by gamma times that",
           td_critic, DIFFERS } },
-      .page = page },
+      .measure = measure_of_targets, .page = page },
     { .id = NULL }
 };

@@ -213,8 +213,8 @@ static void means_beside_variances(void **state)
         rows++;
         derivation_result_free(&r);
     }
-    assert_int_equal(rows, 12);
-    assert_int_equal(refuted, 6);
+    assert_int_equal(rows, 13);
+    assert_int_equal(refuted, 7);
     setting_free(x);
     exact_free(pi);
     free(large.R);
