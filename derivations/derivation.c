@@ -126,15 +126,29 @@ static double distance_max(const derivation_result *r, enum relation relation, i
     return worst;
 }
 
-/* What a DIFFERS line says: further off than rounding can be, and in eight digits of the number. A control that is
- * not says nothing. */
+/* The number of line l that is furthest off, in its measure, of those off by at least so many units and such a part
+ * of themselves; -1: none is */
+static int furthest(const derivation_result *r, int l, double units, double part)
+{
+    int at = -1;
+    double most = -1;
+    for (int i = r->from[l]; i < r->n && !isnan(most); i++) {
+        double a = derivation_number(r, r->against[l], i), b = derivation_number(r, l, i), off = fabs(a - b);
+        if (off < units * r->unit * r->measure[i] || off < part * fmax(fabs(a), fabs(b))) continue;
+        if (!(off / r->measure[i] <= most)) at = i, most = off / r->measure[i];
+    }
+    return at;
+}
+
+/* What a DIFFERS line says: a number is off by more than rounding can be, and in half of a double's digits. A control
+ * that is not says nothing. */
 static void compare_wrong(const derivation *d, int l, derivation_result *r)
 {
-    const derivation_line *line = &d->line[l];
-    int i = derivation_furthest(r, l);
-    double a = derivation_number(r, r->against[l], i), b = derivation_number(r, l, i);
-    r->differs[l] = r->units[l] > r->allowed[l] && (d->distance || fabs(a - b) > 1e-8 * fmax(fabs(a), fabs(b)));
-    if (line->erratum || r->differs[l] || r->verdict == FAIL) return;
+    const double half = 1e-8;
+    int apart = d->distance ? r->furthest[l] : furthest(r, l, r->allowed[l], half);
+    r->differs[l] = r->units[l] > r->allowed[l] && (d->distance ? r->units[l] * r->unit > half : apart >= 0);
+    if (r->differs[l]) r->furthest[l] = apart;
+    if (d->line[l].erratum || r->differs[l] || r->verdict == FAIL) return;
     r->verdict = WEAK;
     r->reason = "the control cannot be told from it";
 }
@@ -156,6 +170,7 @@ static void compare_line(const derivation *d, const setting *x, const double *ow
                                : distance_max(r, relation_kind(relation), r->from[l], line, other);
     r->units[l] = error / r->unit;
     r->allowed[l] = 10 + (own[against] + own[l]) / r->unit;
+    r->furthest[l] = furthest(r, l, -1, -1);
 }
 
 /* Each computed line against the first computed one, or against the one above. */
@@ -248,20 +263,9 @@ double derivation_number(const derivation_result *r, int line, int i)
 
 int derivation_shown(const derivation_result *r)
 {
-    if (r->verdict == FAIL) return derivation_furthest(r, r->worst);
+    if (r->verdict == FAIL) return r->furthest[r->worst];
     int at = 0;
     for (int i = 1; i < r->common; i++)
         if (!(fabs(derivation_number(r, r->first, i)) <= fabs(derivation_number(r, r->first, at)))) at = i;
-    return at;
-}
-
-int derivation_furthest(const derivation_result *r, int line)
-{
-    int at = r->from[line];
-    double most = -1;
-    for (int i = at; i < r->n && !isnan(most); i++) {
-        double off = fabs(derivation_number(r, r->against[line], i) - derivation_number(r, line, i)) / r->measure[i];
-        if (!(off <= most)) at = i, most = off;
-    }
     return at;
 }

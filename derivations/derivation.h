@@ -27,7 +27,7 @@ setting *setting_new(const exact *pi, const exact *pi1, uint64_t seed);     /* p
 void     setting_free(setting *x);                                         /* NULL is fine */
 
 /* Writes the line's n numbers. Returns what it knows of its own error beyond the derivation's 10 units: 0 for
- * exact lines, a bound for differences and iterations; LEFT_OUT, or less than 0, where it is too large here. */
+ * exact lines, a bound for differences and iterations; LEFT_OUT where it is too large here. */
 typedef double (*line_value)(const setting *x, double *out);
 #define LEFT_OUT (-1.0)
 
@@ -73,7 +73,7 @@ typedef struct {
     /* Some seconds; 0: not at all. verify leaves it to derive when it is more than a second, or when it is asked
      * about MDPs by name. */
     double trains;
-    /* NULL: 1. Or writes what each number is measured in, m [n]: variances beside means, whose unit is `unit`. */
+    /* One unit of number i is m[i] times `unit`, m [n]: variances beside means. NULL: 1 for all */
     void (*measure)(const setting *x, int n, double *m);
 } derivation;
 
@@ -134,10 +134,11 @@ typedef struct {
     int from[DERIVATION_MAX_LINES];         /* the first number that each speaks of, */
     int common;                             /* and how many numbers, the first ones, all lines speak of */
     double unit;                            /* one unit, absolute or in the derivation's distance */
-    double *measure;                        /* [n], behind them: number i is measured in so many units; 1 as a rule */
+    double *measure;                        /* [n], behind them: one unit of number i is measure[i] * unit */
     double units[DERIVATION_MAX_LINES];     /* error of each line against that, in units, */
     double allowed[DERIVATION_MAX_LINES];   /* and what it may be: 10, and what the lines know of their own */
-    bool differs[DERIVATION_MAX_LINES];     /* a DIFFERS line off beyond rounding and in eight digits: refuted */
+    bool differs[DERIVATION_MAX_LINES];     /* a DIFFERS line off beyond rounding and in half the digits: refuted */
+    int furthest[DERIVATION_MAX_LINES];     /* the number furthest off; of a line that differs, one that says so */
     int worst;                              /* the line that uses most of what is allowed */
     enum verdict verdict;
     const char *reason;                     /* of WEAK and NOT_APPLICABLE */
@@ -147,7 +148,6 @@ void              derivation_result_free(derivation_result *r);
 /* Which of a line's n numbers to show: the largest of the first line, on FAIL the one where the worst line is
  * furthest from the one it is held against. */
 int               derivation_shown(const derivation_result *r);
-int               derivation_furthest(const derivation_result *r, int line);
 double            derivation_number(const derivation_result *r, int line, int i);
 
 #endif

@@ -35,7 +35,7 @@ static void print_line(FILE *out, const derivation *d, const derivation_result *
     enum relation kind = relation_kind(line->relation);
     int against = r->against[l];
     /* Where it differs, or what it speaks of, may be elsewhere. */
-    int k = kind == DIFFERS ? derivation_furthest(r, l) : line->from > i ? line->from : i;
+    int k = kind == DIFFERS ? r->furthest[l] : line->from > i ? line->from : i;
     if (!r->computed[l]) {
         fprintf(out, "      left out: too large here\n\n");
         return;
@@ -65,7 +65,7 @@ static void print_escaped(FILE *out, const char *text)
 static void print_number(FILE *out, const derivation_result *r, int l, int i)
 {
     double x = derivation_number(r, l, i);
-    fprintf(out, "`%.10g`", fabs(x) <= fmax(10, r->allowed[l]) * r->unit ? 0 : x);
+    fprintf(out, "`%.10g`", fabs(x) <= fmax(10, r->allowed[l]) * r->unit * r->measure[i] ? 0 : x);
 }
 
 static void print_markdown_line(FILE *out, const derivation *d, const derivation_result *r, int l, int i)
@@ -73,7 +73,7 @@ static void print_markdown_line(FILE *out, const derivation *d, const derivation
     const derivation_line *line = &d->line[l];
     const int indent = l < 9 ? 3 : 4;                           /* what a list item's paragraphs need */
     enum relation kind = relation_kind(line->relation);
-    int k = kind == DIFFERS ? derivation_furthest(r, l) : line->from > i ? line->from : i;
+    int k = kind == DIFFERS ? r->furthest[l] : line->from > i ? line->from : i;
     fprintf(out, "%d. %s%s%s", l + 1, line->erratum ? "**" : "", line->erratum ? line->erratum : "",
             line->erratum ? "**, wrong: " : "");
     print_escaped(out, line->why);
@@ -140,8 +140,8 @@ static void print_derivation(FILE *out, const derivation *d, const problem *p, c
     if (r->n > 1) fprintf(out, ", number %d of %d", i + 1, r->n);
     fprintf(out, "\n\n");
     for (int l = 0; l < r->lines; l++) print_line(out, d, r, l, i, style);
-    fprintf(out, "%s (one unit is %.1e)%s%s\n", verdict_name(r->verdict), r->unit, r->reason ? ": " : "",
-           r->reason ? r->reason : "");
+    fprintf(out, "%s (one unit is %.1e)%s%s\n", verdict_name(r->verdict), r->unit * r->measure[i],
+            r->reason ? ": " : "", r->reason ? r->reason : "");
 }
 
 static enum verdict derive(FILE *out, const derivation *d, const problem *p, const setting *x, struct style style)

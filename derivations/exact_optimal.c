@@ -164,8 +164,8 @@ static bool improve(struct plan *p, double rounding)
     return changed;
 }
 
-/* For gamma < 1: the lowest-numbered action that is optimal up to 1e-12 of its state's value, or rounding, which is
- * no more than 1e-12 max |Q|. */
+/* For gamma < 1: the lowest-numbered action that is optimal up to 1e-12 of its state's value, or one unit of
+ * rounding, of which at most 1e-12 max |Q| counts. */
 static void lowest_optimal(struct plan *p, double rounding)
 {
     rounding = fmin(rounding, 1e-12 * backup(p));

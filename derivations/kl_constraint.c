@@ -204,7 +204,7 @@ static double line_saddle(const setting *x, double *out)
     for (int k = 0; k < OTHERS; k++) out[k] = dual_gradient_lagrangian(&t, EPSILON, lambda, pi1);
     improvement_table_free(&t);
     free(pi1);
-    return isnan(lambda) ? -1 : 0;
+    return isnan(lambda) ? LEFT_OUT : 0;
 }
 
 static double line_slackness(const setting *x, double *out)
@@ -212,7 +212,7 @@ static double line_slackness(const setting *x, double *out)
     double *pi1 = allocate((size_t)x->pi->nSA, sizeof *pi1, "a policy"), lambda = saddle(x, pi1);
     for (int k = 0; k < OTHERS; k++) out[k] = A_bar_by_hand(x->pi, pi1);
     free(pi1);
-    return isnan(lambda) ? -1 : 2 * SETTLED * EPSILON * lambda + 1e-13 * lambda;
+    return isnan(lambda) ? LEFT_OUT : 2 * SETTLED * EPSILON * lambda + 1e-13 * lambda;
 }
 
 /* Lagrangian + sum |d Lagrangian / dz| by autodiff, pi' = softmax z; logs of the least numbers for those of 0 */
@@ -237,7 +237,7 @@ static double line_stationary(const setting *x, double *out)
     for (int k = 0; k < OTHERS; k++) out[k] = sum;
     ad_tape_free(t);
     free(pi1);
-    return isnan(lambda) ? -1 : 1e-8 * fabs(sum);
+    return isnan(lambda) ? LEFT_OUT : 1e-8 * fabs(sum);
 }
 
 static double line_other_policies(const setting *x, double *out)
@@ -248,7 +248,7 @@ static double line_other_policies(const setting *x, double *out)
         out[k] = A_bar_by_hand(x->pi, pi1) - lambda * (mean_kl_by_hand(x->pi, pi1) - EPSILON);
     }
     free(pi1);
-    return isnan(lambda) ? -1 : 0;
+    return isnan(lambda) ? LEFT_OUT : 0;
 }
 
 static double line_other_lambdas(const setting *x, double *out)
@@ -289,7 +289,7 @@ static double line_lambda(const setting *x, double *out)
     out[1] = by_algorithm(&t, wide(x), pi1);
     improvement_table_free(&t);
     free(pi1);
-    return isnan(out[0]) || isnan(out[1]) ? -1 : 2e-7 * out[0];
+    return isnan(out[0]) || isnan(out[1]) ? LEFT_OUT : 2e-7 * out[0];
 }
 
 /* KL-6 as 001 has it: few steps of ascent in theta', one of lambda, from theta' = theta and lambda = 0, where
@@ -325,7 +325,7 @@ static double iterated(const setting *x, bool projected, double *out)
     out[1] = greatest_lambda(x, projected);
     improvement_table_free(&t);
     free(pi1);
-    return isnan(out[0]) ? -1 : 2e-7 * out[0];
+    return isnan(out[0]) ? LEFT_OUT : 2e-7 * out[0];
 }
 
 static double line_projected(const setting *x, double *out)   { return iterated(x, true, out); }

@@ -337,7 +337,7 @@ static double length_along(const setting *x, bool greatest, double radius, doubl
     natural_step(x, delta, v);
     *out = step_length(x->pi, v, greatest, radius);
     free(v);
-    return isinf(*out) ? -1 : 0;
+    return isinf(*out) ? LEFT_OUT : 0;
 }
 
 /* TRPO-31   t such that max_s KL_s = delta, and t such that E_s[KL_s] is */

@@ -127,7 +127,7 @@ double gradient_differences(const exact *x, double *g)
 {
     const double h = 0x1p-5;
     double S = x->nS, worst = 0;
-    if (x->n * (S * S * S) > 2e9) return -1;
+    if (x->n * (S * S * S) > 2e9) return LEFT_OUT;
     double *theta = allocate((size_t)x->n, sizeof *theta, "parameters");
     memcpy(theta, x->theta, (size_t)x->n * sizeof *theta);
     for (int i = 0; i < x->n; i++) {
@@ -265,7 +265,7 @@ static double by_stationary_d(const setting *x, double *g)
     const char *reason = visitation_stationary(x->pi, d, NULL);
     if (!reason) gradient_sum(x->pi, d, x->pi->Q, g);
     free(d);
-    return reason ? -1 : 0;
+    return reason ? LEFT_OUT : 0;
 }
 
 /* ---- PGT-2, MDP-19: two readings of J ---- */

@@ -142,7 +142,7 @@ static double optimum_penalised(const setting *x, double *out)
     penalised P = { x->pi, trust_region_max(x->pi, delta, p).eta, p };
     if (!too_many_pairs(x)) *out = P.C * delta - region_least(minus_penalised, &P, log(delta) - 3, log(delta) + 3);
     free(p);
-    return too_many_pairs(x) ? -1 : 0;
+    return too_many_pairs(x) ? LEFT_OUT : 0;
 }
 
 /* u sum d max(1, |log pi|) for each logarithm */

@@ -88,7 +88,7 @@ static struct row row_of(const derivation *d, const derivation_result *r)
     row.relation = relation_kind(d->line[other].relation);
     row.units = r->units[r->worst];
     row.allowed = r->allowed[r->worst];
-    row.unit = r->unit;
+    row.unit = r->unit * r->measure[shown];
     return row;
 }
 
@@ -107,12 +107,10 @@ static void merge(struct row *row, const struct row *other)
 /* A wrong line's row: the two sides where they are furthest apart. */
 static struct row wrong_row(const derivation_result *r, int l)
 {
-    struct row row = { .units = r->units[l], .allowed = r->allowed[l], .unit = r->unit,
-                       .relation = r->differs[l] ? DIFFERS : EQUAL };
-    int furthest = derivation_furthest(r, l);
-    row.left = derivation_number(r, r->against[l], furthest);
-    row.right = derivation_number(r, l, furthest);
-    return row;
+    int i = r->furthest[l];
+    return (struct row){ .left = derivation_number(r, r->against[l], i), .right = derivation_number(r, l, i),
+                         .units = r->units[l], .allowed = r->allowed[l], .unit = r->unit * r->measure[i],
+                         .relation = r->differs[l] ? DIFFERS : EQUAL };
 }
 
 static void print_head(void)

@@ -43,12 +43,12 @@ static look look_at(const derivation *d, int l, const derivation_result *r)
         k.reason = "too large here";
         return k;
     }
-    int i = is_wrong(&d->line[l]) ? derivation_furthest(r, l) : derivation_shown(r);
+    int i = is_wrong(&d->line[l]) ? r->furthest[l] : derivation_shown(r);
     k.document = derivation_number(r, l, i);
     k.right = derivation_number(r, r->against[l], i);
     k.units = fmin(r->units[l], DBL_MAX);
     k.allowed = r->allowed[l];
-    k.unit = r->unit;
+    k.unit = r->unit * r->measure[i];
     k.showing = r->verdict == FAIL ? SHOWN_TO_FAIL : r->verdict == WEAK ? SHOWN_TOO_LOOSELY
               : r->differs[l] || !is_wrong(&d->line[l]) ? SHOWN : SHOWN_TO_AGREE;
     if (k.showing == SHOWN_TO_FAIL) k.reason = "a line called right is off";

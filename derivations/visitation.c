@@ -129,7 +129,7 @@ static double visits_step_by_step(const setting *x, double *out)
         }
     }
     free(p);
-    return left * pi->k > 1e-3 * pi->unit_rho + DBL_EPSILON ? -1 : left * pi->k;
+    return left * pi->k > 1e-3 * pi->unit_rho + DBL_EPSILON ? LEFT_OUT : left * pi->k;
 }
 /*[/snip]*/
 

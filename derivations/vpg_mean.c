@@ -195,6 +195,22 @@ static double mean_of_A_score(const setting *x, double *out)  { return by_hand(x
 static double sum_of_scores(const setting *x, double *out)    { return by_hand(x, weights_one, out); }
 static double return_times_scores(const setting *x, double *out) { return by_hand(x, weights_return, out); }
 
+/* Scores have no reward in them: as of returns of 1 */
+static double unit_of_scores(const setting *x)
+{
+    finite_horizon *f = small_new(x);
+    double unit = finite_unit_gradient(f, x->pi->c) / finite_scale(f);
+    finite_free(f);
+    return unit;
+}
+
+static void measure_of_scores(const setting *x, int n, double *m)
+{
+    finite_horizon *f = small_new(x);
+    for (int i = 0; i < n; i++) m[i] = i == x->pi->n ? f->H * x->pi->c : 1;
+    finite_free(f);
+}
+
 /* ---- ERR-42: one state, the action that ends has p = .3 and pays 1 ---- */
 
 void vpg_mean_over_steps_bias(double p, double *trajectories, double *steps, double *exact_steps)
@@ -436,14 +452,14 @@ const derivation vpg_mean[] = {
           "reverse mode; " TRAINING, over_steps } },
       .measure = small_measure, .page = small_page },
     { "PGT-21", "policy gradients look like supervised learning: with weights 1 they are", MEAN_AND_TRACE,
-      small_n_and_trace, small_unit, small_not_applicable, NULL, {
+      small_n_and_trace, unit_of_scores, small_not_applicable, NULL, {
         { "-\\nabla_\\theta\\sum_t-\\log\\pi_\\theta(a_t|s_t)",
           "cross entropy of the actions seen: scores of the softmax in closed form", sum_of_scores },
         { "=\\sum_t\\Psi_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t),\\quad\\Psi_t=1", TRAINING, all_weights_one },
         { "R(\\tau)\\sum_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)",
           "the control: with the return as weight it is the metric that is optimised", return_times_scores,
           DIFFERS } },
-      .measure = small_measure, .page = small_page },
+      .measure = measure_of_scores, .page = small_page },
     { "VPG-2", "the mean over trajectories of R(tau) sum_t grad log pi estimates grad J",
       "the largest |z| of 15 components", count_one, unit_of_one, NULL, NULL, {
         { "4", "standard errors", .is = { 4 } },

@@ -433,16 +433,6 @@ static void test_sums(void **state)
         }
 }
 
-/* ---- operators that move numbers move their bits ---- */
-static void expect_bits(ad y, int n, const int *from)
-{
-    for (int i = 0; i < n; i++) {
-        double want = from[i] < 0 ? 0 : special[from[i]];
-        if (!bits_equal(ad_value(y)[i], want))
-            fail_msg("ad_%s: entry %d is %g, expected %g", y->op->name, i, ad_value(y)[i], want);
-    }
-}
-
 /* tanh' = (1 - tanh)(1 + tanh) of the tanh that is stored, also where that is all but 1 */
 static void test_tanh_near_1(void **state)
 {
@@ -456,6 +446,16 @@ static void test_tanh_near_1(void **state)
             fail_msg("tanh'(%g) = %.17g, expected %.17g", x, slope, want);
     }
     ad_tape_free(t);
+}
+
+/* ---- operators that move numbers move their bits ---- */
+static void expect_bits(ad y, int n, const int *from)
+{
+    for (int i = 0; i < n; i++) {
+        double want = from[i] < 0 ? 0 : special[from[i]];
+        if (!bits_equal(ad_value(y)[i], want))
+            fail_msg("ad_%s: entry %d is %g, expected %g", y->op->name, i, ad_value(y)[i], want);
+    }
 }
 
 static void test_moved_bits(void **state)
