@@ -53,7 +53,8 @@ static void explain_update(FILE *out, const ppo_clip_config *c, run *streams, pp
     memcpy(before, l->theta, (size_t)(l->p.n + network_n(&l->f)) * sizeof *before);
     long done = ppo_clip_epochs(c, l, streams->update_rng);
     fprintf(out, "PPO-15   J = L - c1 L_VF + c2 S, c1 = %g, c2 = %g\n"
-            "PPO-12   %ld steps of Adam along its gradient, alpha = %g, of V %g; after them\n\n", c->c1, c->c2,
+            "PPO-12   %ld steps of Adam along its gradient, alpha = %g, of V %g; after them, with A_t as"
+            " above\n\n", c->c1, c->c2,
             l->step.t, c->lr, c->lr_V);
     explain_surrogate(out, c, l);
     explain_kl(out, c, l, done);

@@ -57,7 +57,8 @@ static void explain_update(FILE *out, const ppo_penalty_config *c, run *streams,
     memcpy(before, l->theta, (size_t)(l->p.n + network_n(&l->f)) * sizeof *before);
     ppo_penalty_epochs(c, c->beta, l, streams->update_rng);
     fprintf(out, "PPO-15   J = L - c1 L_VF + c2 S, c1 = %g, c2 = %g\n"
-            "PPO-12   %ld steps of Adam along its gradient, alpha = %g, of V %g; after them\n\n", c->c1, c->c2,
+            "PPO-12   %ld steps of Adam along its gradient, alpha = %g, of V %g; after them, with A_t as"
+            " above\n\n", c->c1, c->c2,
             l->step.t, c->lr, c->lr_V);
     explain_surrogate(out, c, c->beta, l);
     explain_beta(out, c, c->beta, l);

@@ -1,5 +1,5 @@
 /* PGT-8: g = sum_t gamma^t Psi_t grad log pi(a_t|s_t), with six choices of Psi that have one mean (002, images
- * A3C3-A3C5; Schulman et al. 2016, eq 1). They are printed there without a discount. With one, a reward of time k
+ * A3C3-A3C5; Schulman et al. 2016, eq 1). Their sums over time have no discount there. With one, a reward of time k
  * counts gamma^k wherever it appears, so each function below writes the weight of a score,
  *
  *     w[t] = gamma^t Psi_t        [T]

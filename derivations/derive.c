@@ -167,7 +167,7 @@ static const derivation *first_of(const char *id)
     const derivation *d = is_erratum(id) ? derivation_next_erratum(id, NULL, &line) : derivation_find(id);
     for (const erratum_in_words *e = errata_in_words; !d && e->erratum; e++)
         if (strcmp(e->erratum, id) == 0) bad_input("derive: %s is words: `ascent list %s` prints them", id, id);
-    if (!d && is_erratum(id)) bad_input("derive: no line of %s is computed yet", id);
+    if (!d && is_erratum(id)) bad_input("derive: no erratum %s: expected ERR-1 to ERR-86", id);
     if (!d && !registry_find(id)) bad_input("derive: no id %s; `ascent list` prints them all", id);
     if (!d && strcmp(registry_find(id)->class_, "stated") == 0)
         bad_input("derive: %s is stated only, nothing to compute: `ascent list %s` prints it", id, id);

@@ -416,8 +416,8 @@ static double by_critic(const setting *x, double *g)            /* X29: Q_w = .7
 
 #define OF_FORM "dJ/dtheta[i], then the trace of the covariance; over " FINITE_SMALL
 #define RECURSION "the gradient by PGT-3; the variance from moments carried backward in time, no trajectory"
-#define TRAJECTORIES "over all trajectories, through algorithms/psi.c and autodiff. The statement has no" \
-    " discount: with one, a reward of time k counts gamma^k wherever it appears (psi.h)"
+#define TRAJECTORIES "over all trajectories, through algorithms/psi.c and autodiff. The sums over time are printed" \
+    " without a discount: with one, a reward of time k counts gamma^k wherever it appears (psi.h)"
 
 const derivation equivalent_forms[] = {
     { "PGT-8", "six choices of Psi in E[sum_t gamma^t Psi_t grad log pi(a_t|s_t)]: one gradient",

@@ -212,7 +212,7 @@ const gradient_estimator gradient_estimators[] = {
       BY_ADVANTAGE_ACTOR_CRITIC, NEEDS_V | NEEDS_Q },
     { "td-actor-critic", "that of td: `train td_actor_critic`, gamma_t=on (TDA-6)", NULL, BY_TD_ACTOR_CRITIC,
       NEEDS_V },
-    { "a2c", "nstep-segments, or GAE in each, without gamma^t: as `train a2c`, beta = 0 (A3C-6)",
+    { "a2c", "nstep-segments, or GAE in each, without gamma^t: with --lambda 1 as `train a2c`, beta = 0 (A3C-6)",
       a2c_weights, BY_A2C, NEEDS_V | NEEDS_N | NEEDS_LAMBDA },
     { "vpg-total-return", "R(tau); as `train vpg`, one trajectory (VPG-2)", vpg_total, BY_VPG },
     { "vpg-reward-to-go", "G_t", vpg_to_go, BY_VPG },

@@ -264,8 +264,9 @@ static char *about(void)
         "its exact mean, its bias against the exact gradient of J = E[sum_{t<H} gamma^t r_t], and the"
         " variance of\n"
         "each component. MDP: a .mdp file or a built-in name. --json: mean, exact, bias, variance, each\n"
-        "[states][actions]. --all: every estimator, with the exact critic and with --critic, as a table: the\n"
-        "Euclidean norm of the bias, the square root of the trace of the covariance, and of E|g - grad J|^2.\n\n"
+        "[states][actions]. --all: total-return to gae below, each with the exact critic and with --critic, Q,\n"
+        "advantage and td as the actor-critics' steps, as a table: the Euclidean norm of the bias, the square\n"
+        "root of the trace of the covariance, and of E|g - grad J|^2.\n\n"
         "Critics. `exact` (default): V_t, Q_t, A_t of the policy for the H - t steps that are left. `X29` (default\n"
         "of --all): Q_w = .7 Q_t(s,a) + .3 sin(7s + 4a), V_w = sum_a pi(a|s) Q_w(s,a). FILE: CSV, a row V(s) or\n"
         "V(s), Q(s,0), Q(s,1), .. a state, taken for all t < H; H times as many rows give each time its own, row\n"
@@ -282,7 +283,7 @@ int estimate_command(int argc, char **argv)
     struct asked asked = { .policy = "uniform" };
     const option table[] = {
         { "--estimator", "NAME", "which one", &asked.name, NULL },
-        { "--all", NULL, "a table of all of them", NULL, &asked.all },
+        { "--all", NULL, "a table of total-return to gae", NULL, &asked.all },
         { "--horizon", "H", "steps until a trajectory is cut off", &asked.horizon, NULL },
         { "--policy", "FILE", "logits, CSV, one row a state, or `uniform` (default)", &asked.policy, NULL },
         { "--gamma", "G", "discount instead of the MDP's own", &asked.gamma, NULL },

@@ -92,9 +92,10 @@ int lqr_command(int argc, char **argv)
     double *K = allocate((size_t)(L->m * L->n), sizeof *K, "a gain");
     if (gain && !lqr_gain_read(gain, L, K, error, sizeof error)) bad_input("%s", error);
     lqr_exact *x = gain ? lqr_exact_new(L, K, NULL, error, sizeof error) : NULL;
-    if (gain && !x) bad_input("%s: %s; without --gain it is the best one", gain, error);
+    if (gain && !x) bad_input("%s: %s; without --gain it is the best one, if there is one", gain, error);
     lqr_exact *best = lqr_optimum(L, why_not, sizeof why_not);
-    if (!gain && !best) bad_input("%s: expected --gain FILE, as no gain is the best: %s", argv[1], why_not);
+    if (!gain && !best)
+        bad_input("%s: expected --gain FILE, stable, as no stable gain is the best: %s", argv[1], why_not);
     double residual = best ? lqr_riccati_residual(best) : 0;       /* before anything is printed */
     if (json) print_json(gain ? x : best, best);
     else      print_text(argv[1], gain ? x : best, best, residual, why_not);

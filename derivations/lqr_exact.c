@@ -377,8 +377,8 @@ lqr_exact *lqr_optimum(const lqr_system *L, char *error, size_t size)
         lqr_exact_free(x);
         x = lqr_exact_new(L, K, NULL, why, sizeof why);
     }
-    if (!ends)         snprintf(error, size, "no gain is stable, or doubles cannot tell: by a small margin, with a"
-                                             " small R, or since what grows costs nothing");
+    if (!ends)         snprintf(error, size, "no gain is stable, or doubles do not show it: a small margin, a small"
+                                             " R, or growth that costs nothing");
     else if (!regular) snprintf(error, size, "R + gamma B^T P B is singular to working precision");
     else if (!x)       snprintf(error, size, "the cheapest gain lets grow what costs nothing: %s", why);
     if (x && !regular) lqr_exact_free(x), x = NULL;

@@ -9,7 +9,7 @@
 #include "autodiff/linalg.h"
 #include "autodiff/require.h"
 
-#define NEGLIGIBLE 1e-8
+#define LEFT_OUT 1e-8
 
 /* x_{t+1} [n] = A x + B u + root w, w ~ N(0, I); without noise nothing is drawn */
 static void next(const lqr_system *L, const double *root, const double *u, gsl_rng *rng, double *x)
@@ -51,7 +51,7 @@ void lqr_Q_of_mu(const lqr_exact *best, const policy *p, const double *theta, in
     memcpy(xt, x, (size_t)(N * n) * sizeof *xt);
     memcpy(ut, u, (size_t)(N * m) * sizeof *ut);
     for (int i = 0; i < N; i++) Q[i] = lqr_Q(best, x + i * n, u + i * m);
-    for (double discount = L->gamma; discount > NEGLIGIBLE; discount *= L->gamma) {
+    for (double discount = L->gamma; discount > LEFT_OUT; discount *= L->gamma) {
         for (int i = 0; i < N; i++) next(L, noisy ? root : NULL, ut + i * m, rng, xt + i * n);
         ad_mark start = ad_here(t);
         memcpy(ut, ad_value(policy_action(t, p, ad_input(t, theta, p->n, 1), ad_input(t, xt, N, n))),

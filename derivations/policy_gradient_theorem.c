@@ -606,7 +606,7 @@ const derivation policy_gradient_theorem[] = {
           "d = (1-gamma) rho is a distribution (at gamma = 1 rho over its sum, and that sum in front)",
           by_scaled_d },
         { "=E_{s\\sim d,a\\sim\\pi}[Q^\\pi\\nabla_\\theta\\log\\pi_\\theta(a|s)]",
-          "000 eq 2, 4: an expectation, with d = (1-gamma) rho: off by the factor 1/(1-gamma)",
+          "000 eq 2, 4: an expectation, over d = rho / sum_s rho(s): off by that sum, 1/(1-gamma) where nothing ends",
           by_normalised_d, DIFFERS, "ERR-1" },
         { "=\\sum_sd^\\pi(s)\\sum_aQ^\\pi(s,a)\\nabla_\\theta\\pi_\\theta(a|s)",
           "000 eq 1, 4: d as the probability of being in s, the stationary distribution: another direction",

@@ -955,6 +955,7 @@ keys "estimate --all: keys" '' exact estimators
 keys "estimate --all: keys of a row" 'estimators\[0\]\.' estimator n lambda critic mean bias variance bias_norm \
     standard_deviation rms_error
 near "estimate --all: the gradient" 'exact[0][0]' 0.2
+is "estimate --all: Monte Carlo has no n" 'estimators[0].n' null
 refuses "estimate: a critic without Q" 2 'values.csv: expected V\(s\), Q\(s,0\), \.\., Q\(s,1\).* Q' \
     estimate chain.mdp --horizon 2 --estimator Q --critic values.csv
 printf '1\n3\n9\n1\n' >bad.csv
@@ -1078,7 +1079,7 @@ sed 's/^Q: .*/Q: 1e100/; s/^B: .*/B: 1e100/' "$examples/scalar.lqr" >vast.lqr
 sed 's/^R: .*/R: -1/' "$examples/scalar.lqr" >negative.lqr
 json "lqr without a gain: the best one" lqr "$examples/scalar.lqr"
 near "lqr without a gain: its J" J "$(member optimal_J)"
-refuses "lqr without a gain, where none is best" 2 'lost.lqr: expected --gain FILE, as no gain is the best' lqr lost.lqr
+refuses "lqr without a gain, where none is best" 2 'lost.lqr: expected --gain FILE, stable, as no stable gain is the best' lqr lost.lqr
 refuses "lqr without a file" 2 'expected one file of a regulator, found 0' lqr --gain wide.csv
 refuses "lqr, a file that is not there" 2 'nosuch.lqr: No such file' lqr nosuch.lqr --gain wide.csv
 refuses "lqr, a folder" 2 '^\.: ' lqr . --gain wide.csv
