@@ -826,6 +826,15 @@ for arguments in "PDI-1" "PDI-1 FrozenLake-v1" "PDI-1 chain.mdp"; do
     works "derive $arguments" derive $arguments
     check "derive $arguments: lines with equal numbers" "not equal, or fewer than two" equal_numbers
 done
+while read -r id last over; do                                    # what is too large is left out, and nothing else
+    works "derive $id $last" derive "$id" "$last" --gamma 0.9
+    check "derive $id $last: nothing is left out" "a line is" eval '! grep -q "left out" out'
+    works "derive $id $over" derive "$id" "$over" --gamma 0.9
+    check "derive $id $over: a line is left out" "none is" grep -q 'left out: too large here' out
+done <<EOF
+PDI-1 garnet:1024,2,2,1 garnet:1025,2,2,1
+PGT-7 garnet:40,5,1,1 garnet:41,5,1,1
+EOF
 works "derive NPG-7 of features" derive NPG-7 --class linear:2
 check "derive NPG-7 shows its page" "no damping there" grep -q 'Damping' out
 works "derive NPG-7 of a large spectrum" derive NPG-7 FrozenLake8x8-v1 --gamma 0.99
