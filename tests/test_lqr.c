@@ -4,6 +4,7 @@
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include "derivations/lqr_exact.h"
 #include "derivations/regulators.h"
 #include "envs/lqr.h"
+#include "tests/child_process.h"
 
 enum { D = 6 };                                     /* the greatest dimension here */
 typedef long double complex number;                 /* wide enough for a complex step */
@@ -468,6 +470,24 @@ static void stein(void **state)
     gsl_rng_free(rng);
 }
 
+static void schur_of_bad(int at)
+{
+    double A[4] = { 1, 2, 3, 4 };
+    A[at] = at % 2 ? NAN : INFINITY;
+    linalg_schur_free(linalg_schur_new(2, A));
+}
+
+/* An entry that is not finite is a bug, and said to be one before Schur's form is looked for, wherever it stands. */
+static void no_schur(void **state)
+{
+    (void)state;
+    for (int at = 0; at < 4; at++) {
+        struct ending end = run_child(schur_of_bad, at);
+        assert_true(WIFSIGNALED(end.status) && WTERMSIG(end.status) == SIGABRT);
+        assert_non_null(strstr(end.err, "linalg_schur_new: an entry is not finite (n = 2)"));
+    }
+}
+
 /* ---- the environment ---- */
 
 /* The mean discounted return under u = -K x is J, the covariance of x_1 the right one; each within 5 standard errors
@@ -834,6 +854,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(values_and_gradients), cmocka_unit_test(gradient_by_differences), cmocka_unit_test(optimum),
         cmocka_unit_test(scalar_closed_forms), cmocka_unit_test(badly_scaled_optima), cmocka_unit_test(slow_optima),
         cmocka_unit_test(residual_elsewhere), cmocka_unit_test(refusals), cmocka_unit_test(stein),
+        cmocka_unit_test(no_schur),
         cmocka_unit_test(environment), cmocka_unit_test(noise_on_one_state), cmocka_unit_test(roots),
         cmocka_unit_test(gain_reader),
         cmocka_unit_test(system_reader), cmocka_unit_test(any_bytes),
