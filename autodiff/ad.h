@@ -70,7 +70,7 @@ ad            ad_name(ad a, const char *name);  /* a, known by that name in draw
 #define ad_pow(a, k)            ad_pow_(a, k, AD_AT)            /* a^k,              k a number; a > 0 */
 #define ad_exp(a)               ad_exp_(a, AD_AT)               /* e^a */
 #define ad_log(a)               ad_log_(a, AD_AT)               /* ln a,             a > 0 */
-#define ad_sqrt(a)              ad_sqrt_(a, AD_AT)              /* sqrt(a),          a >= 0 */
+#define ad_sqrt(a)              ad_sqrt_(a, AD_AT)              /* sqrt(a),          a >= 0; its gradient a > 0 */
 #define ad_tanh(a)              ad_tanh_(a, AD_AT)              /* tanh a */
 #define ad_sigmoid(a)           ad_sigmoid_(a, AD_AT)           /* 1 / (1 + e^-a) */
 #define ad_softplus(a)          ad_softplus_(a, AD_AT)          /* ln(1 + e^a) */

@@ -411,7 +411,7 @@ const derivation ppo_learning[] = {
           AT_LEAST } },
       "CartPole-v1, N = 8 actors, T = 32 steps", .trains = 3 },
     { "PPO-14", "eps = .1 or .2: neither too slow, nor too far for fifty epochs. A median at the mark passes with"
-      " probability .02, eight runs of ten below it with .999; of 300 runs these were .81 to .99",
+      " probability .02, one with eight runs of ten below it with .999; of 300 runs .81 to .99 are",
       "1 - J/J*, ends of the medians' 96 % intervals, 61 runs: E5x, alpha .03, K = 10; a Garnet, alpha .1, K = 50",
       count_two, unit_of_one, NULL, NULL, {
         { "0.15,\\quad0.15", "of the optimum", .is = { 0.15, 0.15 } },

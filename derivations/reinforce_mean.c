@@ -360,7 +360,8 @@ const derivation reinforce_mean[] = {
       X3 ", horizon 3" },
     { "RF-8", "the listing: R <- r + gamma R backwards, one backward sweep a step, accumulated", MEAN_AND_TRACE,
       small_n_and_trace, small_unit, small_not_applicable, NULL, {
-        { "\\nabla_\\theta\\sum_t\\log\\pi_\\theta(a_t|s_t)R_t", "one sweep for all steps; " TRAINING,
+        { "\\nabla_\\theta\\sum_t\\log\\pi_\\theta(a_t|s_t)R_t",
+          "of minus the loss; one sweep for all steps; " TRAINING,
           all_without_gamma_t },
         { "=\\sum_t\\nabla_\\theta\\log\\pi_\\theta(a_t|s_t)R_t,\\quad R\\leftarrow r_t+\\gamma R",
           "the gradient of a sum is the sum of gradients: each step alone, from the last to the first",
