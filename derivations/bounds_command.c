@@ -12,7 +12,7 @@
 static const char about[] =
     "With an MDP: the true J(pi'), the surrogate L_pi(pi') and its lower bounds, for policies pi' on the way\n"
     "from pi to the policy --against, logits + t (logits' - logits), t = 0 .. 1; or, without one, along the\n"
-    "natural gradient, logits + t A. First a little further than TRPO-4 promises anything, then all the way.\n"
+    "natural gradient, logits + t A. First a third further than TRPO-4 promises anything, then all the way.\n"
     "  DSB-10   L - 2 alpha gamma C / (1-gamma)^2       C = max_s |sum_a pi'(a|s) A(s,a)|, alpha = max TV\n"
     "  TRPO-3   L - 4 eps gamma alpha^2 / (1-gamma)^2   eps = max |A|\n"
     "  TRPO-4   L - 4 eps gamma max KL / (1-gamma)^2\n"

@@ -27,7 +27,7 @@ static const char about[] =
     "  NPG-7, -9   a tenth of 1e-10, or of 1e3 u cond(F) where cond(F) > 1e6; relative, in the F-norm\n"
     "and what a line knows of its own error: differences, sums over time, conjugate gradients that gave up.\n"
     "WEAK: so much is allowed, more than 1e-6 of the quantity, that agreement says nothing, or a control that has\n"
-    "to differ does not, as with features of which both make the same; n/a: it does not apply, or trains and is\n"
+    "to differ does not, as between steps that have one direction left; n/a: it does not apply, or trains and is\n"
     "left to `ascent derive ID`. Neither is PASS. Exit 1 if anything fails or nothing passes. Below an id\n"
     "stand the documents' wrong lines about it: REFUTED, or `agrees` where the MDP is one on which they happen to\n"
     "be right.\n"

@@ -223,7 +223,7 @@ static void means_beside_variances(void **state)
     example_free(&small);
 }
 
-/* Two states pay 1 and 2, two others, from which no way leads there, 1e8 and 1.5e8: ERR-19's numbers are off by
+/* Two states pay 1 and 1.5, two others, from which no way leads there, 1e8 and 1.5e8: ERR-19's numbers are off by
  * rounding in the latter and by a tenth in the former, which is what is shown. */
 static void small_beside_large(void **state)
 {
